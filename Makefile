@@ -1,0 +1,82 @@
+# Usage: make help.  What needs more than a line is in t/tools/.
+
+SHELL = /bin/sh
+
+# A tree of nginx's sources instead of the installed nginx.
+NGINX_SRC =
+
+# Where `make install` puts the module and the example configuration; empty:
+# where the installed nginx looks for them.
+DESTDIR =
+MODULES_DIR =
+DOC_DIR = /usr/share/doc/ngx_chat_module
+
+# What `make test` runs: parts, or files such as t/messages.t.
+TESTS = check unit perl e2e
+
+export NGINX_SRC
+
+.PHONY: all build run test test-valgrind check unit asan install clean help
+
+all: build
+
+build:
+	@t/tools/need.sh check build
+	@t/tools/build.sh
+
+run:
+	@t/tools/need.sh install run
+	@t/tools/build.sh
+	@t/tools/npm.sh --omit=dev
+	@t/tools/run.sh
+
+test:
+	@t/tools/need.sh install test
+	@t/tools/build.sh
+	@t/tools/test_nginx.sh
+	@t/tools/npm.sh
+	@t/tools/test.pl $(TESTS)
+
+test-valgrind: TESTS = perl
+test-valgrind:
+	@t/tools/need.sh install valgrind
+	@t/tools/build.sh
+	@t/tools/test_nginx.sh
+	@CHAT_VALGRIND=1 t/tools/test.pl $(TESTS) faults
+
+check: build
+	@t/tools/check.pl
+
+unit:
+	@t/tools/need.sh check build
+	@t/tools/build.sh configure
+	@t/tools/test.pl unit
+
+asan: TESTS = perl
+asan:
+	@t/tools/need.sh install asan
+	@t/tools/build.sh
+	@t/tools/build.sh asan
+	@t/tools/test_nginx.sh
+	@CHAT_ASAN=1 t/tools/test.pl $(TESTS) faults
+
+install: build
+	@t/tools/install.sh "$(DESTDIR)" "$(MODULES_DIR)" "$(DOC_DIR)"
+
+clean:
+	rm -rf build
+
+help:
+	@echo "make                build/ngx_chat_module.so for the installed nginx"
+	@echo "make NGINX_SRC=DIR  the same for a tree of nginx's sources"
+	@echo "make run            the demo on http://127.0.0.1:8080, Ctrl-C ends it"
+	@echo "make test           all tests; TESTS='unit t/x.t' chooses some"
+	@echo "make test-valgrind  t/*.t with nginx under valgrind"
+	@echo "make check          style, sizes, layers, symbols"
+	@echo "make unit           unit tests, under ASan and UBSan"
+	@echo "make asan           t/*.t with the module under ASan and UBSan"
+	@echo "make install        module and example where nginx looks for them"
+	@echo "make clean          removes build/"
+	@echo
+	@echo "make run and make test install the Debian packages they need, as"
+	@echo "root or by sudo; the others only say what is missing."

@@ -1,0 +1,442 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Messages: POST stores one and triggers its event.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <endpoint/ngx_chat_body.h>
+#include <endpoint/ngx_chat_page.h>
+#include <endpoint/ngx_chat_reply.h>
+#include <ngx_chat_module.h>
+#include <pusher/ngx_chat_name.h>
+#include <wire/ngx_chat_message.h>
+#include <wire/ngx_chat_utf8.h>
+
+
+#define NGX_CHAT_MESSAGES_BODY    (1024 * 1024)
+#define NGX_CHAT_MESSAGES_AUTHOR  1024
+
+
+static ngx_int_t ngx_chat_messages_post(ngx_http_request_t *r,
+    ngx_chat_loc_conf_t *clcf);
+static ngx_int_t ngx_chat_messages_body(ngx_http_request_t *r,
+    ngx_chat_body_t *body, void *data);
+static ngx_int_t ngx_chat_messages_read(ngx_http_request_t *r,
+    ngx_chat_body_t *body, ngx_chat_message_post_t *post);
+static ngx_int_t ngx_chat_messages_type(ngx_http_request_t *r,
+    const char *type);
+static void *ngx_chat_messages_alloc(void *ctx, size_t size);
+static ngx_int_t ngx_chat_messages_check(ngx_http_request_t *r,
+    ngx_chat_message_post_t *post, ngx_int_t *reply);
+static ngx_int_t ngx_chat_messages_too_long(ngx_http_request_t *r,
+    size_t max);
+static ngx_int_t ngx_chat_messages_record(ngx_http_request_t *r,
+    ngx_chat_record_t *rec, ngx_chat_message_post_t *post);
+static ngx_int_t ngx_chat_messages_check_record(ngx_http_request_t *r,
+    ngx_chat_record_t *rec, ngx_int_t *reply);
+static ngx_int_t ngx_chat_messages_except(ngx_http_request_t *r,
+    ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except);
+static ngx_int_t ngx_chat_messages_store(ngx_http_request_t *r,
+    ngx_chat_record_t *rec, ngx_chat_socket_id_t *except);
+static void ngx_chat_messages_cleanup(void *data);
+static void ngx_chat_messages_done(ngx_chat_write_t *w, ngx_int_t rc);
+
+
+ngx_int_t
+ngx_chat_messages_handler(ngx_http_request_t *r)
+{
+    ngx_chat_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    if (clcf->history && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return ngx_chat_page_handler(r);
+    }
+
+    if (clcf->publish && r->method == NGX_HTTP_POST) {
+        return ngx_chat_messages_post(r, clcf);
+    }
+
+    if (clcf->history && clcf->publish) {
+        return ngx_chat_reply_not_allowed(r, "GET, HEAD, POST");
+    }
+
+    return ngx_chat_reply_not_allowed(r, clcf->history ? "GET, HEAD"
+                                                       : "POST");
+}
+
+
+static ngx_int_t
+ngx_chat_messages_post(ngx_http_request_t *r, ngx_chat_loc_conf_t *clcf)
+{
+    size_t                     limit;
+    ngx_http_core_loc_conf_t  *core;
+
+    if (ngx_chat_messages_type(r, "application/json") != NGX_OK
+        && ngx_chat_messages_type(r, "application/x-www-form-urlencoded")
+           != NGX_OK)
+    {
+        return ngx_chat_reply_error(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                    "content type must be application/json or "
+                                    "application/x-www-form-urlencoded");
+    }
+
+    /* client_max_body_size may be off or huge; this is held in memory */
+
+    core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    limit = ngx_max(NGX_CHAT_MESSAGES_BODY, clcf->max_message_size * 6 + 4096);
+
+    if (core->client_max_body_size
+        && core->client_max_body_size < (off_t) limit)
+    {
+        limit = core->client_max_body_size;
+    }
+
+    return ngx_chat_body_read(r, limit, ngx_chat_messages_body, NULL);
+}
+
+
+/* A ngx_chat_body_pt. */
+
+static ngx_int_t
+ngx_chat_messages_body(ngx_http_request_t *r, ngx_chat_body_t *body,
+    void *data)
+{
+    ngx_int_t                rc;
+    ngx_chat_record_t        rec;
+    ngx_chat_socket_id_t     except;
+    ngx_chat_message_post_t  post;
+
+    rc = ngx_chat_messages_read(r, body, &post);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, post.error);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_chat_messages_except(r, &post, &except) != NGX_OK) {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
+                                    "socket_id is not valid");
+    }
+
+    if (ngx_chat_messages_check(r, &post, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_chat_messages_record(r, &rec, &post) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_chat_messages_check_record(r, &rec, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_chat_messages_store(r, &rec, &except);
+}
+
+
+static ngx_int_t
+ngx_chat_messages_read(ngx_http_request_t *r, ngx_chat_body_t *body,
+    ngx_chat_message_post_t *post)
+{
+    ngx_chat_json_t  json;
+
+    json.alloc = ngx_chat_messages_alloc;
+    json.ctx = r->pool;
+
+    if (ngx_chat_messages_type(r, "application/json") == NGX_OK) {
+        return ngx_chat_message_read_json(post, &json, body->start,
+                                          body->len);
+    }
+
+    return ngx_chat_message_read_form(post, &json, body->start, body->len);
+}
+
+
+/* NGX_OK where the Content-Type is this one, with or without parameters. */
+
+static ngx_int_t
+ngx_chat_messages_type(ngx_http_request_t *r, const char *type)
+{
+    size_t      len;
+    ngx_str_t  *value;
+
+    if (r->headers_in.content_type == NULL) {
+        return NGX_DECLINED;
+    }
+
+    len = ngx_strlen(type);
+    value = &r->headers_in.content_type->value;
+
+    if (value->len < len
+        || ngx_strncasecmp(value->data, (u_char *) type, len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (value->len == len
+        || value->data[len] == ';'
+        || value->data[len] == ' '
+        || value->data[len] == '\t')
+    {
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static void *
+ngx_chat_messages_alloc(void *ctx, size_t size)
+{
+    return ngx_palloc(ctx, size);
+}
+
+
+/* NGX_OK; NGX_DECLINED: it is answered, *reply is what that returned. */
+
+static ngx_int_t
+ngx_chat_messages_check(ngx_http_request_t *r, ngx_chat_message_post_t *post,
+    ngx_int_t *reply)
+{
+    ngx_chat_loc_conf_t  *clcf;
+
+    static ngx_str_t  blank = ngx_string("{\"content\":[\"can't be blank\"]}");
+
+    if (post->blank) {
+        *reply = ngx_chat_reply_send(r, 422, &blank);
+        return NGX_DECLINED;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    if (post->content.len > clcf->max_message_size) {
+        *reply = ngx_chat_messages_too_long(r, clcf->max_message_size);
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_messages_too_long(ngx_http_request_t *r, size_t max)
+{
+    u_char     *p;
+    ngx_str_t   json;
+
+    static u_char  text[] =
+        "{\"content\":[\"is too long (maximum is %uz bytes)\"]}";
+
+    p = ngx_pnalloc(r->pool, sizeof(text) + NGX_SIZE_T_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    json.data = p;
+    json.len = ngx_sprintf(p, (char *) text, max) - p;
+
+    return ngx_chat_reply_send(r, 422, &json);
+}
+
+
+/* Evaluates what the configuration says of the message. */
+
+static ngx_int_t
+ngx_chat_messages_record(ngx_http_request_t *r, ngx_chat_record_t *rec,
+    ngx_chat_message_post_t *post)
+{
+    ngx_chat_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    ngx_memzero(rec, sizeof(ngx_chat_record_t));
+
+    rec->app = clcf->publish->ref.app->number;
+    rec->content = post->content;
+
+    if (ngx_http_complex_value(r, &clcf->publish->channel, &rec->channel)
+        != NGX_OK
+        || ngx_http_complex_value(r, &clcf->publish->event, &rec->event)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (clcf->author == NULL) {
+        return NGX_OK;
+    }
+
+    return ngx_http_complex_value(r, clcf->author, &rec->author);
+}
+
+
+/* As ngx_chat_messages_check(). */
+
+static ngx_int_t
+ngx_chat_messages_check_record(ngx_http_request_t *r, ngx_chat_record_t *rec,
+    ngx_int_t *reply)
+{
+    const char  *error;
+
+    error = NULL;
+
+    if (ngx_chat_name_check(&rec->channel) != NGX_OK) {
+        error = "channel name is not valid";
+
+    } else if (ngx_chat_name_check_event(&rec->event) != NGX_OK) {
+        error = "event name is not valid";
+
+    } else if (rec->author.len > NGX_CHAT_MESSAGES_AUTHOR
+               || ngx_chat_utf8_check(rec->author.data, rec->author.len)
+                  != NGX_OK)
+    {
+        error = "author is not valid";
+    }
+
+    if (error == NULL) {
+        return NGX_OK;
+    }
+
+    *reply = ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
+
+    return NGX_DECLINED;
+}
+
+
+/* The socket that gets no copy: of the body, else of the header. */
+
+static ngx_int_t
+ngx_chat_messages_except(ngx_http_request_t *r,
+    ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except)
+{
+    ngx_str_t  id;
+
+    ngx_memzero(except, sizeof(ngx_chat_socket_id_t));
+
+    id = post->socket_id;
+
+    if (id.data == NULL
+        && ngx_chat_request_header(r, "x-socket-id", &id) != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_chat_name_read_socket_id(except, id.data, id.len);
+}
+
+
+static ngx_int_t
+ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
+    ngx_chat_socket_id_t *except)
+{
+    ngx_chat_write_t      *w;
+    ngx_http_cleanup_t    *cln;
+    ngx_chat_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+
+    if (cmcf->live == NULL) {
+        /* a reload without a new process */
+        return ngx_chat_reply_unavailable(r, "nginx has to be restarted");
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    w = ngx_chat_store_write_alloc(rec, r->connection->log);
+    if (w == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    w->except = *except;
+    w->done = ngx_chat_messages_done;
+    w->data = r;
+
+    if (ngx_chat_store_write(cmcf->live, w) != NGX_OK) {
+        ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
+        return ngx_chat_reply_unavailable(r, "too many messages are waiting");
+    }
+
+    cln->handler = ngx_chat_messages_cleanup;
+    cln->data = w;
+
+    ngx_http_set_ctx(r, cln, ngx_chat_module);
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+/* The client left; its message is stored all the same. */
+
+static void
+ngx_chat_messages_cleanup(void *data)
+{
+    ngx_chat_write_t *w = data;
+
+    if (w) {
+        w->data = NULL;
+    }
+}
+
+
+static void
+ngx_chat_messages_done(ngx_chat_write_t *w, ngx_int_t rc)
+{
+    ngx_str_t              json;
+    ngx_connection_t      *c;
+    ngx_http_cleanup_t    *cln;
+    ngx_http_request_t    *r;
+    ngx_chat_main_conf_t  *cmcf;
+
+    r = w->data;
+    c = r->connection;
+
+    cln = ngx_http_get_module_ctx(r, ngx_chat_module);
+    cln->data = NULL;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (rc == NGX_OK && w->reply.data != NULL) {
+
+        json.len = w->reply.len;
+        json.data = ngx_pnalloc(r->pool, json.len);
+
+        if (json.data == NULL) {
+            rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+        } else {
+            ngx_memcpy(json.data, w->reply.data, json.len);
+            rc = ngx_chat_reply_send(r, NGX_HTTP_CREATED, &json);
+        }
+
+    } else if (rc == NGX_OK) {
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    } else {
+        cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+        ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
+
+        rc = ngx_chat_reply_unavailable(r, "the message can't be stored now");
+    }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}

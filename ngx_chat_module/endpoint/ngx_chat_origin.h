@@ -1,0 +1,45 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Lists of origins (RFC 6454), for CORS and for WebSocket.
+ *
+ * An entry is "*", an origin ("https://chat.example.com:8443"), or a host
+ * alone, which stands for every scheme and port.  The host may be a wildcard
+ * as in server_name: "*.example.com" sub-domains only, ".example.com" the
+ * domain as well.
+ */
+
+
+#ifndef _NGX_CHAT_ORIGIN_H_INCLUDED_
+#define _NGX_CHAT_ORIGIN_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+typedef struct {
+    ngx_str_t          scheme;         /* with "://"; empty: any */
+    ngx_str_t          host;           /* lower case; of a wildcard what
+                                          follows the dot */
+    ngx_str_t          port;           /* with its colon; empty: none */
+
+    unsigned           any:1;          /* "*" */
+    unsigned           any_port:1;     /* a host alone, without a port */
+    unsigned           subdomains:1;   /* "*." or "." */
+    unsigned           domain:1;       /* the domain itself too */
+} ngx_chat_origin_t;
+
+
+/* Reads an entry, lower-cases it in place.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_chat_origin_parse(ngx_chat_origin_t *o, ngx_str_t *value);
+
+/* 1 where an Origin header's value is in the list. */
+ngx_uint_t ngx_chat_origin_match(ngx_array_t *list, ngx_str_t *origin);
+
+/* 1 where the list has "*". */
+ngx_uint_t ngx_chat_origin_any(ngx_array_t *list);
+
+
+#endif /* _NGX_CHAT_ORIGIN_H_INCLUDED_ */

@@ -1,0 +1,53 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * A WebSocket connection, for the files that make it up.
+ */
+
+
+#ifndef _NGX_CHAT_WEBSOCKET_H_INCLUDED_
+#define _NGX_CHAT_WEBSOCKET_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <endpoint/ngx_chat_intake.h>
+#include <session/ngx_chat_session.h>
+
+
+typedef struct {
+    ngx_chat_session_t       session;      /* first */
+    ngx_http_request_t      *request;
+    ngx_msec_t               seen;         /* when the client last sent */
+    ngx_chat_intake_t        intake;
+
+    unsigned                 starting:1;   /* in the content handler */
+    unsigned                 pinged:1;
+    unsigned                 leaving:1;    /* the close frame is queued */
+    unsigned                 ended:1;
+} ngx_chat_websocket_t;
+
+
+extern ngx_chat_transport_t  ngx_chat_websocket_transport;
+
+
+/*
+ * All of these may free ws: don't touch it afterwards.  fail() closes with a
+ * code of RFC 6455, without an error frame, and returns NGX_DONE; close() and
+ * abort() are those of the transport; finish() gives the request back to
+ * nginx, with NGX_OK when everything is sent.
+ */
+ngx_int_t ngx_chat_websocket_fail(ngx_chat_websocket_t *ws, ngx_uint_t code);
+void ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
+    ngx_str_t *reason);
+void ngx_chat_websocket_abort(ngx_chat_session_t *s);
+void ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc);
+
+/* A cleanup handler of the request, whoever ended it. */
+void ngx_chat_websocket_cleanup(void *data);
+
+
+#endif /* _NGX_CHAT_WEBSOCKET_H_INCLUDED_ */

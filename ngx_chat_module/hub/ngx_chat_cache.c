@@ -1,0 +1,339 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The last event of each cache channel.
+ *
+ * Entries stand in one queue, oldest first.  One that is published again
+ * stays where it is with a mark, and is moved to the end when its turn to go
+ * comes: publishing costs no search, and the order is that of the last
+ * event, give or take what has happened since.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <time.h>
+
+#include <hub/ngx_chat_cache.h>
+
+
+typedef struct {
+    uint32_t                len;
+    u_char                  data[];
+} ngx_chat_payload_sh_t;
+
+
+struct ngx_chat_cache_sh_s {
+    ngx_chat_cache_sh_t    *next;          /* in the bucket */
+    ngx_chat_cache_sh_t    *newer;         /* in the queue */
+    ngx_chat_payload_sh_t  *payload;       /* NULL: dropped */
+    uint64_t                app;
+    time_t                  expires;       /* by the monotonic clock */
+    uint32_t                hash;
+    unsigned                again:1;       /* published since it was queued */
+    u_char                  len;
+    u_char                  name[];
+};
+
+
+static ngx_chat_cache_sh_t *ngx_chat_cache_find(ngx_chat_zone_t *zone,
+    uint64_t app, uint32_t hash, ngx_str_t *channel);
+static ngx_chat_cache_sh_t *ngx_chat_cache_create(ngx_chat_zone_t *zone,
+    uint64_t app, uint32_t hash, ngx_str_t *channel);
+static void *ngx_chat_cache_alloc(ngx_chat_zone_t *zone, size_t size);
+static void ngx_chat_cache_free(ngx_chat_zone_t *zone, void *p, size_t size);
+static void ngx_chat_cache_push(ngx_chat_zone_t *zone,
+    ngx_chat_cache_sh_t *c);
+static ngx_uint_t ngx_chat_cache_evict(ngx_chat_zone_t *zone);
+static void ngx_chat_cache_drop(ngx_chat_zone_t *zone,
+    ngx_chat_cache_sh_t *c);
+static time_t ngx_chat_cache_now(void);
+
+
+void
+ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
+    ngx_str_t *channel, ngx_str_t *payload, time_t ttl)
+{
+    ngx_chat_cache_sh_t    *c;
+    ngx_chat_payload_sh_t  *new, *old;
+
+    new = ngx_chat_cache_alloc(zone,
+                               sizeof(ngx_chat_payload_sh_t) + payload->len);
+    if (new) {
+        new->len = payload->len;
+        ngx_memcpy(new->data, payload->data, payload->len);
+    }
+
+    /* after the payload: making room for it may have dropped the entry */
+
+    c = ngx_chat_cache_find(zone, app, hash, channel);
+
+    if (c != NULL) {
+        c->again = 1;
+
+    } else if (new != NULL) {
+        c = ngx_chat_cache_create(zone, app, hash, channel);
+    }
+
+    if (c == NULL) {
+
+        if (new) {
+            ngx_chat_cache_free(zone, new, sizeof(ngx_chat_payload_sh_t)
+                                           + payload->len);
+        }
+
+        return;
+    }
+
+    c->expires = ngx_chat_cache_now() + ttl;
+
+    old = c->payload;
+
+    ngx_memory_barrier();
+
+    c->payload = new;
+
+    if (old) {
+        ngx_chat_cache_free(zone, old,
+                            sizeof(ngx_chat_payload_sh_t) + old->len);
+    }
+}
+
+
+ngx_int_t
+ngx_chat_cache_get(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
+    ngx_str_t *channel, ngx_str_t *payload, ngx_uint_t *ttl)
+{
+    time_t                now;
+    ngx_chat_cache_sh_t  *c;
+
+    c = ngx_chat_cache_find(zone, app, hash, channel);
+    now = ngx_chat_cache_now();
+
+    if (c == NULL || c->payload == NULL || c->expires <= now) {
+        return NGX_DECLINED;
+    }
+
+    payload->data = c->payload->data;
+    payload->len = c->payload->len;
+    *ttl = c->expires - now;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_chat_cache_expire(ngx_chat_zone_t *zone, ngx_uint_t n)
+{
+    time_t                now;
+    ngx_chat_cache_sh_t  *c;
+
+    now = ngx_chat_cache_now();
+
+    while (n--) {
+        c = zone->sh->cache_first;
+
+        if (c == NULL || (c->expires > now && !c->again)) {
+            return;
+        }
+
+        if (c->expires > now) {
+
+            /* the one behind it may be older */
+
+            if (c->newer == NULL) {
+                return;
+            }
+
+            zone->sh->cache_first = c->newer;
+            ngx_chat_cache_push(zone, c);
+            continue;
+        }
+
+        zone->sh->cache_first = c->newer;
+        ngx_chat_cache_drop(zone, c);
+    }
+}
+
+
+static ngx_chat_cache_sh_t *
+ngx_chat_cache_find(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
+    ngx_str_t *channel)
+{
+    ngx_chat_cache_sh_t  *c;
+
+    for (c = zone->sh->caches[hash & zone->sh->mask]; c; c = c->next) {
+
+        if (c->hash == hash
+            && c->app == app
+            && c->len == channel->len
+            && ngx_memcmp(c->name, channel->data, channel->len) == 0)
+        {
+            return c;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_chat_cache_sh_t *
+ngx_chat_cache_create(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
+    ngx_str_t *channel)
+{
+    ngx_chat_cache_sh_t  *c, **bucket;
+
+    c = ngx_chat_cache_alloc(zone,
+                             sizeof(ngx_chat_cache_sh_t) + channel->len);
+    if (c == NULL) {
+        return NULL;
+    }
+
+    bucket = &zone->sh->caches[hash & zone->sh->mask];
+
+    c->next = *bucket;
+    c->payload = NULL;
+    c->app = app;
+    c->expires = 0;
+    c->hash = hash;
+    c->len = (u_char) channel->len;
+    ngx_memcpy(c->name, channel->data, channel->len);
+
+    ngx_memory_barrier();
+
+    *bucket = c;
+
+    ngx_chat_cache_push(zone, c);
+
+    return c;
+}
+
+
+/* Makes room where the share is used up or the arena is full. */
+
+static void *
+ngx_chat_cache_alloc(ngx_chat_zone_t *zone, size_t size)
+{
+    void    *p;
+    size_t   piece;
+
+    piece = ngx_chat_arena_piece(size);
+
+    /* nobody makes room for what can't fit */
+
+    if (piece == 0 || piece > zone->sh->cache_limit) {
+        return NULL;
+    }
+
+    for ( ;; ) {
+
+        p = NULL;
+
+        if (zone->sh->cache_used + piece <= zone->sh->cache_limit) {
+            p = ngx_chat_arena_alloc(zone->sh->arena, size);
+        }
+
+        if (p != NULL) {
+            zone->sh->cache_used += piece;
+            return p;
+        }
+
+        if (!ngx_chat_cache_evict(zone)) {
+            return NULL;
+        }
+    }
+}
+
+
+static void
+ngx_chat_cache_free(ngx_chat_zone_t *zone, void *p, size_t size)
+{
+    ngx_chat_arena_free(zone->sh->arena, p, size);
+    zone->sh->cache_used -= ngx_chat_arena_piece(size);
+}
+
+
+static void
+ngx_chat_cache_push(ngx_chat_zone_t *zone, ngx_chat_cache_sh_t *c)
+{
+    c->newer = NULL;
+    c->again = 0;
+
+    ngx_memory_barrier();
+
+    if (zone->sh->cache_first == NULL) {
+        zone->sh->cache_last = c;
+        zone->sh->cache_first = c;
+        return;
+    }
+
+    zone->sh->cache_last->newer = c;
+    zone->sh->cache_last = c;
+}
+
+
+/* Drops the oldest; 0: there is none. */
+
+static ngx_uint_t
+ngx_chat_cache_evict(ngx_chat_zone_t *zone)
+{
+    ngx_chat_cache_sh_t  *c;
+
+    for ( ;; ) {
+        c = zone->sh->cache_first;
+
+        if (c == NULL) {
+            return 0;
+        }
+
+        if (c->again && c->newer) {
+            zone->sh->cache_first = c->newer;
+            ngx_chat_cache_push(zone, c);
+            continue;
+        }
+
+        zone->sh->cache_first = c->newer;
+        ngx_chat_cache_drop(zone, c);
+
+        return 1;
+    }
+}
+
+
+/* Frees an entry that is out of the queue. */
+
+static void
+ngx_chat_cache_drop(ngx_chat_zone_t *zone, ngx_chat_cache_sh_t *c)
+{
+    ngx_chat_cache_sh_t  **next;
+
+    next = &zone->sh->caches[c->hash & zone->sh->mask];
+
+    for ( /* void */ ; *next; next = &(*next)->next) {
+
+        if (*next == c) {
+            *next = c->next;
+            break;
+        }
+    }
+
+    if (c->payload) {
+        ngx_chat_cache_free(zone, c->payload,
+                            sizeof(ngx_chat_payload_sh_t) + c->payload->len);
+    }
+
+    ngx_chat_cache_free(zone, c, sizeof(ngx_chat_cache_sh_t) + c->len);
+}
+
+
+static time_t
+ngx_chat_cache_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return ts.tv_sec;
+}

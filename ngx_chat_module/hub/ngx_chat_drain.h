@@ -1,0 +1,27 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * From the ring to this worker's subscribers.
+ */
+
+
+#ifndef _NGX_CHAT_DRAIN_H_INCLUDED_
+#define _NGX_CHAT_DRAIN_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <hub/ngx_chat_hub.h>
+
+
+/* Delivers what is new, up to a cap; posts hub->drain where more is left. */
+void ngx_chat_drain(ngx_chat_hub_t *hub);
+
+/* The handler of hub->drain. */
+void ngx_chat_drain_handler(ngx_event_t *ev);
+
+
+#endif /* _NGX_CHAT_DRAIN_H_INCLUDED_ */

@@ -1,0 +1,143 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The shared zone: the ring, the workers' slots, the registry of channels,
+ * counters.  Built once by the master, adopted by every later configuration
+ * of the same size.
+ *
+ * One lock, the slab pool's mutex: the master frees that one, and no other,
+ * when a worker dies.  It is held for a few loads and stores, by event loops
+ * and by the store's threads.  All that is in the zone stays valid at every
+ * instant: things are filled, then linked by one store.
+ */
+
+
+#ifndef _NGX_CHAT_ZONE_H_INCLUDED_
+#define _NGX_CHAT_ZONE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <hub/ngx_chat_arena.h>
+#include <hub/ngx_chat_ring.h>
+#include <wire/ngx_chat_hash.h>
+
+
+#define NGX_CHAT_ZONE_MIN       (1024 * 1024)
+#define NGX_CHAT_ZONE_SLOTS     64
+
+
+typedef enum {
+    /* gauges: gone with their worker */
+    NGX_CHAT_CONNECTIONS_e = 0,
+    NGX_CHAT_SUBSCRIPTIONS_e,
+    NGX_CHAT_GAUGES_e,                     /* their number */
+
+    /* counters: kept when their worker has left */
+    NGX_CHAT_CONNECTIONS_TOTAL_e = NGX_CHAT_GAUGES_e,
+    NGX_CHAT_COMMANDS_e,                   /* messages from clients */
+    NGX_CHAT_EVENTS_e,                     /* appended to the ring */
+    NGX_CHAT_DELIVERIES_e,                 /* events given to subscribers */
+    NGX_CHAT_STORED_e,                     /* messages committed */
+    NGX_CHAT_SLOW_e,                       /* slow subscribers closed */
+    NGX_CHAT_OVERRUNS_e,
+    NGX_CHAT_REFUSED_e,                    /* connections refused */
+    NGX_CHAT_UNAVAILABLE_e,                /* answers 503 */
+    NGX_CHAT_COUNTERS_e                    /* number of all */
+} ngx_chat_counter_e;
+
+
+typedef struct ngx_chat_slot_sh_s  ngx_chat_slot_sh_t;
+typedef struct ngx_chat_channel_sh_s  ngx_chat_channel_sh_t;
+typedef struct ngx_chat_member_sh_s  ngx_chat_member_sh_t;
+typedef struct ngx_chat_cache_sh_s  ngx_chat_cache_sh_t;
+typedef struct ngx_chat_zone_s  ngx_chat_zone_t;
+
+
+/* The eventfd, and how many configurations of the master have it. */
+
+typedef struct {
+    ngx_fd_t                   fd;
+    ngx_uint_t                 refs;
+} ngx_chat_wakeup_t;
+
+
+/*
+ * What a change of the registry tells to others.  Each is called under the
+ * zone's lock, in the same turn as the change, and may only render and call
+ * ngx_chat_append().
+ */
+
+typedef struct {
+    /* The user's last socket left the channel, or its worker died. */
+    void  (*removed)(ngx_chat_zone_t *zone, uint64_t app,
+                     ngx_str_t *channel, ngx_str_t *user);
+
+    /* The channel got its first subscription, or lost its last. */
+    void  (*occupied)(ngx_chat_zone_t *zone, uint64_t app,
+                      ngx_str_t *channel, ngx_uint_t on);
+
+    /* The number of subscriptions to be told. */
+    void  (*counted)(ngx_chat_zone_t *zone, uint64_t app,
+                     ngx_str_t *channel, ngx_uint_t n);
+} ngx_chat_zone_handlers_t;
+
+
+typedef struct {
+    ngx_chat_ring_sh_t      *ring;
+    ngx_chat_arena_sh_t     *arena;
+
+    ngx_chat_slot_sh_t      *slots;
+    ngx_uint_t               nslots;
+
+    ngx_chat_hash_key_t      key;          /* of all buckets' hashes */
+    ngx_chat_channel_sh_t  **channels;     /* buckets of the registry */
+    ngx_chat_member_sh_t   **members;      /* of presence channels */
+    ngx_chat_cache_sh_t    **caches;       /* of cache channels */
+    ngx_uint_t               mask;         /* number of buckets less one */
+    ngx_uint_t               nchannels;
+    ngx_uint_t               nmembers;
+
+    ngx_chat_cache_sh_t     *cache_first;  /* what goes first when full */
+    ngx_chat_cache_sh_t     *cache_last;
+    size_t                   cache_used;
+    size_t                   cache_limit;
+
+    uint32_t                 roused;       /* see ngx_chat_wakeup.h */
+
+    /* of workers that have left */
+    uint64_t                 counters[NGX_CHAT_COUNTERS_e];
+
+    void                    *store;        /* the store's part, its own */
+} ngx_chat_zone_sh_t;
+
+
+struct ngx_chat_zone_s {
+    ngx_slab_pool_t           *shpool;
+    ngx_chat_zone_sh_t        *sh;
+    ngx_chat_zone_handlers_t  *handlers;   /* set in each worker */
+    ngx_chat_wakeup_t         *wakeup;     /* of all workers */
+    ngx_uint_t                 workers;    /* as configured */
+};
+
+
+#define ngx_chat_zone_lock(zone)    ngx_shmtx_lock(&(zone)->shpool->mutex)
+#define ngx_chat_zone_unlock(zone)  ngx_shmtx_unlock(&(zone)->shpool->mutex)
+
+
+/*
+ * For an ngx_shm_zone_init_pt: shm_zone->data is a ngx_chat_zone_t with
+ * workers set, old is the previous configuration's or NULL; the pool is that
+ * of the configuration.  Runs in the master before it forks.  NGX_OK;
+ * NGX_ERROR, logged: no memory, or the size differs from a zone in use.
+ */
+ngx_int_t ngx_chat_zone_init(ngx_shm_zone_t *shm_zone, ngx_chat_zone_t *old,
+    ngx_pool_t *pool);
+
+/* Sums counters over all slots and those who left, into values[]. */
+void ngx_chat_zone_count(ngx_chat_zone_t *zone, uint64_t *values);
+
+
+#endif /* _NGX_CHAT_ZONE_H_INCLUDED_ */

@@ -1,0 +1,500 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The configuration as a whole, and the directives of the http block.
+ *
+ * Setters check what they can see; what needs the whole file (apps, the
+ * database, sizes against the zone) is checked when it has been read, with
+ * the place of the directive kept from then.  What needs the worker's user
+ * is checked when the zone is made: before anything is given up on a reload.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_thread_pool.h>
+
+#include <endpoint/ngx_chat_auth.h>
+#include <endpoint/ngx_chat_cors.h>
+#include <ngx_chat_conf.h>
+#include <ngx_chat_conf_app.h>
+#include <ngx_chat_conf_database.h>
+#include <ngx_chat_module.h>
+
+
+#define NGX_CHAT_CONF_ZONE  (32 * 1024 * 1024)
+
+
+static void ngx_chat_conf_inherit(ngx_conf_t *cf, ngx_chat_loc_conf_t *prev,
+    ngx_chat_loc_conf_t *conf);
+static ngx_int_t ngx_chat_conf_check_refs(ngx_conf_t *cf,
+    ngx_chat_main_conf_t *cmcf);
+static char *ngx_chat_conf_add_zone(ngx_conf_t *cf,
+    ngx_chat_main_conf_t *cmcf);
+static ngx_int_t ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone,
+    void *data);
+static ngx_int_t ngx_chat_conf_init_store(ngx_chat_main_conf_t *cmcf,
+    ngx_log_t *log);
+
+
+void *
+ngx_chat_conf_create_main(ngx_conf_t *cf)
+{
+    ngx_chat_main_conf_t  *cmcf;
+
+    cmcf = ngx_pcalloc(cf->pool, sizeof(ngx_chat_main_conf_t));
+    if (cmcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     cmcf->zone = NULL;
+     *     cmcf->websocket = { 0 };
+     *     cmcf->store = { 0 };
+     *     cmcf->message_max = 0;
+     *     cmcf->hub, cmcf->sessions = { 0 };
+     *     cmcf->live = NULL;
+     */
+
+    cmcf->cycle = cf->cycle;
+    cmcf->zone_size = NGX_CONF_UNSET_SIZE;
+
+    if (ngx_array_init(&cmcf->apps, cf->pool, 2, sizeof(ngx_chat_app_t))
+        != NGX_OK
+        || ngx_array_init(&cmcf->refs, cf->pool, 4,
+                          sizeof(ngx_chat_app_ref_t *))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return cmcf;
+}
+
+
+char *
+ngx_chat_conf_init_main(ngx_conf_t *cf, void *conf)
+{
+    ngx_chat_main_conf_t *cmcf = conf;
+
+    if (cmcf->zone_size == NGX_CONF_UNSET_SIZE
+        && cmcf->store.path.len == 0
+        && cmcf->apps.nelts == 0
+        && cmcf->refs.nelts == 0
+        && cmcf->websocket.name.len == 0)
+    {
+        /* loaded and not used */
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_init_size_value(cmcf->zone_size, NGX_CHAT_CONF_ZONE);
+
+    if (ngx_chat_conf_check_refs(cf, cmcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_chat_conf_add_zone(cf, cmcf);
+}
+
+
+void *
+ngx_chat_conf_create_loc(ngx_conf_t *cf)
+{
+    ngx_chat_loc_conf_t  *clcf;
+
+    clcf = ngx_pcalloc(cf->pool, sizeof(ngx_chat_loc_conf_t));
+    if (clcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc(), and not merged:
+     *
+     *     clcf->history = NULL;
+     *     clcf->publish = NULL;
+     *     clcf->websocket = 0;
+     *     clcf->status = 0;
+     */
+
+    clcf->author = NGX_CONF_UNSET_PTR;
+    clcf->cors = NGX_CONF_UNSET_PTR;
+    clcf->origins = NGX_CONF_UNSET_PTR;
+    clcf->max_message_size = NGX_CONF_UNSET_SIZE;
+    clcf->session.send_buffer = NGX_CONF_UNSET_SIZE;
+    clcf->session.activity_timeout = NGX_CONF_UNSET_MSEC;
+
+    return clcf;
+}
+
+
+char *
+ngx_chat_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_chat_loc_conf_t *prev = parent;
+    ngx_chat_loc_conf_t *conf = child;
+
+    ngx_chat_main_conf_t  *cmcf;
+
+    ngx_chat_conf_inherit(cf, prev, conf);
+
+    ngx_conf_merge_ptr_value(conf->author, prev->author, NULL);
+    ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
+    ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
+    ngx_conf_merge_size_value(conf->max_message_size,
+                              prev->max_message_size, 10 * 1024);
+    ngx_conf_merge_size_value(conf->session.send_buffer,
+                              prev->session.send_buffer, 1024 * 1024);
+    ngx_conf_merge_msec_value(conf->session.activity_timeout,
+                              prev->session.activity_timeout, 120000);
+
+    conf->session.data_max = conf->max_message_size;
+
+    if (conf->publish || conf->websocket) {
+        cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
+        cmcf->message_max = ngx_max(cmcf->message_max,
+                                    conf->max_message_size);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_chat_conf_postconfiguration(ngx_conf_t *cf)
+{
+    size_t                 need;
+    ngx_chat_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
+
+    if (cmcf->zone == NULL) {
+        return NGX_OK;
+    }
+
+    /* the ring is half of the zone, a record at most a quarter of the ring */
+
+    need = 8 * ngx_chat_publish_envelope_max(cmcf->message_max) + 65536;
+
+    if (cmcf->message_max && cmcf->zone_size < need) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "chat_max_message_size of %uz bytes needs a chat_zone "
+                      "of at least %uzk, it has %uzk", cmcf->message_max,
+                      need / 1024 + 1, cmcf->zone_size / 1024);
+        return NGX_ERROR;
+    }
+
+    /* phase handlers run in reverse: a preflight has no body to wait for */
+
+    if (ngx_chat_auth_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_chat_cors_init(cf);
+}
+
+
+char *
+ngx_chat_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_main_conf_t *cmcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (cmcf->zone_size != NGX_CONF_UNSET_SIZE) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    size = ngx_parse_size(&value[1]);
+
+    if (size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid zone size \"%V\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (size < NGX_CHAT_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" is too small, it must be at least 1m",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    cmcf->zone_size = size;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_chat_conf_database(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_main_conf_t *cmcf = conf;
+
+    ngx_str_t  *value, *path;
+
+    path = &cmcf->store.path;
+
+    if (path->len) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0 || value[1].data[value[1].len - 1] == '/') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is not the name of a file", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    cmcf->store.full = 1;
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strcmp(value[2].data, "sync=normal") == 0) {
+            cmcf->store.full = 0;
+
+        } else if (ngx_strcmp(value[2].data, "sync=full") != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\", it must be "
+                               "\"sync=full\" or \"sync=normal\"", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    *path = value[1];
+    ngx_chat_conf_place(cf, &cmcf->database);
+
+    if (ngx_conf_full_name(cf->cycle, path, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    cmcf->store.pool = ngx_thread_pool_add(cf, NULL);
+
+    if (cmcf->store.pool == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_chat_conf_database_folder(cf, path);
+}
+
+
+/*
+ * "if" and "limit_except" make a location of their own inside: the endpoint
+ * is that of the location around it.
+ */
+
+static void
+ngx_chat_conf_inherit(ngx_conf_t *cf, ngx_chat_loc_conf_t *prev,
+    ngx_chat_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *core;
+
+    core = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if ((!core->noname && !core->lmt_excpt) || core->handler != NULL) {
+        return;
+    }
+
+    conf->history = prev->history;
+    conf->publish = prev->publish;
+    conf->auth = prev->auth;
+    conf->websocket = prev->websocket;
+    conf->status = prev->status;
+
+    if (!core->lmt_excpt) {
+        return;
+    }
+
+    if (conf->history || conf->publish) {
+        core->handler = ngx_chat_messages_handler;
+
+    } else if (conf->auth) {
+        core->handler = ngx_chat_auth_handler;
+
+    } else if (conf->websocket) {
+        core->handler = ngx_chat_websocket_handler;
+
+    } else if (conf->status) {
+        core->handler = ngx_chat_status_handler;
+    }
+}
+
+
+static ngx_int_t
+ngx_chat_conf_check_refs(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
+{
+    ngx_uint_t            i;
+    ngx_chat_place_t     *place;
+    ngx_chat_app_ref_t  **refs;
+
+    refs = cmcf->refs.elts;
+
+    if (cmcf->apps.nelts == 0
+        && (cmcf->refs.nelts || cmcf->websocket.name.len))
+    {
+        place = cmcf->refs.nelts ? &refs[0]->place : &cmcf->websocket;
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"%V\" needs an app, add \"chat_app ID { key ...; "
+                      "secret ...; }\" to the http block in %V:%ui",
+                      &place->name, &place->file, place->line);
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < cmcf->refs.nelts; i++) {
+
+        place = &refs[i]->place;
+
+        if (cmcf->store.path.len == 0
+            && ngx_strcmp(place->name.data, "chat_auth") != 0)
+        {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"%V\" needs a database, add \"chat_database "
+                          "/path/to/chat.db;\" to the http block in %V:%ui",
+                          &place->name, &place->file, place->line);
+            return NGX_ERROR;
+        }
+
+        if (ngx_chat_conf_app_resolve(cf, cmcf, refs[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_chat_conf_add_zone(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
+{
+    ngx_str_t        name;
+    ngx_shm_zone_t  *shm_zone;
+
+    cmcf->zone = ngx_pcalloc(cf->pool, sizeof(ngx_chat_zone_t));
+    if (cmcf->zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_str_set(&name, "ngx_chat");
+
+    shm_zone = ngx_shared_memory_add(cf, &name, cmcf->zone_size,
+                                     &ngx_chat_module);
+    if (shm_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    shm_zone->init = ngx_chat_conf_init_zone;
+    shm_zone->data = cmcf;
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * A ngx_shm_zone_init_pt, in the master: the last place where a failing
+ * reload leaves the running configuration alone.
+ */
+
+static ngx_int_t
+ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_chat_main_conf_t *ocmcf = data;
+
+    ngx_core_conf_t       *ccf;
+    ngx_cycle_t           *cycle;
+    ngx_chat_main_conf_t  *cmcf;
+
+    cmcf = shm_zone->data;
+    cycle = cmcf->cycle;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    /* a process that has the database open must not open and close it */
+
+    if (cmcf->store.path.len
+        && (ngx_process != NGX_PROCESS_SINGLE || ocmcf == NULL)
+        && ngx_chat_conf_database_check(cycle, &cmcf->store.path,
+                                        &cmcf->database)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    cmcf->zone->workers = (ccf->worker_processes > 0) ? ccf->worker_processes
+                                                      : 1;
+    shm_zone->data = cmcf->zone;
+
+    if (ngx_chat_zone_init(shm_zone, ocmcf ? ocmcf->zone : NULL, cycle->pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    shm_zone->data = cmcf;
+
+    return ngx_chat_conf_init_store(cmcf, shm_zone->shm.log);
+}
+
+
+static ngx_int_t
+ngx_chat_conf_init_store(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
+{
+    ngx_chat_zone_t       *zone;
+    ngx_chat_store_sh_t   *sh;
+
+    zone = cmcf->zone;
+    sh = zone->sh->store;
+
+    if (cmcf->store.path.len == 0) {
+        return NGX_OK;
+    }
+
+    if (sh == NULL) {
+
+        sh = ngx_slab_alloc(zone->shpool, sizeof(ngx_chat_store_sh_t)
+                                          + cmcf->store.path.len);
+
+        if (sh == NULL || ngx_chat_store_init_shared(sh) != NGX_OK) {
+            ngx_log_error(NGX_LOG_EMERG, log, 0, "chat_zone is too small");
+            return NGX_ERROR;
+        }
+
+        sh->path.len = cmcf->store.path.len;
+        sh->path.data = (u_char *) sh + sizeof(ngx_chat_store_sh_t);
+        ngx_memcpy(sh->path.data, cmcf->store.path.data, sh->path.len);
+
+        zone->sh->store = sh;
+    }
+
+    /* what is sent and what is not is known of one database */
+
+    if (sh->path.len != cmcf->store.path.len
+        || ngx_memcmp(sh->path.data, cmcf->store.path.data, sh->path.len)
+           != 0)
+    {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "chat_database is \"%V\" in the running nginx and "
+                      "can't become \"%V\" by a reload, restart nginx "
+                      "in %V:%ui", &sh->path, &cmcf->store.path,
+                      &cmcf->database.file, cmcf->database.line);
+        return NGX_ERROR;
+    }
+
+    cmcf->store.sh = sh;
+    cmcf->store.append = ngx_chat_publish_append;
+    cmcf->store.sent = ngx_chat_publish_sent;
+    cmcf->store.event_max = ngx_chat_publish_event_max;
+    cmcf->store.batch_max = zone->sh->ring->size / 8;
+    cmcf->publish.zone = zone;
+    cmcf->publish.apps = &cmcf->apps;
+    cmcf->store.data = &cmcf->publish;
+
+    return NGX_OK;
+}

@@ -1,0 +1,242 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * chat_database: the folder and the file, seen from the master.
+ *
+ * The master is root and may write everything; what counts is whether the
+ * worker's user may.  Nothing that exists is changed: a folder such as /tmp
+ * is not for nginx to give away.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <grp.h>
+#include <pwd.h>
+
+#include <ngx_chat_conf_database.h>
+#include <store/ngx_chat_db.h>
+
+
+#define NGX_CHAT_CONF_GROUPS  256
+
+
+static ngx_int_t ngx_chat_conf_database_folder_name(ngx_pool_t *pool,
+    ngx_str_t *path, ngx_str_t *folder);
+static ngx_int_t ngx_chat_conf_database_writable(ngx_cycle_t *cycle,
+    ngx_str_t *name, mode_t bits, ngx_chat_place_t *place);
+static ngx_uint_t ngx_chat_conf_database_in_group(ngx_core_conf_t *ccf,
+    gid_t gid);
+
+
+char *
+ngx_chat_conf_database_folder(ngx_conf_t *cf, ngx_str_t *path)
+{
+    ngx_str_t         folder, parent;
+    ngx_path_t       *p;
+    ngx_file_info_t   fi;
+
+    if (ngx_chat_conf_database_folder_name(cf->pool, path, &folder)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_file_info(folder.data, &fi) != NGX_FILE_ERROR) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_chat_conf_database_folder_name(cf->pool, &folder, &parent)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_file_info(parent.data, &fi) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "the folder \"%V\" can't be created, create \"%V\" "
+                           "first", &folder, &parent);
+        return NGX_CONF_ERROR;
+    }
+
+    p = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    p->name = folder;
+    p->conf_file = cf->conf_file->file.name.data;
+    p->line = cf->conf_file->line;
+
+    return (ngx_add_path(cf, &p) == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+ngx_int_t
+ngx_chat_conf_database_check(ngx_cycle_t *cycle, ngx_str_t *path,
+    ngx_chat_place_t *place)
+{
+    ngx_int_t        rc;
+    ngx_str_t        folder;
+    ngx_file_info_t  fi;
+    char             error[NGX_CHAT_DB_ERROR_LEN];
+
+    if (ngx_chat_conf_database_folder_name(cycle->pool, path, &folder)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_file_info(path->data, &fi) == NGX_FILE_ERROR) {
+        return ngx_chat_conf_database_writable(cycle, &folder, 3, place);
+    }
+
+    rc = ngx_chat_db_probe((char *) path->data, error, sizeof(error));
+
+    if (rc == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "chat_database \"%V\" can't be read in %V:%ui", path,
+                      &place->file, place->line);
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "chat_database \"%V\": %s (it is left untouched; name "
+                      "another file) in %V:%ui", path, error, &place->file,
+                      place->line);
+        return NGX_ERROR;
+    }
+
+    rc = ngx_chat_conf_database_writable(cycle, &folder, 3, place);
+
+    return (rc == NGX_OK)
+           ? ngx_chat_conf_database_writable(cycle, path, 2, place) : rc;
+}
+
+
+static ngx_int_t
+ngx_chat_conf_database_folder_name(ngx_pool_t *pool, ngx_str_t *path,
+    ngx_str_t *folder)
+{
+    size_t  len;
+
+    for (len = path->len; len > 1 && path->data[len - 1] != '/'; len--) {
+        /* void */
+    }
+
+    /* without the slash, save for the root */
+
+    folder->len = (len > 1) ? len - 1 : len;
+    folder->data = ngx_pnalloc(pool, folder->len + 1);
+
+    if (folder->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpystrn(folder->data, path->data, folder->len + 1);
+
+    return NGX_OK;
+}
+
+
+/* bits: of a permission triple, 2 to write, 1 to enter. */
+
+static ngx_int_t
+ngx_chat_conf_database_writable(ngx_cycle_t *cycle, ngx_str_t *name,
+    mode_t bits, ngx_chat_place_t *place)
+{
+    uid_t             uid;
+    mode_t            mode;
+    ngx_file_info_t   fi;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    if (ngx_file_info(name->data, &fi) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "chat_database: " ngx_file_info_n " \"%V\" failed "
+                      "in %V:%ui", name, &place->file, place->line);
+        return NGX_ERROR;
+    }
+
+    /* only root has workers of another user */
+
+    if (geteuid() != 0) {
+
+        if (access((char *) name->data, W_OK) == 0) {
+            return NGX_OK;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "chat_database: \"%V\" is not writable for the user "
+                      "that runs nginx in %V:%ui", name, &place->file,
+                      place->line);
+        return NGX_ERROR;
+    }
+
+    uid = (uid_t) ccf->user;
+    mode = fi.st_mode;
+
+    if (uid == 0) {
+        return NGX_OK;
+    }
+
+    if (fi.st_uid == uid) {
+        mode >>= 6;
+
+    } else if (ngx_chat_conf_database_in_group(ccf, fi.st_gid)) {
+        mode >>= 3;
+    }
+
+    if ((mode & bits) == bits) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                  "chat_database: \"%V\" is not writable for the worker user "
+                  "\"%s\"; name a file in a folder of that user's own (a "
+                  "missing folder is created for it), or change the owner "
+                  "in %V:%ui", name, ccf->username, &place->file,
+                  place->line);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_uint_t
+ngx_chat_conf_database_in_group(ngx_core_conf_t *ccf, gid_t gid)
+{
+    int             i, n;
+    gid_t           groups[NGX_CHAT_CONF_GROUPS];
+    struct passwd  *pw;
+
+    if ((gid_t) ccf->group == gid) {
+        return 1;
+    }
+
+    pw = ccf->username ? getpwnam(ccf->username) : NULL;
+
+    if (pw == NULL) {
+        return 0;
+    }
+
+    /* nginx calls initgroups() for its workers */
+
+    n = NGX_CHAT_CONF_GROUPS;
+
+    if (getgrouplist(ccf->username, pw->pw_gid, groups, &n) == -1) {
+        return 0;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (groups[i] == gid) {
+            return 1;
+        }
+    }
+
+    return 0;
+}

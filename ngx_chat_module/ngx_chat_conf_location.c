@@ -1,0 +1,444 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The directives of locations.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <endpoint/ngx_chat_origin.h>
+#include <ngx_chat_conf.h>
+#include <ngx_chat_conf_app.h>
+#include <ngx_chat_module.h>
+#include <pusher/ngx_chat_name.h>
+
+
+#define NGX_CHAT_CONF_LIMIT      100
+#define NGX_CHAT_CONF_MAX        1000
+#define NGX_CHAT_CONF_MAX_BOUND  10000
+
+
+static char *ngx_chat_conf_handler(ngx_conf_t *cf,
+    ngx_http_handler_pt handler);
+static char *ngx_chat_conf_value(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *cv);
+static char *ngx_chat_conf_parameter(ngx_conf_t *cf, ngx_str_t *value,
+    size_t skip, ngx_http_complex_value_t **cv);
+static char *ngx_chat_conf_channel(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *cv);
+static char *ngx_chat_conf_number(ngx_conf_t *cf, ngx_str_t *value,
+    size_t skip, ngx_uint_t *n);
+
+
+char *
+ngx_chat_conf_history(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_loc_conf_t *clcf = conf;
+
+    char                     *rv;
+    ngx_str_t                *value, app;
+    ngx_uint_t                i;
+    ngx_chat_history_conf_t  *history;
+
+    if (clcf->history) {
+        return "is duplicate";
+    }
+
+    history = ngx_pcalloc(cf->pool, sizeof(ngx_chat_history_conf_t));
+    if (history == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+    ngx_str_null(&app);
+
+    rv = ngx_chat_conf_channel(cf, &value[1], &history->channel);
+
+    for (i = 2; i < cf->args->nelts && rv == NGX_CONF_OK; i++) {
+
+        if (ngx_strncmp(value[i].data, "app=", 4) == 0) {
+            app.data = value[i].data + 4;
+            app.len = value[i].len - 4;
+
+        } else if (ngx_strncmp(value[i].data, "limit=", 6) == 0) {
+            rv = ngx_chat_conf_number(cf, &value[i], 6, &history->limit);
+
+        } else if (ngx_strncmp(value[i].data, "max=", 4) == 0) {
+            rv = ngx_chat_conf_number(cf, &value[i], 4, &history->max);
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[i]);
+            rv = NGX_CONF_ERROR;
+        }
+    }
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    /* one that is given moves the default of the other */
+
+    if (history->max == 0) {
+        history->max = ngx_max(history->limit, NGX_CHAT_CONF_MAX);
+    }
+
+    if (history->limit == 0) {
+        history->limit = ngx_min(history->max, NGX_CHAT_CONF_LIMIT);
+    }
+
+    if (history->limit > history->max) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"limit=%ui\" is more than \"max=%ui\"",
+                           history->limit, history->max);
+        return NGX_CONF_ERROR;
+    }
+
+    clcf->history = history;
+
+    rv = ngx_chat_conf_app_ref(cf, &history->ref, &app);
+
+    return (rv == NGX_CONF_OK)
+           ? ngx_chat_conf_handler(cf, ngx_chat_messages_handler) : rv;
+}
+
+
+char *
+ngx_chat_conf_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_loc_conf_t *clcf = conf;
+
+    char                     *rv;
+    ngx_str_t                *value, app;
+    ngx_chat_publish_conf_t  *publish;
+
+    if (clcf->publish) {
+        return "is duplicate";
+    }
+
+    publish = ngx_pcalloc(cf->pool, sizeof(ngx_chat_publish_conf_t));
+    if (publish == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+    ngx_str_null(&app);
+
+    if (cf->args->nelts == 4) {
+
+        if (ngx_strncmp(value[3].data, "app=", 4) != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[3]);
+            return NGX_CONF_ERROR;
+        }
+
+        app.data = value[3].data + 4;
+        app.len = value[3].len - 4;
+    }
+
+    rv = ngx_chat_conf_channel(cf, &value[1], &publish->channel);
+
+    if (rv == NGX_CONF_OK) {
+        rv = ngx_chat_conf_value(cf, &value[2], &publish->event);
+    }
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (ngx_chat_name_check_event(&value[2]) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid event name \"%V\"", &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    clcf->publish = publish;
+
+    rv = ngx_chat_conf_app_ref(cf, &publish->ref, &app);
+
+    return (rv == NGX_CONF_OK)
+           ? ngx_chat_conf_handler(cf, ngx_chat_messages_handler) : rv;
+}
+
+
+char *
+ngx_chat_conf_websocket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_loc_conf_t *clcf = conf;
+
+    ngx_chat_main_conf_t  *cmcf;
+
+    if (clcf->websocket) {
+        return "is duplicate";
+    }
+
+    clcf->websocket = 1;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
+
+    if (cmcf->websocket.name.len == 0) {
+        ngx_chat_conf_place(cf, &cmcf->websocket);
+    }
+
+    return ngx_chat_conf_handler(cf, ngx_chat_websocket_handler);
+}
+
+
+char *
+ngx_chat_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_loc_conf_t *clcf = conf;
+
+    char                  *rv;
+    ngx_str_t             *value, app;
+    ngx_uint_t             i;
+    ngx_chat_auth_conf_t  *auth;
+
+    if (clcf->auth) {
+        return "is duplicate";
+    }
+
+    auth = ngx_pcalloc(cf->pool, sizeof(ngx_chat_auth_conf_t));
+    if (auth == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+    ngx_str_null(&app);
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        rv = NGX_CONF_OK;
+
+        if (ngx_strncmp(value[i].data, "app=", 4) == 0) {
+            app.data = value[i].data + 4;
+            app.len = value[i].len - 4;
+
+        } else if (ngx_strncmp(value[i].data, "user_id=", 8) == 0) {
+            rv = ngx_chat_conf_parameter(cf, &value[i], 8, &auth->user_id);
+
+        } else if (ngx_strncmp(value[i].data, "user_info=", 10) == 0) {
+            rv = ngx_chat_conf_parameter(cf, &value[i], 10, &auth->user_info);
+
+        } else {
+            rv = "invalid";
+        }
+
+        if (rv != NGX_CONF_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    clcf->auth = auth;
+
+    rv = ngx_chat_conf_app_ref(cf, &auth->ref, &app);
+
+    return (rv == NGX_CONF_OK)
+           ? ngx_chat_conf_handler(cf, ngx_chat_auth_handler) : rv;
+}
+
+
+char *
+ngx_chat_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_loc_conf_t *clcf = conf;
+
+    ngx_chat_main_conf_t  *cmcf;
+
+    if (clcf->status) {
+        return "is duplicate";
+    }
+
+    clcf->status = 1;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
+
+    if (cmcf->websocket.name.len == 0) {
+        ngx_chat_conf_place(cf, &cmcf->websocket);
+    }
+
+    return ngx_chat_conf_handler(cf, ngx_chat_status_handler);
+}
+
+
+/* chat_cors and chat_origins; cmd->offset tells which, cmd->post "off". */
+
+char *
+ngx_chat_conf_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char *p = conf;
+
+    ngx_str_t          *value;
+    ngx_uint_t          i;
+    ngx_array_t       **list;
+    ngx_chat_origin_t  *o;
+
+    list = (ngx_array_t **) (p + cmd->offset);
+
+    if (*list != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    *list = ngx_array_create(cf->pool, 2, sizeof(ngx_chat_origin_t));
+    if (*list == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    if (cmd->post != NULL
+        && cf->args->nelts == 2
+        && ngx_strcmp(value[1].data, "off") == 0)
+    {
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        o = ngx_array_push(*list);
+        if (o == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (ngx_chat_origin_parse(o, &value[i]) != NGX_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid origin \"%V\" in \"%V\", it must be "
+                               "like \"https://example.com\", "
+                               "\"example.com\", \"*.example.com\" or \"*\"",
+                               &value[i], &value[0]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_chat_conf_check_timeout(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t *mp = data;
+
+    /* clients are told it in seconds, and 0 makes pusher-js give up */
+
+    return (*mp < 1000 || *mp > 86400000)
+           ? "must be between 1s and 1d" : NGX_CONF_OK;
+}
+
+
+char *
+ngx_chat_conf_check_size(ngx_conf_t *cf, void *post, void *data)
+{
+    size_t *sp = data;
+
+    return (*sp == 0 || *sp > 64 * 1024 * 1024)
+           ? "must be between 1 and 64m" : NGX_CONF_OK;
+}
+
+
+/* One location, one endpoint; history and publishing are one. */
+
+static char *
+ngx_chat_conf_handler(ngx_conf_t *cf, ngx_http_handler_pt handler)
+{
+    ngx_http_core_loc_conf_t  *core;
+
+    core = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (core->handler != NULL && core->handler != handler) {
+        return "conflicts with another content handler of this location";
+    }
+
+    core->handler = handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_chat_conf_value(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *cv)
+{
+    ngx_http_compile_complex_value_t  ccv;
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = cv;
+
+    return (ngx_http_compile_complex_value(&ccv) == NGX_OK) ? NGX_CONF_OK
+                                                            : NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_chat_conf_parameter(ngx_conf_t *cf, ngx_str_t *value, size_t skip,
+    ngx_http_complex_value_t **cv)
+{
+    ngx_str_t  rest;
+
+    if (*cv != NULL) {
+        return "is duplicate";
+    }
+
+    *cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (*cv == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    rest.data = value->data + skip;
+    rest.len = value->len - skip;
+
+    return ngx_chat_conf_value(cf, &rest, *cv);
+}
+
+
+static char *
+ngx_chat_conf_channel(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *cv)
+{
+    if (ngx_chat_conf_value(cf, value, cv) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    /* one with variables is known only with a request */
+
+    if (cv->lengths == NULL && ngx_chat_name_check(value) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid channel name \"%V\", it may have letters, "
+                           "digits and _-=@,.; and at most %d characters",
+                           value, NGX_CHAT_CHANNEL_NAME_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_chat_conf_number(ngx_conf_t *cf, ngx_str_t *value, size_t skip,
+    ngx_uint_t *n)
+{
+    ngx_int_t  i;
+
+    i = ngx_atoi(value->data + skip, value->len - skip);
+
+    if (i <= 0 || i > NGX_CHAT_CONF_MAX_BOUND || *n) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", it must be a number "
+                           "between 1 and %d, given once", value,
+                           NGX_CHAT_CONF_MAX_BOUND);
+        return NGX_CONF_ERROR;
+    }
+
+    *n = i;
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,55 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Client to server messages, decoded (Pusher protocol, section 2.3).  Pure.
+ */
+
+
+#ifndef _NGX_CHAT_COMMAND_H_INCLUDED_
+#define _NGX_CHAT_COMMAND_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <wire/ngx_chat_json.h>
+
+
+typedef enum {
+    NGX_CHAT_COMMAND_UNKNOWN_e = 0,    /* event holds its name */
+    NGX_CHAT_COMMAND_SUBSCRIBE_e,
+    NGX_CHAT_COMMAND_UNSUBSCRIBE_e,
+    NGX_CHAT_COMMAND_SIGNIN_e,
+    NGX_CHAT_COMMAND_PING_e,
+    NGX_CHAT_COMMAND_PONG_e,
+    NGX_CHAT_COMMAND_CLIENT_EVENT_e
+} ngx_chat_command_type_e;
+
+
+/* A member that was not given, or null, has data == NULL. */
+typedef struct {
+    ngx_chat_command_type_e   type;
+    ngx_str_t                 event;
+    ngx_str_t                 channel;
+    ngx_str_t                 auth;
+    ngx_str_t                 channel_data;
+    ngx_str_t                 user_data;
+    ngx_chat_json_value_t    *data;    /* of a client event, as sent; NULL
+                                          where not given */
+} ngx_chat_command_t;
+
+
+/*
+ * Reads one text message.  data of pusher: commands may be an object or a
+ * string with the JSON text of one (P22).  NGX_OK; NGX_DECLINED with
+ * j->error set to a sentence for the client where it is no valid command:
+ * not one JSON object, no string event, a data of another shape, a member
+ * of the wrong type, subscribe or unsubscribe without a channel; NGX_ERROR
+ * where j->alloc() failed.
+ */
+ngx_int_t ngx_chat_command_read(ngx_chat_command_t *cmd, ngx_chat_json_t *j,
+    u_char *text, size_t len);
+
+
+#endif /* _NGX_CHAT_COMMAND_H_INCLUDED_ */

@@ -1,0 +1,102 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Server to client events, rendered (Pusher protocol, section 2.2).  Pure.
+ *
+ * Each function writes the JSON text of one event into buf and returns its
+ * length, or NGX_ERROR; with buf == NULL it only counts.
+ */
+
+
+#ifndef _NGX_CHAT_EVENT_H_INCLUDED_
+#define _NGX_CHAT_EVENT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <wire/ngx_chat_envelope.h>
+#include <wire/ngx_chat_json.h>
+
+
+/* A member of a presence channel; info is the JSON text of an object. */
+typedef struct {
+    ngx_str_t          id;
+    ngx_str_t          info;           /* len 0: none */
+} ngx_chat_event_member_t;
+
+
+/* {"event":E,"channel":C,"data":"…"}; channel NULL is left out. */
+ssize_t ngx_chat_event_render(u_char *buf, size_t size, ngx_str_t *event,
+    ngx_str_t *channel, ngx_str_t *data);
+
+/* pusher:connection_established; timeout in seconds. */
+ssize_t ngx_chat_event_render_established(u_char *buf, size_t size,
+    ngx_chat_socket_id_t *id, ngx_uint_t timeout);
+
+/* pusher:error, data an object; code 0 becomes null. */
+ssize_t ngx_chat_event_render_error(u_char *buf, size_t size,
+    ngx_uint_t code, ngx_str_t *message);
+
+/*
+ * pusher:subscription_error on a channel, data an object:
+ * {"type":T,"error":S,"status":N}.
+ */
+ssize_t ngx_chat_event_render_subscription_error(u_char *buf, size_t size,
+    ngx_str_t *channel, const char *type, ngx_str_t *error,
+    ngx_uint_t status);
+
+/*
+ * pusher_internal:subscription_succeeded of a presence channel: ids, hash
+ * and count of n members, no id of which may be there twice.
+ */
+ssize_t ngx_chat_event_render_presence_succeeded(u_char *buf, size_t size,
+    ngx_str_t *channel, ngx_chat_event_member_t *members, ngx_uint_t n);
+
+/* pusher_internal:member_added; info as in ngx_chat_event_member_t. */
+ssize_t ngx_chat_event_render_member_added(u_char *buf, size_t size,
+    ngx_str_t *channel, ngx_str_t *id, ngx_str_t *info);
+
+/* pusher_internal:member_removed. */
+ssize_t ngx_chat_event_render_member_removed(u_char *buf, size_t size,
+    ngx_str_t *channel, ngx_str_t *id);
+
+/* pusher_internal:subscription_count. */
+ssize_t ngx_chat_event_render_subscription_count(u_char *buf, size_t size,
+    ngx_str_t *channel, ngx_uint_t count);
+
+/* pusher:cache_miss. */
+ssize_t ngx_chat_event_render_cache_miss(u_char *buf, size_t size,
+    ngx_str_t *channel);
+
+/* pusher:signin_success, data an object: {"user_data":S}. */
+ssize_t ngx_chat_event_render_signin_success(u_char *buf, size_t size,
+    ngx_str_t *user_data);
+
+/*
+ * pusher_internal:watchlist_events, without a channel; a list without ids is
+ * left out.
+ */
+ssize_t ngx_chat_event_render_watchlist(u_char *buf, size_t size,
+    ngx_str_t *online, ngx_uint_t nonline, ngx_str_t *offline,
+    ngx_uint_t noffline);
+
+/*
+ * A client event: {"event":E,"channel":C,"data":"…","user_id":U}; user_id
+ * NULL is left out.
+ */
+ssize_t ngx_chat_event_render_client_event(u_char *buf, size_t size,
+    ngx_str_t *event, ngx_str_t *channel, ngx_str_t *data,
+    ngx_str_t *user_id);
+
+/*
+ * What a value is as the data of an event: a string as it is, of anything
+ * else the compact JSON text, in memory from j->alloc().  NGX_OK, or
+ * NGX_ERROR where that failed.
+ */
+ngx_int_t ngx_chat_event_data_text(ngx_chat_json_t *j,
+    ngx_chat_json_value_t *value, ngx_str_t *text);
+
+
+#endif /* _NGX_CHAT_EVENT_H_INCLUDED_ */

@@ -1,0 +1,391 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Signatures of subscriptions and sign-ins: made and checked.  Pure.
+ *
+ * Signatures are compared in constant time; the key is public and is not.
+ * Where libcrypto fails, nothing is taken for signed.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+
+#include <pusher/ngx_chat_name.h>
+#include <pusher/ngx_chat_signature.h>
+
+
+#define NGX_CHAT_SIGNATURE_DIGEST  (NGX_CHAT_SIGNATURE_LEN / 2)
+
+
+/* What is signed, in at most socket id, colon, channel, colon, data. */
+typedef struct {
+    ngx_str_t          parts[5];
+    ngx_uint_t         n;
+    u_char             socket_id[NGX_CHAT_SOCKET_ID_LEN];
+} ngx_chat_signature_t;
+
+
+static ngx_int_t ngx_chat_signature_digest(u_char *digest, EVP_MAC_CTX *ctx,
+    ngx_str_t *secret, ngx_str_t *parts, ngx_uint_t n);
+static void ngx_chat_signature_of_channel(ngx_chat_signature_t *s,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data);
+static void ngx_chat_signature_of_user(ngx_chat_signature_t *s,
+    ngx_chat_socket_id_t *id, ngx_str_t *user_data);
+static ngx_int_t ngx_chat_signature_check(ngx_chat_signature_t *s,
+    ngx_chat_app_t *app, ngx_str_t *auth);
+static ngx_uint_t ngx_chat_signature_is_key(ngx_str_t *key, ngx_str_t *given);
+static u_char *ngx_chat_signature_write(u_char *p, ngx_chat_signature_t *s,
+    ngx_chat_app_t *app);
+static size_t ngx_chat_signature_text(u_char *buf, size_t size,
+    ngx_chat_signature_t *s);
+
+
+static ngx_str_t  ngx_chat_signature_colon = ngx_string(":");
+static ngx_str_t  ngx_chat_signature_user = ngx_string("::user::");
+
+
+ngx_int_t
+ngx_chat_signature_hex(u_char *out, ngx_str_t *secret, ngx_str_t *parts,
+    ngx_uint_t n)
+{
+    u_char        digest[NGX_CHAT_SIGNATURE_DIGEST];
+    EVP_MAC      *mac;
+    ngx_int_t     rc;
+    ngx_uint_t    i;
+    EVP_MAC_CTX  *ctx;
+
+    static u_char  hex[] = "0123456789abcdef";
+
+    rc = NGX_ERROR;
+    ctx = NULL;
+    mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+
+    if (mac != NULL) {
+        ctx = EVP_MAC_CTX_new(mac);
+    }
+
+    if (ctx != NULL) {
+        rc = ngx_chat_signature_digest(digest, ctx, secret, parts, n);
+    }
+
+    EVP_MAC_CTX_free(ctx);
+    EVP_MAC_free(mac);
+
+    if (rc != NGX_OK) {
+        /* nginx would take what is left there for an error of a connection */
+        ERR_clear_error();
+
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_CHAT_SIGNATURE_DIGEST; i++) {
+        *out++ = hex[digest[i] >> 4];
+        *out++ = hex[digest[i] & 0xf];
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_signature_digest(u_char *digest, EVP_MAC_CTX *ctx, ngx_str_t *secret,
+    ngx_str_t *parts, ngx_uint_t n)
+{
+    size_t      len;
+    ngx_uint_t  i;
+    OSSL_PARAM  params[2];
+
+    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+                                                 (char *) "SHA256", 0);
+    params[1] = OSSL_PARAM_construct_end();
+
+    if (!EVP_MAC_init(ctx, secret->data, secret->len, params)) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        if (parts[i].len
+            && !EVP_MAC_update(ctx, parts[i].data, parts[i].len))
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (!EVP_MAC_final(ctx, digest, &len, NGX_CHAT_SIGNATURE_DIGEST)
+        || len != NGX_CHAT_SIGNATURE_DIGEST)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_signature_split(ngx_str_t *auth, ngx_str_t *key,
+    ngx_str_t *signature)
+{
+    u_char  *colon, *last;
+
+    *key = *auth;
+    ngx_str_null(signature);
+
+    if (auth->len == 0) {
+        return NGX_DECLINED;
+    }
+
+    last = auth->data + auth->len;
+    colon = ngx_strlchr(auth->data, last, ':');
+
+    if (colon == NULL) {
+        return NGX_DECLINED;
+    }
+
+    key->len = colon - auth->data;
+
+    signature->data = colon + 1;
+    signature->len = last - signature->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_signature_check_channel(ngx_chat_app_t *app, ngx_str_t *auth,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data)
+{
+    ngx_chat_signature_t  s;
+
+    ngx_chat_signature_of_channel(&s, id, channel, channel_data);
+
+    return ngx_chat_signature_check(&s, app, auth);
+}
+
+
+ngx_int_t
+ngx_chat_signature_check_user(ngx_chat_app_t *app, ngx_str_t *auth,
+    ngx_chat_socket_id_t *id, ngx_str_t *user_data)
+{
+    ngx_chat_signature_t  s;
+
+    ngx_chat_signature_of_user(&s, id, user_data);
+
+    return ngx_chat_signature_check(&s, app, auth);
+}
+
+
+u_char *
+ngx_chat_signature_write_channel(u_char *p, ngx_chat_app_t *app,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data)
+{
+    ngx_chat_signature_t  s;
+
+    ngx_chat_signature_of_channel(&s, id, channel, channel_data);
+
+    return ngx_chat_signature_write(p, &s, app);
+}
+
+
+u_char *
+ngx_chat_signature_write_user(u_char *p, ngx_chat_app_t *app,
+    ngx_chat_socket_id_t *id, ngx_str_t *user_data)
+{
+    ngx_chat_signature_t  s;
+
+    ngx_chat_signature_of_user(&s, id, user_data);
+
+    return ngx_chat_signature_write(p, &s, app);
+}
+
+
+size_t
+ngx_chat_signature_text_got(u_char *buf, size_t len, size_t size,
+    ngx_str_t *auth)
+{
+    u_char     *p, *last;
+    ngx_str_t   key, signature;
+
+    static u_char  got[] = ", but got ";
+
+    p = buf + len;
+    last = buf + size;
+
+    ngx_str_null(&signature);
+
+    if (auth->data != NULL
+        && ngx_chat_signature_split(auth, &key, &signature) != NGX_OK)
+    {
+        signature = *auth;
+    }
+
+    p = ngx_cpymem(p, got, ngx_min(sizeof(got) - 1, (size_t) (last - p)));
+
+    if (signature.len) {
+        p = ngx_cpymem(p, signature.data,
+                       ngx_min(signature.len, (size_t) (last - p)));
+    }
+
+    return p - buf;
+}
+
+
+size_t
+ngx_chat_signature_text_channel(u_char *buf, size_t size,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data)
+{
+    ngx_chat_signature_t  s;
+
+    ngx_chat_signature_of_channel(&s, id, channel, channel_data);
+
+    return ngx_chat_signature_text(buf, size, &s);
+}
+
+
+size_t
+ngx_chat_signature_text_user(u_char *buf, size_t size,
+    ngx_chat_socket_id_t *id, ngx_str_t *user_data)
+{
+    ngx_chat_signature_t  s;
+
+    ngx_chat_signature_of_user(&s, id, user_data);
+
+    return ngx_chat_signature_text(buf, size, &s);
+}
+
+
+static void
+ngx_chat_signature_of_channel(ngx_chat_signature_t *s,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data)
+{
+    s->parts[0].data = s->socket_id;
+    s->parts[0].len = ngx_chat_name_write_socket_id(s->socket_id, id)
+                      - s->socket_id;
+
+    s->parts[1] = ngx_chat_signature_colon;
+    s->parts[2] = *channel;
+    s->n = 3;
+
+    if (channel_data->data != NULL) {
+        s->parts[3] = ngx_chat_signature_colon;
+        s->parts[4] = *channel_data;
+        s->n = 5;
+    }
+}
+
+
+static void
+ngx_chat_signature_of_user(ngx_chat_signature_t *s, ngx_chat_socket_id_t *id,
+    ngx_str_t *user_data)
+{
+    s->parts[0].data = s->socket_id;
+    s->parts[0].len = ngx_chat_name_write_socket_id(s->socket_id, id)
+                      - s->socket_id;
+
+    s->parts[1] = ngx_chat_signature_user;
+    s->parts[2] = *user_data;
+    s->n = 3;
+}
+
+
+static ngx_int_t
+ngx_chat_signature_check(ngx_chat_signature_t *s, ngx_chat_app_t *app,
+    ngx_str_t *auth)
+{
+    u_char     expected[NGX_CHAT_SIGNATURE_LEN];
+    ngx_str_t  key, signature;
+
+    if (ngx_chat_signature_split(auth, &key, &signature) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (!ngx_chat_signature_is_key(&app->key, &key)) {
+        return NGX_DECLINED;
+    }
+
+    if (signature.len != NGX_CHAT_SIGNATURE_LEN) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_chat_signature_hex(expected, &app->secret, s->parts, s->n)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (CRYPTO_memcmp(expected, signature.data, NGX_CHAT_SIGNATURE_LEN) != 0) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The Swift library's inline mode sends the key in lower case.  The app has
+ * one key, so what differs in case only is no other's.
+ */
+
+static ngx_uint_t
+ngx_chat_signature_is_key(ngx_str_t *key, ngx_str_t *given)
+{
+    size_t  i;
+
+    if (key->len != given->len) {
+        return 0;
+    }
+
+    for (i = 0; i < key->len; i++) {
+
+        if (ngx_tolower(key->data[i]) != ngx_tolower(given->data[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static u_char *
+ngx_chat_signature_write(u_char *p, ngx_chat_signature_t *s,
+    ngx_chat_app_t *app)
+{
+    p = ngx_cpymem(p, app->key.data, app->key.len);
+    *p++ = ':';
+
+    if (ngx_chat_signature_hex(p, &app->secret, s->parts, s->n) != NGX_OK) {
+        return NULL;
+    }
+
+    return p + NGX_CHAT_SIGNATURE_LEN;
+}
+
+
+static size_t
+ngx_chat_signature_text(u_char *buf, size_t size, ngx_chat_signature_t *s)
+{
+    u_char      *p, *last;
+    size_t       len;
+    ngx_uint_t   i;
+
+    p = buf;
+    last = buf + size;
+
+    for (i = 0; i < s->n; i++) {
+        len = ngx_min(s->parts[i].len, (size_t) (last - p));
+
+        if (len) {
+            p = ngx_cpymem(p, s->parts[i].data, len);
+        }
+    }
+
+    return p - buf;
+}

@@ -1,0 +1,87 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Signatures of subscriptions and sign-ins: made and checked (Pusher
+ * protocol, sections 3.3 and 5.1).  Pure.
+ *
+ * What is signed is never put together in a buffer, so it may be of any
+ * length.  A channel_data or user_data is signed byte for byte as it came;
+ * a channel_data with data == NULL was not given and is not part of it.
+ *
+ * A channel's name must have passed ngx_chat_name_check(): one with a colon
+ * could make the text of another channel with data, or of a sign-in.
+ */
+
+
+#ifndef _NGX_CHAT_SIGNATURE_H_INCLUDED_
+#define _NGX_CHAT_SIGNATURE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <wire/ngx_chat_envelope.h>
+#include <pusher/ngx_chat_app.h>
+
+
+#define NGX_CHAT_SIGNATURE_LEN  64     /* HEX(HMAC-SHA256) */
+
+/* What write_channel() and write_user() write: KEY:SIGNATURE. */
+#define NGX_CHAT_SIGNATURE_AUTH_LEN(app)                                      \
+    ((app)->key.len + 1 + NGX_CHAT_SIGNATURE_LEN)
+
+
+/*
+ * HEX(HMAC-SHA256(secret, parts one after the other)), in lower case, into
+ * NGX_CHAT_SIGNATURE_LEN bytes.  NGX_ERROR where libcrypto has no memory;
+ * out is untouched then.
+ */
+ngx_int_t ngx_chat_signature_hex(u_char *out, ngx_str_t *secret,
+    ngx_str_t *parts, ngx_uint_t n);
+
+/*
+ * The two sides of the first colon of an auth; NGX_DECLINED where it has
+ * none, and all of it is the key.
+ */
+ngx_int_t ngx_chat_signature_split(ngx_str_t *auth, ngx_str_t *key,
+    ngx_str_t *signature);
+
+/*
+ * NGX_OK; NGX_DECLINED where the key is not the app's; NGX_ERROR where the
+ * signature is wrong, or there is none.
+ */
+ngx_int_t ngx_chat_signature_check_channel(ngx_chat_app_t *app,
+    ngx_str_t *auth, ngx_chat_socket_id_t *id, ngx_str_t *channel,
+    ngx_str_t *channel_data);
+ngx_int_t ngx_chat_signature_check_user(ngx_chat_app_t *app, ngx_str_t *auth,
+    ngx_chat_socket_id_t *id, ngx_str_t *user_data);
+
+/*
+ * Write an auth of NGX_CHAT_SIGNATURE_AUTH_LEN(app) bytes, return its end;
+ * NULL where libcrypto has no memory.
+ */
+u_char *ngx_chat_signature_write_channel(u_char *p, ngx_chat_app_t *app,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data);
+u_char *ngx_chat_signature_write_user(u_char *p, ngx_chat_app_t *app,
+    ngx_chat_socket_id_t *id, ngx_str_t *user_data);
+
+/*
+ * What has to be signed, for the text of an error; cut at size bytes, maybe
+ * inside a character.  Returns the length.
+ */
+size_t ngx_chat_signature_text_channel(u_char *buf, size_t size,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data);
+size_t ngx_chat_signature_text_user(u_char *buf, size_t size,
+    ngx_chat_socket_id_t *id, ngx_str_t *user_data);
+
+/*
+ * Adds to such a text of len bytes what came instead: ", but got " and the
+ * auth's signature; an auth that was not given is empty.  Returns the length
+ * of all, at most size.
+ */
+size_t ngx_chat_signature_text_got(u_char *buf, size_t len, size_t size,
+    ngx_str_t *auth);
+
+
+#endif /* _NGX_CHAT_SIGNATURE_H_INCLUDED_ */

@@ -1,0 +1,196 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Whether a client may subscribe to what it asks for.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <pusher/ngx_chat_error.h>
+#include <pusher/ngx_chat_event.h>
+#include <pusher/ngx_chat_name.h>
+#include <pusher/ngx_chat_signature.h>
+#include <session/ngx_chat_admission.h>
+#include <session/ngx_chat_signin.h>
+#include <session/ngx_chat_worker.h>
+#include <wire/ngx_chat_frame.h>
+
+
+static ngx_int_t ngx_chat_admission_signature(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd);
+static ngx_int_t ngx_chat_admission_member(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd, ngx_chat_member_t *m);
+static void ngx_chat_admission_answer(ngx_chat_session_t *s,
+    ngx_str_t *channel, const char *type, ngx_uint_t status,
+    const char *text, ngx_str_t *arg);
+
+
+ngx_int_t
+ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
+    ngx_uint_t *type, ngx_chat_member_t *m)
+{
+    if (ngx_chat_name_check(&cmd->channel) != NGX_OK) {
+        ngx_chat_admission_refuse(s, &cmd->channel, "InvalidChannel", 400,
+                                  NGX_CHAT_ERROR_CHANNEL_NAME);
+        return NGX_DECLINED;
+    }
+
+    *type = ngx_chat_name_type(&cmd->channel);
+
+    if (*type & NGX_CHAT_CHANNEL_USER) {
+
+        if (!ngx_chat_signin_is_own(s, &cmd->channel)) {
+            ngx_chat_admission_refuse(s, &cmd->channel, "AuthError", 401,
+                                      NGX_CHAT_ERROR_NOT_OWN);
+            return NGX_DECLINED;
+        }
+
+        return NGX_OK;
+    }
+
+    if (s->app->channels_per_connection
+        && s->nchannels >= (ngx_uint_t) s->app->channels_per_connection
+        && ngx_chat_hub_subscription(s->worker->hub, &s->subscriber,
+                                     s->app->number, &cmd->channel)
+           == NULL)
+    {
+        ngx_chat_admission_refuse(s, &cmd->channel, "LimitReached", 403,
+                                  NGX_CHAT_ERROR_CHANNELS);
+        return NGX_DECLINED;
+    }
+
+    if ((*type & NGX_CHAT_CHANNEL_PRIVATE)
+        && ngx_chat_admission_signature(s, cmd) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (*type & NGX_CHAT_CHANNEL_PRESENCE) {
+        return ngx_chat_admission_member(s, cmd, m);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_chat_admission_refuse(ngx_chat_session_t *s, ngx_str_t *channel,
+    const char *type, ngx_uint_t status, const char *text)
+{
+    ngx_chat_admission_answer(s, channel, type, status, text, channel);
+}
+
+
+static ngx_int_t
+ngx_chat_admission_signature(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
+{
+    u_char      buf[NGX_CHAT_ERROR_TEXT_MAX];
+    ngx_int_t   rc;
+    ngx_str_t   text, key, signature;
+
+    rc = NGX_ERROR;
+
+    if (cmd->auth.data != NULL) {
+        rc = ngx_chat_signature_check_channel(s->app, &cmd->auth,
+                                              &s->subscriber.id,
+                                              &cmd->channel,
+                                              &cmd->channel_data);
+    }
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    if (rc == NGX_DECLINED) {
+        (void) ngx_chat_signature_split(&cmd->auth, &key, &signature);
+
+        ngx_chat_admission_answer(s, &cmd->channel, "AuthError", 401,
+                                  NGX_CHAT_ERROR_AUTH_KEY, &key);
+        return NGX_DECLINED;
+    }
+
+    /* names what was to be signed, never the signature it expects */
+
+    text.data = buf;
+    text.len = ngx_chat_signature_text_channel(buf, sizeof(buf) / 2,
+                                               &s->subscriber.id,
+                                               &cmd->channel,
+                                               &cmd->channel_data);
+    text.len = ngx_chat_signature_text_got(buf, text.len, sizeof(buf),
+                                           &cmd->auth);
+
+    ngx_chat_admission_answer(s, &cmd->channel, "AuthError", 401,
+                              NGX_CHAT_ERROR_SIGNATURE, &text);
+
+    return NGX_DECLINED;
+}
+
+
+/* Who comes: what channel_data says, else the signed-in user. */
+
+static ngx_int_t
+ngx_chat_admission_member(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
+    ngx_chat_member_t *m)
+{
+    ngx_int_t        rc;
+    ngx_chat_json_t  json;
+
+    ngx_chat_session_json(s, &json);
+
+    if (cmd->channel_data.data == NULL && s->user) {
+        ngx_memzero(m, sizeof(ngx_chat_member_t));
+
+        m->id = s->user->id;
+        m->info = s->user->info;
+
+        rc = ngx_chat_member_check_size(m, &json);
+
+    } else {
+        rc = ngx_chat_member_read_channel_data(m, &json, &cmd->channel_data);
+    }
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    if (rc == NGX_ERROR) {
+        json.error = NGX_CHAT_ERROR_OVER_CAPACITY;
+    }
+
+    ngx_chat_admission_refuse(s, &cmd->channel, "InvalidMember", 400,
+                              json.error);
+
+    return NGX_DECLINED;
+}
+
+
+static void
+ngx_chat_admission_answer(ngx_chat_session_t *s, ngx_str_t *channel,
+    const char *type, ngx_uint_t status, const char *text, ngx_str_t *arg)
+{
+    u_char          *p, buf[NGX_CHAT_ERROR_TEXT_MAX];
+    ssize_t          len;
+    ngx_str_t        error;
+    ngx_chat_buf_t  *b;
+
+    ngx_chat_session_error(s, 0, text, arg);
+
+    error.data = buf;
+    error.len = ngx_chat_error_format(buf, sizeof(buf), text, arg);
+
+    len = ngx_chat_event_render_subscription_error(NULL, 0, channel, type,
+                                                   &error, status);
+
+    b = (len == NGX_ERROR) ? NULL
+                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
+                                                    &p, s->connection->log);
+    if (b != NULL) {
+        (void) ngx_chat_event_render_subscription_error(p, len, channel,
+                                                        type, &error, status);
+    }
+
+    ngx_chat_session_send(s, b);
+}

@@ -1,0 +1,38 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Whether a client may subscribe to what it asks for (Pusher protocol,
+ * sections 3.3, 3.4 and 5.1).
+ */
+
+
+#ifndef _NGX_CHAT_ADMISSION_H_INCLUDED_
+#define _NGX_CHAT_ADMISSION_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <pusher/ngx_chat_command.h>
+#include <pusher/ngx_chat_member.h>
+#include <session/ngx_chat_session.h>
+
+
+/*
+ * NGX_OK with *type set, and *m for a presence channel, in memory of the
+ * command at hand; NGX_DECLINED: refused, the client has its answer.
+ */
+ngx_int_t ngx_chat_admission_check(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd, ngx_uint_t *type, ngx_chat_member_t *m);
+
+/*
+ * Refuses with both frames: pusher:error, as Pusher sends it, and
+ * pusher:subscription_error, which names the channel for the application.
+ * text has at most one "%s", for the channel.
+ */
+void ngx_chat_admission_refuse(ngx_chat_session_t *s, ngx_str_t *channel,
+    const char *type, ngx_uint_t status, const char *text);
+
+
+#endif /* _NGX_CHAT_ADMISSION_H_INCLUDED_ */

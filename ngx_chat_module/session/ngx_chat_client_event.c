@@ -1,0 +1,167 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Client events: from one subscriber to the others, by way of the ring, so
+ * that they are in one order with all other events.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <pusher/ngx_chat_error.h>
+#include <pusher/ngx_chat_event.h>
+#include <pusher/ngx_chat_name.h>
+#include <session/ngx_chat_client_event.h>
+#include <session/ngx_chat_worker.h>
+
+
+static ngx_chat_subscription_t *ngx_chat_client_event_check(
+    ngx_chat_session_t *s, ngx_chat_command_t *cmd);
+static ngx_int_t ngx_chat_client_event_rate(ngx_chat_session_t *s);
+static void ngx_chat_client_event_send(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd, ngx_str_t *data, ngx_str_t *user);
+
+
+void
+ngx_chat_client_event(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
+{
+    ngx_str_t                 data, user;
+    ngx_chat_json_t           json;
+    ngx_chat_subscription_t  *sn;
+
+    sn = ngx_chat_client_event_check(s, cmd);
+
+    if (sn == NULL) {
+        return;
+    }
+
+    ngx_chat_session_json(s, &json);
+
+    if (ngx_chat_event_data_text(&json, cmd->data, &data) != NGX_OK) {
+        ngx_chat_session_error(s, 0, "Server is out of memory", NULL);
+        return;
+    }
+
+    if (cmd->event.len > NGX_CHAT_EVENT_NAME_MAX) {
+        ngx_chat_session_error(s, 0, "Client event rejected - event name is "
+                               "too long", NULL);
+        return;
+    }
+
+    if (data.len > s->conf->data_max) {
+        ngx_chat_session_error(s, 0, "Client event rejected - data is too "
+                               "large", NULL);
+        return;
+    }
+
+    if (ngx_chat_client_event_rate(s) != NGX_OK) {
+        ngx_chat_session_error(s, NGX_CHAT_ERROR_EVENT_RATE,
+                               "Client event rejected - more than 10 in a "
+                               "second", NULL);
+        return;
+    }
+
+    /* who sends is what the membership says, never what the client says */
+
+    if (sn->part) {
+        ngx_chat_presence_user(sn->part, &user);
+    }
+
+    ngx_chat_client_event_send(s, cmd, &data, sn->part ? &user : NULL);
+}
+
+
+/* The sender's subscription; NULL: refused and answered. */
+
+static ngx_chat_subscription_t *
+ngx_chat_client_event_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
+{
+    ngx_chat_subscription_t  *sn;
+
+    if (!s->app->client_events) {
+        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_CLIENT_EVENTS_OFF, NULL);
+        return NULL;
+    }
+
+    if (cmd->channel.data == NULL || cmd->data == NULL) {
+        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_CLIENT_EVENT, NULL);
+        return NULL;
+    }
+
+    if (ngx_chat_name_check(&cmd->channel) != NGX_OK
+        || !(ngx_chat_name_type(&cmd->channel) & NGX_CHAT_CHANNEL_PRIVATE))
+    {
+        ngx_chat_session_error(s, 0, "Client event rejected - only supported "
+                               "on private and presence channels", NULL);
+        return NULL;
+    }
+
+    sn = ngx_chat_hub_subscription(s->worker->hub, &s->subscriber,
+                                   s->app->number, &cmd->channel);
+    if (sn == NULL) {
+        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_CLIENT_EVENT_CHANNEL,
+                               &cmd->channel);
+    }
+
+    return sn;
+}
+
+
+static ngx_int_t
+ngx_chat_client_event_rate(ngx_chat_session_t *s)
+{
+    uint32_t  now, *last;
+
+    /* the one before so many */
+
+    now = (uint32_t) ngx_current_msec;
+    last = &s->events[s->nevents % NGX_CHAT_SESSION_EVENTS];
+
+    if (s->nevents >= NGX_CHAT_SESSION_EVENTS && now - *last < 1000) {
+        return NGX_BUSY;
+    }
+
+    *last = now;
+    s->nevents++;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
+    ngx_str_t *data, ngx_str_t *user)
+{
+    ssize_t              len;
+    ngx_chat_envelope_t  e;
+
+    len = ngx_chat_event_render_client_event(NULL, 0, &cmd->event,
+                                             &cmd->channel, data, user);
+    if (len == NGX_ERROR) {
+        return;
+    }
+
+    ngx_memzero(&e, sizeof(ngx_chat_envelope_t));
+
+    e.type = NGX_CHAT_ENVELOPE_EVENT_e;
+    e.app = s->app->number;
+    e.except = s->subscriber.id;
+    e.channel = cmd->channel;
+    e.payload.len = len;
+    e.payload.data = ngx_pnalloc(s->worker->scratch, len);
+
+    if (e.payload.data == NULL) {
+        return;
+    }
+
+    (void) ngx_chat_event_render_client_event(e.payload.data, len,
+                                              &cmd->event, &cmd->channel,
+                                              data, user);
+
+    if (ngx_chat_hub_publish(s->worker->hub->zone, &e, 0) != NGX_OK) {
+        ngx_chat_session_error(s, 0, "Client event rejected - data is too "
+                               "large", NULL);
+    }
+}

@@ -1,0 +1,132 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What changes of the registry tell to subscribers.
+ *
+ * All of this runs under the zone's lock: it renders into the stack and
+ * appends, nothing else.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <hub/ngx_chat_append.h>
+#include <hub/ngx_chat_registry.h>
+#include <pusher/ngx_chat_event.h>
+#include <session/ngx_chat_notice.h>
+
+
+/* a user id of 128 characters in the JSON of a JSON text, and the rest */
+#define NGX_CHAT_NOTICE_SIZE  8192
+
+
+static void ngx_chat_notice_removed(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel, ngx_str_t *user);
+static void ngx_chat_notice_occupied(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel, ngx_uint_t on);
+static void ngx_chat_notice_counted(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel, ngx_uint_t n);
+static void ngx_chat_notice_append(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel, u_char *payload, ssize_t len);
+
+
+ngx_chat_zone_handlers_t  ngx_chat_notice_handlers = {
+    ngx_chat_notice_removed,
+    ngx_chat_notice_occupied,
+    ngx_chat_notice_counted
+};
+
+
+void
+ngx_chat_notice_name(ngx_str_t *name, u_char *buf, const char *prefix,
+    ngx_str_t *user)
+{
+    name->data = buf;
+    name->len = ngx_snprintf(buf, NGX_CHAT_NOTICE_NAME - 1, "%s%V", prefix,
+                             user)
+                - buf;
+}
+
+
+static void
+ngx_chat_notice_removed(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel, ngx_str_t *user)
+{
+    u_char  buf[NGX_CHAT_NOTICE_SIZE];
+
+    ngx_chat_notice_append(zone, app, channel, buf,
+                ngx_chat_event_render_member_removed(buf, sizeof(buf),
+                                                     channel, user));
+}
+
+
+/* A user is online while there is somebody on the user's own channel. */
+
+static void
+ngx_chat_notice_occupied(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel, ngx_uint_t on)
+{
+    u_char     buf[NGX_CHAT_NOTICE_SIZE], name[NGX_CHAT_NOTICE_NAME];
+    size_t     len;
+    ngx_str_t  user, watch;
+
+    len = sizeof(NGX_CHAT_NOTICE_USER) - 1;
+
+    if (channel->len <= len
+        || ngx_strncmp(channel->data, NGX_CHAT_NOTICE_USER, len) != 0)
+    {
+        return;
+    }
+
+    user.data = channel->data + len;
+    user.len = channel->len - len;
+
+    ngx_chat_notice_name(&watch, name, NGX_CHAT_NOTICE_WATCH, &user);
+
+    if (!ngx_chat_registry_has(zone, app, &watch)) {
+        return;
+    }
+
+    ngx_chat_notice_append(zone, app, &watch, buf,
+                ngx_chat_event_render_watchlist(buf, sizeof(buf),
+                                                &user, on ? 1 : 0,
+                                                &user, on ? 0 : 1));
+}
+
+
+static void
+ngx_chat_notice_counted(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel, ngx_uint_t n)
+{
+    u_char  buf[NGX_CHAT_NOTICE_SIZE];
+
+    ngx_chat_notice_append(zone, app, channel, buf,
+                ngx_chat_event_render_subscription_count(buf, sizeof(buf),
+                                                         channel, n));
+}
+
+
+static void
+ngx_chat_notice_append(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel, u_char *payload, ssize_t len)
+{
+    ngx_chat_envelope_t  e;
+
+    if (len == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "chat could not render an event of \"%V\"", channel);
+        return;
+    }
+
+    ngx_memzero(&e, sizeof(ngx_chat_envelope_t));
+
+    e.type = NGX_CHAT_ENVELOPE_EVENT_e;
+    e.app = app;
+    e.channel = *channel;
+    e.payload.data = payload;
+    e.payload.len = len;
+
+    (void) ngx_chat_append(zone, &e);
+}

@@ -1,0 +1,34 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What changes of the registry tell to subscribers: members that left, the
+ * number of subscriptions, users that came or went.
+ */
+
+
+#ifndef _NGX_CHAT_NOTICE_H_INCLUDED_
+#define _NGX_CHAT_NOTICE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <hub/ngx_chat_zone.h>
+
+
+#define NGX_CHAT_NOTICE_USER   "#server-to-user-"
+#define NGX_CHAT_NOTICE_WATCH  "#watch-"       /* who watches that user */
+
+
+extern ngx_chat_zone_handlers_t  ngx_chat_notice_handlers;
+
+
+/* The name of a prefix and a user id, in buf of NGX_CHAT_NOTICE_NAME. */
+#define NGX_CHAT_NOTICE_NAME  256
+
+void ngx_chat_notice_name(ngx_str_t *name, u_char *buf, const char *prefix,
+    ngx_str_t *user);
+
+
+#endif /* _NGX_CHAT_NOTICE_H_INCLUDED_ */

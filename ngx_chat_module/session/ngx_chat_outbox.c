@@ -1,0 +1,359 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * A client's queue of shared buffers.
+ *
+ * Queue links come from a list that this worker keeps, up to a bound.  All
+ * of this is the event loop's.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <session/ngx_chat_outbox.h>
+
+
+#define NGX_CHAT_OUTBOX_IOVS   64      /* buffers in one call */
+#define NGX_CHAT_OUTBOX_LINKS  65536   /* most free links kept */
+
+
+/*
+ * TLS wants a write that it could not finish repeated with the same bytes,
+ * so there everything goes through nginx's TLS buffer.
+ */
+
+#if (NGX_SSL)
+#define ngx_chat_outbox_is_tls(c)  ((c)->ssl != NULL)
+#else
+#define ngx_chat_outbox_is_tls(c)  0
+#endif
+
+
+struct ngx_chat_link_s {
+    ngx_chat_link_t         *next;
+    ngx_chat_buf_t          *buf;
+};
+
+
+static ngx_int_t ngx_chat_outbox_make_room(ngx_chat_outbox_t *ob,
+    ngx_connection_t *c, size_t len, size_t limit);
+static ngx_int_t ngx_chat_outbox_write(ngx_chat_outbox_t *ob,
+    ngx_connection_t *c);
+static ngx_int_t ngx_chat_outbox_queue(ngx_chat_outbox_t *ob,
+    ngx_connection_t *c, ngx_chat_buf_t *b, size_t sent);
+static void ngx_chat_outbox_shift(ngx_chat_outbox_t *ob);
+static ngx_chat_link_t *ngx_chat_outbox_link(ngx_log_t *log);
+
+
+static ngx_chat_link_t  *ngx_chat_outbox_free;
+static ngx_uint_t        ngx_chat_outbox_nfree;
+
+
+ngx_chat_buf_t *
+ngx_chat_buf_alloc(size_t len, ngx_log_t *log)
+{
+    ngx_chat_buf_t  *b;
+
+    b = ngx_alloc(sizeof(ngx_chat_buf_t) + len, log);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    b->refs = 1;
+    b->len = len;
+
+    return b;
+}
+
+
+void
+ngx_chat_buf_release(ngx_chat_buf_t *b)
+{
+    if (--b->refs == 0) {
+        ngx_free(b);
+    }
+}
+
+
+void
+ngx_chat_outbox_init(ngx_chat_outbox_t *ob)
+{
+    ngx_memzero(ob, sizeof(ngx_chat_outbox_t));
+}
+
+
+ngx_int_t
+ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
+    ngx_chat_buf_t *b, size_t limit, ngx_uint_t more)
+{
+    size_t     sent;
+    ssize_t    n;
+    ngx_int_t  rc;
+
+    sent = 0;
+
+    if (ob->first == NULL && !more && c->write->ready
+        && !ngx_chat_outbox_is_tls(c))
+    {
+
+        n = c->send(c, b->data, b->len);
+
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (n == (ssize_t) b->len) {
+            return NGX_OK;
+        }
+
+        if (n > 0) {
+            sent = n;
+        }
+
+        if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (sent == 0 && ob->queued + b->len > limit) {
+        rc = ngx_chat_outbox_make_room(ob, c, b->len, limit);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    rc = ngx_chat_outbox_queue(ob, c, b, sent);
+
+    if (rc == NGX_AGAIN && !more && ngx_chat_outbox_is_tls(c)) {
+        return ngx_chat_outbox_flush(ob, c);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c)
+{
+    /* TLS may have taken bytes that it has not sent: c->buffered */
+
+    while ((ob->first || c->buffered) && c->write->ready) {
+
+        if (ngx_chat_outbox_write(ob, c) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return (ob->first || c->buffered) ? NGX_AGAIN : NGX_OK;
+}
+
+
+void
+ngx_chat_outbox_truncate(ngx_chat_outbox_t *ob)
+{
+    size_t            sent;
+    ngx_chat_link_t  *first;
+
+    if (ob->first == NULL || ob->sent == 0) {
+        ngx_chat_outbox_clear(ob);
+        return;
+    }
+
+    first = ob->first;
+    sent = ob->sent;
+
+    ob->first = first->next;
+    ngx_chat_outbox_clear(ob);
+
+    first->next = NULL;
+    ob->first = first;
+    ob->last = first;
+    ob->sent = sent;
+    ob->queued = first->buf->len - sent;
+}
+
+
+void
+ngx_chat_outbox_clear(ngx_chat_outbox_t *ob)
+{
+    while (ob->first) {
+        ngx_chat_outbox_shift(ob);
+    }
+
+    ob->sent = 0;
+    ob->queued = 0;
+}
+
+
+void
+ngx_chat_outbox_exit(void)
+{
+    ngx_chat_link_t  *link;
+
+    while (ngx_chat_outbox_free) {
+        link = ngx_chat_outbox_free;
+        ngx_chat_outbox_free = link->next;
+        ngx_free(link);
+    }
+
+    ngx_chat_outbox_nfree = 0;
+}
+
+
+/*
+ * A queue that is full may be full only because a turn's events are held
+ * back to leave together: what counts is what the socket takes.  A buffer
+ * longer than the limit goes by itself.
+ */
+
+static ngx_int_t
+ngx_chat_outbox_make_room(ngx_chat_outbox_t *ob, ngx_connection_t *c,
+    size_t len, size_t limit)
+{
+    if (c->write->ready && ngx_chat_outbox_flush(ob, c) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (ob->queued + len <= limit
+        || (ob->queued == 0 && c->write->ready))
+    {
+        return NGX_OK;
+    }
+
+    return NGX_BUSY;
+}
+
+
+/*
+ * One call for the first buffers.  How far it came is read off the chain's
+ * positions: c->sent does not count what TLS has taken and not sent.
+ */
+
+static ngx_int_t
+ngx_chat_outbox_write(ngx_chat_outbox_t *ob, ngx_connection_t *c)
+{
+    size_t            n;
+    ngx_buf_t         bufs[NGX_CHAT_OUTBOX_IOVS];
+    ngx_uint_t        i, count;
+    ngx_chain_t       chain[NGX_CHAT_OUTBOX_IOVS];
+    ngx_chat_link_t  *link;
+
+    count = 0;
+
+    for (link = ob->first;
+         link && count < NGX_CHAT_OUTBOX_IOVS;
+         link = link->next)
+    {
+        ngx_memzero(&bufs[count], sizeof(ngx_buf_t));
+
+        bufs[count].pos = link->buf->data + (count ? 0 : ob->sent);
+        bufs[count].last = link->buf->data + link->buf->len;
+        bufs[count].memory = 1;
+
+        chain[count].buf = &bufs[count];
+        chain[count].next = &chain[count + 1];
+
+        count++;
+    }
+
+    if (count) {
+        chain[count - 1].next = NULL;
+        bufs[count - 1].flush = 1;
+    }
+
+    if (c->send_chain(c, count ? chain : NULL, 0) == NGX_CHAIN_ERROR) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < count; i++) {
+
+        n = bufs[i].pos - (ob->first->buf->data + ob->sent);
+        ob->sent += n;
+        ob->queued -= n;
+
+        if (bufs[i].pos != bufs[i].last) {
+            break;
+        }
+
+        ob->sent = 0;
+        ngx_chat_outbox_shift(ob);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_outbox_queue(ngx_chat_outbox_t *ob, ngx_connection_t *c,
+    ngx_chat_buf_t *b, size_t sent)
+{
+    ngx_chat_link_t  *link;
+
+    link = ngx_chat_outbox_link(c->log);
+    if (link == NULL) {
+        return NGX_ERROR;
+    }
+
+    link->next = NULL;
+    link->buf = b;
+    b->refs++;
+
+    if (ob->first == NULL) {
+        ob->first = link;
+        ob->sent = sent;
+
+    } else {
+        ob->last->next = link;
+    }
+
+    ob->last = link;
+    ob->queued += b->len - sent;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_chat_outbox_shift(ngx_chat_outbox_t *ob)
+{
+    ngx_chat_link_t  *link;
+
+    link = ob->first;
+    ob->first = link->next;
+
+    ngx_chat_buf_release(link->buf);
+
+    if (ngx_chat_outbox_nfree == NGX_CHAT_OUTBOX_LINKS) {
+        ngx_free(link);
+        return;
+    }
+
+    link->next = ngx_chat_outbox_free;
+    ngx_chat_outbox_free = link;
+    ngx_chat_outbox_nfree++;
+}
+
+
+static ngx_chat_link_t *
+ngx_chat_outbox_link(ngx_log_t *log)
+{
+    ngx_chat_link_t  *link;
+
+    link = ngx_chat_outbox_free;
+
+    if (link != NULL) {
+        ngx_chat_outbox_free = link->next;
+        ngx_chat_outbox_nfree--;
+        return link;
+    }
+
+    return ngx_alloc(sizeof(ngx_chat_link_t), log);
+}

@@ -1,0 +1,171 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The one way in for events.
+ *
+ * A stored message is rendered here once: the text that its sender gets and
+ * the text in the event are the same bytes.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <pusher/ngx_chat_event.h>
+#include <pusher/ngx_chat_name.h>
+#include <session/ngx_chat_publish.h>
+#include <wire/ngx_chat_message.h>
+
+
+static time_t ngx_chat_publish_cached(ngx_chat_publish_t *pub,
+    ngx_chat_record_t *rec);
+static ngx_int_t ngx_chat_publish_message(ngx_chat_record_t *rec,
+    ngx_str_t *text);
+
+
+ngx_int_t
+ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
+    ngx_chat_socket_id_t *except, ngx_str_t *reply, ngx_log_t *log)
+{
+    ngx_chat_publish_t *pub = data;
+
+    ssize_t              len;
+    ngx_int_t            rc;
+    ngx_str_t            text;
+    ngx_chat_envelope_t  e;
+
+    if (ngx_chat_publish_message(rec, &text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    e.type = NGX_CHAT_ENVELOPE_EVENT_e;
+    e.app = rec->app;
+    e.message = rec->id;
+    e.except = *except;
+    e.channel = rec->channel;
+
+    rc = NGX_ERROR;
+
+    len = ngx_chat_event_render(NULL, 0, &rec->event, &rec->channel, &text);
+
+    if (len != NGX_ERROR) {
+        e.payload.len = len;
+        e.payload.data = malloc(len);
+
+        if (e.payload.data != NULL) {
+            (void) ngx_chat_event_render(e.payload.data, len, &rec->event,
+                                         &rec->channel, &text);
+
+            rc = ngx_chat_hub_publish(pub->zone, &e,
+                                      ngx_chat_publish_cached(pub, rec));
+
+            free(e.payload.data);
+        }
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_ALERT, log, 0,
+                      "chat message %uL does not fit the ring", rec->id);
+    }
+
+    if (reply && rc != NGX_ERROR) {
+        *reply = text;
+
+    } else {
+        free(text.data);
+    }
+
+    return rc;
+}
+
+
+uint64_t
+ngx_chat_publish_sent(void *data)
+{
+    ngx_chat_publish_t *pub = data;
+
+    uint64_t          id;
+    ngx_chat_zone_t  *zone;
+
+    zone = pub->zone;
+
+    ngx_chat_zone_lock(zone);
+
+    id = ngx_chat_ring_mark(zone->sh->ring);
+
+    ngx_chat_zone_unlock(zone);
+
+    return id;
+}
+
+
+size_t
+ngx_chat_publish_event_max(ngx_chat_record_t *rec)
+{
+    return (rec->content.len + rec->author.len) * 7 + 1024;
+}
+
+
+/*
+ * A character of content takes at most 6 bytes in JSON (a \u escape of a
+ * control character), and 7 in the JSON of that; the author, set by the
+ * operator, has no limit but the request's.
+ */
+
+size_t
+ngx_chat_publish_envelope_max(size_t content)
+{
+    return content * 7 + 16384;
+}
+
+
+/* How long the event is to be cached, in seconds. */
+
+static time_t
+ngx_chat_publish_cached(ngx_chat_publish_t *pub, ngx_chat_record_t *rec)
+{
+    ngx_uint_t       i;
+    ngx_chat_app_t  *apps;
+
+    if (!(ngx_chat_name_type(&rec->channel) & NGX_CHAT_CHANNEL_CACHE)) {
+        return 0;
+    }
+
+    apps = pub->apps->elts;
+
+    for (i = 0; i < pub->apps->nelts; i++) {
+        if (apps[i].number == rec->app) {
+            return apps[i].cache_ttl;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_chat_publish_message(ngx_chat_record_t *rec, ngx_str_t *text)
+{
+    ssize_t             len;
+    ngx_chat_message_t  m;
+
+    ngx_chat_record_message(rec, &m);
+
+    len = ngx_chat_message_render(&m, NULL, 0);
+
+    if (len == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    text->data = malloc(len);
+    text->len = len;
+
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_chat_message_render(&m, text->data, len);
+
+    return NGX_OK;
+}

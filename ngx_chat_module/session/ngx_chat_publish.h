@@ -1,0 +1,50 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The one way in for events: kept where they are to be kept, then into the
+ * ring.
+ */
+
+
+#ifndef _NGX_CHAT_PUBLISH_H_INCLUDED_
+#define _NGX_CHAT_PUBLISH_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <hub/ngx_chat_hub.h>
+#include <pusher/ngx_chat_app.h>
+#include <store/ngx_chat_store.h>
+
+
+/* What the store's hooks get. */
+
+typedef struct {
+    ngx_chat_zone_t         *zone;
+    ngx_array_t             *apps;         /* of ngx_chat_app_t */
+} ngx_chat_publish_t;
+
+
+/*
+ * The store's append(): renders a committed message, sends its event.  data
+ * is a ngx_chat_publish_t.  Runs on a thread, touches nothing else.
+ */
+ngx_int_t ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
+    ngx_chat_socket_id_t *except, ngx_str_t *reply, ngx_log_t *log);
+
+/* The store's sent(). */
+uint64_t ngx_chat_publish_sent(void *data);
+
+/* The store's event_max(). */
+size_t ngx_chat_publish_event_max(ngx_chat_record_t *rec);
+
+/*
+ * The most bytes that the envelope of a message with content of that many
+ * bytes can have, for the check of the configuration.
+ */
+size_t ngx_chat_publish_envelope_max(size_t content);
+
+
+#endif /* _NGX_CHAT_PUBLISH_H_INCLUDED_ */

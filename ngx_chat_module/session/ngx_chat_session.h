@@ -1,0 +1,155 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * A session: one client's life, whatever the transport.
+ *
+ * The transport owns the session's memory, opens it, hands it what the
+ * client says, and ends it exactly once.  The session tells the transport by
+ * close() and abort() when it has to end; both may free the session before
+ * they return.  All of this is the event loop's.
+ */
+
+
+#ifndef _NGX_CHAT_SESSION_H_INCLUDED_
+#define _NGX_CHAT_SESSION_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <hub/ngx_chat_hub.h>
+#include <pusher/ngx_chat_app.h>
+#include <session/ngx_chat_outbox.h>
+#include <wire/ngx_chat_json.h>
+
+
+typedef struct ngx_chat_session_s  ngx_chat_session_t;
+typedef struct ngx_chat_worker_s  ngx_chat_worker_t;
+
+
+/* most client events in a second */
+#define NGX_CHAT_SESSION_EVENTS  10
+
+
+typedef struct {
+    size_t                   send_buffer;  /* most bytes queued */
+    ngx_msec_t               activity_timeout;
+    size_t                   data_max;     /* of a client event */
+} ngx_chat_session_conf_t;
+
+
+/* Who has signed in; in one block with its strings. */
+
+typedef struct {
+    ngx_str_t                id;
+    ngx_str_t                info;         /* JSON text; len 0: none */
+} ngx_chat_session_user_t;
+
+
+typedef struct {
+    /*
+     * Sends the error frame's close: code and reason (may be empty) end the
+     * connection in good order.
+     */
+    void  (*close)(ngx_chat_session_t *s, ngx_uint_t code,
+                   ngx_str_t *reason);
+
+    /* The connection is broken. */
+    void  (*abort)(ngx_chat_session_t *s);
+} ngx_chat_transport_t;
+
+
+struct ngx_chat_session_s {
+    ngx_chat_subscriber_t    subscriber;   /* first: the hub's view of it */
+    ngx_chat_worker_t       *worker;
+    ngx_connection_t        *connection;
+    ngx_chat_app_t          *app;          /* NULL until it is known */
+    ngx_chat_session_conf_t *conf;
+    ngx_chat_transport_t    *transport;
+    ngx_chat_outbox_t        outbox;
+    ngx_queue_t              queue;        /* of all sessions */
+    ngx_queue_t              dirty;
+    ngx_queue_t              doomed;
+    ngx_queue_t              anonymous;    /* of those who must authorize */
+    ngx_msec_t               opened;
+
+    ngx_chat_session_user_t *user;         /* NULL: has not signed in */
+    ngx_uint_t               nchannels;    /* that the client asked for */
+    ngx_uint_t               nevents;      /* client events so far */
+    uint32_t                 events[NGX_CHAT_SESSION_EVENTS];  /* ms, of the
+                                              last ones */
+    ngx_uint_t               close_code;   /* doomed to a fatal error; 0:
+                                              to reconnect-now */
+
+    unsigned                 is_dirty:1;
+    unsigned                 is_doomed:1;
+    unsigned                 broken:1;     /* doomed to an abort */
+    unsigned                 slow:1;       /* doomed for a full queue */
+    unsigned                 closed:1;     /* takes and sends no more */
+    unsigned                 is_anonymous:1;
+    unsigned                 in_quota:1;   /* counts for max_connections */
+    unsigned                 user_channel:1;   /* has asked for its own */
+};
+
+
+/*
+ * Begins a session of app: gives it a socket id and greets the client, or
+ * refuses it where the app has too many.  The transport has set connection,
+ * conf and transport and cleared the rest.
+ */
+ngx_int_t ngx_chat_session_open(ngx_chat_worker_t *w,
+    ngx_chat_session_t *s, ngx_chat_app_t *app);
+
+/*
+ * Begins a session that is refused with a fatal error; the arg is what the
+ * error's text names, or NULL.
+ */
+void ngx_chat_session_refuse(ngx_chat_worker_t *w,
+    ngx_chat_session_t *s, ngx_uint_t code, ngx_str_t *arg);
+
+/* A whole text message, valid UTF-8, from the client. */
+void ngx_chat_session_message(ngx_chat_session_t *s, u_char *text,
+    size_t len);
+
+/* A fatal error: the error frame, then close(). */
+void ngx_chat_session_fail(ngx_chat_session_t *s, ngx_uint_t code,
+    ngx_str_t *arg);
+
+/* Sends finished bytes, takes the caller's reference; b may be NULL: no
+   memory, which ends the session. */
+void ngx_chat_session_send(ngx_chat_session_t *s, ngx_chat_buf_t *b);
+
+/*
+ * The session neither takes nor sends events any more; its outbox stays.
+ * The transport calls it when it closes.  May be called twice.
+ */
+void ngx_chat_session_leave(ngx_chat_session_t *s);
+
+/* The end, by the transport, before the memory is gone. */
+void ngx_chat_session_end(ngx_chat_session_t *s);
+
+
+/*
+ * It has shown who it is: by a sign-in, or on a private channel.  From now
+ * on it counts for max_connections, and is closed where those are taken.
+ */
+void ngx_chat_session_authorized(ngx_chat_session_t *s);
+
+/* It is not waited for any more to show who it is. */
+void ngx_chat_session_unlist(ngx_chat_session_t *s);
+
+/* A JSON reader with memory for the command at hand. */
+void ngx_chat_session_json(ngx_chat_session_t *s, ngx_chat_json_t *j);
+
+/* A frame of len payload bytes, to be filled at *payload; NULL: no memory. */
+ngx_chat_buf_t *ngx_chat_session_frame(ngx_uint_t opcode, size_t len,
+    u_char **payload, ngx_log_t *log);
+
+/* An error frame for the client's last command; text has at most one %s. */
+void ngx_chat_session_error(ngx_chat_session_t *s, ngx_uint_t code,
+    const char *text, ngx_str_t *arg);
+
+
+#endif /* _NGX_CHAT_SESSION_H_INCLUDED_ */

@@ -1,0 +1,330 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Sign-in.
+ *
+ * A signed-in connection is a subscriber of the user's own channel from that
+ * moment on, whether it asks for it or not: events to the user go to every
+ * connection once, and the user is online while that channel has somebody.
+ * Who watches a user is a subscriber of a channel that no client can name.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <hub/ngx_chat_registry.h>
+#include <pusher/ngx_chat_error.h>
+#include <pusher/ngx_chat_event.h>
+#include <pusher/ngx_chat_member.h>
+#include <pusher/ngx_chat_signature.h>
+#include <session/ngx_chat_notice.h>
+#include <session/ngx_chat_signin.h>
+#include <session/ngx_chat_worker.h>
+#include <wire/ngx_chat_frame.h>
+
+
+#define NGX_CHAT_SIGNIN_WATCHED  100       /* most users in a watchlist */
+
+
+static ngx_int_t ngx_chat_signin_check(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd, ngx_chat_member_t *m);
+static void ngx_chat_signin_invalid(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd, ngx_int_t rc);
+static ngx_int_t ngx_chat_signin_enter(ngx_chat_session_t *s,
+    ngx_chat_member_t *m);
+static ngx_int_t ngx_chat_signin_join(ngx_chat_session_t *s,
+    const char *prefix, ngx_str_t *user);
+static void ngx_chat_signin_success(ngx_chat_session_t *s,
+    ngx_str_t *user_data);
+static void ngx_chat_signin_watch(ngx_chat_session_t *s,
+    ngx_chat_json_value_t *list);
+static ngx_uint_t ngx_chat_signin_is_online(ngx_chat_session_t *s,
+    ngx_str_t *user);
+static void ngx_chat_signin_watched(ngx_chat_session_t *s, ngx_str_t *online,
+    ngx_uint_t nonline, ngx_str_t *offline, ngx_uint_t noffline);
+
+
+void
+ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
+{
+    ngx_uint_t         again;
+    ngx_chat_member_t  m;
+
+    if (ngx_chat_signin_check(s, cmd, &m) != NGX_OK) {
+        return;
+    }
+
+    again = (s->user != NULL);
+
+    if (again
+        && (s->user->id.len != m.id.len
+            || ngx_memcmp(s->user->id.data, m.id.data, m.id.len) != 0))
+    {
+        ngx_chat_session_error(s, 0, "Connection is signed in as another "
+                               "user", NULL);
+        return;
+    }
+
+    if (!again && ngx_chat_signin_enter(s, &m) != NGX_OK) {
+        ngx_chat_session_error(s, 0, "Server is over capacity", NULL);
+        return;
+    }
+
+    ngx_chat_session_authorized(s);
+    ngx_chat_signin_success(s, &cmd->user_data);
+
+    if (!again && m.watchlist && s->app->watchlist) {
+        ngx_chat_signin_watch(s, m.watchlist);
+    }
+}
+
+
+ngx_uint_t
+ngx_chat_signin_is_own(ngx_chat_session_t *s, ngx_str_t *channel)
+{
+    size_t  len;
+
+    len = sizeof(NGX_CHAT_NOTICE_USER) - 1;
+
+    return s->user != NULL
+           && channel->len == len + s->user->id.len
+           && ngx_memcmp(channel->data + len, s->user->id.data,
+                         s->user->id.len)
+              == 0;
+}
+
+
+static ngx_int_t
+ngx_chat_signin_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
+    ngx_chat_member_t *m)
+{
+    ngx_int_t        rc;
+    ngx_chat_json_t  json;
+
+    if (cmd->user_data.data == NULL) {
+        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_SIGNIN_DATA, NULL);
+        return NGX_DECLINED;
+    }
+
+    rc = NGX_ERROR;
+
+    if (cmd->auth.data != NULL) {
+        rc = ngx_chat_signature_check_user(s->app, &cmd->auth,
+                                           &s->subscriber.id,
+                                           &cmd->user_data);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_chat_signin_invalid(s, cmd, rc);
+        return NGX_DECLINED;
+    }
+
+    ngx_chat_session_json(s, &json);
+
+    rc = ngx_chat_member_read_user_data(m, &json, &cmd->user_data);
+
+    if (rc != NGX_OK) {
+        ngx_chat_session_error(s, 0, json.error ? json.error
+                                                : "Server is out of memory",
+                               NULL);
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_chat_signin_invalid(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
+    ngx_int_t rc)
+{
+    u_char     buf[NGX_CHAT_ERROR_TEXT_MAX];
+    ngx_str_t  text, key, signature;
+
+    if (rc == NGX_DECLINED) {
+        (void) ngx_chat_signature_split(&cmd->auth, &key, &signature);
+        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_AUTH_KEY, &key);
+        return;
+    }
+
+    text.data = buf;
+    text.len = ngx_chat_signature_text_user(buf, sizeof(buf) / 2,
+                                            &s->subscriber.id,
+                                            &cmd->user_data);
+    text.len = ngx_chat_signature_text_got(buf, text.len, sizeof(buf),
+                                           &cmd->auth);
+
+    ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_SIGNATURE, &text);
+}
+
+
+/* Keeps who it is, and makes it a subscriber of the user's channel. */
+
+static ngx_int_t
+ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m)
+{
+    u_char                   *p;
+    ngx_chat_session_user_t  *user;
+
+    user = ngx_alloc(sizeof(ngx_chat_session_user_t) + m->id.len
+                     + m->info.len, s->connection->log);
+    if (user == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = (u_char *) user + sizeof(ngx_chat_session_user_t);
+
+    user->id.data = p;
+    user->id.len = m->id.len;
+    p = ngx_cpymem(p, m->id.data, m->id.len);
+
+    user->info.data = p;
+    user->info.len = m->info.len;
+
+    if (m->info.len) {
+        ngx_memcpy(p, m->info.data, m->info.len);
+    }
+
+    if (ngx_chat_signin_join(s, NGX_CHAT_NOTICE_USER, &user->id) != NGX_OK) {
+        ngx_free(user);
+        return NGX_ERROR;
+    }
+
+    s->user = user;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_signin_join(ngx_chat_session_t *s, const char *prefix,
+    ngx_str_t *user)
+{
+    u_char                    buf[NGX_CHAT_NOTICE_NAME];
+    ngx_str_t                 name;
+    ngx_chat_registry_join_t  j;
+
+    ngx_chat_notice_name(&name, buf, prefix, user);
+
+    ngx_memzero(&j, sizeof(ngx_chat_registry_join_t));
+
+    j.app = s->app->number;
+    j.name = &name;
+
+    return ngx_chat_hub_subscribe(s->worker->hub, &s->subscriber, &j);
+}
+
+
+static void
+ngx_chat_signin_success(ngx_chat_session_t *s, ngx_str_t *user_data)
+{
+    u_char          *p;
+    ssize_t          len;
+    ngx_chat_buf_t  *b;
+
+    len = ngx_chat_event_render_signin_success(NULL, 0, user_data);
+
+    b = (len == NGX_ERROR) ? NULL
+                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
+                                                    &p, s->connection->log);
+    if (b != NULL) {
+        (void) ngx_chat_event_render_signin_success(p, len, user_data);
+    }
+
+    ngx_chat_session_send(s, b);
+}
+
+
+/*
+ * Watches first and looks then: a change in between is told twice, which
+ * does no harm.
+ */
+
+static void
+ngx_chat_signin_watch(ngx_chat_session_t *s, ngx_chat_json_value_t *list)
+{
+    ngx_str_t               online[NGX_CHAT_SIGNIN_WATCHED];
+    ngx_str_t               offline[NGX_CHAT_SIGNIN_WATCHED];
+    ngx_uint_t              n, nonline, noffline;
+    ngx_chat_json_value_t  *v;
+
+    n = 0;
+    nonline = 0;
+    noffline = 0;
+
+    for (v = list->first; v; v = v->next) {
+
+        if (n++ == NGX_CHAT_SIGNIN_WATCHED) {
+            ngx_chat_session_error(s, NGX_CHAT_ERROR_WATCHLIST,
+                                   "Watchlist has more than 100 users, the "
+                                   "first 100 are used", NULL);
+            break;
+        }
+
+        if (v->text.len == 0
+            || v->text.len > NGX_CHAT_MEMBER_ID_MAX
+            || ngx_chat_signin_join(s, NGX_CHAT_NOTICE_WATCH, &v->text)
+               != NGX_OK)
+        {
+            continue;
+        }
+
+        if (ngx_chat_signin_is_online(s, &v->text)) {
+            online[nonline++] = v->text;
+
+        } else {
+            offline[noffline++] = v->text;
+        }
+    }
+
+    if (nonline || noffline) {
+        ngx_chat_signin_watched(s, online, nonline, offline, noffline);
+    }
+}
+
+
+static ngx_uint_t
+ngx_chat_signin_is_online(ngx_chat_session_t *s, ngx_str_t *user)
+{
+    u_char            buf[NGX_CHAT_NOTICE_NAME];
+    ngx_str_t         name;
+    ngx_uint_t        online;
+    ngx_chat_zone_t  *zone;
+
+    ngx_chat_notice_name(&name, buf, NGX_CHAT_NOTICE_USER, user);
+
+    zone = s->worker->hub->zone;
+
+    ngx_chat_zone_lock(zone);
+
+    online = ngx_chat_registry_has(zone, s->app->number, &name);
+
+    ngx_chat_zone_unlock(zone);
+
+    return online;
+}
+
+
+static void
+ngx_chat_signin_watched(ngx_chat_session_t *s, ngx_str_t *online,
+    ngx_uint_t nonline, ngx_str_t *offline, ngx_uint_t noffline)
+{
+    u_char          *p;
+    ssize_t          len;
+    ngx_chat_buf_t  *b;
+
+    len = ngx_chat_event_render_watchlist(NULL, 0, online, nonline, offline,
+                                          noffline);
+
+    b = (len == NGX_ERROR) ? NULL
+                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
+                                                    &p, s->connection->log);
+    if (b != NULL) {
+        (void) ngx_chat_event_render_watchlist(p, len, online, nonline,
+                                               offline, noffline);
+    }
+
+    ngx_chat_session_send(s, b);
+}

@@ -1,0 +1,322 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The steps of subscribe and unsubscribe.
+ *
+ * The answer goes into the outbox in the same turn of the event loop as the
+ * subscription is made, and events are delivered in later turns: so
+ * subscription_succeeded comes before every event of the channel.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <pusher/ngx_chat_error.h>
+#include <pusher/ngx_chat_event.h>
+#include <pusher/ngx_chat_name.h>
+#include <session/ngx_chat_admission.h>
+#include <session/ngx_chat_signin.h>
+#include <session/ngx_chat_subscribe.h>
+#include <session/ngx_chat_worker.h>
+#include <wire/ngx_chat_frame.h>
+
+
+static void ngx_chat_subscribe_own(ngx_chat_session_t *s,
+    ngx_str_t *channel);
+static ngx_int_t ngx_chat_subscribe_announcement(ngx_chat_session_t *s,
+    ngx_str_t *channel, ngx_chat_member_t *m, ngx_chat_envelope_t *e);
+static ngx_int_t ngx_chat_subscribe_join(ngx_chat_session_t *s,
+    ngx_chat_registry_join_t *j);
+static void ngx_chat_subscribe_succeeded(ngx_chat_session_t *s,
+    ngx_str_t *channel);
+static void ngx_chat_subscribe_presence(ngx_chat_session_t *s,
+    ngx_chat_registry_join_t *j);
+static void ngx_chat_subscribe_cached(ngx_chat_session_t *s,
+    ngx_chat_registry_join_t *j);
+
+
+void
+ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
+{
+    ngx_uint_t                type;
+    ngx_chat_member_t         m;
+    ngx_chat_envelope_t       added;
+    ngx_chat_registry_join_t  j;
+
+    if (ngx_chat_admission_check(s, cmd, &type, &m) != NGX_OK) {
+        return;
+    }
+
+    if (type & NGX_CHAT_CHANNEL_USER) {
+        ngx_chat_subscribe_own(s, &cmd->channel);
+        return;
+    }
+
+    ngx_memzero(&j, sizeof(ngx_chat_registry_join_t));
+
+    j.app = s->app->number;
+    j.name = &cmd->channel;
+    j.cached = ((type & NGX_CHAT_CHANNEL_CACHE) != 0);
+    j.counting = s->app->subscription_count
+                 && !(type & (NGX_CHAT_CHANNEL_PRESENCE
+                              |NGX_CHAT_CHANNEL_ENCRYPTED));
+
+    if (type & NGX_CHAT_CHANNEL_PRESENCE) {
+
+        if (ngx_chat_subscribe_announcement(s, &cmd->channel, &m, &added)
+            != NGX_OK)
+        {
+            ngx_chat_admission_refuse(s, &cmd->channel, "ServerError", 503,
+                                      NGX_CHAT_ERROR_OVER_CAPACITY);
+            return;
+        }
+
+        j.user = &m.id;
+        j.info = &m.info;
+        j.members_max = s->app->presence_members;
+        j.added = &added;
+    }
+
+    if (ngx_chat_subscribe_join(s, &j) != NGX_OK) {
+        return;
+    }
+
+    s->nchannels++;
+
+    if (type & NGX_CHAT_CHANNEL_PRIVATE) {
+        ngx_chat_session_authorized(s);
+    }
+
+    if (j.user) {
+        ngx_chat_subscribe_presence(s, &j);
+
+    } else {
+        ngx_chat_subscribe_succeeded(s, &cmd->channel);
+    }
+
+    if (j.cached) {
+        ngx_chat_subscribe_cached(s, &j);
+    }
+}
+
+
+void
+ngx_chat_unsubscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
+{
+    ngx_int_t  rc;
+
+    rc = NGX_DECLINED;
+
+    if (ngx_chat_name_check(&cmd->channel) == NGX_OK) {
+
+        if (!(ngx_chat_name_type(&cmd->channel) & NGX_CHAT_CHANNEL_USER)) {
+            rc = ngx_chat_hub_unsubscribe(s->worker->hub, &s->subscriber,
+                                          s->app->number, &cmd->channel);
+            s->nchannels -= (rc == NGX_OK);
+
+        } else if (s->user_channel
+                   && ngx_chat_signin_is_own(s, &cmd->channel))
+        {
+            s->user_channel = 0;
+            rc = NGX_OK;
+        }
+    }
+
+    if (rc != NGX_OK) {
+        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_NOT_SUBSCRIBED,
+                               &cmd->channel);
+    }
+}
+
+
+/* The signed-in user's channel: the hub has it subscribed since then. */
+
+static void
+ngx_chat_subscribe_own(ngx_chat_session_t *s, ngx_str_t *channel)
+{
+    if (s->user_channel) {
+        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_SUBSCRIBED, channel);
+        return;
+    }
+
+    s->user_channel = 1;
+    ngx_chat_subscribe_succeeded(s, channel);
+}
+
+
+/* member_added, ready to be sent in the instant in which the user comes. */
+
+static ngx_int_t
+ngx_chat_subscribe_announcement(ngx_chat_session_t *s, ngx_str_t *channel,
+    ngx_chat_member_t *m, ngx_chat_envelope_t *e)
+{
+    ssize_t  len;
+
+    ngx_memzero(e, sizeof(ngx_chat_envelope_t));
+
+    len = ngx_chat_event_render_member_added(NULL, 0, channel, &m->id,
+                                             &m->info);
+    if (len == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    e->type = NGX_CHAT_ENVELOPE_EVENT_e;
+    e->app = s->app->number;
+    e->except = s->subscriber.id;
+    e->channel = *channel;
+    e->payload.len = len;
+    e->payload.data = ngx_pnalloc(s->worker->scratch, len);
+
+    if (e->payload.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_chat_event_render_member_added(e->payload.data, len, channel,
+                                              &m->id, &m->info);
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK; otherwise the client has its answer. */
+
+static ngx_int_t
+ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  level;
+
+    rc = ngx_chat_hub_subscribe(s->worker->hub, &s->subscriber, j);
+
+    switch (rc) {
+
+    case NGX_OK:
+        return NGX_OK;
+
+    case NGX_DECLINED:
+        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_SUBSCRIBED, j->name);
+        return NGX_DECLINED;
+
+    case NGX_DONE:
+        ngx_chat_admission_refuse(s, j->name, "LimitReached", 403,
+                                  NGX_CHAT_ERROR_MEMBERS);
+        return NGX_DECLINED;
+
+    default:
+        level = ngx_chat_worker_log_level(s->worker);
+
+        ngx_log_error(level, s->connection->log, 0,
+                      "chat can't subscribe to \"%V\": %s", j->name,
+                      (rc == NGX_BUSY) ? "chat_zone is full"
+                                       : "out of memory");
+
+        ngx_chat_admission_refuse(s, j->name, "ServerError", 503,
+                                  NGX_CHAT_ERROR_OVER_CAPACITY);
+        return NGX_DECLINED;
+    }
+}
+
+
+static void
+ngx_chat_subscribe_succeeded(ngx_chat_session_t *s, ngx_str_t *channel)
+{
+    u_char          *p;
+    ssize_t          len;
+    ngx_str_t        data;
+    ngx_chat_buf_t  *b;
+
+    static ngx_str_t  event =
+        ngx_string("pusher_internal:subscription_succeeded");
+
+    ngx_str_set(&data, "{}");
+
+    len = ngx_chat_event_render(NULL, 0, &event, channel, &data);
+
+    b = (len == NGX_ERROR) ? NULL
+                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
+                                                    &p, s->connection->log);
+    if (b != NULL) {
+        (void) ngx_chat_event_render(p, len, &event, channel, &data);
+    }
+
+    ngx_chat_session_send(s, b);
+}
+
+
+static void
+ngx_chat_subscribe_presence(ngx_chat_session_t *s,
+    ngx_chat_registry_join_t *j)
+{
+    u_char                   *p, *last;
+    ssize_t                   len;
+    ngx_uint_t                n;
+    ngx_chat_buf_t           *b;
+    ngx_chat_event_member_t  *members;
+
+    b = NULL;
+    n = 0;
+    p = j->buf;
+    last = p + j->members_len;
+
+    members = ngx_palloc(s->worker->scratch,
+                         (j->nmembers + 1) * sizeof(ngx_chat_event_member_t));
+
+    if (members != NULL) {
+
+        while (n < j->nmembers
+               && ngx_chat_presence_entry_read(&p, last, &members[n].id,
+                                               &members[n].info)
+                  == NGX_OK)
+        {
+            n++;
+        }
+
+        len = ngx_chat_event_render_presence_succeeded(NULL, 0, j->name,
+                                                       members, n);
+        if (len != NGX_ERROR) {
+            b = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len, &p,
+                                       s->connection->log);
+        }
+
+        if (b != NULL) {
+            (void) ngx_chat_event_render_presence_succeeded(p, len, j->name,
+                                                            members, n);
+        }
+    }
+
+    ngx_chat_session_send(s, b);
+}
+
+
+/* The last event as it was sent, or the news that there is none. */
+
+static void
+ngx_chat_subscribe_cached(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
+{
+    u_char          *p;
+    ssize_t          len;
+    ngx_chat_buf_t  *b;
+
+    len = j->cached_len;
+
+    if (len == 0) {
+        len = ngx_chat_event_render_cache_miss(NULL, 0, j->name);
+    }
+
+    b = (len == NGX_ERROR) ? NULL
+                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
+                                                    &p, s->connection->log);
+    if (b != NULL) {
+
+        if (j->cached_len) {
+            ngx_memcpy(p, j->buf + j->size - len, len);
+
+        } else {
+            (void) ngx_chat_event_render_cache_miss(p, len, j->name);
+        }
+    }
+
+    ngx_chat_session_send(s, b);
+}

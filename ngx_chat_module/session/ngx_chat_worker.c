@@ -1,0 +1,360 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * A worker's sessions: what the hub delivers to them, and the ways they go
+ * without having asked for it.
+ *
+ * A session never ends while the hub delivers: whoever finds that it must
+ * go marks it as doomed, and a posted event ends the doomed.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <pusher/ngx_chat_error.h>
+#include <session/ngx_chat_notice.h>
+#include <session/ngx_chat_session.h>
+#include <session/ngx_chat_worker.h>
+#include <wire/ngx_chat_frame.h>
+
+
+#define NGX_CHAT_WORKER_SCRATCH  4096
+#define NGX_CHAT_WORKER_TICK     250       /* ms between looks at exiting */
+#define NGX_CHAT_WORKER_DRAIN    5000      /* ms to send all away in */
+
+
+static void ngx_chat_worker_doom_handler(ngx_event_t *ev);
+static void ngx_chat_worker_timer_handler(ngx_event_t *ev);
+static void ngx_chat_worker_expire(ngx_chat_worker_t *w);
+static void ngx_chat_worker_drain(ngx_chat_worker_t *w);
+
+static void *ngx_chat_worker_render(ngx_chat_envelope_t *e, ngx_log_t *log);
+static void ngx_chat_worker_release(void *event);
+static void ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *event,
+    ngx_uint_t more);
+static void ngx_chat_worker_flush(void);
+static void ngx_chat_worker_overrun(ngx_chat_subscriber_t *sr);
+
+
+static ngx_chat_hub_handlers_t  ngx_chat_worker_handlers = {
+    ngx_chat_worker_render,
+    ngx_chat_worker_release,
+    ngx_chat_worker_deliver,
+    ngx_chat_worker_flush,
+    ngx_chat_worker_overrun
+};
+
+
+/* for flush(), which no subscriber leads to; set once per process */
+static ngx_chat_worker_t  *ngx_chat_worker_current;
+
+
+ngx_int_t
+ngx_chat_worker_init(ngx_chat_worker_t *w, ngx_chat_hub_t *hub,
+    ngx_uint_t napps, ngx_cycle_t *cycle)
+{
+    w->hub = hub;
+    w->dummy.data = w;
+
+    hub->handlers = &ngx_chat_worker_handlers;
+    hub->zone->handlers = &ngx_chat_notice_handlers;
+    ngx_chat_worker_current = w;
+
+    ngx_queue_init(&w->sessions);
+    ngx_queue_init(&w->dirty);
+    ngx_queue_init(&w->doomed);
+    ngx_queue_init(&w->anonymous);
+
+    w->quotas = ngx_pcalloc(cycle->pool,
+                            napps * sizeof(ngx_chat_share_sh_t *));
+    if (w->quotas == NULL) {
+        return NGX_ERROR;
+    }
+
+    w->scratch = ngx_create_pool(NGX_CHAT_WORKER_SCRATCH, cycle->log);
+    if (w->scratch == NULL) {
+        return NGX_ERROR;
+    }
+
+    w->doom.handler = ngx_chat_worker_doom_handler;
+    w->doom.data = &w->dummy;
+    w->doom.log = cycle->log;
+
+    w->timer.handler = ngx_chat_worker_timer_handler;
+    w->timer.data = &w->dummy;
+    w->timer.log = cycle->log;
+    w->timer.cancelable = 1;
+
+    ngx_add_timer(&w->timer, NGX_CHAT_WORKER_TICK);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_chat_worker_exit(ngx_chat_worker_t *w)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&w->sessions)) {
+        q = ngx_queue_head(&w->sessions);
+
+        ngx_chat_session_end(ngx_queue_data(q, ngx_chat_session_t, queue));
+    }
+
+    ngx_chat_outbox_exit();
+
+    if (w->scratch) {
+        ngx_destroy_pool(w->scratch);
+        w->scratch = NULL;
+    }
+}
+
+
+ngx_uint_t
+ngx_chat_worker_log_level(ngx_chat_worker_t *w)
+{
+    if (w->alerted == ngx_time()) {
+        return NGX_LOG_INFO;
+    }
+
+    w->alerted = ngx_time();
+
+    return NGX_LOG_ALERT;
+}
+
+
+void
+ngx_chat_worker_doom(ngx_chat_session_t *s)
+{
+    if (s->is_doomed || s->closed) {
+        return;
+    }
+
+    s->is_doomed = 1;
+    ngx_queue_insert_tail(&s->worker->doomed, &s->doomed);
+
+    ngx_post_event(&s->worker->doom, &ngx_posted_events);
+}
+
+
+static void
+ngx_chat_worker_doom_handler(ngx_event_t *ev)
+{
+    ngx_queue_t                *q;
+    ngx_connection_t           *c;
+    ngx_chat_session_t         *s;
+    ngx_chat_worker_t  *w;
+
+    c = ev->data;
+    w = c->data;
+
+    while (!ngx_queue_empty(&w->doomed)) {
+        q = ngx_queue_head(&w->doomed);
+        s = ngx_queue_data(q, ngx_chat_session_t, doomed);
+
+        ngx_queue_remove(q);
+        s->is_doomed = 0;
+
+        if (s->broken) {
+            s->transport->abort(s);
+            continue;
+        }
+
+        if (s->closed) {
+            continue;
+        }
+
+        if (s->slow) {
+            ngx_log_error(NGX_LOG_INFO, s->connection->log, 0,
+                          "client reads too slowly, more than %uz bytes wait "
+                          "for it", s->conf->send_buffer);
+
+            ngx_chat_hub_count(w->hub, NGX_CHAT_SLOW_e, 1);
+            ngx_chat_outbox_truncate(&s->outbox);
+        }
+
+        ngx_chat_session_fail(s, s->close_code ? s->close_code
+                                               : NGX_CHAT_ERROR_RECONNECT,
+                              NULL);
+    }
+}
+
+
+static void
+ngx_chat_worker_timer_handler(ngx_event_t *ev)
+{
+    ngx_connection_t           *c;
+    ngx_chat_worker_t  *w;
+
+    c = ev->data;
+    w = c->data;
+
+    ngx_chat_worker_expire(w);
+
+    if (ngx_exiting) {
+        ngx_chat_worker_drain(w);
+    }
+
+    ngx_add_timer(&w->timer, NGX_CHAT_WORKER_TICK);
+}
+
+
+/* Sends away who did not show in time who it is. */
+
+static void
+ngx_chat_worker_expire(ngx_chat_worker_t *w)
+{
+    ngx_queue_t         *q, *next;
+    ngx_chat_session_t  *s;
+
+    for (q = ngx_queue_head(&w->anonymous);
+         q != ngx_queue_sentinel(&w->anonymous);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        s = ngx_queue_data(q, ngx_chat_session_t, anonymous);
+
+        if (ngx_current_msec - s->opened < s->app->authorization_timeout) {
+            continue;
+        }
+
+        ngx_chat_session_unlist(s);
+        ngx_chat_session_fail(s, NGX_CHAT_ERROR_UNAUTHORIZED, NULL);
+    }
+}
+
+
+/*
+ * A leaving worker sends its clients away little by little: they come back
+ * at once, and not all in the same moment.
+ */
+
+static void
+ngx_chat_worker_drain(ngx_chat_worker_t *w)
+{
+    ngx_uint_t           n;
+    ngx_queue_t         *q;
+    ngx_chat_session_t  *s;
+
+    if (w->ticks == 0) {
+        w->ticks = NGX_CHAT_WORKER_DRAIN / NGX_CHAT_WORKER_TICK;
+    }
+
+    n = (w->nsessions + w->ticks - 1) / w->ticks;
+
+    if (w->ticks > 1) {
+        w->ticks--;
+    }
+
+    while (n-- && !ngx_queue_empty(&w->sessions)) {
+        q = ngx_queue_head(&w->sessions);
+        s = ngx_queue_data(q, ngx_chat_session_t, queue);
+
+        if (s->is_doomed) {
+            return;
+        }
+
+        ngx_chat_session_fail(s, NGX_CHAT_ERROR_RECONNECT, NULL);
+    }
+}
+
+
+/* One frame for all of this worker's subscribers. */
+
+static void *
+ngx_chat_worker_render(ngx_chat_envelope_t *e, ngx_log_t *log)
+{
+    u_char          *p;
+    ngx_chat_buf_t  *b;
+
+    b = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, e->payload.len, &p, log);
+
+    if (b != NULL) {
+        ngx_memcpy(p, e->payload.data, e->payload.len);
+    }
+
+    return b;
+}
+
+
+static void
+ngx_chat_worker_release(void *event)
+{
+    ngx_chat_buf_release(event);
+}
+
+
+static void
+ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *event,
+    ngx_uint_t more)
+{
+    ngx_int_t            rc;
+    ngx_chat_session_t  *s;
+
+    s = (ngx_chat_session_t *) sr;
+
+    if (s->is_doomed) {
+        return;
+    }
+
+    rc = ngx_chat_outbox_send(&s->outbox, s->connection, event,
+                              s->conf->send_buffer, more);
+
+    if (rc == NGX_OK) {
+        return;
+    }
+
+    if (rc == NGX_AGAIN) {
+
+        if (more && !s->is_dirty) {
+            s->is_dirty = 1;
+            ngx_queue_insert_tail(&s->worker->dirty, &s->dirty);
+        }
+
+        return;
+    }
+
+    if (rc == NGX_BUSY) {
+        s->slow = 1;
+
+    } else {
+        s->broken = 1;
+    }
+
+    ngx_chat_worker_doom(s);
+}
+
+
+static void
+ngx_chat_worker_flush(void)
+{
+    ngx_queue_t                *q;
+    ngx_chat_session_t         *s;
+    ngx_chat_worker_t  *w;
+
+    w = ngx_chat_worker_current;
+
+    while (!ngx_queue_empty(&w->dirty)) {
+        q = ngx_queue_head(&w->dirty);
+        s = ngx_queue_data(q, ngx_chat_session_t, dirty);
+
+        ngx_queue_remove(q);
+        s->is_dirty = 0;
+
+        if (ngx_chat_outbox_flush(&s->outbox, s->connection) == NGX_ERROR) {
+            s->broken = 1;
+            ngx_chat_worker_doom(s);
+        }
+    }
+}
+
+
+static void
+ngx_chat_worker_overrun(ngx_chat_subscriber_t *sr)
+{
+    ngx_chat_worker_doom((ngx_chat_session_t *) sr);
+}

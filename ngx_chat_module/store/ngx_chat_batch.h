@@ -1,0 +1,56 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Group commit: many messages, one transaction.  Pure; runs on a thread of
+ * nginx's thread pool.
+ */
+
+
+#ifndef _NGX_CHAT_BATCH_H_INCLUDED_
+#define _NGX_CHAT_BATCH_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <store/ngx_chat_db.h>
+#include <wire/ngx_chat_message.h>
+
+
+/* One stored message.  The strings belong to whoever made the record. */
+typedef struct {
+    uint64_t           id;             /* set by the insert */
+    int64_t            created;        /* ms since the epoch, by the insert */
+    int64_t            updated;
+    uint64_t           app;
+    ngx_str_t          channel;
+    ngx_str_t          event;
+    ngx_str_t          content;        /* UTF-8, may hold NUL */
+    ngx_str_t          author;         /* len 0: none, stored as NULL */
+} ngx_chat_record_t;
+
+
+/* What of a record clients see; the strings stay the record's. */
+#define ngx_chat_record_message(rec, m)                                       \
+    (m)->id = (rec)->id;                                                      \
+    (m)->content = (rec)->content;                                            \
+    (m)->author = (rec)->author;                                              \
+    (m)->created = (rec)->created;                                            \
+    (m)->updated = (rec)->updated
+
+
+/*
+ * begin() waits for SQLite's write lock as long as the handle's timeout;
+ * NGX_OK, NGX_BUSY, NGX_ERROR.  insert() gives the record its id and times;
+ * ids grow and never come back.  commit() leaves no transaction behind,
+ * whatever it returns.  rollback() may be called at any time.
+ */
+ngx_int_t ngx_chat_batch_begin(ngx_chat_db_t *db);
+ngx_int_t ngx_chat_batch_insert(ngx_chat_db_t *db, ngx_chat_record_t *rec,
+    int64_t now);
+ngx_int_t ngx_chat_batch_commit(ngx_chat_db_t *db);
+void ngx_chat_batch_rollback(ngx_chat_db_t *db);
+
+
+#endif /* _NGX_CHAT_BATCH_H_INCLUDED_ */

@@ -1,0 +1,442 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The database file is looked at in one read transaction before anything
+ * that writes, the switch to WAL included: a file that is not ours stays as
+ * it is.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <store/ngx_chat_db.h>
+#include <store/ngx_chat_migration.h>
+
+#include <sqlite3.h>
+#include <stdio.h>
+
+
+#define NGX_CHAT_DB_HEADER       100
+#define NGX_CHAT_DB_POLL         2000000       /* ns */
+
+#define NGX_CHAT_DB_COLUMNS                                                   \
+    "SELECT id, app, channel, event, content, author, created_at,"            \
+    " updated_at FROM messages"
+
+#define NGX_CHAT_DB_CHANNEL  " WHERE app = ?1 AND channel = ?2"
+
+
+static ngx_int_t ngx_chat_db_connect(ngx_chat_db_t *db,
+    ngx_chat_db_conf_t *conf);
+static ngx_int_t ngx_chat_db_wal(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf);
+static ngx_int_t ngx_chat_db_prepare(ngx_chat_db_t *db,
+    ngx_chat_db_conf_t *conf);
+static ngx_int_t ngx_chat_db_header(u_char *p, off_t size, char *error,
+    size_t len);
+static int64_t ngx_chat_db_now(void);
+static uint32_t ngx_chat_db_get32(u_char *p);
+
+
+static const char  *ngx_chat_db_statements[NGX_CHAT_DB_STATEMENTS_e] = {
+
+    "BEGIN",                                          /* READ */
+
+    "BEGIN IMMEDIATE",                                /* WRITE */
+
+    "COMMIT",
+
+    "ROLLBACK",
+
+    "INSERT INTO messages"                            /* INSERT */
+    " (app, channel, event, content, author, created_at, updated_at)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+
+    NGX_CHAT_DB_COLUMNS NGX_CHAT_DB_CHANNEL           /* NEWEST */
+    " ORDER BY id DESC LIMIT ?4",
+
+    NGX_CHAT_DB_COLUMNS NGX_CHAT_DB_CHANNEL           /* AFTER */
+    " AND id > ?3 ORDER BY id LIMIT ?4",
+
+    NGX_CHAT_DB_COLUMNS NGX_CHAT_DB_CHANNEL           /* BEFORE */
+    " AND id < ?3 ORDER BY id DESC LIMIT ?4",
+
+    "SELECT 1 FROM messages" NGX_CHAT_DB_CHANNEL      /* HAS_BEFORE */
+    " AND id <= ?3 LIMIT 1",
+
+    "SELECT 1 FROM messages" NGX_CHAT_DB_CHANNEL      /* HAS_AFTER */
+    " AND id >= ?3 LIMIT 1",
+
+    NGX_CHAT_DB_COLUMNS                               /* SINCE */
+    " WHERE id > ?1 ORDER BY id"
+};
+
+
+ngx_int_t
+ngx_chat_db_open(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  missing;
+
+    memset(db, 0, sizeof(ngx_chat_db_t));
+
+    rc = ngx_chat_db_connect(db, conf);
+    if (rc != NGX_OK) {
+        goto failed;
+    }
+
+    rc = ngx_chat_migration_inspect(db, &missing);
+    if (rc != NGX_OK) {
+        goto failed;
+    }
+
+    /* the file is ours */
+
+    (void) sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0,
+                             NULL);
+
+    rc = ngx_chat_db_exec(db, conf->full ? "PRAGMA synchronous = FULL"
+                                         : "PRAGMA synchronous = NORMAL");
+    if (rc != NGX_OK) {
+        goto failed;
+    }
+
+    rc = ngx_chat_db_wal(db, conf);
+    if (rc != NGX_OK) {
+        goto failed;
+    }
+
+    if (missing) {
+        rc = ngx_chat_migration_run(db);
+        if (rc != NGX_OK) {
+            goto failed;
+        }
+    }
+
+    rc = ngx_chat_db_prepare(db, conf);
+    if (rc != NGX_OK) {
+        goto failed;
+    }
+
+    return NGX_OK;
+
+failed:
+
+    ngx_chat_db_close(db);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_chat_db_connect(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
+{
+    int          rc;
+    struct stat  st;
+
+    /* SQLite takes a file of one byte for an empty one */
+
+    if (stat(conf->path, &st) == 0 && S_ISREG(st.st_mode)
+        && st.st_size > 0 && st.st_size < NGX_CHAT_DB_HEADER)
+    {
+        (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
+                        "the file is not an SQLite database");
+        return NGX_DECLINED;
+    }
+
+    rc = sqlite3_open_v2(conf->path, &db->handle,
+                         SQLITE_OPEN_READWRITE|SQLITE_OPEN_CREATE
+                         |SQLITE_OPEN_NOMUTEX, NULL);
+
+    if (rc != SQLITE_OK) {
+        return ngx_chat_db_failed(db, "sqlite3_open_v2()");
+    }
+
+    (void) sqlite3_extended_result_codes(db->handle, 1);
+    (void) sqlite3_busy_timeout(db->handle, (int) conf->timeout);
+
+    /* closing somebody else's file must not move its WAL into it */
+    (void) sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+                             NULL);
+
+    if (conf->write && sqlite3_db_readonly(db->handle, "main")) {
+        db->code = SQLITE_READONLY;
+        (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
+                        "the file is not writable");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * SQLite does not wait for the lock that the switch to WAL takes, hence the
+ * loop.
+ */
+
+static ngx_int_t
+ngx_chat_db_wal(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
+{
+    int              rc;
+    int64_t          end;
+    const u_char    *mode;
+    sqlite3_stmt    *st;
+    struct timespec  ts;
+
+    rc = sqlite3_prepare_v2(db->handle, "PRAGMA journal_mode = WAL", -1, &st,
+                            NULL);
+    if (rc != SQLITE_OK) {
+        return ngx_chat_db_failed(db, "sqlite3_prepare_v2()");
+    }
+
+    (void) sqlite3_busy_timeout(db->handle, 0);
+
+    end = ngx_chat_db_now() + (int64_t) conf->timeout;
+
+    for ( ;; ) {
+        rc = sqlite3_step(st);
+
+        if ((rc & 0xff) != SQLITE_BUSY || ngx_chat_db_now() >= end) {
+            break;
+        }
+
+        (void) sqlite3_reset(st);
+
+        ts.tv_sec = 0;
+        ts.tv_nsec = NGX_CHAT_DB_POLL;
+        (void) nanosleep(&ts, NULL);
+    }
+
+    if (rc != SQLITE_ROW) {
+        rc = (int) ngx_chat_db_failed(db, "sqlite3_step()");
+        goto done;
+    }
+
+    mode = sqlite3_column_text(st, 0);
+
+    rc = NGX_OK;
+
+    if (mode == NULL || strcmp((const char *) mode, "wal") != 0) {
+        (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
+                        "the file can't be switched to WAL mode, is it on a "
+                        "network file system?");
+        db->code = SQLITE_CANTOPEN;
+        rc = NGX_ERROR;
+    }
+
+done:
+
+    (void) sqlite3_finalize(st);
+    (void) sqlite3_busy_timeout(db->handle, (int) conf->timeout);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_chat_db_prepare(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
+{
+    int         rc;
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_CHAT_DB_STATEMENTS_e; i++) {
+
+        rc = sqlite3_prepare_v3(db->handle, ngx_chat_db_statements[i], -1,
+                                SQLITE_PREPARE_PERSISTENT, &db->statements[i],
+                                NULL);
+        if (rc != SQLITE_OK) {
+            return ngx_chat_db_failed(db, "sqlite3_prepare_v3()");
+        }
+    }
+
+    if (conf->write) {
+        return NGX_OK;
+    }
+
+    return ngx_chat_db_exec(db, "PRAGMA query_only = ON");
+}
+
+
+void
+ngx_chat_db_close(ngx_chat_db_t *db)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_CHAT_DB_STATEMENTS_e; i++) {
+        (void) sqlite3_finalize(db->statements[i]);
+        db->statements[i] = NULL;
+    }
+
+    (void) sqlite3_close(db->handle);
+    db->handle = NULL;
+}
+
+
+ngx_int_t
+ngx_chat_db_run(ngx_chat_db_t *db, ngx_chat_db_statement_e n)
+{
+    ngx_int_t  rc;
+
+    rc = NGX_OK;
+
+    if (sqlite3_step(db->statements[n]) != SQLITE_DONE) {
+        rc = ngx_chat_db_failed(db, "sqlite3_step()");
+    }
+
+    (void) sqlite3_reset(db->statements[n]);
+    (void) sqlite3_clear_bindings(db->statements[n]);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_db_failed(ngx_chat_db_t *db, const char *call)
+{
+    int  n, err;
+
+    db->code = sqlite3_extended_errcode(db->handle);
+
+    n = snprintf(db->error, NGX_CHAT_DB_ERROR_LEN, "%s failed: %d \"%s\"",
+                 call, db->code, sqlite3_errmsg(db->handle));
+
+    switch (db->code & 0xff) {
+
+    case SQLITE_CANTOPEN:
+    case SQLITE_IOERR:
+        err = sqlite3_system_errno(db->handle);
+
+        if (err && n > 0 && n < NGX_CHAT_DB_ERROR_LEN) {
+            (void) snprintf(&db->error[n], NGX_CHAT_DB_ERROR_LEN - n,
+                            " (%d: %s)", err, strerror(err));
+        }
+
+        return NGX_ERROR;
+
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+        /* the last: a race for the WAL's start that was lost many times */
+        return NGX_BUSY;
+    }
+
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_chat_db_probe(const char *path, char *error, size_t size)
+{
+    int          fd, err;
+    u_char       buf[NGX_CHAT_DB_HEADER];
+    ssize_t      n;
+    ngx_int_t    rc;
+    struct stat  st;
+
+    /* not to wait for the other end of a pipe */
+    fd = open(path, O_RDONLY|O_NONBLOCK|O_CLOEXEC);
+
+    if (fd == -1) {
+        return (errno == ENOENT) ? NGX_OK : NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+
+    if (fstat(fd, &st) == -1) {
+        goto done;
+    }
+
+    if (!S_ISREG(st.st_mode)) {
+        (void) snprintf(error, size, S_ISDIR(st.st_mode)
+                                     ? "it is a directory, name a file in it"
+                                     : "it is not a regular file");
+        rc = NGX_DECLINED;
+        goto done;
+    }
+
+    n = pread(fd, buf, sizeof(buf), 0);
+
+    if (n == -1) {
+        goto done;
+    }
+
+    if (n == 0) {
+        rc = NGX_OK;
+
+    } else if (n < (ssize_t) sizeof(buf)) {
+        (void) snprintf(error, size, "the file is not an SQLite database");
+        rc = NGX_DECLINED;
+
+    } else {
+        rc = ngx_chat_db_header(buf, st.st_size, error, size);
+    }
+
+done:
+
+    err = errno;
+    (void) close(fd);
+    errno = err;
+
+    return rc;
+}
+
+
+/*
+ * The header may lag behind the WAL.  Of a file of ours it then has nothing
+ * yet, and is a single page.
+ */
+
+static ngx_int_t
+ngx_chat_db_header(u_char *p, off_t size, char *error, size_t len)
+{
+    off_t                   page;
+    ngx_chat_migration_identity_t  id;
+
+    if (memcmp(p, "SQLite format 3", sizeof("SQLite format 3")) != 0) {
+        (void) snprintf(error, len, "the file is not an SQLite database");
+        return NGX_DECLINED;
+    }
+
+    page = (p[16] << 8) + p[17];
+
+    if (page == 1) {
+        page = 65536;
+    }
+
+    id.application = (int32_t) ngx_chat_db_get32(&p[68]);
+    id.version = (int32_t) ngx_chat_db_get32(&p[60]);
+    id.content = (size > page);
+
+    return ngx_chat_migration_judge(&id, error, len);
+}
+
+
+ngx_int_t
+ngx_chat_db_exec(ngx_chat_db_t *db, const char *sql)
+{
+    if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        return ngx_chat_db_failed(db, "sqlite3_exec()");
+    }
+
+    return NGX_OK;
+}
+
+
+static int64_t
+ngx_chat_db_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+
+static uint32_t
+ngx_chat_db_get32(u_char *p)
+{
+    return (uint32_t) p[0] << 24 | (uint32_t) p[1] << 16
+           | (uint32_t) p[2] << 8 | (uint32_t) p[3];
+}

@@ -1,0 +1,101 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * One SQLite handle: opening, pragmas, schema steps, prepared statements.
+ * Pure: no nginx function, no log; the caller reports db->error.
+ *
+ * A handle is used by one thread at a time and never carried over fork().
+ */
+
+
+#ifndef _NGX_CHAT_DB_H_INCLUDED_
+#define _NGX_CHAT_DB_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <sqlite3.h>
+
+
+#define NGX_CHAT_DB_ERROR_LEN  256
+#define NGX_CHAT_DB_EPOCH_LEN  32      /* hexadecimal digits */
+
+
+typedef enum {
+    NGX_CHAT_DB_READ_e = 0,            /* BEGIN, COMMIT, ROLLBACK */
+    NGX_CHAT_DB_WRITE_e,
+    NGX_CHAT_DB_COMMIT_e,
+    NGX_CHAT_DB_ROLLBACK_e,
+    NGX_CHAT_DB_INSERT_e,
+    NGX_CHAT_DB_NEWEST_e,
+    NGX_CHAT_DB_AFTER_e,
+    NGX_CHAT_DB_BEFORE_e,
+    NGX_CHAT_DB_HAS_BEFORE_e,
+    NGX_CHAT_DB_HAS_AFTER_e,
+    NGX_CHAT_DB_SINCE_e,
+    NGX_CHAT_DB_STATEMENTS_e           /* their number */
+} ngx_chat_db_statement_e;
+
+
+typedef struct {
+    const char        *path;           /* NUL-terminated, outlives the handle */
+    ngx_msec_t         timeout;        /* longest wait for SQLite's lock */
+
+    unsigned           full:1;         /* synchronous=FULL, else NORMAL */
+    unsigned           write:1;        /* may INSERT; a reader is query_only */
+} ngx_chat_db_conf_t;
+
+
+typedef struct {
+    sqlite3           *handle;         /* NULL: not open */
+    sqlite3_stmt      *statements[NGX_CHAT_DB_STATEMENTS_e];
+    u_char             epoch[NGX_CHAT_DB_EPOCH_LEN];
+    int                code;           /* SQLite's extended code of the last
+                                          failure */
+    char               error[NGX_CHAT_DB_ERROR_LEN];
+} ngx_chat_db_t;
+
+
+/*
+ * Opens, in WAL mode, and brings the schema up to date in one transaction;
+ * either kind of handle does so, the winner of a race is whoever comes
+ * first.  NGX_OK; NGX_BUSY: locked beyond the timeout; NGX_DECLINED: not a
+ * database, or one of another application or of a newer schema (left
+ * untouched); NGX_ERROR: anything else.  On failure db->error tells and the
+ * handle is closed.  Where nothing is missing nothing is written, and nobody
+ * else's lock is waited for.
+ */
+ngx_int_t ngx_chat_db_open(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf);
+
+void ngx_chat_db_close(ngx_chat_db_t *db);
+
+/*
+ * Looks at the file without SQLite and without changing anything, for
+ * configuration time: reads its first 100 bytes.  NGX_OK: fit to be opened,
+ * missing or empty included; NGX_DECLINED with error set (a sentence that
+ * names no path); NGX_ERROR with errno set: it can't be read.
+ *
+ * Not for a process that has the database open: POSIX takes away all locks
+ * of a process on a file, SQLite's too, when it closes any descriptor of it.
+ */
+ngx_int_t ngx_chat_db_probe(const char *path, char *error, size_t size);
+
+/*
+ * Runs a statement that gives no row, its parameters bound, and resets it.
+ * NGX_OK, NGX_BUSY, NGX_ERROR.
+ */
+ngx_int_t ngx_chat_db_run(ngx_chat_db_t *db, ngx_chat_db_statement_e n);
+
+/* Runs SQL that gives no row.  Status as above. */
+ngx_int_t ngx_chat_db_exec(ngx_chat_db_t *db, const char *sql);
+
+/*
+ * Keeps SQLite's code and text of the last failure in db and returns what
+ * they mean: NGX_BUSY (locked), NGX_ERROR.
+ */
+ngx_int_t ngx_chat_db_failed(ngx_chat_db_t *db, const char *call);
+
+
+#endif /* _NGX_CHAT_DB_H_INCLUDED_ */

@@ -1,0 +1,71 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Pages of a channel's messages.  Pure; runs on a thread of nginx's thread
+ * pool.
+ */
+
+
+#ifndef _NGX_CHAT_HISTORY_H_INCLUDED_
+#define _NGX_CHAT_HISTORY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <store/ngx_chat_batch.h>
+
+
+typedef enum {
+    NGX_CHAT_HISTORY_NEWEST_e = 0,     /* the newest */
+    NGX_CHAT_HISTORY_AFTER_e,          /* the first that follow id */
+    NGX_CHAT_HISTORY_BEFORE_e          /* the last that precede id */
+} ngx_chat_history_from_e;
+
+
+/*
+ * Takes one message; the strings are valid during the call only.  Other than
+ * NGX_OK ends the reading: NGX_DONE, the row was not taken, the page is
+ * full; NGX_ERROR.
+ */
+typedef ngx_int_t (*ngx_chat_history_row_pt)(void *data,
+    ngx_chat_record_t *rec);
+
+
+typedef struct {
+    uint64_t                  app;
+    ngx_str_t                 channel;
+    ngx_chat_history_from_e   from;
+    uint64_t                  id;
+    ngx_uint_t                limit;   /* 1.. */
+    ngx_chat_history_row_pt   row;
+    void                     *data;
+
+    /* set by the reading */
+    uint64_t                  first;   /* 0: the page is empty */
+    uint64_t                  last;
+    unsigned                  more_before:1;
+    unsigned                  more_after:1;
+} ngx_chat_history_t;
+
+
+/*
+ * Reads a page in one read transaction, in the direction it is taken: AFTER
+ * oldest first, NEWEST and BEFORE newest first; the caller turns those round.
+ * NGX_OK, NGX_BUSY, NGX_ERROR (db->error tells; where row() failed it is
+ * empty).  first and last are the lowest and highest id that row() took;
+ * more_before and more_after tell whether the channel has messages below
+ * and above them (for an empty page: below or at id, above or at id).
+ */
+ngx_int_t ngx_chat_history_read(ngx_chat_db_t *db, ngx_chat_history_t *h);
+
+/*
+ * Reads every message of every channel with an id greater than the given,
+ * in order of ids: what a writer that died may have left unsent.
+ */
+ngx_int_t ngx_chat_history_since(ngx_chat_db_t *db, uint64_t id,
+    ngx_chat_history_row_pt row, void *data);
+
+
+#endif /* _NGX_CHAT_HISTORY_H_INCLUDED_ */

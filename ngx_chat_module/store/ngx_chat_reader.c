@@ -1,0 +1,347 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The reading half of the store: pages of history, rendered on the thread
+ * that reads them, so that the event loop only sends bytes.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_thread_pool.h>
+
+#include <store/ngx_chat_reader.h>
+#include <wire/ngx_chat_message.h>
+
+
+#define NGX_CHAT_READER_QUEUE  1024        /* most reads waiting */
+#define NGX_CHAT_READER_PAGE   (16 * 1024 * 1024)
+#define NGX_CHAT_READER_FIRST  4096
+#define NGX_CHAT_READER_GUARD  60000
+
+
+static void ngx_chat_reader_start(ngx_chat_reader_t *reader,
+    ngx_chat_read_t *rd);
+static void ngx_chat_reader_thread(void *data, ngx_log_t *log);
+static ngx_int_t ngx_chat_reader_page(ngx_chat_reader_t *reader);
+static ngx_int_t ngx_chat_reader_row(void *data, ngx_chat_record_t *rec);
+static ngx_int_t ngx_chat_reader_join(ngx_chat_reader_t *reader);
+static void ngx_chat_reader_done(ngx_event_t *ev);
+static void ngx_chat_reader_guard(ngx_event_t *ev);
+
+
+ngx_int_t
+ngx_chat_reader_init(ngx_chat_readers_t *rs, ngx_chat_store_conf_t *conf,
+    ngx_cycle_t *cycle)
+{
+    ngx_uint_t          i;
+    ngx_chat_reader_t  *reader;
+
+    rs->conf = conf;
+    rs->log = cycle->log;
+
+    rs->db_conf.path = (const char *) conf->path.data;
+    rs->db_conf.timeout = NGX_CHAT_STORE_WAIT;
+    rs->db_conf.full = conf->full;
+
+    ngx_queue_init(&rs->waiting);
+
+    rs->guard.handler = ngx_chat_reader_guard;
+    rs->guard.data = rs;
+    rs->guard.log = cycle->log;
+
+    for (i = 0; i < NGX_CHAT_STORE_READERS; i++) {
+        reader = &rs->readers[i];
+
+        reader->readers = rs;
+        reader->task = ngx_thread_task_alloc(cycle->pool, 0);
+
+        if (reader->task == NULL) {
+            return NGX_ERROR;
+        }
+
+        reader->task->ctx = reader;
+        reader->task->handler = ngx_chat_reader_thread;
+        reader->task->event.handler = ngx_chat_reader_done;
+        reader->task->event.data = reader;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_chat_reader_exit(ngx_chat_readers_t *rs)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_CHAT_STORE_READERS; i++) {
+        ngx_chat_db_close(&rs->readers[i].db);
+    }
+}
+
+
+ngx_int_t
+ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_CHAT_STORE_READERS; i++) {
+
+        if (!rs->readers[i].active) {
+            ngx_chat_reader_start(&rs->readers[i], rd);
+            return NGX_OK;
+        }
+    }
+
+    if (rs->nwaiting == NGX_CHAT_READER_QUEUE) {
+        ngx_log_error(NGX_LOG_ERR, rs->log, 0,
+                      "chat store queue is full, %ui reads wait",
+                      rs->nwaiting);
+        ngx_free(rd);
+        return NGX_BUSY;
+    }
+
+    ngx_queue_insert_tail(&rs->waiting, &rd->queue);
+    rs->nwaiting++;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_chat_reader_start(ngx_chat_reader_t *reader, ngx_chat_read_t *rd)
+{
+    ngx_chat_readers_t  *rs;
+
+    rs = reader->readers;
+
+    reader->read = rd;
+    reader->active = 1;
+
+    if (rs->nactive++ == 0) {
+        ngx_add_timer(&rs->guard, NGX_CHAT_READER_GUARD);
+    }
+
+    if (ngx_thread_task_post(rs->conf->pool, reader->task) != NGX_OK) {
+        reader->rc = NGX_BUSY;
+        ngx_post_event(&reader->task->event, &ngx_posted_events);
+    }
+}
+
+
+/* The rest up to done() runs on a thread of the pool. */
+
+static void
+ngx_chat_reader_thread(void *data, ngx_log_t *log)
+{
+    ngx_chat_reader_t *reader = data;
+
+    reader->rc = ngx_chat_reader_page(reader);
+
+    if (reader->rc == NGX_OK) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_CRIT, log, 0, "chat database \"%V\": %s",
+                  &reader->readers->conf->path,
+                  reader->db.error[0] ? reader->db.error : "out of memory");
+
+    /* opened anew by the next read, which finds the file mended */
+
+    if (reader->rc != NGX_BUSY) {
+        ngx_chat_db_close(&reader->db);
+    }
+}
+
+
+static ngx_int_t
+ngx_chat_reader_page(ngx_chat_reader_t *reader)
+{
+    ngx_int_t            rc;
+    ngx_chat_history_t  *h;
+
+    h = &reader->read->history;
+
+    if (reader->db.handle == NULL) {
+        rc = ngx_chat_db_open(&reader->db, &reader->readers->db_conf);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    reader->len = 0;
+    reader->size = 0;
+    reader->rows = NULL;
+    reader->nrows = 0;
+
+    reader->ends = malloc(h->limit * sizeof(size_t));
+    if (reader->ends == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->row = ngx_chat_reader_row;
+    h->data = reader;
+
+    rc = ngx_chat_history_read(&reader->db, h);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_reader_join(reader);
+    }
+
+    ngx_memcpy(reader->read->epoch, reader->db.epoch, NGX_CHAT_DB_EPOCH_LEN);
+
+    free(reader->rows);
+    free(reader->ends);
+
+    return rc;
+}
+
+
+/* A ngx_chat_history_row_pt. */
+
+static ngx_int_t
+ngx_chat_reader_row(void *data, ngx_chat_record_t *rec)
+{
+    ngx_chat_reader_t *reader = data;
+
+    size_t               size;
+    u_char              *rows;
+    ssize_t              len;
+    ngx_chat_message_t   m;
+
+    ngx_chat_record_message(rec, &m);
+
+    len = ngx_chat_message_render(&m, NULL, 0);
+
+    if (len == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (reader->nrows && reader->len + len > NGX_CHAT_READER_PAGE) {
+        return NGX_DONE;
+    }
+
+    if (reader->len + len > reader->size) {
+
+        size = ngx_max(reader->size * 2, NGX_CHAT_READER_FIRST);
+        size = ngx_max(size, reader->len + len);
+
+        rows = realloc(reader->rows, size);
+        if (rows == NULL) {
+            return NGX_ERROR;
+        }
+
+        reader->rows = rows;
+        reader->size = size;
+    }
+
+    if (ngx_chat_message_render(&m, reader->rows + reader->len, len) != len) {
+        return NGX_ERROR;
+    }
+
+    reader->len += len;
+    reader->ends[reader->nrows++] = reader->len;
+
+    return NGX_OK;
+}
+
+
+/* The rows as a JSON array, oldest first. */
+
+static ngx_int_t
+ngx_chat_reader_join(ngx_chat_reader_t *reader)
+{
+    size_t            start;
+    u_char           *p;
+    ngx_uint_t        i, n;
+    ngx_chat_read_t  *rd;
+
+    rd = reader->read;
+
+    p = malloc(reader->len + reader->nrows + 2);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    rd->page.data = p;
+    *p++ = '[';
+
+    for (i = 0; i < reader->nrows; i++) {
+
+        if (i) {
+            *p++ = ',';
+        }
+
+        n = (rd->history.from == NGX_CHAT_HISTORY_AFTER_e)
+            ? i : reader->nrows - 1 - i;
+
+        start = n ? reader->ends[n - 1] : 0;
+        p = ngx_cpymem(p, reader->rows + start, reader->ends[n] - start);
+    }
+
+    *p++ = ']';
+    rd->page.len = p - rd->page.data;
+
+    return NGX_OK;
+}
+
+
+/* On the event loop again. */
+
+static void
+ngx_chat_reader_done(ngx_event_t *ev)
+{
+    ngx_int_t            rc;
+    ngx_queue_t         *q;
+    ngx_chat_read_t     *rd;
+    ngx_chat_reader_t   *reader;
+    ngx_chat_readers_t  *rs;
+
+    reader = ev->data;
+    rs = reader->readers;
+
+    /* before the next read starts and its thread writes here */
+    rc = reader->rc;
+    rd = reader->read;
+    reader->read = NULL;
+    reader->active = 0;
+
+    if (--rs->nactive == 0 && rs->guard.timer_set) {
+        ngx_del_timer(&rs->guard);
+    }
+
+    if (!ngx_queue_empty(&rs->waiting)) {
+        q = ngx_queue_head(&rs->waiting);
+
+        ngx_queue_remove(q);
+        rs->nwaiting--;
+
+        ngx_chat_reader_start(reader,
+                              ngx_queue_data(q, ngx_chat_read_t, queue));
+    }
+
+    if (rd->data) {
+        rd->done(rd, rc);
+    }
+
+    if (rd->page.data) {
+        free(rd->page.data);
+    }
+
+    ngx_free(rd);
+}
+
+
+static void
+ngx_chat_reader_guard(ngx_event_t *ev)
+{
+    ngx_log_error(NGX_LOG_ALERT, ev->log, 0,
+                  "chat store has been reading for %d ms",
+                  NGX_CHAT_READER_GUARD);
+
+    ngx_add_timer(ev, NGX_CHAT_READER_GUARD);
+}

@@ -1,0 +1,156 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The store's door: its shared part, its writer and its readers.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <store/ngx_chat_reader.h>
+#include <store/ngx_chat_store.h>
+#include <store/ngx_chat_writer.h>
+
+
+struct ngx_chat_store_s {
+    ngx_chat_writer_t        writer;
+    ngx_chat_readers_t       readers;
+};
+
+
+static u_char *ngx_chat_store_copy(ngx_str_t *dst, ngx_str_t *src, u_char *p);
+
+
+ngx_int_t
+ngx_chat_store_init_shared(ngx_chat_store_sh_t *sh)
+{
+    ngx_int_t            rc;
+    pthread_mutexattr_t  attr;
+
+    ngx_memzero(sh, sizeof(ngx_chat_store_sh_t));
+
+    if (pthread_mutexattr_init(&attr) != 0) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_OK;
+
+    if (pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) != 0
+        || pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) != 0
+        || pthread_mutex_init(&sh->turn, &attr) != 0)
+    {
+        rc = NGX_ERROR;
+    }
+
+    (void) pthread_mutexattr_destroy(&attr);
+
+    return rc;
+}
+
+
+ngx_chat_store_t *
+ngx_chat_store_init(ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle)
+{
+    ngx_chat_store_t  *st;
+
+    st = ngx_pcalloc(cycle->pool, sizeof(ngx_chat_store_t));
+    if (st == NULL) {
+        return NULL;
+    }
+
+    if (ngx_chat_writer_init(&st->writer, conf, cycle) != NGX_OK
+        || ngx_chat_reader_init(&st->readers, conf, cycle) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return st;
+}
+
+
+void
+ngx_chat_store_exit(ngx_chat_store_t *st)
+{
+    ngx_chat_reader_exit(&st->readers);
+    ngx_chat_writer_exit(&st->writer);
+}
+
+
+ngx_chat_write_t *
+ngx_chat_store_write_alloc(ngx_chat_record_t *rec, ngx_log_t *log)
+{
+    u_char            *p;
+    ngx_chat_write_t  *w;
+
+    w = ngx_alloc(sizeof(ngx_chat_write_t) + rec->channel.len
+                  + rec->event.len + rec->content.len + rec->author.len, log);
+    if (w == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(w, sizeof(ngx_chat_write_t));
+
+    w->record.app = rec->app;
+
+    p = (u_char *) w + sizeof(ngx_chat_write_t);
+    p = ngx_chat_store_copy(&w->record.channel, &rec->channel, p);
+    p = ngx_chat_store_copy(&w->record.event, &rec->event, p);
+    p = ngx_chat_store_copy(&w->record.content, &rec->content, p);
+    (void) ngx_chat_store_copy(&w->record.author, &rec->author, p);
+
+    return w;
+}
+
+
+ngx_int_t
+ngx_chat_store_write(ngx_chat_store_t *st, ngx_chat_write_t *w)
+{
+    return ngx_chat_writer_add(&st->writer, w);
+}
+
+
+ngx_chat_read_t *
+ngx_chat_store_read_alloc(ngx_chat_history_t *h, ngx_log_t *log)
+{
+    ngx_chat_read_t  *rd;
+
+    rd = ngx_alloc(sizeof(ngx_chat_read_t) + h->channel.len, log);
+    if (rd == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(rd, sizeof(ngx_chat_read_t));
+
+    rd->history = *h;
+
+    (void) ngx_chat_store_copy(&rd->history.channel, &h->channel,
+                               (u_char *) rd + sizeof(ngx_chat_read_t));
+
+    return rd;
+}
+
+
+ngx_int_t
+ngx_chat_store_read(ngx_chat_store_t *st, ngx_chat_read_t *rd)
+{
+    return ngx_chat_reader_add(&st->readers, rd);
+}
+
+
+ngx_uint_t
+ngx_chat_store_queued(ngx_chat_store_t *st)
+{
+    return st->writer.nwaiting;
+}
+
+
+static u_char *
+ngx_chat_store_copy(ngx_str_t *dst, ngx_str_t *src, u_char *p)
+{
+    dst->len = src->len;
+    dst->data = p;
+
+    return src->len ? ngx_cpymem(p, src->data, src->len) : p;
+}

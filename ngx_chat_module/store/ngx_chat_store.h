@@ -1,0 +1,148 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The store's event-loop side: queues of what is to be written and read,
+ * tasks of nginx's thread pool, completions.
+ *
+ * At most one batch of writes of a worker is in flight; while it commits,
+ * new messages gather, and the next batch takes them all.  The workers'
+ * batches take turns by a robust mutex in shared memory that only threads
+ * hold: it covers the commit and the append to the ring, so that the ring's
+ * order is the order of the ids.
+ */
+
+
+#ifndef _NGX_CHAT_STORE_H_INCLUDED_
+#define _NGX_CHAT_STORE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_thread_pool.h>
+
+#include <pthread.h>
+
+#include <store/ngx_chat_history.h>
+#include <wire/ngx_chat_envelope.h>
+
+
+#define NGX_CHAT_STORE_READERS   4         /* reads at a time */
+#define NGX_CHAT_STORE_WAIT      10000     /* ms for locks, each */
+
+
+typedef struct ngx_chat_store_s  ngx_chat_store_t;
+typedef struct ngx_chat_write_s  ngx_chat_write_t;
+typedef struct ngx_chat_read_s  ngx_chat_read_t;
+
+
+/* In shared memory; made by the master. */
+
+typedef struct {
+    pthread_mutex_t          turn;
+    ngx_str_t                path;         /* of the database it is for */
+
+    /* written by whoever has the turn */
+    uint64_t                 floor;        /* ids up to here are sent */
+    uint32_t                 dirty;        /* ids above may be committed and
+                                              not sent */
+} ngx_chat_store_sh_t;
+
+
+typedef struct {
+    ngx_str_t                path;         /* len 0: no database */
+    ngx_uint_t               full;         /* sync=full */
+    size_t                   batch_max;    /* most bytes that the events of
+                                              one commit may come to: what
+                                              the ring's readers keep up
+                                              with */
+    ngx_thread_pool_t       *pool;
+    ngx_chat_store_sh_t     *sh;
+
+    /* What the event of a record may come to at most. */
+    size_t                 (*event_max)(ngx_chat_record_t *rec);
+
+    /*
+     * On a thread, with the turn: sends a message that is committed; *reply
+     * is what its sender gets, from malloc().  reply is NULL where nobody
+     * waits.  NGX_OK; NGX_DECLINED: it can never be sent; NGX_ERROR: it was
+     * not sent, and may be later.
+     */
+    ngx_int_t              (*append)(void *data, ngx_chat_record_t *rec,
+                                     ngx_chat_socket_id_t *except,
+                                     ngx_str_t *reply, ngx_log_t *log);
+
+    /* The id of the last message that append() has sent, or 0. */
+    uint64_t               (*sent)(void *data);
+    void                    *data;         /* of both */
+} ngx_chat_store_conf_t;
+
+
+/* A message to be stored.  The store owns it from write() to done(). */
+
+struct ngx_chat_write_s {
+    ngx_queue_t              queue;
+    ngx_chat_record_t        record;
+    ngx_chat_socket_id_t     except;
+    ngx_str_t                reply;        /* after NGX_OK */
+
+    /*
+     * NGX_OK: committed and sent; NGX_BUSY: the store can't take it now;
+     * NGX_ERROR.  Not called when data is NULL, as a client's leaving makes
+     * it: the message is stored all the same.
+     */
+    void                   (*done)(ngx_chat_write_t *w, ngx_int_t rc);
+    void                    *data;
+};
+
+
+/* A page to be read.  The store owns it from read() to done(). */
+
+struct ngx_chat_read_s {
+    ngx_queue_t              queue;
+    ngx_chat_history_t       history;      /* row and data are the store's */
+    ngx_str_t                page;         /* a JSON array, from malloc() */
+    u_char                   epoch[NGX_CHAT_DB_EPOCH_LEN];
+
+    void                   (*done)(ngx_chat_read_t *rd, ngx_int_t rc);
+    void                    *data;         /* NULL: nobody waits */
+};
+
+
+/* Master: fills what workers share.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_chat_store_init_shared(ngx_chat_store_sh_t *sh);
+
+/*
+ * In init_process; conf lives as long as the process.  Sends what a dead
+ * worker may have left.  NULL: no memory.
+ */
+ngx_chat_store_t *ngx_chat_store_init(ngx_chat_store_conf_t *conf,
+    ngx_cycle_t *cycle);
+
+/* In exit_process, when no thread runs any more. */
+void ngx_chat_store_exit(ngx_chat_store_t *st);
+
+/*
+ * A write with copies of the record's strings, freed by the store behind
+ * done(); NULL: no memory.
+ */
+ngx_chat_write_t *ngx_chat_store_write_alloc(ngx_chat_record_t *rec,
+    ngx_log_t *log);
+
+/* NGX_OK: done() will be called; NGX_BUSY: the queue is full, w is freed. */
+ngx_int_t ngx_chat_store_write(ngx_chat_store_t *st, ngx_chat_write_t *w);
+
+/*
+ * A read with a copy of the channel's name; *page is the receiver's to
+ * free() after NGX_OK.
+ */
+ngx_chat_read_t *ngx_chat_store_read_alloc(ngx_chat_history_t *h,
+    ngx_log_t *log);
+ngx_int_t ngx_chat_store_read(ngx_chat_store_t *st, ngx_chat_read_t *rd);
+
+/* Messages waiting to be written here, for status. */
+ngx_uint_t ngx_chat_store_queued(ngx_chat_store_t *st);
+
+
+#endif /* _NGX_CHAT_STORE_H_INCLUDED_ */

@@ -1,0 +1,76 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * JSON reader (RFC 8259) over yajl's parser: text to a tree of values.  Pure.
+ *
+ * Strict: one value, nothing behind it but white space, no comments, valid
+ * UTF-8, no lone surrogate escapes (yajl would turn them into '?').  All
+ * memory comes from the caller's allocator and is never freed here, so that
+ * a pool can take it.
+ */
+
+
+#ifndef _NGX_CHAT_JSON_H_INCLUDED_
+#define _NGX_CHAT_JSON_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_CHAT_JSON_DEPTH   64       /* deepest nesting accepted */
+#define NGX_CHAT_JSON_VALUES  65536    /* most values: a value takes many
+                                          times the memory of its text */
+
+
+typedef enum {
+    NGX_CHAT_JSON_NULL_e = 0,
+    NGX_CHAT_JSON_FALSE_e,
+    NGX_CHAT_JSON_TRUE_e,
+    NGX_CHAT_JSON_NUMBER_e,
+    NGX_CHAT_JSON_STRING_e,
+    NGX_CHAT_JSON_ARRAY_e,
+    NGX_CHAT_JSON_OBJECT_e
+} ngx_chat_json_type_e;
+
+
+typedef struct ngx_chat_json_value_s  ngx_chat_json_value_t;
+
+struct ngx_chat_json_value_s {
+    ngx_chat_json_type_e    type;
+    ngx_str_t               name;      /* of a member of an object */
+    ngx_str_t               text;      /* string: decoded, may hold NUL;
+                                          number: as written */
+    ngx_chat_json_value_t  *first;     /* of an array or object, in order */
+    ngx_chat_json_value_t  *next;      /* sibling */
+};
+
+
+typedef void *(*ngx_chat_json_alloc_pt)(void *ctx, size_t size);
+
+typedef struct {
+    ngx_chat_json_alloc_pt  alloc;     /* NULL when out of memory */
+    void                   *ctx;
+    const char             *error;     /* after NGX_DECLINED: what is wrong,
+                                          a constant without the input */
+} ngx_chat_json_t;
+
+
+/*
+ * NGX_OK with *value set, NGX_DECLINED with j->error set where the text is
+ * not acceptable, NGX_ERROR where alloc() failed.  Strings point into memory
+ * from alloc(), not into the text.
+ */
+ngx_int_t ngx_chat_json_parse(ngx_chat_json_t *j, u_char *text, size_t len,
+    ngx_chat_json_value_t **value);
+
+/*
+ * The member of an object by its name; the last one where it is doubled, as
+ * JSON.parse() has it.  NULL where there is none or v is no object.
+ */
+ngx_chat_json_value_t *ngx_chat_json_member(ngx_chat_json_value_t *v,
+    const char *name);
+
+
+#endif /* _NGX_CHAT_JSON_H_INCLUDED_ */

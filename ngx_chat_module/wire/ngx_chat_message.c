@@ -1,0 +1,403 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The message: parse, validate, render.  Pure.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <wire/ngx_chat_message.h>
+#include <wire/ngx_chat_json_write.h>
+#include <wire/ngx_chat_utf8.h>
+
+
+#define NGX_CHAT_MESSAGE_DAY       86400000LL
+
+/* 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z */
+#define NGX_CHAT_MESSAGE_TIME_MIN  (-62167219200000LL)
+#define NGX_CHAT_MESSAGE_TIME_MAX  253402300799999LL
+
+
+static const char *ngx_chat_message_read_field(ngx_chat_message_post_t *post,
+    u_char **dst, u_char *p, u_char *last);
+static ngx_int_t ngx_chat_message_decode(u_char **dst, u_char *src,
+    u_char *last, ngx_str_t *text);
+static ngx_int_t ngx_chat_message_hex(u_char ch);
+static ngx_uint_t ngx_chat_message_is_space(ngx_uint_t ch);
+static u_char *ngx_chat_message_write_digits(u_char *p, ngx_uint_t n,
+    ngx_uint_t digits);
+
+
+ngx_int_t
+ngx_chat_message_read_json(ngx_chat_message_post_t *post, ngx_chat_json_t *j,
+    u_char *body, size_t len)
+{
+    ngx_int_t               rc;
+    ngx_chat_json_value_t  *root, *v;
+
+    ngx_memzero(post, sizeof(ngx_chat_message_post_t));
+
+    post->blank = 1;
+
+    rc = ngx_chat_json_parse(j, body, len, &root);
+
+    if (rc == NGX_DECLINED) {
+        post->error = j->error;
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (root->type != NGX_CHAT_JSON_OBJECT_e) {
+        post->error = "body is not a JSON object";
+        return NGX_DECLINED;
+    }
+
+    v = ngx_chat_json_member(root, "socket_id");
+
+    if (v != NULL && v->type != NGX_CHAT_JSON_NULL_e) {
+
+        if (v->type != NGX_CHAT_JSON_STRING_e) {
+            post->error = "socket_id is not a string";
+            return NGX_DECLINED;
+        }
+
+        post->socket_id = v->text;
+    }
+
+    v = ngx_chat_json_member(root, "content");
+
+    if (v != NULL && v->type == NGX_CHAT_JSON_STRING_e) {
+        post->content = v->text;
+        post->blank = ngx_chat_message_is_blank(v->text.data, v->text.len);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_message_read_form(ngx_chat_message_post_t *post, ngx_chat_json_t *j,
+    u_char *body, size_t len)
+{
+    u_char  *p, *end, *last, *dst;
+
+    ngx_memzero(post, sizeof(ngx_chat_message_post_t));
+
+    post->blank = 1;
+
+    if (len == 0) {
+        return NGX_OK;
+    }
+
+    /* what is decoded is never longer */
+
+    dst = j->alloc(j->ctx, len);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = body;
+    last = body + len;
+
+    while (p < last) {
+
+        end = memchr(p, '&', last - p);
+        if (end == NULL) {
+            end = last;
+        }
+
+        post->error = ngx_chat_message_read_field(post, &dst, p, end);
+
+        if (post->error != NULL) {
+            return NGX_DECLINED;
+        }
+
+        p = (end < last) ? end + 1 : last;
+    }
+
+    post->blank = ngx_chat_message_is_blank(post->content.data,
+                                            post->content.len);
+
+    return NGX_OK;
+}
+
+
+/* What is wrong with the field, or NULL. */
+
+static const char *
+ngx_chat_message_read_field(ngx_chat_message_post_t *post, u_char **dst,
+    u_char *p, u_char *last)
+{
+    u_char     *end;
+    ngx_str_t   name, value;
+
+    end = memchr(p, '=', last - p);
+    if (end == NULL) {
+        end = last;
+    }
+
+    if (ngx_chat_message_decode(dst, p, end, &name) != NGX_OK) {
+        return "body has a broken %-escape";
+    }
+
+    p = (end < last) ? end + 1 : last;
+
+    if (ngx_chat_message_decode(dst, p, last, &value) != NGX_OK) {
+        return "body has a broken %-escape";
+    }
+
+    if (ngx_chat_utf8_check(name.data, name.len) != NGX_OK
+        || ngx_chat_utf8_check(value.data, value.len) != NGX_OK)
+    {
+        return "body is not valid UTF-8";
+    }
+
+    if (name.len == sizeof("content") - 1
+        && ngx_memcmp(name.data, "content", name.len) == 0)
+    {
+        post->content = value;
+
+    } else if (name.len == sizeof("socket_id") - 1
+               && ngx_memcmp(name.data, "socket_id", name.len) == 0)
+    {
+        post->socket_id = value;
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_chat_message_decode(u_char **dst, u_char *src, u_char *last,
+    ngx_str_t *text)
+{
+    u_char     *p;
+    ngx_int_t   high, low;
+
+    p = *dst;
+    text->data = p;
+
+    while (src < last) {
+
+        if (*src == '+') {
+            *p++ = ' ';
+            src++;
+            continue;
+        }
+
+        if (*src != '%') {
+            *p++ = *src++;
+            continue;
+        }
+
+        if (last - src < 3) {
+            return NGX_ERROR;
+        }
+
+        high = ngx_chat_message_hex(src[1]);
+        low = ngx_chat_message_hex(src[2]);
+
+        if (high == NGX_ERROR || low == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        *p++ = (u_char) (high * 16 + low);
+        src += 3;
+    }
+
+    text->len = p - text->data;
+    *dst = p;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_message_hex(u_char ch)
+{
+    if (ch >= '0' && ch <= '9') {
+        return ch - '0';
+    }
+
+    ch |= 0x20;
+
+    if (ch >= 'a' && ch <= 'f') {
+        return ch - 'a' + 10;
+    }
+
+    return NGX_ERROR;
+}
+
+
+ngx_uint_t
+ngx_chat_message_is_blank(u_char *p, size_t len)
+{
+    u_char      *last;
+    ngx_uint_t   ch;
+
+    if (len == 0) {
+        return 1;
+    }
+
+    last = p + len;
+
+    while (p < last) {
+
+        if (*p < 0x80) {
+            ch = *p++;
+
+        } else if (*p < 0xe0 && last - p >= 2) {
+            ch = (p[0] & 0x1f) << 6 | (p[1] & 0x3f);
+            p += 2;
+
+        } else if (*p < 0xf0 && last - p >= 3) {
+            ch = (p[0] & 0x0f) << 12 | (p[1] & 0x3f) << 6 | (p[2] & 0x3f);
+            p += 3;
+
+        } else {
+            return 0;
+        }
+
+        if (!ngx_chat_message_is_space(ch)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* The property White_Space of Unicode; it has none above U+3000. */
+
+static ngx_uint_t
+ngx_chat_message_is_space(ngx_uint_t ch)
+{
+    switch (ch) {
+
+    case ' ':
+    case 0x85:
+    case 0xa0:
+    case 0x1680:
+    case 0x2028:
+    case 0x2029:
+    case 0x202f:
+    case 0x205f:
+    case 0x3000:
+        return 1;
+
+    default:
+        return (ch >= 0x09 && ch <= 0x0d) || (ch >= 0x2000 && ch <= 0x200a);
+    }
+}
+
+
+ssize_t
+ngx_chat_message_render(ngx_chat_message_t *m, u_char *buf, size_t size)
+{
+    u_char                 text[NGX_CHAT_MESSAGE_TIME_LEN];
+    ngx_str_t              time;
+    ngx_chat_json_write_t  w;
+
+    time.len = NGX_CHAT_MESSAGE_TIME_LEN;
+    time.data = text;
+
+    (void) ngx_chat_json_write_init(&w, buf, size);
+
+    ngx_chat_json_write_object(&w);
+
+    ngx_chat_json_write_key(&w, "id");
+    ngx_chat_json_write_uint(&w, m->id);
+
+    ngx_chat_json_write_key(&w, "content");
+    ngx_chat_json_write_string(&w, &m->content);
+
+    if (m->author.len) {
+        ngx_chat_json_write_key(&w, "author");
+        ngx_chat_json_write_string(&w, &m->author);
+    }
+
+    (void) ngx_chat_message_write_time(text, m->created);
+
+    ngx_chat_json_write_key(&w, "created_at");
+    ngx_chat_json_write_string(&w, &time);
+
+    (void) ngx_chat_message_write_time(text, m->updated);
+
+    ngx_chat_json_write_key(&w, "updated_at");
+    ngx_chat_json_write_string(&w, &time);
+
+    ngx_chat_json_write_object_end(&w);
+
+    return ngx_chat_json_write_done(&w);
+}
+
+
+/*
+ * Days become a date by counting years from March, so that the leap day is
+ * a year's last, in eras of 400 years, which are 146097 days.
+ */
+
+u_char *
+ngx_chat_message_write_time(u_char *p, int64_t ms)
+{
+    int64_t     days, era;
+    ngx_uint_t  rest, day, year, month;
+
+    ms = ngx_max(ms, NGX_CHAT_MESSAGE_TIME_MIN);
+    ms = ngx_min(ms, NGX_CHAT_MESSAGE_TIME_MAX);
+
+    /* from 0000-03-01 minus one era: never negative */
+
+    ms -= NGX_CHAT_MESSAGE_TIME_MIN;
+    ms += (146097 - 60) * NGX_CHAT_MESSAGE_DAY;
+
+    days = ms / NGX_CHAT_MESSAGE_DAY;
+    rest = (ngx_uint_t) (ms % NGX_CHAT_MESSAGE_DAY);
+
+    era = days / 146097;
+    day = (ngx_uint_t) (days % 146097);
+
+    year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    day -= 365 * year + year / 4 - year / 100;
+    month = (5 * day + 2) / 153;
+    day -= (153 * month + 2) / 5;
+
+    year += (ngx_uint_t) era * 400 - 400 + (month >= 10);
+    month = (month < 10) ? month + 3 : month - 9;
+
+    p = ngx_chat_message_write_digits(p, year, 4);
+    *p++ = '-';
+    p = ngx_chat_message_write_digits(p, month, 2);
+    *p++ = '-';
+    p = ngx_chat_message_write_digits(p, day + 1, 2);
+    *p++ = 'T';
+    p = ngx_chat_message_write_digits(p, rest / 3600000, 2);
+    *p++ = ':';
+    p = ngx_chat_message_write_digits(p, rest / 60000 % 60, 2);
+    *p++ = ':';
+    p = ngx_chat_message_write_digits(p, rest / 1000 % 60, 2);
+    *p++ = '.';
+    p = ngx_chat_message_write_digits(p, rest % 1000, 3);
+    *p++ = 'Z';
+
+    return p;
+}
+
+
+static u_char *
+ngx_chat_message_write_digits(u_char *p, ngx_uint_t n, ngx_uint_t digits)
+{
+    ngx_uint_t  i;
+
+    for (i = digits; i > 0; i--) {
+        p[i - 1] = (u_char) (n % 10 + '0');
+        n /= 10;
+    }
+
+    return p + digits;
+}

@@ -1,0 +1,70 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The message: what a client posts, checked; and its JSON form.  Pure.
+ */
+
+
+#ifndef _NGX_CHAT_MESSAGE_H_INCLUDED_
+#define _NGX_CHAT_MESSAGE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <wire/ngx_chat_json.h>
+
+
+/* "2026-01-31T09:30:00.123Z" */
+#define NGX_CHAT_MESSAGE_TIME_LEN  24
+
+
+typedef struct {
+    uint64_t           id;
+    ngx_str_t          content;
+    ngx_str_t          author;         /* len 0: none, the member is left out */
+    int64_t            created;        /* milliseconds since the epoch, UTC */
+    int64_t            updated;
+} ngx_chat_message_t;
+
+
+/* What a POST carried. */
+typedef struct {
+    ngx_str_t          content;        /* valid after NGX_OK */
+    ngx_str_t          socket_id;      /* data is NULL: not given */
+    const char        *error;          /* after NGX_DECLINED: text for a 400 */
+
+    unsigned           blank:1;        /* content missing, null, blank, or
+                                          not a string: a 422 */
+} ngx_chat_message_post_t;
+
+
+/*
+ * Reads a body.  NGX_OK (then test post->blank), NGX_DECLINED with
+ * post->error set (not JSON, not an object, not UTF-8, a socket_id that is
+ * neither a string nor null), NGX_ERROR (alloc() failed).  j has alloc and
+ * ctx set.  Unknown members and fields are ignored.  The form reader decodes
+ * %XX and '+', the last of doubled fields counts, a broken escape is an
+ * error.
+ */
+ngx_int_t ngx_chat_message_read_json(ngx_chat_message_post_t *post,
+    ngx_chat_json_t *j, u_char *body, size_t len);
+ngx_int_t ngx_chat_message_read_form(ngx_chat_message_post_t *post,
+    ngx_chat_json_t *j, u_char *body, size_t len);
+
+/* 1 where there is nothing but Unicode white space (as Rails' blank?). */
+ngx_uint_t ngx_chat_message_is_blank(u_char *p, size_t len);
+
+/*
+ * The JSON form: id, content, author where there is one, created_at,
+ * updated_at.  With buf == NULL only counts.  The length, or NGX_ERROR.
+ */
+ssize_t ngx_chat_message_render(ngx_chat_message_t *m, u_char *buf,
+    size_t size);
+
+/* Writes NGX_CHAT_MESSAGE_TIME_LEN bytes, returns the end. */
+u_char *ngx_chat_message_write_time(u_char *p, int64_t ms);
+
+
+#endif /* _NGX_CHAT_MESSAGE_H_INCLUDED_ */

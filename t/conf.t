@@ -1,0 +1,612 @@
+# Configuration: mistakes that nginx -t finds, with the file, the line (the
+# one marked HERE) and what to write; inheritance.  What runs, runs in a
+# single process here (master_process off).
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Chat::Nginx;
+use Test::Nginx::Socket 'no_plan';
+
+Chat::Nginx::setup(workers => 1, single => 1);
+
+our $Http = http_config();
+our $App = app_config();
+our $Database = "chat_database $ENV{TEST_NGINX_SERVROOT}/cache/chat.db;\n";
+
+our $Config = <<'END';
+    location = /messages {
+        chat_history  chat;
+        chat_publish  chat new_message;
+    }
+    location /app/ { chat_websocket; }
+END
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: chat_history of an unknown app
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_history chat app=99; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*unknown app "99".*"17536051"/
+
+
+
+=== TEST 2: chat_publish of an unknown app
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_publish chat new_message app=99; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*unknown app "99".*"17536051"/
+
+
+
+=== TEST 3: no database, chat_history
+--- http_config eval: $::App
+--- config
+    location = /messages {
+        chat_history chat; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_history".*"?chat_database/
+
+
+
+=== TEST 4: no database, chat_publish
+--- http_config eval: $::App
+--- config
+    location = /messages {
+        chat_publish chat new_message; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_publish".*"?chat_database/
+
+
+
+=== TEST 5: no app
+--- http_config eval: $::Database
+--- config
+    location = /messages {
+        chat_history chat; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*chat_app/
+
+
+
+=== TEST 6: no app, chat_websocket
+--- config
+    location /app/ {
+        chat_websocket; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*chat_app/
+
+
+
+=== TEST 7: two apps with one key
+--- http_config eval
+$::Http . "chat_app 2 { key 6ed32465d0c1fff140be76a; secret other; } # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"2".*same key.*"17536051"/
+
+
+
+=== TEST 8: an app twice
+--- http_config eval
+$::Http . "chat_app 17536051 { key other; secret other; } # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*(?:duplicate.*17536051|17536051.*duplicate)/
+
+
+
+=== TEST 9: an app without a key
+--- http_config eval: "chat_app 1 { secret b; } # HERE"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*\bkey\b/
+
+
+
+=== TEST 10: an app without a secret
+--- http_config eval: "chat_app 1 { key a; } # HERE"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*\bsecret\b/
+
+
+
+=== TEST 11: an empty key
+--- http_config eval: "chat_app 1 { key ''; secret b; } # HERE"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*\bkey\b/
+
+
+
+=== TEST 12: a key with a slash
+--- http_config eval: "chat_app 1 { key a/b; secret b; } # HERE"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"key".*letters, digits/
+
+
+
+=== TEST 13: a key twice
+--- http_config eval: "chat_app 1 { key a; key b; secret c; } # HERE"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"?key"?.*duplicate/
+
+
+
+=== TEST 14: an app's id that is no number
+--- http_config eval: "chat_app one { key a; secret b; } # HERE"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"one"/
+
+
+
+=== TEST 15: an app's id beyond 64 bits
+--- http_config eval: "chat_app 99999999999999999999 { key a; secret b; } # HERE"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"99999999999999999999"/
+
+
+
+=== TEST 16: an unknown directive in chat_app
+--- http_config eval: "chat_app 1 { key a; secret b; colour red; } # HERE"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"colour" in chat_app "1" is not known/
+
+
+
+=== TEST 17: a secret is not told
+--- http_config eval: "chat_app 1 { key a; secret topsecret; secret othersecret; } # HERE"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"?secret"?.*duplicate/
+--- no_error_log
+topsecret
+othersecret
+
+
+
+=== TEST 18: app= left out with two apps
+--- http_config eval
+$::Http . "chat_app 2 { key b; secret c; }"
+--- config
+    location = /messages {
+        chat_history chat; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*app=/
+
+
+
+=== TEST 19: app= left out with two apps, chat_publish
+--- http_config eval
+$::Http . "chat_app 2 { key b; secret c; }"
+--- config
+    location = /messages {
+        chat_publish chat new_message; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*app=/
+
+
+
+=== TEST 20: a channel's name
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_history "a b"; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*channel.*"a b"/
+
+
+
+=== TEST 21: a channel's name, chat_publish
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_publish a:b new_message; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*channel.*"a:b"/
+
+
+
+=== TEST 22: a channel's name too long
+--- http_config eval: $::Http
+--- config eval
+"location = /messages {
+    chat_history " . "x" x 201 . "; # HERE
+}"
+--- must_die
+--- error_log eval
+qr/\[emerg\].*channel/
+
+
+
+=== TEST 23: an empty event
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_publish chat ""; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*event/
+
+
+
+=== TEST 24: an unknown parameter
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_history chat size=3; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*invalid parameter "size=3"/
+
+
+
+=== TEST 25: limit=0
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_history chat limit=0; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"limit=0"/
+
+
+
+=== TEST 26: max=x
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_history chat max=x; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"max=x"/
+
+
+
+=== TEST 27: limit above max
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_history chat limit=11 max=10; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*limit.*max/
+
+
+
+=== TEST 28: the zone's size
+--- http_config eval: "chat_zone x; # HERE\n$::App"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*zone.*"x"/
+
+
+
+=== TEST 29: a zone too small
+--- http_config eval: "chat_zone 1k; # HERE\n$::App"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*too small/
+
+
+
+=== TEST 30: chat_zone twice
+--- http_config eval: "chat_zone 4m;\nchat_zone 8m; # HERE\n"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_zone" directive is duplicate/
+
+
+
+=== TEST 31: chat_database twice
+--- http_config eval: $::Http . "chat_database /tmp/other.db; # HERE"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_database" directive is duplicate/
+
+
+
+=== TEST 32: chat_database with a bad parameter
+--- http_config eval: "chat_database /tmp/x.db sync=maybe; # HERE"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"sync=maybe"/
+
+
+
+=== TEST 33: chat_history twice
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_history chat;
+        chat_history other; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_history" directive is duplicate/
+
+
+
+=== TEST 34: chat_publish twice
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_publish chat a;
+        chat_publish chat b; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_publish" directive is duplicate/
+
+
+
+=== TEST 35: chat_author twice
+--- http_config eval: $::Http
+--- config
+    chat_author a;
+    chat_author b; # HERE
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_author" directive is duplicate/
+
+
+
+=== TEST 36: chat_max_message_size
+--- http_config eval: $::Http
+--- config
+    chat_max_message_size many; # HERE
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_max_message_size" directive invalid value/
+
+
+
+=== TEST 37: chat_send_buffer
+--- http_config eval: $::Http
+--- config
+    chat_send_buffer -1; # HERE
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_send_buffer"/
+
+
+
+=== TEST 38: chat_activity_timeout
+--- http_config eval: $::Http
+--- config
+    chat_activity_timeout soon; # HERE
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_activity_timeout" directive invalid value/
+
+
+
+=== TEST 39: chat_activity_timeout 0 would stop pusher-js for ever
+--- http_config eval: $::Http
+--- config
+    chat_activity_timeout 0; # HERE
+--- must_die
+--- error_log eval
+qr/\[emerg\].*chat_activity_timeout/
+
+
+
+=== TEST 40: chat_activity_timeout below a second
+--- http_config eval: $::Http
+--- config
+    chat_activity_timeout 900ms; # HERE
+--- must_die
+--- error_log eval
+qr/\[emerg\].*chat_activity_timeout/
+
+
+
+=== TEST 41: an unknown variable (nginx itself, which names no line)
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_history room-$nonsense;
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*unknown "nonsense" variable/
+
+
+
+=== TEST 42: chat_zone in server
+--- http_config eval: $::Http
+--- config
+    chat_zone 8m; # HERE
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_zone" directive is not allowed here/
+
+
+
+=== TEST 43: chat_app in server
+--- http_config eval: $::Http
+--- config
+    chat_app 2 { key a; secret b; } # HERE
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_app" directive is not allowed here/
+
+
+
+=== TEST 44: chat_history in server
+--- http_config eval: $::Http
+--- config
+    chat_history chat; # HERE
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_history" directive is not allowed here/
+
+
+
+=== TEST 45: arguments
+--- http_config eval: $::Http
+--- config
+    location = /messages {
+        chat_publish chat; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*invalid number of arguments in "chat_publish"/
+
+
+
+=== TEST 46: a chat_database that is a folder
+--- http_config eval: "chat_database /tmp; # HERE\n$::App"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"\/tmp"/
+
+
+
+=== TEST 47: a module that is loaded and not configured
+--- config
+    location = /plain { return 200 "plain"; }
+--- request
+GET /plain
+--- response_body chop
+plain
+
+
+
+=== TEST 48: a single process does all
+--- http_config eval: $::Http
+--- config eval: $::Config
+--- request eval
+["POST /messages\n{\"content\":\"a\"}", "GET /messages"]
+--- more_headers
+Content-Type: application/json
+--- error_code eval
+[201, 200]
+--- response_body_like eval
+[qr/^\{"id":1,"content":"a",/, qr/^\[\{"id":1,"content":"a",/]
+
+
+
+=== TEST 49: directives in any order, the app last
+--- http_config eval
+"chat_max_message_size 5;\n" . $::Database . $::App . "chat_zone 4m;"
+--- config
+    location = /messages {
+        chat_publish chat new_message;
+        chat_history chat limit=1 max=2;
+    }
+--- request eval
+["POST /messages\n{\"content\":\"123456\"}", "GET /messages?limit=3"]
+--- more_headers
+Content-Type: application/json
+--- error_code eval
+[422, 400]
+
+
+
+=== TEST 50: database with sync=
+--- http_config eval
+"chat_database $ENV{TEST_NGINX_SERVROOT}/cache/chat.db sync=normal;\n$::App"
+--- config eval: $::Config
+--- request
+POST /messages
+{"content":"a"}
+--- more_headers
+Content-Type: application/json
+--- error_code: 201
+
+
+
+=== TEST 51: inheritance of chat_author
+--- http_config eval: $::Http . "chat_author http;"
+--- config
+    location = /inherited { chat_publish chat new_message; }
+    location = /own { chat_author own; chat_publish chat new_message; }
+    location /outer/ {
+        chat_author outer;
+        location = /outer/inner { chat_publish chat new_message; }
+    }
+--- request eval
+[map { "POST $_\n{\"content\":\"a\"}" } "/inherited", "/own", "/outer/inner"]
+--- more_headers
+Content-Type: application/json
+--- error_code eval
+[201, 201, 201]
+--- response_body_like eval
+[map { qr/"author":"$_"/ } "http", "own", "outer"]
+
+
+
+=== TEST 52: handlers are not inherited
+--- http_config eval: $::Http
+--- config
+    location /outer/ {
+        chat_history chat;
+        location = /outer/inner { return 200 "inner"; }
+        location = /outer/none { }
+    }
+--- request eval
+["GET /outer/", "GET /outer/inner", "GET /outer/none"]
+--- error_code eval
+[200, 200, 404]
+--- no_error_log
+[alert]
+[emerg]

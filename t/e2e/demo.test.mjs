@@ -1,0 +1,241 @@
+/*
+ * The demo as a person meets it: conf/nginx.conf and its page in Chromium.
+ */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { launch, Window } from './browser.mjs';
+import { withServer } from './server.mjs';
+
+let browser;
+
+before(async () => { browser = await launch(); });
+after(() => browser?.close());
+
+
+/* A test with the demo served, and windows that report their errors. */
+
+function withDemo(test) {
+    return () => withServer({ demo: true }, async (server) => {
+        const windows = [];
+
+        const open = async (options) => {
+            const window = await Window.open(browser, server.url, options);
+
+            windows.push(window);
+            return window;
+        };
+
+        try {
+            await test({ server, open });
+            windows.forEach(({ errors }) => assert.deepEqual(errors, []));
+
+        } finally {
+            await Promise.all(windows.map((window) => window.close()));
+        }
+    });
+}
+
+
+describe('the demo page', { timeout: 120000 }, () => {
+
+    it('says that there is nothing yet', withDemo(async ({ open }) => {
+        const window = await open();
+
+        await window.live();
+        await window.page.getByText('No messages yet').waitFor();
+        await window.send('The first');
+        await window.shows(['The first']);
+        await window.page.getByText('No messages yet')
+                         .waitFor({ state: 'hidden' });
+    }));
+
+    it('shows the history', withDemo(async ({ server, open }) => {
+        await server.post('one');
+        await server.post('two\nlines');
+
+        const window = await open();
+
+        await window.shows(['one', 'two\nlines']);
+        await window.live();
+        await window.shows(['one', 'two\nlines']);
+    }));
+
+    it('sends from one window to the other', withDemo(async ({ open }) => {
+        const [one, other] = [await open(), await open()];
+
+        await Promise.all([one.live(), other.live()]);
+
+        await one.send('Hello');
+        await other.shows(['Hello']);
+        await other.send('Hello yourself');
+        await one.send('How are you?');
+
+        const all = ['Hello', 'Hello yourself', 'How are you?'];
+
+        await Promise.all([one.shows(all), other.shows(all)]);
+        assert.deepEqual(await one.own(), ['Hello', 'How are you?']);
+        assert.deepEqual(await other.own(), ['Hello yourself']);
+
+        await one.page.reload();
+        await one.live();
+        await one.shows(all);
+        assert.deepEqual(await one.own(), ['Hello', 'How are you?']);
+    }));
+
+    it('keeps the order of messages sent at once', withDemo(
+        async ({ open }) => {
+            const [one, other] = [await open(), await open()];
+            const all = Array.from({ length: 20 }, (_, i) => `message ${i}`);
+
+            await Promise.all([one.live(), other.live()]);
+
+            for (const text of all) {
+                await one.send(text);
+            }
+
+            await Promise.all([one.shows(all), other.shows(all)]);
+        }));
+
+    it('shows markup as text', withDemo(async ({ open }) => {
+        const [one, other] = [await open(), await open()];
+        const script = '<script>document.title = "taken"</script>'
+                       + '<img src=x onerror="document.title = \'taken\'">';
+
+        await Promise.all([one.live(), other.live()]);
+        await one.send(script);
+
+        for (const window of [one, other]) {
+            await window.shows([script]);
+            assert.equal(await window.page.title(), 'Chat');
+            assert.equal(await window.page.locator('#log script, #log img')
+                                          .count(), 0);
+        }
+    }));
+
+    it('sends by Enter, not by Shift and Enter', withDemo(
+        async ({ open }) => {
+            const window = await open();
+            const box = window.page.getByLabel('Your message');
+
+            await window.live();
+            await box.fill('   ');
+            await box.press('Enter');
+            await box.fill('first');
+            await box.press('Shift+Enter');
+            await box.pressSequentially('second');
+            await window.shows([]);
+            await box.press('Enter');
+            await window.shows(['first\nsecond']);
+            assert.equal(await box.inputValue(), '');
+            assert.ok(await box.evaluate((e) => e === document.activeElement));
+        }));
+
+    it('says why a message was not taken', withDemo(
+        async ({ server, open }) => {
+            const window = await open();
+
+            window.expected = /status of 422/;
+            await window.live();
+            await window.send('x'.repeat(10241));
+            await window.page.getByText('The message is too long'
+                                        + ' (maximum is 10240 bytes).')
+                             .waitFor();
+            await window.page.getByRole('button', { name: 'Discard' }).click();
+            await window.shows([]);
+            await window.page.getByText('No messages yet').waitFor();
+            assert.equal((await server.history()).length, 0);
+        }));
+
+    it('reads earlier messages on scrolling up', withDemo(
+        async ({ server, open }) => {
+            const all = [];
+
+            for (let i = 1; i <= 120; i++) {
+                all.push((await server.post(`message ${i}`)).content);
+            }
+
+            const window = await open();
+            const scroll = window.page.locator('#scroll');
+
+            await window.live();
+            await window.shows(all.slice(-50));
+            assert.ok(await scroll.evaluate((e) => (
+                e.scrollHeight - e.scrollTop - e.clientHeight < 2)));
+
+            await scroll.evaluate((e) => { e.scrollTop = 0; });
+            await window.shows(all.slice(-100));
+            assert.ok(await scroll.evaluate((e) => e.scrollTop > 200));
+
+            await scroll.evaluate((e) => { e.scrollTop = 0; });
+            await window.shows(all);
+            await window.page.getByRole('button', { name: 'Earlier messages' })
+                             .waitFor({ state: 'hidden' });
+        }));
+
+    it('catches up after the server was away', withDemo(
+        async ({ server, open }) => {
+            const window = await open();
+            const { port } = server;
+            const all = ['before'];
+
+            window.expected = /ERR_CONNECTION|WebSocket connection/;
+
+            await window.live();
+            await server.post('before');
+            await window.shows(all);
+
+            await server.stop();
+            await window.state('Reconnecting…');
+            await window.send('not sent');
+            await window.page.getByText('The server cannot be reached')
+                             .waitFor();
+
+            /* Elsewhere, so that the page cannot be there meanwhile. */
+            await server.start();
+
+            for (let i = 0; i < 3; i++) {
+                all.push((await server.post(`meanwhile ${i}`)).content);
+            }
+
+            await server.stop();
+            await server.start(port);
+            await window.page.getByRole('button', { name: 'Try now' }).click();
+            await window.live();
+            await window.shows(all, ['not sent']);
+
+            await window.page.getByRole('button', { name: 'Try again' })
+                             .click();
+            await window.shows([...all, 'not sent']);
+            await server.post('after');
+            await window.shows([...all, 'not sent', 'after']);
+        }));
+
+    it('fits a phone', withDemo(async ({ open }) => {
+        const window = await open({ viewport: { width: 360, height: 640 } });
+
+        await window.live();
+        await window.send('w'.repeat(500));
+        await window.send('Short');
+        await window.shows(['w'.repeat(500), 'Short']);
+
+        const box = await window.page.getByRole('button', { name: 'Send' })
+                                     .boundingBox();
+        const wide = await window.page.evaluate(() => (
+            [document.documentElement, document.querySelector('#scroll')]
+                .map((e) => e.scrollWidth - e.clientWidth)));
+
+        assert.deepEqual(wide, [0, 0]);
+        assert.ok(box.x + box.width <= 360 && box.y + box.height <= 640);
+    }));
+
+    it('serves nothing else of its folder', withDemo(async ({ server }) => {
+        const status = async (target) => (
+            (await server.request('GET', target)).status);
+
+        assert.equal(await status('/'), 200);
+        assert.equal(await status('/chat.css'), 200);
+        assert.equal(await status('/pusher-js/pusher.min.js'), 200);
+        assert.equal(await status('/nginx.conf'), 404);
+    }));
+});

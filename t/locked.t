@@ -1,0 +1,225 @@
+# Promise 4: another process holds the database's write lock.  POSTs wait
+# without blocking anyone, then succeed; where the lock is held too long they
+# get their 503, and then nothing was stored and nothing was sent.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use IO::Select;
+use Test::More;
+use Time::HiRes qw(time);
+
+use Chat::HTTP qw(from_json json_bytes);
+use Chat::Locker;
+use Chat::Server qw(SCALE);
+use Chat::WebSocket qw(PING PONG);
+
+# one worker: whoever waits would be waited for by all
+my $server = Chat::Server->new(workers => 1)->start;
+my $port = $server->port;
+my $http = Chat::HTTP->new(port => $port);
+my $ws = Chat::WebSocket->established(port => $port);
+my $locker;
+
+$ws->subscribe('chat');
+
+is($http->post('/messages', { content => 'before' })->{status}, 201,
+   'a first message');
+is($ws->next_event->{event}, 'new_message', 'is sent');
+
+$locker = Chat::Locker->new($server->database);
+
+
+sub start_posts {
+    my (@contents) = @_;
+
+    return map {
+        my $client = Chat::HTTP->new(port => $port, timeout => 60);
+        $client->send_raw(Chat::HTTP->format_request('POST', '/messages',
+            { 'Content-Type' => 'application/json' },
+            json_bytes({ content => $_ })));
+        $client;
+    } @contents;
+}
+
+
+subtest 'locked for 3 s' => sub {
+    $locker->lock;
+
+    my $start = time();
+    my @posts = start_posts(map { "waits $_" } 1 .. 5);
+    my ($get, $ping, $status, $rounds) = (0, 0, 0, 0);
+    my $wrong = 0;
+    my $answers = IO::Select->new(map { $_->socket } @posts);
+
+    while (time() - $start < 3) {
+        my $t = time();
+        my $res = $http->get('/messages');
+        my $seconds = time() - $t;
+
+        $get = $seconds if $seconds > $get;
+        $wrong++ unless $res->{status} == 200
+                        && @{ from_json($res->{body}) } == 1;
+
+        $t = time();
+        $wrong++ unless $ws->nothing_waits;
+        $seconds = time() - $t;
+        $ping = $seconds if $seconds > $ping;
+
+        $t = time();
+        $wrong++ unless Chat::WebSocket->established(port => $port)
+                            ->subscribe('chat');
+        $seconds = time() - $t;
+        $status = $seconds if $seconds > $status;
+
+        $rounds++;
+        select undef, undef, undef, 0.01;
+    }
+
+    ok(!$answers->can_read(0), 'no POST has an answer yet');
+    is($wrong, 0, "$rounds GETs, Pings and new subscribers meanwhile: right");
+    cmp_ok($rounds, '>', 20, 'that were many');
+    cmp_ok($get, '<', 0.05 * SCALE, 'each GET within 50 ms');
+    cmp_ok($ping, '<', 0.05 * SCALE, 'each Ping within 50 ms');
+    cmp_ok($status, '<', 0.1 * SCALE, 'each new subscriber within 100 ms');
+
+    $locker->unlock;
+
+    my @ids;
+
+    for my $post (@posts) {
+        my $res = $post->read_response('POST');
+        is($res->{status}, 201, 'then the POST succeeds');
+        push @ids, from_json($res->{body})->{id};
+    }
+
+    is(join(' ', map { from_json($ws->next_event->{data})->{id} } @ids),
+       join(' ', sort { $a <=> $b } @ids), 'and the events are sent');
+    is(scalar @{ $http->history('/messages') }, 6, 'and in history');
+};
+
+
+subtest 'a reader does not hold anybody up' => sub {
+    $locker->run('BEGIN; SELECT count(*) FROM sqlite_master;');
+
+    my $start = time();
+    is($http->post('/messages', { content => 'beside a reader' })->{status},
+       201, 'POST');
+    cmp_ok(time() - $start, '<', 0.5 * SCALE, 'at once');
+    is($ws->next_event->{event}, 'new_message', 'sent');
+
+    $locker->run('COMMIT;');
+};
+
+
+subtest 'locked beyond the time limit' => sub {
+    my $before = $http->history('/messages');
+
+    $locker->lock;
+
+    my @posts = start_posts(map { "too late $_" } 1 .. 3);
+
+    for my $post (@posts) {
+        my $res = $post->read_response('POST');
+
+        is($res->{status}, 503, 'refused with 503');
+        like($res->{headers}{'retry-after'} || '', qr/^\d+$/, 'Retry-After');
+        like($res->{headers}{'content-type'} || '', qr{^application/json},
+             'JSON');
+        like(from_json($res->{body})->{error}, qr/\S/, 'with an error');
+    }
+
+    $locker->unlock;
+
+    is(scalar @{ $http->history('/messages') }, scalar @$before,
+       'nothing was stored');
+    ok($ws->nothing_waits, 'nothing was sent');
+
+    my $res = $http->post('/messages', { content => 'after' });
+
+    is($res->{status}, 201, 'the next POST succeeds');
+    is($ws->next_event->{data}, $res->{body}, 'and is the next event');
+    is(from_json($http->get('/messages?limit=1')->{body})->[0]{content},
+       'after', 'and the newest message');
+};
+
+
+is($locker->finish, 0, 'sqlite3 ended well');
+
+$server->finish;
+
+
+subtest 'more than the queue takes' => sub {
+    my ($messages, $size) = (96, 1024 * 1024);
+
+    $server = Chat::Server->new(workers => 1, zone => '64m',
+                                locations => <<'END')->start;
+        chat_max_message_size 1100k;
+        client_max_body_size 2m;
+
+        location = /messages {
+            chat_history  chat;
+            chat_publish  chat new_message;
+        }
+
+        location /app/ { chat_websocket; }
+END
+    $port = $server->port;
+
+    my $first = Chat::HTTP->new(port => $port)
+                    ->post('/messages', { content => 'first' });
+    is($first->{status}, 201, 'a first message');
+
+    $locker = Chat::Locker->new($server->database);
+    $locker->lock;
+
+    my @posts = start_posts(map { "$_ " . 'x' x $size } 1 .. $messages);
+
+    # some are refused at once, while the others wait
+    ok(IO::Select->new(map { $_->socket } @posts)->can_read(5 * SCALE),
+       'there is an answer while the database is locked');
+    $locker->unlock;
+
+    my (%count, @taken);
+
+    for my $post (@posts) {
+        my $res = $post->read_response('POST');
+        my $status = $res->{status};
+
+        $count{$status}++;
+        push @taken, $res->{body} =~ /^\{"id":(\d+),/ if $status eq '201';
+        like($res->{headers}{'retry-after'} || '', qr/^\d+$/,
+             'a 503 has Retry-After') if $status eq '503';
+    }
+
+    cmp_ok($count{503} || 0, '>', 0, 'some get 503');
+    cmp_ok($count{201} || 0, '>', 0, 'some are taken');
+    is(($count{503} || 0) + ($count{201} || 0), $messages,
+       'nothing else happens');
+
+    # JSON::PP would need a minute for so much text
+    my (@ids, @page);
+    my $reader = Chat::HTTP->new(port => $port);
+
+    do {
+        my $after = @ids ? $ids[-1] : 0;
+        @page = $reader->get("/messages?limit=10&after=$after")->{body}
+                =~ /\{"id":(\d+),/g;
+        push @ids, @page;
+    } while (@page);
+
+    is("@ids",
+       join(' ', from_json($first->{body})->{id}, sort { $a <=> $b } @taken),
+       'what was refused is not stored');
+    is(Chat::HTTP->new(port => $port)
+           ->post('/messages', { content => 'last' })->{status}, 201,
+       'and then all is well again');
+
+    is($locker->finish, 0, 'sqlite3 ended well');
+    $server->finish;
+};
+
+done_testing();

@@ -1,0 +1,327 @@
+#!/usr/bin/perl
+
+# check.pl: what the C sources look like, how large they are, which layers
+# they know, and which symbols the built module needs and shows.  Each rule
+# is one test.
+
+use strict;
+use warnings;
+
+use Cwd ();
+use File::Basename qw(dirname);
+use Test::More;
+
+chdir dirname(Cwd::abs_path($0)) . '/../..' or die $!;
+
+my $objs = 'build/' . ($ENV{NGINX_SRC} ? 'src-' : '') . 'objs';
+
+my %text;
+my %faults;
+
+# rooms from the top down; those of one number do not know each other
+my %layer = (
+    root => 0, endpoint => 1, session => 2,
+    hub  => 3, store    => 3, pusher  => 3, wire => 4,
+);
+
+# the libraries whose headers the pure files of a room may include
+my %library = (
+    wire   => qr{^yajl/},
+    pusher => qr{^openssl/},
+    store  => qr{^(?:sqlite3|ngx_chat_schema|pthread)\.h$},
+    hub    => qr{^$},
+);
+
+# C's own and POSIX's, without input and output
+my $libc = qr{^(?:setjmp|stdio|stddef|stdint|string|limits|errno|time
+                 |stdatomic|unistd|sys/stat|sys/types|sys/time|fcntl)\.h$}x;
+
+my @rules = (
+    [ text     => 'no tabs, trailing blanks, CR; a newline at the end' ],
+    [ columns  => 'no line is longer than 80 columns' ],
+    [ comments => 'no // comments' ],
+    [ spacing  => 'two empty lines between top-level items' ],
+    [ head     => 'an empty line, the copyright and a comment come first' ],
+    [ names    => 'header guards are named for their files' ],
+    [ files    => 'no file is longer than 600 lines' ],
+    [ funcs    => 'no function is longer than 100 lines' ],
+    [ layers   => 'includes go down the layers only' ],
+    [ pure     => 'pure files include pure headers only' ],
+    [ links    => 'pure objects need nothing of nginx and no allocator' ],
+    [ symbols  => 'the module shows ngx_chat_* only' ],
+    [ readme   => 'README.md has all directives' ],
+);
+
+
+sub fault {
+    my ($rule, $place, $what) = @_;
+
+    push @{$faults{$rule}}, "$place: $what";
+}
+
+
+sub slurp {
+    my ($path) = @_;
+
+    open my $fh, '<', $path or die "open $path: $!";
+    local $/;
+    my $content = <$fh>;
+
+    return defined $content ? $content : '';
+}
+
+
+sub room {
+    my ($file) = @_;
+
+    return $file =~ m{^ngx_chat_module/(\w+)/} ? $1 : 'root';
+}
+
+
+# What is built without nginx for the unit tests.
+
+sub is_pure {
+    my ($file) = @_;
+
+    return $file =~ m{/(?:wire|pusher)/}
+           || $file =~ m{/store/ngx_chat_(?:db|migration|batch|history)\b}
+           || $file =~ m{/hub/ngx_chat_(?:arena|ring)\b};
+}
+
+
+sub check_text {
+    my ($file, $content) = @_;
+
+    my $n = 0;
+
+    fault('text', $file, 'no newline at the end')
+        if $content ne '' && $content !~ /\n\z/;
+
+    for my $line (split /\n/, $content) {
+        $n++;
+
+        fault('text', "$file:$n", 'CR')       if $line =~ /\r/;
+        fault('text', "$file:$n", 'trailing') if $line =~ /[ \t]\r?$/;
+        fault('text', "$file:$n", 'tab')
+            if $line =~ /\t/ && $file ne 'Makefile';
+
+        next if $file =~ /\.(?:md|json|html|t)$/;
+
+        my $width = $line;
+        utf8::decode($width);
+        fault('columns', "$file:$n", length($width)) if length($width) > 80;
+    }
+}
+
+
+# The same text with strings and comments blanked, line by line.
+
+sub code_of {
+    my ($content) = @_;
+
+    $content =~ s{
+        ( /\* .*? \*/ | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' )
+    }{ (my $blank = $1) =~ s/[^\n]/ /g; $blank }gesx;
+
+    return $content;
+}
+
+
+sub check_c {
+    my ($file, $content) = @_;
+
+    my @lines = split /\n/, $content;
+    my @code = split /\n/, code_of($content);
+    my ($start, $n);
+
+    # a unit test may begin with what it is made of, and need no comment
+    my $head = $file =~ m{^t/}
+               ? qr{^\n?(?:/\*\s[\s*]*sources:(?:.*\n)*?.*\*/\n)*}
+               : qr{^};
+    my $about = $file =~ m{^t/} ? qr{(?: \*.*\n)*} : qr{ \*\n(?: \*.*\n)+};
+
+    fault('head', $file, 'differs from the other files')
+        if $content !~ m{$head\n/\*\n \* Copyright \(C\) .*\n$about \*/\n};
+
+    if ($file =~ m{^ngx_chat_module/(?:.*/)?([^/]+)\.h$}) {
+        my $guard = '_' . uc($1) . '_H_INCLUDED_';
+
+        fault('names', $file, "guard is not $guard")
+            if $content !~ /^#ifndef \Q$guard\E\n#define \Q$guard\E\n/m;
+    }
+
+    fault('files', $file, scalar @lines)
+        if @lines > 600 && $file =~ /^ngx_chat/;
+
+    for ($n = 0; $n < @code; $n++) {
+        my $place = $file . ':' . ($n + 1);
+
+        fault('comments', $place, $lines[$n]) if $code[$n] =~ m{//};
+
+        if ($code[$n] =~ /^\{/) {
+            $start = $n;
+        }
+
+        if ($code[$n] =~ /^\}/) {
+            check_end($file, \@lines, $n);
+
+            if (defined $start) {
+                check_size($file, $start, $n - $start + 1);
+                undef $start;
+            }
+        }
+    }
+
+    while ($content =~ /\n(\n{3,})/g) {
+        my $line = 1 + (substr($content, 0, pos($content)) =~ tr/\n//);
+        fault('spacing', "$file:$line", 'more than two empty lines');
+    }
+}
+
+
+# What ends at column 0 has two empty lines behind it, or a directive at once.
+
+sub check_end {
+    my ($file, $lines, $n) = @_;
+
+    my $next = join("\n", grep { defined } (@$lines)[$n + 1 .. $n + 3]);
+
+    return if $n + 1 == @$lines || $next =~ /^#/;
+
+    fault('spacing', $file . ':' . ($n + 1), 'not two empty lines')
+        if $next !~ /^\n\n./;
+}
+
+
+sub check_size {
+    my ($file, $start, $size) = @_;
+
+    my $place = $file . ':' . ($start + 1);
+
+    fault('funcs', $place, $size) if $size > 100;
+    note("$place: a function of $size lines") if $size > 60 && $size <= 100;
+}
+
+
+sub check_includes {
+    my ($file, $content) = @_;
+
+    my $room = room($file);
+
+    while ($content =~ /^#include\s+([<"])([^>"]+)[>"]/mg) {
+        my ($quote, $name) = ($1, $2);
+
+        if ($quote eq '"') {
+            fault('layers', $file, "include <room/$name>");
+            next;
+        }
+
+        my $ours = -f "ngx_chat_module/$name";
+
+        if ($ours) {
+            my $theirs = room("ngx_chat_module/$name");
+
+            my $down = $theirs eq $room || $layer{$theirs} > $layer{$room};
+            $down = 1 if $room eq 'endpoint' && $theirs eq 'root';
+
+            fault('layers', $file, $name) if !$down;
+        }
+
+        next if !is_pure($file);
+        next if $name eq 'ngx_config.h' || $name eq 'ngx_core.h';
+        next if $ours && is_pure("ngx_chat_module/$name");
+        next if $name =~ $library{$room} || $name =~ $libc;
+
+        fault('pure', $file, $name);
+    }
+}
+
+
+sub check_object {
+    my ($file) = @_;
+
+    my ($name) = $file =~ m{([^/]+/[^/]+)\.c$};
+    my $object = "$objs/addon/$name.o";
+
+    if (!-f $object) {
+        fault('links', $file, "no $object");
+        return;
+    }
+
+    for my $symbol (`nm -u $object` =~ /^\s+U (\S+)/mg) {
+        fault('links', $file, $symbol)
+            if $symbol =~ /^ngx_(?!chat_)/
+               || $symbol =~ /^(?:malloc|calloc|realloc|strdup|asprintf)$/;
+    }
+}
+
+
+sub check_module {
+    my $module = 'build/ngx_chat_module.so';
+
+    # what nginx itself looks up in a module
+    my %nginx = map { $_ => 1 }
+                qw(ngx_modules ngx_module_names ngx_module_order);
+
+    my @symbols = `nm -D --defined-only $module` =~ /^\S+ \S (\S+)/mg;
+
+    fault('symbols', $module, 'none') if !@symbols;
+
+    for my $symbol (@symbols) {
+        fault('symbols', $module, $symbol)
+            if $symbol !~ /^ngx_chat_/ && !$nginx{$symbol};
+    }
+}
+
+
+sub check_readme {
+    my $readme = -f 'README.md' ? slurp('README.md') : '';
+
+    for my $file (grep { /\.c$/ } keys %text) {
+        while ($text{$file} =~ /ngx_string\("(chat_\w+)"\)/g) {
+            fault('readme', $file, $1) if $readme !~ /\b$1\b/;
+        }
+    }
+}
+
+
+# All that is ours and is text; not the pictures.
+
+my @top = grep { -e } qw(.ci .gitignore Makefile README.md conf config
+                         ngx_chat_module sql t);
+my @files = split /\n/,
+            `find @top -name node_modules -prune -o -type f -print`;
+
+for my $file (sort @files) {
+    my $content = slurp($file);
+
+    next if $content =~ /\0/;
+
+    check_text($file, $content) if $file !~ m{package-lock\.json$};
+
+    next if $file !~ m{^(?:ngx_chat_module|t)/.*\.[ch]$};
+
+    check_c($file, $content);
+
+    next if $file !~ m{^ngx_chat_module/};
+
+    $text{$file} = $content;
+
+    check_includes($file, $content);
+    check_object($file) if $file =~ /\.c$/ && is_pure($file);
+}
+
+check_module();
+check_readme();
+
+plan(tests => scalar @rules);
+
+for my $rule (@rules) {
+    my ($key, $name) = @$rule;
+    my @found = @{$faults{$key} || []};
+
+    ok(!@found, $name);
+
+    splice(@found, 50, @found - 50, '...') if @found > 50;
+    diag($_) for @found;
+}
