@@ -445,13 +445,10 @@ sub killed {
     join_presence($elsewhere, $c, "u$lost[0]");
     my $twin = shift @lost;
 
-    $server->expect_death($victim);
-    $server->expect_log(qr/process $victim exited on signal 9/);
-
     my $start = time();
     my %removed;
 
-    kill 'KILL', $victim;
+    $t->kill_worker($victim);
 
     while (keys %removed < @lost) {
         my $e = $watcher->next_event(10);

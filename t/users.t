@@ -406,11 +406,7 @@ sub killed {
     enter($watcher, $uid, watchlist => [ $vid ]);
     is(watched($watcher->next_event), "online: $vid", 'online');
 
-    my $victim = $v->header('X-Worker');
-
-    $server->expect_death($victim);
-    $server->expect_log(qr/process $victim exited on signal 9/);
-    kill 'KILL', $victim;
+    $t->kill_worker($v->header('X-Worker'));
     is(watched($watcher->next_event(15)), "offline: $vid", 'offline');
 
     wait_for(5, sub { $server->worker_pids == 4 });

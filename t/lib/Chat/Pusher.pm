@@ -298,6 +298,26 @@ sub port   { $_[0]{server}->port }
 sub finish { $_[0]{server}->finish }
 
 
+# Kills a worker, and leaves it for a new HTTP connection: the kept one may have
+# been with it.
+
+sub kill_worker {
+    my ($self, $pid) = @_;
+
+    my $server = $self->{server};
+
+    $server->expect_death($pid);
+    $server->expect_log(qr/process $pid exited on signal 9/,
+                        qr/shared memory zone .* was locked by $pid/);
+
+    kill 'KILL', $pid;
+    wait_for(10, sub { !Chat::Server::is_alive($pid) })
+        or die "worker $pid is alive after kill -9";
+
+    $self->{http} = Chat::HTTP->new(port => $self->port);
+}
+
+
 sub ws {
     my ($self, %args) = @_;
 
