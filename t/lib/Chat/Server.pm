@@ -273,6 +273,7 @@ http {
     uwsgi_temp_path tmp/uwsgi;
     scgi_temp_path tmp/scgi;
     keepalive_requests 100000;
+    keepalive_timeout 1h;
 
     chat_zone $c{zone};
     chat_database $c{database};
