@@ -93,7 +93,9 @@ ngx_chat_conf_init_main(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_size_value(cmcf->zone_size, NGX_CHAT_CONF_ZONE);
 
-    if (ngx_chat_conf_check_refs(cf, cmcf) != NGX_OK) {
+    if (ngx_chat_conf_check_refs(cf, cmcf) != NGX_OK
+        || ngx_chat_conf_app_check_store(cf, cmcf) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -116,7 +118,9 @@ ngx_chat_conf_create_loc(ngx_conf_t *cf)
      *
      *     clcf->history = NULL;
      *     clcf->publish = NULL;
+     *     clcf->auth = NULL;
      *     clcf->websocket = 0;
+     *     clcf->api = 0;
      *     clcf->status = 0;
      */
 
@@ -153,7 +157,7 @@ ngx_chat_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
 
     conf->session.data_max = conf->max_message_size;
 
-    if (conf->publish || conf->websocket) {
+    if (conf->publish || conf->websocket || conf->api) {
         cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
         cmcf->message_max = ngx_max(cmcf->message_max,
                                     conf->max_message_size);
@@ -306,6 +310,7 @@ ngx_chat_conf_inherit(ngx_conf_t *cf, ngx_chat_loc_conf_t *prev,
     conf->publish = prev->publish;
     conf->auth = prev->auth;
     conf->websocket = prev->websocket;
+    conf->api = prev->api;
     conf->status = prev->status;
 
     if (!core->lmt_excpt) {
@@ -320,6 +325,9 @@ ngx_chat_conf_inherit(ngx_conf_t *cf, ngx_chat_loc_conf_t *prev,
 
     } else if (conf->websocket) {
         core->handler = ngx_chat_websocket_handler;
+
+    } else if (conf->api) {
+        core->handler = ngx_chat_api_handler;
 
     } else if (conf->status) {
         core->handler = ngx_chat_status_handler;
@@ -452,6 +460,9 @@ ngx_chat_conf_init_store(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
     zone = cmcf->zone;
     sh = zone->sh->store;
 
+    cmcf->publish.zone = zone;
+    cmcf->publish.apps = &cmcf->apps;
+
     if (cmcf->store.path.len == 0) {
         return NGX_OK;
     }
@@ -492,8 +503,6 @@ ngx_chat_conf_init_store(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
     cmcf->store.sent = ngx_chat_publish_sent;
     cmcf->store.event_max = ngx_chat_publish_event_max;
     cmcf->store.batch_max = zone->sh->ring->size / 8;
-    cmcf->publish.zone = zone;
-    cmcf->publish.apps = &cmcf->apps;
     cmcf->store.data = &cmcf->publish;
 
     return NGX_OK;

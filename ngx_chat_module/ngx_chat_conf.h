@@ -28,6 +28,7 @@ char *ngx_chat_conf_app(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_history(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_websocket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_chat_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

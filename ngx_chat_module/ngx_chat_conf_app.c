@@ -18,68 +18,14 @@
 #include <ngx_chat_module.h>
 
 
-typedef struct {
-    const char  *name;
-    char        *(*set)(ngx_conf_t *cf, void *p);
-    size_t       offset;
-} ngx_chat_conf_app_item_t;
-
-
 static char *ngx_chat_conf_app_id(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
     ngx_str_t *id, ngx_chat_app_t *app);
 static char *ngx_chat_conf_app_check(ngx_conf_t *cf,
     ngx_chat_main_conf_t *cmcf, ngx_chat_app_t *app);
-static char *ngx_chat_conf_app_item(ngx_conf_t *cf, ngx_command_t *dummy,
-    void *conf);
-static char *ngx_chat_conf_app_credential(ngx_conf_t *cf, void *p);
-static char *ngx_chat_conf_app_flag(ngx_conf_t *cf, void *p);
-static char *ngx_chat_conf_app_number(ngx_conf_t *cf, void *p);
-static char *ngx_chat_conf_app_time(ngx_conf_t *cf, void *p);
-static char *ngx_chat_conf_app_seconds(ngx_conf_t *cf, void *p);
+static char *ngx_chat_conf_app_check_key(ngx_conf_t *cf,
+    ngx_chat_main_conf_t *cmcf, ngx_chat_app_t *app, ngx_str_t *key);
 static void ngx_chat_conf_app_list(ngx_chat_main_conf_t *cmcf, u_char *buf,
     size_t size, ngx_str_t *list);
-
-
-static ngx_chat_conf_app_item_t  ngx_chat_conf_app_items[] = {
-
-    { "key", ngx_chat_conf_app_credential,
-      offsetof(ngx_chat_app_t, key) },
-
-    { "secret", ngx_chat_conf_app_credential,
-      offsetof(ngx_chat_app_t, secret) },
-
-    { "enabled", ngx_chat_conf_app_flag,
-      offsetof(ngx_chat_app_t, enabled) },
-
-    { "tls_only", ngx_chat_conf_app_flag,
-      offsetof(ngx_chat_app_t, tls_only) },
-
-    { "client_events", ngx_chat_conf_app_flag,
-      offsetof(ngx_chat_app_t, client_events) },
-
-    { "subscription_count", ngx_chat_conf_app_flag,
-      offsetof(ngx_chat_app_t, subscription_count) },
-
-    { "watchlist", ngx_chat_conf_app_flag,
-      offsetof(ngx_chat_app_t, watchlist) },
-
-    { "max_connections", ngx_chat_conf_app_number,
-      offsetof(ngx_chat_app_t, max_connections) },
-
-    { "presence_members", ngx_chat_conf_app_number,
-      offsetof(ngx_chat_app_t, presence_members) },
-
-    { "channels_per_connection", ngx_chat_conf_app_number,
-      offsetof(ngx_chat_app_t, channels_per_connection) },
-
-    { "authorization_timeout", ngx_chat_conf_app_time,
-      offsetof(ngx_chat_app_t, authorization_timeout) },
-
-    { "cache_ttl", ngx_chat_conf_app_seconds,
-      offsetof(ngx_chat_app_t, cache_ttl) },
-
-    { NULL, NULL, 0 }
-};
 
 
 char *
@@ -107,6 +53,7 @@ ngx_chat_conf_app(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     app.channels_per_connection = NGX_CONF_UNSET;
     app.authorization_timeout = NGX_CONF_UNSET_MSEC;
     app.cache_ttl = NGX_CONF_UNSET;
+    app.timestamp_window = NGX_CONF_UNSET;
 
     rv = ngx_chat_conf_app_id(cf, cmcf, &value[1], &app);
 
@@ -264,8 +211,9 @@ static char *
 ngx_chat_conf_app_check(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
     ngx_chat_app_t *app)
 {
-    ngx_uint_t       i;
-    ngx_chat_app_t  *apps;
+    char                *rv;
+    ngx_uint_t           i;
+    ngx_chat_app_key_t  *keys;
 
     if (app->key.len == 0 || app->secret.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -274,19 +222,24 @@ ngx_chat_conf_app_check(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
         return NGX_CONF_ERROR;
     }
 
-    apps = cmcf->apps.elts;
+    rv = ngx_chat_conf_app_check_key(cf, cmcf, app, &app->key);
 
-    for (i = 0; i < cmcf->apps.nelts; i++) {
+    keys = app->keys ? app->keys->elts : NULL;
 
-        if (apps[i].key.len == app->key.len
-            && ngx_memcmp(apps[i].key.data, app->key.data, app->key.len) == 0)
-        {
+    for (i = 0; keys && i < app->keys->nelts && rv == NGX_CONF_OK; i++) {
+
+        if (keys[i].secret.len == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "chat_app \"%V\" has the same key as chat_app "
-                               "\"%V\", give each app a key of its own",
-                               &app->id, &apps[i].id);
+                               "chat_app \"%V\" must have \"secret\" behind "
+                               "each \"key\"", &app->id);
             return NGX_CONF_ERROR;
         }
+
+        rv = ngx_chat_conf_app_check_key(cf, cmcf, app, &keys[i].key);
+    }
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     ngx_conf_init_value(app->enabled, 1);
@@ -299,168 +252,56 @@ ngx_chat_conf_app_check(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
     ngx_conf_init_value(app->channels_per_connection, 0);
     ngx_conf_init_msec_value(app->authorization_timeout, 0);
     ngx_conf_init_value(app->cache_ttl, 1800);
+    ngx_conf_init_value(app->timestamp_window, 600);
 
     return NGX_CONF_OK;
 }
 
 
 static char *
-ngx_chat_conf_app_item(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
+ngx_chat_conf_app_check_key(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
+    ngx_chat_app_t *app, ngx_str_t *key)
 {
-    ngx_chat_app_t *app = conf;
+    ngx_uint_t       i;
+    ngx_chat_app_t  *apps;
 
-    char                      *rv;
-    ngx_str_t                 *value;
-    ngx_chat_conf_app_item_t  *item;
+    apps = cmcf->apps.elts;
 
-    value = cf->args->elts;
+    for (i = 0; i < cmcf->apps.nelts; i++) {
 
-    for (item = ngx_chat_conf_app_items; item->name; item++) {
-        if (ngx_strcmp(value[0].data, item->name) == 0) {
-            break;
+        if (ngx_chat_app_secret(&apps[i], key) != NULL) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "chat_app \"%V\" has the same key as chat_app "
+                               "\"%V\", give each app a key of its own",
+                               &app->id, &apps[i].id);
+            return NGX_CONF_ERROR;
         }
     }
 
-    if (item->name == NULL) {
-        rv = "is not known";
-
-    } else if (cf->args->nelts != 2) {
-        rv = "must have one value";
-
-    } else {
-        rv = item->set(cf, (char *) app + item->offset);
-    }
-
-    if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
-        return rv;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" in chat_app \"%V\" %s",
-                       &value[0], &app->id, rv);
-
-    return NGX_CONF_ERROR;
+    return NGX_CONF_OK;
 }
 
 
-/* They stand in URLs unescaped, so their characters are few. */
-
-static char *
-ngx_chat_conf_app_credential(ngx_conf_t *cf, void *p)
+ngx_int_t
+ngx_chat_conf_app_check_store(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
 {
-    ngx_str_t *field = p;
+    ngx_uint_t       i;
+    ngx_chat_app_t  *apps;
 
-    u_char      ch;
-    ngx_str_t  *value;
-    ngx_uint_t  i;
+    apps = cmcf->apps.elts;
 
-    if (field->data) {
-        return "is duplicate";
-    }
+    for (i = 0; i < cmcf->apps.nelts; i++) {
 
-    value = cf->args->elts;
-
-    if (value[1].len == 0) {
-        return "must not be empty";
-    }
-
-    for (i = 0; i < value[1].len; i++) {
-        ch = value[1].data[i];
-
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
-              || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-'))
-        {
-            return "may have letters, digits, \"_\" and \"-\" only";
+        if (apps[i].store && cmcf->store.path.len == 0) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"store\" in chat_app \"%V\" needs a database, add "
+                          "\"chat_database /path/to/chat.db;\" to the http "
+                          "block", &apps[i].id);
+            return NGX_ERROR;
         }
     }
 
-    *field = value[1];
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_chat_conf_app_flag(ngx_conf_t *cf, void *p)
-{
-    ngx_flag_t *field = p;
-
-    ngx_str_t  *value;
-
-    if (*field != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcasecmp(value[1].data, (u_char *) "on") == 0) {
-        *field = 1;
-
-    } else if (ngx_strcasecmp(value[1].data, (u_char *) "off") == 0) {
-        *field = 0;
-
-    } else {
-        return "must be \"on\" or \"off\"";
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_chat_conf_app_number(ngx_conf_t *cf, void *p)
-{
-    ngx_int_t *field = p;
-
-    ngx_str_t  *value;
-
-    if (*field != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    *field = ngx_atoi(value[1].data, value[1].len);
-
-    return (*field == NGX_ERROR) ? "must be a number" : NGX_CONF_OK;
-}
-
-
-static char *
-ngx_chat_conf_app_time(ngx_conf_t *cf, void *p)
-{
-    ngx_msec_t *field = p;
-
-    ngx_str_t  *value;
-
-    if (*field != NGX_CONF_UNSET_MSEC) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    *field = ngx_parse_time(&value[1], 0);
-
-    return (*field == (ngx_msec_t) NGX_ERROR) ? "must be a time, as \"30s\""
-                                              : NGX_CONF_OK;
-}
-
-
-static char *
-ngx_chat_conf_app_seconds(ngx_conf_t *cf, void *p)
-{
-    time_t *field = p;
-
-    ngx_str_t  *value;
-
-    if (*field != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    *field = ngx_parse_time(&value[1], 1);
-
-    return (*field <= 0) ? "must be a time, as \"30m\"" : NGX_CONF_OK;
+    return NGX_OK;
 }
 
 

@@ -28,5 +28,13 @@ char *ngx_chat_conf_app_ref(ngx_conf_t *cf, ngx_chat_app_ref_t *ref,
 ngx_int_t ngx_chat_conf_app_resolve(ngx_conf_t *cf,
     ngx_chat_main_conf_t *cmcf, ngx_chat_app_ref_t *ref);
 
+/* What an app stores needs a database; NGX_ERROR, logged: there is none. */
+ngx_int_t ngx_chat_conf_app_check_store(ngx_conf_t *cf,
+    ngx_chat_main_conf_t *cmcf);
+
+/* The handler of what stands in the block; conf is its ngx_chat_app_t. */
+char *ngx_chat_conf_app_item(ngx_conf_t *cf, ngx_command_t *dummy,
+    void *conf);
+
 
 #endif /* _NGX_CHAT_CONF_APP_H_INCLUDED_ */

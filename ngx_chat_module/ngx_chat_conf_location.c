@@ -22,6 +22,8 @@
 #define NGX_CHAT_CONF_MAX_BOUND  10000
 
 
+static char *ngx_chat_conf_endpoint(ngx_conf_t *cf, ngx_flag_t *flag,
+    ngx_http_handler_pt handler);
 static char *ngx_chat_conf_handler(ngx_conf_t *cf,
     ngx_http_handler_pt handler);
 static char *ngx_chat_conf_value(ngx_conf_t *cf, ngx_str_t *value,
@@ -170,21 +172,17 @@ ngx_chat_conf_websocket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_chat_loc_conf_t *clcf = conf;
 
-    ngx_chat_main_conf_t  *cmcf;
+    return ngx_chat_conf_endpoint(cf, &clcf->websocket,
+                                  ngx_chat_websocket_handler);
+}
 
-    if (clcf->websocket) {
-        return "is duplicate";
-    }
 
-    clcf->websocket = 1;
+char *
+ngx_chat_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_loc_conf_t *clcf = conf;
 
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
-
-    if (cmcf->websocket.name.len == 0) {
-        ngx_chat_conf_place(cf, &cmcf->websocket);
-    }
-
-    return ngx_chat_conf_handler(cf, ngx_chat_websocket_handler);
+    return ngx_chat_conf_endpoint(cf, &clcf->api, ngx_chat_api_handler);
 }
 
 
@@ -249,21 +247,8 @@ ngx_chat_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_chat_loc_conf_t *clcf = conf;
 
-    ngx_chat_main_conf_t  *cmcf;
-
-    if (clcf->status) {
-        return "is duplicate";
-    }
-
-    clcf->status = 1;
-
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
-
-    if (cmcf->websocket.name.len == 0) {
-        ngx_chat_conf_place(cf, &cmcf->websocket);
-    }
-
-    return ngx_chat_conf_handler(cf, ngx_chat_status_handler);
+    return ngx_chat_conf_endpoint(cf, &clcf->status,
+                                  ngx_chat_status_handler);
 }
 
 
@@ -339,6 +324,30 @@ ngx_chat_conf_check_size(ngx_conf_t *cf, void *post, void *data)
 
     return (*sp == 0 || *sp > 64 * 1024 * 1024)
            ? "must be between 1 and 64m" : NGX_CONF_OK;
+}
+
+
+/* An endpoint without arguments, for all apps. */
+
+static char *
+ngx_chat_conf_endpoint(ngx_conf_t *cf, ngx_flag_t *flag,
+    ngx_http_handler_pt handler)
+{
+    ngx_chat_main_conf_t  *cmcf;
+
+    if (*flag) {
+        return "is duplicate";
+    }
+
+    *flag = 1;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
+
+    if (cmcf->websocket.name.len == 0) {
+        ngx_chat_conf_place(cf, &cmcf->websocket);
+    }
+
+    return ngx_chat_conf_handler(cf, handler);
 }
 
 

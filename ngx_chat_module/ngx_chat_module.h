@@ -94,6 +94,7 @@ typedef struct {
     size_t                     max_message_size;
     ngx_chat_session_conf_t    session;
     ngx_flag_t                 websocket;
+    ngx_flag_t                 api;
     ngx_flag_t                 status;
 } ngx_chat_loc_conf_t;
 
@@ -103,6 +104,7 @@ extern ngx_module_t  ngx_chat_module;
 
 ngx_int_t ngx_chat_messages_handler(ngx_http_request_t *r);
 ngx_int_t ngx_chat_websocket_handler(ngx_http_request_t *r);
+ngx_int_t ngx_chat_api_handler(ngx_http_request_t *r);
 ngx_int_t ngx_chat_auth_handler(ngx_http_request_t *r);
 ngx_int_t ngx_chat_status_handler(ngx_http_request_t *r);
 

@@ -31,7 +31,6 @@ static const char *ngx_chat_auth_read(ngx_http_request_t *r,
     ngx_chat_auth_request_t *ar);
 static const char *ngx_chat_auth_read_json(ngx_http_request_t *r,
     ngx_chat_auth_request_t *ar, ngx_str_t *body);
-static void *ngx_chat_auth_request_alloc(void *ctx, size_t size);
 static void ngx_chat_auth_read_form(ngx_chat_auth_request_t *ar,
     ngx_str_t *body);
 static void ngx_chat_auth_decode(ngx_str_t *value);
@@ -252,8 +251,7 @@ ngx_chat_auth_read_json(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
     ngx_chat_json_t         json;
     ngx_chat_json_value_t  *v, *m;
 
-    json.alloc = ngx_chat_auth_request_alloc;
-    json.ctx = r->pool;
+    ngx_chat_request_json(r, &json);
 
     if (ngx_chat_json_parse(&json, body->data, body->len, &v) != NGX_OK) {
         return "the body is not JSON";
@@ -275,13 +273,6 @@ ngx_chat_auth_read_json(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
     }
 
     return NULL;
-}
-
-
-static void *
-ngx_chat_auth_request_alloc(void *ctx, size_t size)
-{
-    return ngx_palloc(ctx, size);
 }
 
 

@@ -28,6 +28,10 @@ static ngx_int_t ngx_chat_body_take(ngx_http_request_t *r,
     ngx_chat_body_t *body);
 static ngx_int_t ngx_chat_body_append(ngx_http_request_t *r,
     ngx_chat_body_t *body, u_char *p, size_t len);
+static ngx_int_t ngx_chat_body_append_file(ngx_http_request_t *r,
+    ngx_chat_body_t *body, ngx_buf_t *b);
+static ngx_int_t ngx_chat_body_reserve(ngx_http_request_t *r,
+    ngx_chat_body_t *body, size_t len);
 
 
 ngx_int_t
@@ -130,15 +134,9 @@ ngx_chat_body_take(ngx_http_request_t *r, ngx_chat_body_t *body)
         next = cl->next;
         b = cl->buf;
 
-        if (b->in_file) {
-            /* another module has read the body, and to a file */
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "chat request body is in a file, increase "
-                          "client_body_buffer_size");
-            return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
-        }
-
-        rc = ngx_chat_body_append(r, body, b->pos, b->last - b->pos);
+        rc = ngx_buf_in_memory(b)
+             ? ngx_chat_body_append(r, body, b->pos, b->last - b->pos)
+             : ngx_chat_body_append_file(r, body, b);
 
         if (rc != NGX_OK) {
             return rc;
@@ -160,6 +158,61 @@ ngx_chat_body_take(ngx_http_request_t *r, ngx_chat_body_t *body)
 
 static ngx_int_t
 ngx_chat_body_append(ngx_http_request_t *r, ngx_chat_body_t *body, u_char *p,
+    size_t len)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_chat_body_reserve(r, body, len);
+
+    if (rc == NGX_OK && len) {
+        ngx_memcpy(body->start + body->len, p, len);
+        body->len += len;
+    }
+
+    return rc;
+}
+
+
+/*
+ * Another module, as mirror, has had the body read to a file.  It was written
+ * just now, so what is read comes from memory.
+ */
+
+static ngx_int_t
+ngx_chat_body_append_file(ngx_http_request_t *r, ngx_chat_body_t *body,
+    ngx_buf_t *b)
+{
+    off_t      len;
+    ngx_int_t  rc;
+
+    len = ngx_buf_size(b);
+
+    if (len > (off_t) body->limit) {
+        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+
+    rc = ngx_chat_body_reserve(r, body, len);
+
+    if (rc != NGX_OK || len == 0) {
+        return rc;
+    }
+
+    if (ngx_read_file(b->file, body->start + body->len, len, b->file_pos)
+        != (ssize_t) len)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    body->len += len;
+
+    return NGX_OK;
+}
+
+
+/* Makes room for len bytes more. */
+
+static ngx_int_t
+ngx_chat_body_reserve(ngx_http_request_t *r, ngx_chat_body_t *body,
     size_t len)
 {
     size_t   size;
@@ -188,9 +241,6 @@ ngx_chat_body_append(ngx_http_request_t *r, ngx_chat_body_t *body, u_char *p,
         body->start = start;
         body->size = size;
     }
-
-    ngx_memcpy(body->start + body->len, p, len);
-    body->len += len;
 
     return NGX_OK;
 }

@@ -111,9 +111,7 @@ ngx_chat_handshake_app(ngx_http_request_t *r, ngx_chat_app_t **app,
 
     for (i = 0; i < cmcf->apps.nelts; i++) {
 
-        if (apps[i].key.len == arg->len
-            && ngx_memcmp(apps[i].key.data, arg->data, arg->len) == 0)
-        {
+        if (ngx_chat_app_secret(&apps[i], arg) != NULL) {
             *app = &apps[i];
             return ngx_chat_handshake_check_app(r, &apps[i]);
         }

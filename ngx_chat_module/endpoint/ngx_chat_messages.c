@@ -11,6 +11,8 @@
 #include <ngx_http.h>
 
 #include <endpoint/ngx_chat_body.h>
+#include <endpoint/ngx_chat_commit.h>
+#include <endpoint/ngx_chat_idempotency.h>
 #include <endpoint/ngx_chat_page.h>
 #include <endpoint/ngx_chat_reply.h>
 #include <ngx_chat_module.h>
@@ -31,7 +33,6 @@ static ngx_int_t ngx_chat_messages_read(ngx_http_request_t *r,
     ngx_chat_body_t *body, ngx_chat_message_post_t *post);
 static ngx_int_t ngx_chat_messages_type(ngx_http_request_t *r,
     const char *type);
-static void *ngx_chat_messages_alloc(void *ctx, size_t size);
 static ngx_int_t ngx_chat_messages_check(ngx_http_request_t *r,
     ngx_chat_message_post_t *post, ngx_int_t *reply);
 static ngx_int_t ngx_chat_messages_too_long(ngx_http_request_t *r,
@@ -44,8 +45,9 @@ static ngx_int_t ngx_chat_messages_except(ngx_http_request_t *r,
     ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except);
 static ngx_int_t ngx_chat_messages_store(ngx_http_request_t *r,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except);
-static void ngx_chat_messages_cleanup(void *data);
-static void ngx_chat_messages_done(ngx_chat_write_t *w, ngx_int_t rc);
+static ngx_int_t ngx_chat_messages_in_progress(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_messages_done(ngx_http_request_t *r,
+    ngx_chat_commit_t *c, ngx_int_t rc);
 
 
 ngx_int_t
@@ -151,8 +153,7 @@ ngx_chat_messages_read(ngx_http_request_t *r, ngx_chat_body_t *body,
 {
     ngx_chat_json_t  json;
 
-    json.alloc = ngx_chat_messages_alloc;
-    json.ctx = r->pool;
+    ngx_chat_request_json(r, &json);
 
     if (ngx_chat_messages_type(r, "application/json") == NGX_OK) {
         return ngx_chat_message_read_json(post, &json, body->start,
@@ -193,13 +194,6 @@ ngx_chat_messages_type(ngx_http_request_t *r, const char *type)
     }
 
     return NGX_DECLINED;
-}
-
-
-static void *
-ngx_chat_messages_alloc(void *ctx, size_t size)
-{
-    return ngx_palloc(ctx, size);
 }
 
 
@@ -340,103 +334,107 @@ static ngx_int_t
 ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except)
 {
-    ngx_chat_write_t      *w;
-    ngx_http_cleanup_t    *cln;
+    ngx_int_t              rc;
+    ngx_str_t              answer, none;
+    ngx_chat_once_t       *once;
+    ngx_chat_loc_conf_t   *clcf;
     ngx_chat_main_conf_t  *cmcf;
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
 
     if (cmcf->live == NULL) {
         /* a reload without a new process */
         return ngx_chat_reply_unavailable(r, "nginx has to be restarted");
     }
 
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
+    once = ngx_palloc(r->pool, sizeof(ngx_chat_once_t));
+    if (once == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    w = ngx_chat_store_write_alloc(rec, r->connection->log);
-    if (w == NULL) {
+    ngx_str_null(&none);
+
+    rc = ngx_chat_idempotency_read(r, once, clcf->publish->ref.app,
+                                   &rec->channel, &none);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
+                                    "Idempotency-Key is not valid");
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_once_begin(cmcf->zone, once, &answer, r->pool);
+    }
+
+    if (rc == NGX_DONE) {
+        return ngx_chat_reply_send(r, NGX_HTTP_CREATED, &answer);
+    }
+
+    if (rc == NGX_BUSY) {
+        return ngx_chat_messages_in_progress(r);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_commit(r, cmcf->live, rec, except, 1,
+                             ngx_chat_messages_done, once);
+    }
+
+    if (rc == NGX_DONE) {
+        return NGX_DONE;
+    }
+
+    ngx_chat_once_end(cmcf->zone, once, NULL);
+
+    if (rc == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    w->except = *except;
-    w->done = ngx_chat_messages_done;
-    w->data = r;
+    ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
 
-    if (ngx_chat_store_write(cmcf->live, w) != NGX_OK) {
-        ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
-        return ngx_chat_reply_unavailable(r, "too many messages are waiting");
-    }
-
-    cln->handler = ngx_chat_messages_cleanup;
-    cln->data = w;
-
-    ngx_http_set_ctx(r, cln, ngx_chat_module);
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_chat_reply_unavailable(r, "too many messages are waiting");
 }
 
 
-/* The client left; its message is stored all the same. */
+/* The same request is under way, so what it comes to is not known yet. */
 
-static void
-ngx_chat_messages_cleanup(void *data)
+static ngx_int_t
+ngx_chat_messages_in_progress(ngx_http_request_t *r)
 {
-    ngx_chat_write_t *w = data;
-
-    if (w) {
-        w->data = NULL;
+    if (ngx_chat_reply_retry_after(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    return ngx_chat_reply_error(r, NGX_HTTP_CONFLICT,
+                                "a request with this Idempotency-Key is "
+                                "under way");
 }
 
 
-static void
-ngx_chat_messages_done(ngx_chat_write_t *w, ngx_int_t rc)
+/* A ngx_chat_commit_pt. */
+
+static ngx_int_t
+ngx_chat_messages_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
+    ngx_int_t rc)
 {
-    ngx_str_t              json;
-    ngx_connection_t      *c;
-    ngx_http_cleanup_t    *cln;
-    ngx_http_request_t    *r;
+    ngx_str_t             *reply;
     ngx_chat_main_conf_t  *cmcf;
 
-    r = w->data;
-    c = r->connection;
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+    reply = &c->results[0].reply;
 
-    cln = ngx_http_get_module_ctx(r, ngx_chat_module);
-    cln->data = NULL;
-
-    ngx_http_set_log_request(c->log, r);
-
-    if (rc == NGX_OK && w->reply.data != NULL) {
-
-        json.len = w->reply.len;
-        json.data = ngx_pnalloc(r->pool, json.len);
-
-        if (json.data == NULL) {
-            rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-
-        } else {
-            ngx_memcpy(json.data, w->reply.data, json.len);
-            rc = ngx_chat_reply_send(r, NGX_HTTP_CREATED, &json);
-        }
-
-    } else if (rc == NGX_OK) {
-        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-
-    } else {
-        cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
-        ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
-
-        rc = ngx_chat_reply_unavailable(r, "the message can't be stored now");
+    if (rc == NGX_OK && reply->data != NULL) {
+        ngx_chat_once_end(cmcf->zone, c->data, reply);
+        return ngx_chat_reply_send(r, NGX_HTTP_CREATED, reply);
     }
 
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    ngx_chat_once_end(cmcf->zone, c->data, NULL);
+
+    if (rc == NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
+
+    return ngx_chat_reply_unavailable(r, "the message can't be stored now");
 }

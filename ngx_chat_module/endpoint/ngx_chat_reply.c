@@ -14,6 +14,9 @@
 #include <wire/ngx_chat_json_write.h>
 
 
+static ngx_int_t ngx_chat_reply_body(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *type, ngx_str_t *text);
+static void *ngx_chat_request_alloc(void *ctx, size_t size);
 static ssize_t ngx_chat_reply_render(u_char *buf, size_t size,
     const char *text);
 
@@ -21,6 +24,38 @@ static ssize_t ngx_chat_reply_render(u_char *buf, size_t size,
 ngx_int_t
 ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text)
+{
+    static ngx_str_t  type = ngx_string("application/json");
+
+    return ngx_chat_reply_body(r, status, &type, text);
+}
+
+
+ngx_int_t
+ngx_chat_reply_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *line)
+{
+    u_char     *p;
+    ngx_str_t   text;
+
+    static ngx_str_t  type = ngx_string("text/plain");
+
+    text.len = line->len + 1;
+    text.data = ngx_pnalloc(r->pool, text.len);
+
+    if (text.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_cpymem(text.data, line->data, line->len);
+    *p = '\n';
+
+    return ngx_chat_reply_body(r, status, &type, &text);
+}
+
+
+static ngx_int_t
+ngx_chat_reply_body(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_str_t *text)
 {
     ngx_buf_t    *b;
     ngx_int_t     rc;
@@ -41,7 +76,7 @@ ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     r->headers_out.status = status;
     r->headers_out.content_length_n = text->len;
 
-    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type = *type;
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_type_lowcase = NULL;
 
@@ -96,11 +131,18 @@ ngx_chat_reply_error(ngx_http_request_t *r, ngx_uint_t status,
 
 
 ngx_int_t
-ngx_chat_reply_unavailable(ngx_http_request_t *r, const char *text)
+ngx_chat_reply_retry_after(ngx_http_request_t *r)
 {
     static ngx_str_t  seconds = ngx_string("1");
 
-    if (ngx_chat_reply_header(r, "Retry-After", &seconds) != NGX_OK) {
+    return ngx_chat_reply_header(r, "Retry-After", &seconds);
+}
+
+
+ngx_int_t
+ngx_chat_reply_unavailable(ngx_http_request_t *r, const char *text)
+{
+    if (ngx_chat_reply_retry_after(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -175,6 +217,21 @@ ngx_chat_request_header(ngx_http_request_t *r, const char *name,
     }
 
     return NGX_DECLINED;
+}
+
+
+void
+ngx_chat_request_json(ngx_http_request_t *r, ngx_chat_json_t *j)
+{
+    j->alloc = ngx_chat_request_alloc;
+    j->ctx = r->pool;
+}
+
+
+static void *
+ngx_chat_request_alloc(void *ctx, size_t size)
+{
+    return ngx_palloc(ctx, size);
 }
 
 

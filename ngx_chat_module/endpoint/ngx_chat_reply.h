@@ -14,6 +14,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <wire/ngx_chat_json.h>
+
 
 /*
  * Sends a status with a body of application/json; the text must live as long
@@ -23,6 +25,10 @@
 ngx_int_t ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text);
 
+/* The same as text/plain: one line, whose end is added. */
+ngx_int_t ngx_chat_reply_text(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *line);
+
 /* {"error":"…"}; the text is a constant. */
 ngx_int_t ngx_chat_reply_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *text);
@@ -30,6 +36,9 @@ ngx_int_t ngx_chat_reply_error(ngx_http_request_t *r, ngx_uint_t status,
 /* The 503 that asks to come again. */
 ngx_int_t ngx_chat_reply_unavailable(ngx_http_request_t *r,
     const char *text);
+
+/* The header of an answer that asks to come again. */
+ngx_int_t ngx_chat_reply_retry_after(ngx_http_request_t *r);
 
 /* A 405, allow is the value of its header. */
 ngx_int_t ngx_chat_reply_not_allowed(ngx_http_request_t *r,
@@ -45,6 +54,9 @@ ngx_int_t ngx_chat_reply_header(ngx_http_request_t *r, const char *name,
  */
 ngx_int_t ngx_chat_request_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
+
+/* A JSON reader with memory of the request. */
+void ngx_chat_request_json(ngx_http_request_t *r, ngx_chat_json_t *j);
 
 
 #endif /* _NGX_CHAT_REPLY_H_INCLUDED_ */

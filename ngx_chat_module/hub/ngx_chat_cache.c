@@ -41,14 +41,22 @@ struct ngx_chat_cache_sh_s {
 static ngx_chat_cache_sh_t *ngx_chat_cache_find(ngx_chat_zone_t *zone,
     uint64_t app, uint32_t hash, ngx_str_t *channel);
 static ngx_chat_cache_sh_t *ngx_chat_cache_create(ngx_chat_zone_t *zone,
-    uint64_t app, uint32_t hash, ngx_str_t *channel);
-static void *ngx_chat_cache_alloc(ngx_chat_zone_t *zone, size_t size);
-static void ngx_chat_cache_free(ngx_chat_zone_t *zone, void *p, size_t size);
-static void ngx_chat_cache_push(ngx_chat_zone_t *zone,
+    ngx_chat_cache_queue_t *q, uint64_t app, uint32_t hash,
+    ngx_str_t *channel);
+static ngx_chat_cache_queue_t *ngx_chat_cache_queue(ngx_chat_zone_t *zone,
+    ngx_str_t *name);
+static void *ngx_chat_cache_alloc(ngx_chat_zone_t *zone,
+    ngx_chat_cache_queue_t *q, size_t size);
+static void ngx_chat_cache_free(ngx_chat_zone_t *zone,
+    ngx_chat_cache_queue_t *q, void *p, size_t size);
+static void ngx_chat_cache_push(ngx_chat_cache_queue_t *q,
     ngx_chat_cache_sh_t *c);
-static ngx_uint_t ngx_chat_cache_evict(ngx_chat_zone_t *zone);
+static void ngx_chat_cache_expire_queue(ngx_chat_zone_t *zone,
+    ngx_chat_cache_queue_t *q, ngx_uint_t n);
+static ngx_uint_t ngx_chat_cache_evict(ngx_chat_zone_t *zone,
+    ngx_chat_cache_queue_t *q);
 static void ngx_chat_cache_drop(ngx_chat_zone_t *zone,
-    ngx_chat_cache_sh_t *c);
+    ngx_chat_cache_queue_t *q, ngx_chat_cache_sh_t *c);
 static time_t ngx_chat_cache_now(void);
 
 
@@ -56,10 +64,13 @@ void
 ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
     ngx_str_t *channel, ngx_str_t *payload, time_t ttl)
 {
-    ngx_chat_cache_sh_t    *c;
-    ngx_chat_payload_sh_t  *new, *old;
+    ngx_chat_cache_sh_t     *c;
+    ngx_chat_payload_sh_t   *new, *old;
+    ngx_chat_cache_queue_t  *q;
 
-    new = ngx_chat_cache_alloc(zone,
+    q = ngx_chat_cache_queue(zone, channel);
+
+    new = ngx_chat_cache_alloc(zone, q,
                                sizeof(ngx_chat_payload_sh_t) + payload->len);
     if (new) {
         new->len = payload->len;
@@ -74,14 +85,14 @@ ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
         c->again = 1;
 
     } else if (new != NULL) {
-        c = ngx_chat_cache_create(zone, app, hash, channel);
+        c = ngx_chat_cache_create(zone, q, app, hash, channel);
     }
 
     if (c == NULL) {
 
         if (new) {
-            ngx_chat_cache_free(zone, new, sizeof(ngx_chat_payload_sh_t)
-                                           + payload->len);
+            ngx_chat_cache_free(zone, q, new, sizeof(ngx_chat_payload_sh_t)
+                                              + payload->len);
         }
 
         return;
@@ -96,7 +107,7 @@ ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
     c->payload = new;
 
     if (old) {
-        ngx_chat_cache_free(zone, old,
+        ngx_chat_cache_free(zone, q, old,
                             sizeof(ngx_chat_payload_sh_t) + old->len);
     }
 }
@@ -127,13 +138,22 @@ ngx_chat_cache_get(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
 void
 ngx_chat_cache_expire(ngx_chat_zone_t *zone, ngx_uint_t n)
 {
+    ngx_chat_cache_expire_queue(zone, &zone->sh->cached, n);
+    ngx_chat_cache_expire_queue(zone, &zone->sh->answers, n);
+}
+
+
+static void
+ngx_chat_cache_expire_queue(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
+    ngx_uint_t n)
+{
     time_t                now;
     ngx_chat_cache_sh_t  *c;
 
     now = ngx_chat_cache_now();
 
     while (n--) {
-        c = zone->sh->cache_first;
+        c = q->first;
 
         if (c == NULL || (c->expires > now && !c->again)) {
             return;
@@ -147,13 +167,13 @@ ngx_chat_cache_expire(ngx_chat_zone_t *zone, ngx_uint_t n)
                 return;
             }
 
-            zone->sh->cache_first = c->newer;
-            ngx_chat_cache_push(zone, c);
+            q->first = c->newer;
+            ngx_chat_cache_push(q, c);
             continue;
         }
 
-        zone->sh->cache_first = c->newer;
-        ngx_chat_cache_drop(zone, c);
+        q->first = c->newer;
+        ngx_chat_cache_drop(zone, q, c);
     }
 }
 
@@ -180,12 +200,12 @@ ngx_chat_cache_find(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
 
 
 static ngx_chat_cache_sh_t *
-ngx_chat_cache_create(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
-    ngx_str_t *channel)
+ngx_chat_cache_create(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
+    uint64_t app, uint32_t hash, ngx_str_t *channel)
 {
     ngx_chat_cache_sh_t  *c, **bucket;
 
-    c = ngx_chat_cache_alloc(zone,
+    c = ngx_chat_cache_alloc(zone, q,
                              sizeof(ngx_chat_cache_sh_t) + channel->len);
     if (c == NULL) {
         return NULL;
@@ -205,16 +225,26 @@ ngx_chat_cache_create(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
 
     *bucket = c;
 
-    ngx_chat_cache_push(zone, c);
+    ngx_chat_cache_push(q, c);
 
     return c;
+}
+
+
+/* What begins with "!" is no channel, see ngx_chat_once.h. */
+
+static ngx_chat_cache_queue_t *
+ngx_chat_cache_queue(ngx_chat_zone_t *zone, ngx_str_t *name)
+{
+    return (name->data[0] == '!') ? &zone->sh->answers : &zone->sh->cached;
 }
 
 
 /* Makes room where the share is used up or the arena is full. */
 
 static void *
-ngx_chat_cache_alloc(ngx_chat_zone_t *zone, size_t size)
+ngx_chat_cache_alloc(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
+    size_t size)
 {
     void    *p;
     size_t   piece;
@@ -223,7 +253,7 @@ ngx_chat_cache_alloc(ngx_chat_zone_t *zone, size_t size)
 
     /* nobody makes room for what can't fit */
 
-    if (piece == 0 || piece > zone->sh->cache_limit) {
+    if (piece == 0 || piece > q->limit) {
         return NULL;
     }
 
@@ -231,16 +261,16 @@ ngx_chat_cache_alloc(ngx_chat_zone_t *zone, size_t size)
 
         p = NULL;
 
-        if (zone->sh->cache_used + piece <= zone->sh->cache_limit) {
+        if (q->used + piece <= q->limit) {
             p = ngx_chat_arena_alloc(zone->sh->arena, size);
         }
 
         if (p != NULL) {
-            zone->sh->cache_used += piece;
+            q->used += piece;
             return p;
         }
 
-        if (!ngx_chat_cache_evict(zone)) {
+        if (!ngx_chat_cache_evict(zone, q)) {
             return NULL;
         }
     }
@@ -248,54 +278,55 @@ ngx_chat_cache_alloc(ngx_chat_zone_t *zone, size_t size)
 
 
 static void
-ngx_chat_cache_free(ngx_chat_zone_t *zone, void *p, size_t size)
+ngx_chat_cache_free(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q, void *p,
+    size_t size)
 {
     ngx_chat_arena_free(zone->sh->arena, p, size);
-    zone->sh->cache_used -= ngx_chat_arena_piece(size);
+    q->used -= ngx_chat_arena_piece(size);
 }
 
 
 static void
-ngx_chat_cache_push(ngx_chat_zone_t *zone, ngx_chat_cache_sh_t *c)
+ngx_chat_cache_push(ngx_chat_cache_queue_t *q, ngx_chat_cache_sh_t *c)
 {
     c->newer = NULL;
     c->again = 0;
 
     ngx_memory_barrier();
 
-    if (zone->sh->cache_first == NULL) {
-        zone->sh->cache_last = c;
-        zone->sh->cache_first = c;
+    if (q->first == NULL) {
+        q->last = c;
+        q->first = c;
         return;
     }
 
-    zone->sh->cache_last->newer = c;
-    zone->sh->cache_last = c;
+    q->last->newer = c;
+    q->last = c;
 }
 
 
 /* Drops the oldest; 0: there is none. */
 
 static ngx_uint_t
-ngx_chat_cache_evict(ngx_chat_zone_t *zone)
+ngx_chat_cache_evict(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q)
 {
     ngx_chat_cache_sh_t  *c;
 
     for ( ;; ) {
-        c = zone->sh->cache_first;
+        c = q->first;
 
         if (c == NULL) {
             return 0;
         }
 
         if (c->again && c->newer) {
-            zone->sh->cache_first = c->newer;
-            ngx_chat_cache_push(zone, c);
+            q->first = c->newer;
+            ngx_chat_cache_push(q, c);
             continue;
         }
 
-        zone->sh->cache_first = c->newer;
-        ngx_chat_cache_drop(zone, c);
+        q->first = c->newer;
+        ngx_chat_cache_drop(zone, q, c);
 
         return 1;
     }
@@ -305,7 +336,8 @@ ngx_chat_cache_evict(ngx_chat_zone_t *zone)
 /* Frees an entry that is out of the queue. */
 
 static void
-ngx_chat_cache_drop(ngx_chat_zone_t *zone, ngx_chat_cache_sh_t *c)
+ngx_chat_cache_drop(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
+    ngx_chat_cache_sh_t *c)
 {
     ngx_chat_cache_sh_t  **next;
 
@@ -320,11 +352,11 @@ ngx_chat_cache_drop(ngx_chat_zone_t *zone, ngx_chat_cache_sh_t *c)
     }
 
     if (c->payload) {
-        ngx_chat_cache_free(zone, c->payload,
+        ngx_chat_cache_free(zone, q, c->payload,
                             sizeof(ngx_chat_payload_sh_t) + c->payload->len);
     }
 
-    ngx_chat_cache_free(zone, c, sizeof(ngx_chat_cache_sh_t) + c->len);
+    ngx_chat_cache_free(zone, q, c, sizeof(ngx_chat_cache_sh_t) + c->len);
 }
 
 

@@ -7,8 +7,9 @@
  * has left, until it expires (Pusher protocol, section 3.6).
  *
  * Cached events take a quarter of the zone's arena at most.  When that is
- * full, those go first that were published longest ago.  The caller holds
- * the zone's lock throughout.
+ * full, those go first that were published longest ago.  The answers of
+ * ngx_chat_once.h are kept in the same way, and have a share of their own.
+ * The caller holds the zone's lock throughout.
  */
 
 

@@ -23,6 +23,8 @@
 
 static ngx_uint_t ngx_chat_drain_deliver(ngx_chat_hub_t *hub, uint64_t at,
     size_t len, ngx_uint_t more);
+static void ngx_chat_drain_terminate(ngx_chat_hub_t *hub,
+    ngx_chat_channel_t *ch, uint64_t at);
 static ngx_uint_t ngx_chat_drain_fan_out(ngx_chat_hub_t *hub,
     ngx_chat_channel_t *ch, ngx_chat_envelope_t *e, uint64_t at,
     ngx_uint_t more);
@@ -114,7 +116,28 @@ ngx_chat_drain_deliver(ngx_chat_hub_t *hub, uint64_t at, size_t len,
         return 0;
     }
 
+    if (e.type == NGX_CHAT_ENVELOPE_TERMINATE_e) {
+        ngx_chat_drain_terminate(hub, ch, at);
+        return 0;
+    }
+
     return ngx_chat_drain_fan_out(hub, ch, &e, at, more);
+}
+
+
+/* Those who came later have come again, and may stay. */
+
+static void
+ngx_chat_drain_terminate(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
+    uint64_t at)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ch->n; i++) {
+        if (at >= ch->start || at >= ch->subscriptions[i]->start) {
+            hub->handlers->terminate(ch->subscriptions[i]->subscriber);
+        }
+    }
 }
 
 

@@ -43,6 +43,9 @@ typedef struct {
 
     /* This subscriber may have missed events: send it away. */
     void   (*overrun)(ngx_chat_subscriber_t *sr);
+
+    /* This one is sent away for good. */
+    void   (*terminate)(ngx_chat_subscriber_t *sr);
 } ngx_chat_hub_handlers_t;
 
 

@@ -34,13 +34,10 @@ static ngx_int_t ngx_chat_registry_enter(ngx_chat_zone_t *zone,
     ngx_chat_registry_join_t *j);
 static void ngx_chat_registry_changed(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch, ngx_chat_registry_join_t *j);
-static ngx_uint_t ngx_chat_registry_total(ngx_chat_channel_sh_t *ch);
 static ngx_uint_t ngx_chat_registry_count(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch);
 static ngx_chat_share_sh_t *ngx_chat_registry_share(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_registry_join_t *j);
-static ngx_chat_channel_sh_t *ngx_chat_registry_find(ngx_chat_zone_t *zone,
-    uint64_t app, uint32_t hash, ngx_str_t *name);
 static ngx_chat_channel_sh_t *ngx_chat_registry_create(ngx_chat_zone_t *zone,
     ngx_chat_registry_join_t *j);
 static void ngx_chat_registry_end(ngx_chat_zone_t *zone,
@@ -315,7 +312,7 @@ ngx_chat_registry_changed(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_chat_registry_total(ngx_chat_channel_sh_t *ch)
 {
     ngx_uint_t            n;
@@ -419,7 +416,7 @@ ngx_chat_registry_share(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 }
 
 
-static ngx_chat_channel_sh_t *
+ngx_chat_channel_sh_t *
 ngx_chat_registry_find(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
     ngx_str_t *name)
 {

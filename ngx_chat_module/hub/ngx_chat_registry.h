@@ -109,6 +109,14 @@ ngx_uint_t ngx_chat_registry_leave(ngx_chat_zone_t *zone,
 ngx_uint_t ngx_chat_registry_tell(ngx_chat_zone_t *zone,
     ngx_chat_share_sh_t *share);
 
+/*
+ * The channel, or NULL: nobody is subscribed.  Its subscriptions on all
+ * workers.  The caller holds the lock.
+ */
+ngx_chat_channel_sh_t *ngx_chat_registry_find(ngx_chat_zone_t *zone,
+    uint64_t app, uint32_t hash, ngx_str_t *name);
+ngx_uint_t ngx_chat_registry_total(ngx_chat_channel_sh_t *ch);
+
 /* 1 where somebody is subscribed.  The caller holds the lock. */
 ngx_uint_t ngx_chat_registry_has(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *name);

@@ -22,6 +22,7 @@
 
 /* the part of the arena that cached events may take: one in so many */
 #define NGX_CHAT_ZONE_CACHE       4
+#define NGX_CHAT_ZONE_ANSWERS     16
 
 
 static ngx_int_t ngx_chat_zone_check(ngx_shm_zone_t *shm_zone);
@@ -194,7 +195,8 @@ ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
 
     ngx_chat_arena_init(sh->arena, n);
 
-    sh->cache_limit = sh->arena->size / NGX_CHAT_ZONE_CACHE;
+    sh->cached.limit = sh->arena->size / NGX_CHAT_ZONE_CACHE;
+    sh->answers.limit = sh->arena->size / NGX_CHAT_ZONE_ANSWERS;
 
     pool->data = sh;
 

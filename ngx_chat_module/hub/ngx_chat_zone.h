@@ -85,6 +85,16 @@ typedef struct {
 } ngx_chat_zone_handlers_t;
 
 
+/* Entries of one kind, in the order they go in when its share is used up. */
+
+typedef struct {
+    ngx_chat_cache_sh_t     *first;
+    ngx_chat_cache_sh_t     *last;
+    size_t                   used;
+    size_t                   limit;
+} ngx_chat_cache_queue_t;
+
+
 typedef struct {
     ngx_chat_ring_sh_t      *ring;
     ngx_chat_arena_sh_t     *arena;
@@ -100,10 +110,8 @@ typedef struct {
     ngx_uint_t               nchannels;
     ngx_uint_t               nmembers;
 
-    ngx_chat_cache_sh_t     *cache_first;  /* what goes first when full */
-    ngx_chat_cache_sh_t     *cache_last;
-    size_t                   cache_used;
-    size_t                   cache_limit;
+    ngx_chat_cache_queue_t   cached;       /* last events of channels */
+    ngx_chat_cache_queue_t   answers;      /* to requests with a key */
 
     uint32_t                 roused;       /* see ngx_chat_wakeup.h */
 

@@ -17,11 +17,23 @@
 #define NGX_CHAT_APP_ID_LEN  18        /* most digits, fits an int64_t */
 
 
+/* A further pair of credentials: while keys are changed, both are good. */
+
+typedef struct {
+    ngx_str_t          key;
+    ngx_str_t          secret;         /* never logged */
+} ngx_chat_app_key_t;
+
+
 typedef struct {
     uint64_t           number;         /* the id, as in envelopes and rows */
     ngx_str_t          id;
     ngx_str_t          key;
     ngx_str_t          secret;         /* never logged */
+    ngx_array_t       *keys;           /* of ngx_chat_app_key_t; NULL: none */
+    ngx_array_t       *store;          /* of ngx_str_t, patterns of channels
+                                          whose triggered events are kept;
+                                          NULL: none */
     ngx_uint_t         index;          /* in the configuration */
 
     ngx_flag_t         enabled;
@@ -34,7 +46,12 @@ typedef struct {
     ngx_int_t          channels_per_connection;    /* 0: no limit */
     ngx_msec_t         authorization_timeout;  /* 0: none is needed */
     time_t             cache_ttl;      /* of cache channels' events */
+    time_t             timestamp_window;   /* s, of requests' auth_timestamp */
 } ngx_chat_app_t;
+
+
+/* The secret that belongs to a key of the app, or NULL: not one of its. */
+ngx_str_t *ngx_chat_app_secret(ngx_chat_app_t *app, ngx_str_t *key);
 
 
 #endif /* _NGX_CHAT_APP_H_INCLUDED_ */

@@ -33,6 +33,8 @@
 #define NGX_CHAT_ERROR_PROTOCOL      4007
 #define NGX_CHAT_ERROR_NO_PROTOCOL   4008
 #define NGX_CHAT_ERROR_UNAUTHORIZED  4009
+#define NGX_CHAT_ERROR_TERMINATED    4009  /* the same to clients: go, and
+                                              don't come back */
 #define NGX_CHAT_ERROR_CAPACITY      4100
 #define NGX_CHAT_ERROR_RECONNECT     4200
 #define NGX_CHAT_ERROR_NO_PONG       4201
@@ -78,6 +80,10 @@
     "Invalid key in subscription auth data: '%s'"
 #define NGX_CHAT_ERROR_MESSAGE                                                \
     "Invalid message: %s"
+
+/* A fatal one, beside that of its code. */
+#define NGX_CHAT_ERROR_TERMINATED_TEXT                                        \
+    "Connection terminated by app"
 
 #define NGX_CHAT_ERROR_TEXT_MAX      512   /* longest message, truncated */
 #define NGX_CHAT_CLOSE_REASON_MAX    123

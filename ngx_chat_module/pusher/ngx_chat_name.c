@@ -118,10 +118,22 @@ ngx_chat_name_check(ngx_str_t *name)
 ngx_int_t
 ngx_chat_name_check_event(ngx_str_t *name)
 {
+    size_t  i, n;
+
     if (name->len == 0
-        || name->len > NGX_CHAT_EVENT_NAME_MAX
+        || name->len > 4 * NGX_CHAT_EVENT_NAME_MAX
         || ngx_chat_utf8_check(name->data, name->len) != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    n = 0;
+
+    for (i = 0; i < name->len; i++) {
+        n += ((name->data[i] & 0xc0) != 0x80);
+    }
+
+    if (n > NGX_CHAT_EVENT_NAME_MAX) {
         return NGX_ERROR;
     }
 

@@ -37,7 +37,7 @@
 ngx_int_t ngx_chat_name_check(ngx_str_t *name);
 
 /*
- * NGX_OK where an event may be published by that name: 1..200 bytes of UTF-8
+ * NGX_OK where an event may be published by that name: 1..200 characters
  * that do not begin as the protocol's own, which clients would interpret.
  */
 ngx_int_t ngx_chat_name_check_event(ngx_str_t *name);

@@ -41,7 +41,6 @@ static void ngx_chat_signature_of_user(ngx_chat_signature_t *s,
     ngx_chat_socket_id_t *id, ngx_str_t *user_data);
 static ngx_int_t ngx_chat_signature_check(ngx_chat_signature_t *s,
     ngx_chat_app_t *app, ngx_str_t *auth);
-static ngx_uint_t ngx_chat_signature_is_key(ngx_str_t *key, ngx_str_t *given);
 static u_char *ngx_chat_signature_write(u_char *p, ngx_chat_signature_t *s,
     ngx_chat_app_t *app);
 static size_t ngx_chat_signature_text(u_char *buf, size_t size,
@@ -301,13 +300,15 @@ ngx_chat_signature_check(ngx_chat_signature_t *s, ngx_chat_app_t *app,
     ngx_str_t *auth)
 {
     u_char     expected[NGX_CHAT_SIGNATURE_LEN];
-    ngx_str_t  key, signature;
+    ngx_str_t  key, signature, *secret;
 
     if (ngx_chat_signature_split(auth, &key, &signature) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (!ngx_chat_signature_is_key(&app->key, &key)) {
+    secret = ngx_chat_app_secret(app, &key);
+
+    if (secret == NULL) {
         return NGX_DECLINED;
     }
 
@@ -315,9 +316,7 @@ ngx_chat_signature_check(ngx_chat_signature_t *s, ngx_chat_app_t *app,
         return NGX_ERROR;
     }
 
-    if (ngx_chat_signature_hex(expected, &app->secret, s->parts, s->n)
-        != NGX_OK)
-    {
+    if (ngx_chat_signature_hex(expected, secret, s->parts, s->n) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -326,31 +325,6 @@ ngx_chat_signature_check(ngx_chat_signature_t *s, ngx_chat_app_t *app,
     }
 
     return NGX_OK;
-}
-
-
-/*
- * The Swift library's inline mode sends the key in lower case.  The app has
- * one key, so what differs in case only is no other's.
- */
-
-static ngx_uint_t
-ngx_chat_signature_is_key(ngx_str_t *key, ngx_str_t *given)
-{
-    size_t  i;
-
-    if (key->len != given->len) {
-        return 0;
-    }
-
-    for (i = 0; i < key->len; i++) {
-
-        if (ngx_tolower(key->data[i]) != ngx_tolower(given->data[i])) {
-            return 0;
-        }
-    }
-
-    return 1;
 }
 
 

@@ -22,6 +22,9 @@ static time_t ngx_chat_publish_cached(ngx_chat_publish_t *pub,
     ngx_chat_record_t *rec);
 static ngx_int_t ngx_chat_publish_message(ngx_chat_record_t *rec,
     ngx_str_t *text);
+static ngx_int_t ngx_chat_publish_text(ngx_chat_publish_t *pub,
+    ngx_chat_record_t *rec, ngx_chat_socket_id_t *except, ngx_str_t *text,
+    ngx_log_t *log);
 
 
 ngx_int_t
@@ -30,14 +33,39 @@ ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
 {
     ngx_chat_publish_t *pub = data;
 
-    ssize_t              len;
-    ngx_int_t            rc;
-    ngx_str_t            text;
-    ngx_chat_envelope_t  e;
+    ngx_int_t  rc;
+    ngx_str_t  text;
+
+    if (rec->kind == NGX_CHAT_MESSAGE_EVENT_e) {
+        return ngx_chat_publish_text(pub, rec, except, &rec->content, log);
+    }
 
     if (ngx_chat_publish_message(rec, &text) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    rc = ngx_chat_publish_text(pub, rec, except, &text, log);
+
+    if (reply && rc != NGX_ERROR) {
+        *reply = text;
+
+    } else {
+        free(text.data);
+    }
+
+    return rc;
+}
+
+
+/* Sends the event, whose data is text. */
+
+static ngx_int_t
+ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
+    ngx_chat_socket_id_t *except, ngx_str_t *text, ngx_log_t *log)
+{
+    ssize_t              len;
+    ngx_int_t            rc;
+    ngx_chat_envelope_t  e;
 
     e.type = NGX_CHAT_ENVELOPE_EVENT_e;
     e.app = rec->app;
@@ -47,7 +75,7 @@ ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
 
     rc = NGX_ERROR;
 
-    len = ngx_chat_event_render(NULL, 0, &rec->event, &rec->channel, &text);
+    len = ngx_chat_event_render(NULL, 0, &rec->event, &rec->channel, text);
 
     if (len != NGX_ERROR) {
         e.payload.len = len;
@@ -55,7 +83,7 @@ ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
 
         if (e.payload.data != NULL) {
             (void) ngx_chat_event_render(e.payload.data, len, &rec->event,
-                                         &rec->channel, &text);
+                                         &rec->channel, text);
 
             rc = ngx_chat_hub_publish(pub->zone, &e,
                                       ngx_chat_publish_cached(pub, rec));
@@ -67,13 +95,6 @@ ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_ALERT, log, 0,
                       "chat message %uL does not fit the ring", rec->id);
-    }
-
-    if (reply && rc != NGX_ERROR) {
-        *reply = text;
-
-    } else {
-        free(text.data);
     }
 
     return rc;

@@ -29,7 +29,9 @@ typedef struct {
 
 /*
  * The store's append(): renders a committed message, sends its event.  data
- * is a ngx_chat_publish_t.  Runs on a thread, touches nothing else.
+ * is a ngx_chat_publish_t.  Runs on a thread, touches nothing else.  An event
+ * that is not to be stored is sent by it, too: its id is 0, and *reply stays
+ * as it is.
  */
 ngx_int_t ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *reply, ngx_log_t *log);

@@ -129,11 +129,16 @@ ngx_chat_session_message(ngx_chat_session_t *s, u_char *text, size_t len)
 void
 ngx_chat_session_fail(ngx_chat_session_t *s, ngx_uint_t code, ngx_str_t *arg)
 {
-    u_char      buf[NGX_CHAT_ERROR_TEXT_MAX];
-    ngx_str_t   reason;
-    const char *text;
+    ngx_chat_session_fail_text(s, code, ngx_chat_error_text(code), arg);
+}
 
-    text = ngx_chat_error_text(code);
+
+void
+ngx_chat_session_fail_text(ngx_chat_session_t *s, ngx_uint_t code,
+    const char *text, ngx_str_t *arg)
+{
+    u_char     buf[NGX_CHAT_ERROR_TEXT_MAX];
+    ngx_str_t  reason;
 
     ngx_chat_session_error(s, code, text, arg);
 

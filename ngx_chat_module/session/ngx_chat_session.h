@@ -87,6 +87,7 @@ struct ngx_chat_session_s {
     unsigned                 is_doomed:1;
     unsigned                 broken:1;     /* doomed to an abort */
     unsigned                 slow:1;       /* doomed for a full queue */
+    unsigned                 terminated:1; /* doomed by the app's back end */
     unsigned                 closed:1;     /* takes and sends no more */
     unsigned                 is_anonymous:1;
     unsigned                 in_quota:1;   /* counts for max_connections */
@@ -116,6 +117,8 @@ void ngx_chat_session_message(ngx_chat_session_t *s, u_char *text,
 /* A fatal error: the error frame, then close(). */
 void ngx_chat_session_fail(ngx_chat_session_t *s, ngx_uint_t code,
     ngx_str_t *arg);
+void ngx_chat_session_fail_text(ngx_chat_session_t *s, ngx_uint_t code,
+    const char *text, ngx_str_t *arg);
 
 /* Sends finished bytes, takes the caller's reference; b may be NULL: no
    memory, which ends the session. */

@@ -37,6 +37,7 @@ static void ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *event,
     ngx_uint_t more);
 static void ngx_chat_worker_flush(void);
 static void ngx_chat_worker_overrun(ngx_chat_subscriber_t *sr);
+static void ngx_chat_worker_terminate(ngx_chat_subscriber_t *sr);
 
 
 static ngx_chat_hub_handlers_t  ngx_chat_worker_handlers = {
@@ -44,7 +45,8 @@ static ngx_chat_hub_handlers_t  ngx_chat_worker_handlers = {
     ngx_chat_worker_release,
     ngx_chat_worker_deliver,
     ngx_chat_worker_flush,
-    ngx_chat_worker_overrun
+    ngx_chat_worker_overrun,
+    ngx_chat_worker_terminate
 };
 
 
@@ -175,6 +177,12 @@ ngx_chat_worker_doom_handler(ngx_event_t *ev)
 
             ngx_chat_hub_count(w->hub, NGX_CHAT_SLOW_e, 1);
             ngx_chat_outbox_truncate(&s->outbox);
+        }
+
+        if (s->terminated) {
+            ngx_chat_session_fail_text(s, NGX_CHAT_ERROR_TERMINATED,
+                                       NGX_CHAT_ERROR_TERMINATED_TEXT, NULL);
+            continue;
         }
 
         ngx_chat_session_fail(s, s->close_code ? s->close_code
@@ -357,4 +365,17 @@ static void
 ngx_chat_worker_overrun(ngx_chat_subscriber_t *sr)
 {
     ngx_chat_worker_doom((ngx_chat_session_t *) sr);
+}
+
+
+static void
+ngx_chat_worker_terminate(ngx_chat_subscriber_t *sr)
+{
+    ngx_chat_session_t  *s;
+
+    s = (ngx_chat_session_t *) sr;
+
+    s->terminated = 1;
+
+    ngx_chat_worker_doom(s);
 }

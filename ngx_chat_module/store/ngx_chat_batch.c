@@ -35,7 +35,8 @@ ngx_chat_batch_insert(ngx_chat_db_t *db, ngx_chat_record_t *rec, int64_t now)
         || ngx_chat_batch_bind(st, 2, &rec->channel) != SQLITE_OK
         || ngx_chat_batch_bind(st, 3, &rec->event) != SQLITE_OK
         || ngx_chat_batch_bind(st, 4, &rec->content) != SQLITE_OK
-        || sqlite3_bind_int64(st, 6, now) != SQLITE_OK)
+        || sqlite3_bind_int64(st, 6, now) != SQLITE_OK
+        || sqlite3_bind_int64(st, 7, (sqlite3_int64) rec->kind) != SQLITE_OK)
     {
         goto failed;
     }

@@ -20,6 +20,7 @@
 
 /* One stored message.  The strings belong to whoever made the record. */
 typedef struct {
+    ngx_uint_t         kind;           /* ngx_chat_message_kind_e */
     uint64_t           id;             /* set by the insert */
     int64_t            created;        /* ms since the epoch, by the insert */
     int64_t            updated;
@@ -33,7 +34,9 @@ typedef struct {
 
 /* What of a record clients see; the strings stay the record's. */
 #define ngx_chat_record_message(rec, m)                                       \
+    (m)->kind = (rec)->kind;                                                  \
     (m)->id = (rec)->id;                                                      \
+    (m)->event = (rec)->event;                                                \
     (m)->content = (rec)->content;                                            \
     (m)->author = (rec)->author;                                              \
     (m)->created = (rec)->created;                                            \

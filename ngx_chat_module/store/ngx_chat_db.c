@@ -22,7 +22,7 @@
 
 #define NGX_CHAT_DB_COLUMNS                                                   \
     "SELECT id, app, channel, event, content, author, created_at,"            \
-    " updated_at FROM messages"
+    " updated_at, kind FROM messages"
 
 #define NGX_CHAT_DB_CHANNEL  " WHERE app = ?1 AND channel = ?2"
 
@@ -49,8 +49,8 @@ static const char  *ngx_chat_db_statements[NGX_CHAT_DB_STATEMENTS_e] = {
     "ROLLBACK",
 
     "INSERT INTO messages"                            /* INSERT */
-    " (app, channel, event, content, author, created_at, updated_at)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+    " (app, channel, event, content, author, created_at, updated_at, kind)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)",
 
     NGX_CHAT_DB_COLUMNS NGX_CHAT_DB_CHANNEL           /* NEWEST */
     " ORDER BY id DESC LIMIT ?4",

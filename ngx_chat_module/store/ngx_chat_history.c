@@ -264,6 +264,7 @@ ngx_chat_history_record(sqlite3_stmt *st, ngx_chat_record_t *rec)
     rec->app = (uint64_t) sqlite3_column_int64(st, 1);
     rec->created = sqlite3_column_int64(st, 6);
     rec->updated = sqlite3_column_int64(st, 7);
+    rec->kind = (ngx_uint_t) sqlite3_column_int64(st, 8);
 
     if (ngx_chat_history_text(st, 2, &rec->channel) != NGX_OK
         || ngx_chat_history_text(st, 3, &rec->event) != NGX_OK

@@ -92,6 +92,7 @@ ngx_chat_store_write_alloc(ngx_chat_record_t *rec, ngx_log_t *log)
 
     ngx_memzero(w, sizeof(ngx_chat_write_t));
 
+    w->record.kind = rec->kind;
     w->record.app = rec->app;
 
     p = (u_char *) w + sizeof(ngx_chat_write_t);

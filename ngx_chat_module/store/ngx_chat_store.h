@@ -85,7 +85,10 @@ struct ngx_chat_write_s {
     ngx_queue_t              queue;
     ngx_chat_record_t        record;
     ngx_chat_socket_id_t     except;
-    ngx_str_t                reply;        /* after NGX_OK */
+    ngx_str_t                reply;        /* after NGX_OK; of an event none */
+    unsigned                 more:1;       /* the next write() is of the same
+                                              request: all are committed, or
+                                              none */
 
     /*
      * NGX_OK: committed and sent; NGX_BUSY: the store can't take it now;
@@ -130,7 +133,11 @@ void ngx_chat_store_exit(ngx_chat_store_t *st);
 ngx_chat_write_t *ngx_chat_store_write_alloc(ngx_chat_record_t *rec,
     ngx_log_t *log);
 
-/* NGX_OK: done() will be called; NGX_BUSY: the queue is full, w is freed. */
+/*
+ * NGX_OK: done() will be called; NGX_BUSY: the queue is full, w is freed.
+ * Only the first of a request's can be refused; the others must follow at
+ * once.
+ */
 ngx_int_t ngx_chat_store_write(ngx_chat_store_t *st, ngx_chat_write_t *w);
 
 /*

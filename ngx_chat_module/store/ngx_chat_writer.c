@@ -91,8 +91,9 @@ ngx_chat_writer_exit(ngx_chat_writer_t *wr)
 ngx_int_t
 ngx_chat_writer_add(ngx_chat_writer_t *wr, ngx_chat_write_t *w)
 {
-    if (wr->nwaiting >= NGX_CHAT_WRITER_QUEUE
-        || wr->bytes >= NGX_CHAT_WRITER_BYTES)
+    if (!wr->more
+        && (wr->nwaiting >= NGX_CHAT_WRITER_QUEUE
+            || wr->bytes >= NGX_CHAT_WRITER_BYTES))
     {
         ngx_log_error(NGX_LOG_ERR, wr->log, 0,
                       "chat store queue is full, %ui messages wait",
@@ -104,8 +105,9 @@ ngx_chat_writer_add(ngx_chat_writer_t *wr, ngx_chat_write_t *w)
     ngx_queue_insert_tail(&wr->waiting, &w->queue);
     wr->nwaiting++;
     wr->bytes += w->record.content.len;
+    wr->more = w->more;
 
-    if (!wr->active) {
+    if (!wr->active && !wr->more) {
         ngx_chat_writer_start(wr);
     }
 
@@ -117,24 +119,28 @@ static void
 ngx_chat_writer_start(ngx_chat_writer_t *wr)
 {
     size_t             bytes;
-    ngx_uint_t         n;
+    ngx_uint_t         n, more;
     ngx_queue_t       *q;
     ngx_chat_write_t  *w;
 
     bytes = 0;
+    more = 0;
 
-    for (n = 0;
-         n < NGX_CHAT_WRITER_BATCH && !ngx_queue_empty(&wr->waiting);
-         n++)
-    {
+    for (n = 0; !ngx_queue_empty(&wr->waiting); n++) {
         q = ngx_queue_head(&wr->waiting);
         w = ngx_queue_data(q, ngx_chat_write_t, queue);
 
         bytes += wr->conf->event_max(&w->record);
 
-        if (n && bytes > wr->conf->batch_max) {
+        /* what is of one request is in one commit */
+
+        if (n && !more
+            && (n >= NGX_CHAT_WRITER_BATCH || bytes > wr->conf->batch_max))
+        {
             break;
         }
+
+        more = w->more;
 
         ngx_queue_remove(q);
         ngx_queue_insert_tail(&wr->batch, q);

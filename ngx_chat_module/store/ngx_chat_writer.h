@@ -25,6 +25,8 @@ typedef struct {
     ngx_queue_t              waiting;      /* the next batch */
     ngx_uint_t               nwaiting;
     size_t                   bytes;        /* of those */
+    unsigned                 active:1;
+    unsigned                 more:1;       /* the rest of a request follows */
     ngx_event_t              guard;        /* keeps an exiting worker */
     ngx_log_t               *log;
 
@@ -33,7 +35,6 @@ typedef struct {
     ngx_chat_db_t            db;
     ngx_chat_db_conf_t       db_conf;
     ngx_int_t                rc;           /* of the batch */
-    unsigned                 active:1;
 } ngx_chat_writer_t;
 
 

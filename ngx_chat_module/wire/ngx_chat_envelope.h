@@ -26,7 +26,9 @@ typedef struct {
 
 
 typedef enum {
-    NGX_CHAT_ENVELOPE_EVENT_e = 1      /* to the channel's subscribers */
+    NGX_CHAT_ENVELOPE_EVENT_e = 1,     /* to the channel's subscribers */
+    NGX_CHAT_ENVELOPE_TERMINATE_e      /* they are disconnected for good; no
+                                          payload */
 } ngx_chat_envelope_type_e;
 
 

@@ -157,6 +157,17 @@ ngx_chat_json_write_uint(ngx_chat_json_write_t *w, uint64_t n)
 
 
 void
+ngx_chat_json_write_bool(ngx_chat_json_write_t *w, ngx_uint_t value)
+{
+    if (w->failed) {
+        return;
+    }
+
+    ngx_chat_json_write_test(w, yajl_gen_bool(w->gen, value != 0));
+}
+
+
+void
 ngx_chat_json_write_null(ngx_chat_json_write_t *w)
 {
     if (w->failed) {

@@ -313,7 +313,15 @@ ngx_chat_message_render(ngx_chat_message_t *m, u_char *buf, size_t size)
     ngx_chat_json_write_key(&w, "id");
     ngx_chat_json_write_uint(&w, m->id);
 
-    ngx_chat_json_write_key(&w, "content");
+    if (m->kind == NGX_CHAT_MESSAGE_EVENT_e) {
+        ngx_chat_json_write_key(&w, "event");
+        ngx_chat_json_write_string(&w, &m->event);
+        ngx_chat_json_write_key(&w, "data");
+
+    } else {
+        ngx_chat_json_write_key(&w, "content");
+    }
+
     ngx_chat_json_write_string(&w, &m->content);
 
     if (m->author.len) {
@@ -326,10 +334,12 @@ ngx_chat_message_render(ngx_chat_message_t *m, u_char *buf, size_t size)
     ngx_chat_json_write_key(&w, "created_at");
     ngx_chat_json_write_string(&w, &time);
 
-    (void) ngx_chat_message_write_time(text, m->updated);
+    if (m->kind != NGX_CHAT_MESSAGE_EVENT_e) {
+        (void) ngx_chat_message_write_time(text, m->updated);
 
-    ngx_chat_json_write_key(&w, "updated_at");
-    ngx_chat_json_write_string(&w, &time);
+        ngx_chat_json_write_key(&w, "updated_at");
+        ngx_chat_json_write_string(&w, &time);
+    }
 
     ngx_chat_json_write_object_end(&w);
 

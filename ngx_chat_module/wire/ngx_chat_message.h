@@ -20,8 +20,17 @@
 #define NGX_CHAT_MESSAGE_TIME_LEN  24
 
 
+typedef enum {
+    NGX_CHAT_MESSAGE_POSTED_e = 0,     /* by a POST of a message */
+    NGX_CHAT_MESSAGE_EVENT_e           /* triggered by the HTTP API; content
+                                          is the event's data */
+} ngx_chat_message_kind_e;
+
+
 typedef struct {
+    ngx_uint_t         kind;
     uint64_t           id;
+    ngx_str_t          event;          /* shown of an event only */
     ngx_str_t          content;
     ngx_str_t          author;         /* len 0: none, the member is left out */
     int64_t            created;        /* milliseconds since the epoch, UTC */
@@ -58,7 +67,8 @@ ngx_uint_t ngx_chat_message_is_blank(u_char *p, size_t len);
 
 /*
  * The JSON form: id, content, author where there is one, created_at,
- * updated_at.  With buf == NULL only counts.  The length, or NGX_ERROR.
+ * updated_at; of an event id, event, data, created_at.  With buf == NULL only
+ * counts.  The length, or NGX_ERROR.
  */
 ssize_t ngx_chat_message_render(ngx_chat_message_t *m, u_char *buf,
     size_t size);

@@ -33,7 +33,7 @@ my %library = (
 );
 
 # C's own and POSIX's, without input and output
-my $libc = qr{^(?:setjmp|stdio|stddef|stdint|string|limits|errno|time
+my $libc = qr{^(?:setjmp|stdarg|stdio|stddef|stdint|string|limits|errno|time
                  |stdatomic|unistd|sys/stat|sys/types|sys/time|fcntl)\.h$}x;
 
 my @rules = (

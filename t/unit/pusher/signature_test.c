@@ -1,6 +1,6 @@
 
 /* sources: pusher/ngx_chat_signature.c pusher/ngx_chat_name.c */
-/* sources: wire/ngx_chat_utf8.c libs: -lcrypto */
+/* sources: pusher/ngx_chat_app.c wire/ngx_chat_utf8.c libs: -lcrypto */
 
 /*
  * Copyright (C) the ngx_chat_module authors

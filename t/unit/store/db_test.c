@@ -28,7 +28,7 @@ test_new_file(void)
     CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
     CHECK(store_idle(&db));
 
-    CHECK_INT(store_number(db.handle, "PRAGMA user_version"), 1);
+    CHECK_INT(store_number(db.handle, "PRAGMA user_version"), 2);
     CHECK_INT(store_number(db.handle, "PRAGMA application_id"), 0x4e434854);
     CHECK_INT(store_number(db.handle, "SELECT count(*) FROM messages"), 0);
     CHECK_INT(store_number(db.handle, "SELECT journal_mode = 'wal' FROM"
@@ -342,6 +342,35 @@ test_epoch_lost(void)
 }
 
 
+/* A file of the first schema is brought up, and keeps what it holds. */
+static void
+test_schema_1(void)
+{
+    sqlite3        *handle;
+    ngx_chat_db_t   db;
+
+    store_setup();
+
+    CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
+    CHECK_INT(store_add(&db, 1, "chat", "a"), 1);
+    ngx_chat_db_close(&db);
+
+    handle = store_stranger();
+    CHECK(store_exec(handle, "ALTER TABLE messages DROP COLUMN kind"));
+    CHECK(store_exec(handle, "PRAGMA user_version = 1"));
+    (void) sqlite3_close(handle);
+
+    CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
+    CHECK_INT(store_number(db.handle, "PRAGMA user_version"), 2);
+    CHECK_INT(store_number(db.handle, "SELECT count(*) FROM messages WHERE"
+                                      " kind = 0 AND content = 'a'"), 1);
+    CHECK_INT(store_add(&db, 1, "chat", "b"), 2);
+
+    ngx_chat_db_close(&db);
+    store_teardown();
+}
+
+
 int
 main(void)
 {
@@ -353,6 +382,7 @@ main(void)
     RUN(test_locked_wait);
     RUN(test_locked_ready);
     RUN(test_epoch_lost);
+    RUN(test_schema_1);
 
     return unit_done();
 }

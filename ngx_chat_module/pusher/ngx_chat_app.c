@@ -1,0 +1,67 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * An app's credentials.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <pusher/ngx_chat_app.h>
+
+
+static ngx_uint_t ngx_chat_app_is_key(ngx_str_t *key, ngx_str_t *given);
+
+
+ngx_str_t *
+ngx_chat_app_secret(ngx_chat_app_t *app, ngx_str_t *key)
+{
+    ngx_uint_t           i;
+    ngx_chat_app_key_t  *keys;
+
+    if (ngx_chat_app_is_key(&app->key, key)) {
+        return &app->secret;
+    }
+
+    if (app->keys == NULL) {
+        return NULL;
+    }
+
+    keys = app->keys->elts;
+
+    for (i = 0; i < app->keys->nelts; i++) {
+        if (ngx_chat_app_is_key(&keys[i].key, key)) {
+            return &keys[i].secret;
+        }
+    }
+
+    return NULL;
+}
+
+
+/*
+ * The Swift library's inline mode sends the key of an auth in lower case; no
+ * two keys of a configuration differ in case only.  Keys are public, so this
+ * need not take the same time for all.
+ */
+
+static ngx_uint_t
+ngx_chat_app_is_key(ngx_str_t *key, ngx_str_t *given)
+{
+    size_t  i;
+
+    if (key->len != given->len) {
+        return 0;
+    }
+
+    for (i = 0; i < key->len; i++) {
+
+        if (ngx_tolower(key->data[i]) != ngx_tolower(given->data[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
+}

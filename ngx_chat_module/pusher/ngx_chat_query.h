@@ -1,0 +1,56 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The query string of an HTTP API request, and what of it is signed (Pusher
+ * protocol, section 6.5).  Pure.
+ */
+
+
+#ifndef _NGX_CHAT_QUERY_H_INCLUDED_
+#define _NGX_CHAT_QUERY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_CHAT_QUERY_PARAMS  256     /* most parameters accepted: 100
+                                          channels[] fit */
+
+
+typedef struct {
+    ngx_str_t               name;      /* decoded, in lower case */
+    ngx_str_t               value;     /* decoded */
+} ngx_chat_query_param_t;
+
+
+typedef struct {
+    ngx_uint_t              n;
+    ngx_chat_query_param_t  params[NGX_CHAT_QUERY_PARAMS];  /* as sent */
+} ngx_chat_query_t;
+
+
+/*
+ * Reads a query string (without its "?").  buf has room for len bytes and
+ * takes the decoded text; "+" becomes a space, %XX a byte, a broken escape
+ * stays as it is; a parameter without "=" has an empty value; empty ones
+ * ("&&") are left out.  NGX_OK; NGX_DECLINED: more than
+ * NGX_CHAT_QUERY_PARAMS.
+ */
+ngx_int_t ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
+    u_char *buf);
+
+/* The last parameter of that (lower-case) name, or NULL. */
+ngx_str_t *ngx_chat_query_get(ngx_chat_query_t *q, const char *name);
+
+/*
+ * Writes what is signed of it: every parameter but auth_signature, sorted by
+ * name bytewise, equal names in the order sent, joined as name=value with
+ * "&", unescaped.  buf has room for the query string's len bytes + n (each
+ * parameter has one "=" and one "&" at most).  Returns the end.
+ */
+u_char *ngx_chat_query_write_signed(u_char *p, ngx_chat_query_t *q);
+
+
+#endif /* _NGX_CHAT_QUERY_H_INCLUDED_ */
