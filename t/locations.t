@@ -97,7 +97,7 @@ END
 
         location = /mirrored {
             mirror /mirror;
-            client_body_buffer_size 64k;
+            client_body_buffer_size 1k;     # so that it goes to a file
             $both
         }
 
