@@ -74,6 +74,10 @@ http {
             chat_websocket;
         }
 
+        location /apps/ {
+            chat_api;
+        }
+
         location = /auth {
             chat_auth user_id=$http_x_user
                       'user_info={"name":"Name of $http_x_user"}';

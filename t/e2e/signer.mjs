@@ -59,8 +59,9 @@ export class Signer {
             this.asked.push(channel);
         }
 
-        const answer = channel ? this.channel(id, channel)
-                               : this.user(id, request.headers['x-user']);
+        const user = request.headers['x-user'];
+        const answer = channel ? this.channel(id, channel, user)
+                               : this.user(id, user);
 
         response.setHeader('Content-Type', 'application/json');
         response.end(JSON.stringify(answer));
