@@ -269,7 +269,7 @@ ngx_chat_conf_app_check_key(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
 
     for (i = 0; i < cmcf->apps.nelts; i++) {
 
-        if (ngx_chat_app_secret(&apps[i], key) != NULL) {
+        if (ngx_chat_app_secret_any_case(&apps[i], key) != NULL) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "chat_app \"%V\" has the same key as chat_app "
                                "\"%V\", give each app a key of its own",

@@ -12,16 +12,35 @@
 #include <pusher/ngx_chat_app.h>
 
 
-static ngx_uint_t ngx_chat_app_is_key(ngx_str_t *key, ngx_str_t *given);
+static ngx_str_t *ngx_chat_app_find(ngx_chat_app_t *app, ngx_str_t *key,
+    ngx_uint_t any_case);
+static ngx_uint_t ngx_chat_app_is_key(ngx_str_t *key, ngx_str_t *given,
+    ngx_uint_t any_case);
 
 
 ngx_str_t *
 ngx_chat_app_secret(ngx_chat_app_t *app, ngx_str_t *key)
 {
+    return ngx_chat_app_find(app, key, 0);
+}
+
+
+/* The Swift library's inline mode sends the key of an auth in lower case. */
+
+ngx_str_t *
+ngx_chat_app_secret_any_case(ngx_chat_app_t *app, ngx_str_t *key)
+{
+    return ngx_chat_app_find(app, key, 1);
+}
+
+
+static ngx_str_t *
+ngx_chat_app_find(ngx_chat_app_t *app, ngx_str_t *key, ngx_uint_t any_case)
+{
     ngx_uint_t           i;
     ngx_chat_app_key_t  *keys;
 
-    if (ngx_chat_app_is_key(&app->key, key)) {
+    if (ngx_chat_app_is_key(&app->key, key, any_case)) {
         return &app->secret;
     }
 
@@ -32,7 +51,7 @@ ngx_chat_app_secret(ngx_chat_app_t *app, ngx_str_t *key)
     keys = app->keys->elts;
 
     for (i = 0; i < app->keys->nelts; i++) {
-        if (ngx_chat_app_is_key(&keys[i].key, key)) {
+        if (ngx_chat_app_is_key(&keys[i].key, key, any_case)) {
             return &keys[i].secret;
         }
     }
@@ -41,14 +60,10 @@ ngx_chat_app_secret(ngx_chat_app_t *app, ngx_str_t *key)
 }
 
 
-/*
- * The Swift library's inline mode sends the key of an auth in lower case; no
- * two keys of a configuration differ in case only.  Keys are public, so this
- * need not take the same time for all.
- */
+/* Keys are public, so this need not take the same time for all. */
 
 static ngx_uint_t
-ngx_chat_app_is_key(ngx_str_t *key, ngx_str_t *given)
+ngx_chat_app_is_key(ngx_str_t *key, ngx_str_t *given, ngx_uint_t any_case)
 {
     size_t  i;
 
@@ -58,7 +73,10 @@ ngx_chat_app_is_key(ngx_str_t *key, ngx_str_t *given)
 
     for (i = 0; i < key->len; i++) {
 
-        if (ngx_tolower(key->data[i]) != ngx_tolower(given->data[i])) {
+        if (key->data[i] != given->data[i]
+            && !(any_case
+                 && ngx_tolower(key->data[i]) == ngx_tolower(given->data[i])))
+        {
             return 0;
         }
     }

@@ -53,5 +53,8 @@ typedef struct {
 /* The secret that belongs to a key of the app, or NULL: not one of its. */
 ngx_str_t *ngx_chat_app_secret(ngx_chat_app_t *app, ngx_str_t *key);
 
+/* The same for a key in whatever case; no configuration has two like that. */
+ngx_str_t *ngx_chat_app_secret_any_case(ngx_chat_app_t *app, ngx_str_t *key);
+
 
 #endif /* _NGX_CHAT_APP_H_INCLUDED_ */

@@ -306,7 +306,7 @@ ngx_chat_signature_check(ngx_chat_signature_t *s, ngx_chat_app_t *app,
         return NGX_ERROR;
     }
 
-    secret = ngx_chat_app_secret(app, &key);
+    secret = ngx_chat_app_secret_any_case(app, &key);
 
     if (secret == NULL) {
         return NGX_DECLINED;
