@@ -120,6 +120,7 @@ ngx_chat_conf_create_loc(ngx_conf_t *cf)
      *     clcf->publish = NULL;
      *     clcf->auth = NULL;
      *     clcf->websocket = 0;
+     *     clcf->log_close = 0;
      *     clcf->api = 0;
      *     clcf->status = 0;
      */
@@ -310,6 +311,7 @@ ngx_chat_conf_inherit(ngx_conf_t *cf, ngx_chat_loc_conf_t *prev,
     conf->publish = prev->publish;
     conf->auth = prev->auth;
     conf->websocket = prev->websocket;
+    conf->log_close = prev->log_close;
     conf->api = prev->api;
     conf->status = prev->status;
 

@@ -172,6 +172,23 @@ ngx_chat_conf_websocket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_chat_loc_conf_t *clcf = conf;
 
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2) {
+
+        if (ngx_strcmp(value[1].data, "log=close") == 0) {
+            clcf->log_close = 1;
+
+        } else if (ngx_strcmp(value[1].data, "log=open") != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\", it must be "
+                               "\"log=open\" or \"log=close\"", &value[1]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
     return ngx_chat_conf_endpoint(cf, &clcf->websocket,
                                   ngx_chat_websocket_handler);
 }

@@ -610,3 +610,15 @@ Content-Type: application/json
 --- no_error_log
 [alert]
 [emerg]
+
+
+
+=== TEST 53: an unknown parameter of chat_websocket
+--- http_config eval: $::Http
+--- config
+    location /app/ {
+        chat_websocket log=never; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*invalid parameter "log=never".*"log=open".*"log=close"/

@@ -180,7 +180,12 @@ END
 
         location /logged/app/ {
             access_log logs/access.log status;
-            chat_websocket;
+            chat_websocket log=close;
+        }
+
+        location /logged-open/app/ {
+            access_log logs/open.log status;
+            chat_websocket log=open;
         }
 
         location = /logged {
@@ -549,6 +554,36 @@ subtest 'access_log' => sub {
     ok(wait_for(5, sub { (() = slurp($log) =~ m{^101 }mg) == 2 }),
        'and so is one that breaks off');
     is(scalar(() = slurp($log) =~ /^/mg), 3, 'there is nothing else');
+};
+
+
+subtest 'access_log when a WebSocket opens' => sub {
+    my $log = $server->dir . '/logs/open.log';
+    my $path = app_path('/logged-open');
+    my ($uri) = $path =~ /^(.*?)\?/;
+    my $ws = Chat::WebSocket->established(port => $port, path => $path);
+
+    ok(wait_for(5, sub { slurp($log) =~ m{^101 GET \Q$uri\E$}m }),
+       'it is logged while it is open');
+
+    $ws->subscribe('chat');
+    my $res = post_ok('/messages', 'without a request');
+
+    is($ws->next_event->{data}, $res->{body}, 'it gets events');
+
+    $ws->send_close(1000);
+    is($ws->wait_close, 1000, 'it is closed');
+    $ws->disconnect;
+
+    my ($bad) = $path =~ s/6ed/7ed/r;
+
+    $ws = Chat::WebSocket->new(port => $port, path => $bad);
+    is($ws->wait_close, 4001, 'one is refused');
+    $ws->disconnect;
+
+    ok(wait_for(5, sub { (() = slurp($log) =~ /^101 /mg) == 2 }),
+       'each is logged once');
+    is(scalar(() = slurp($log) =~ /^/mg), 2, 'there is nothing else');
 };
 
 

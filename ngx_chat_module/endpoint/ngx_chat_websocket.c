@@ -6,10 +6,10 @@
  * filters, so that everything an operator configures for a request applies;
  * then reads and writes on the connection itself.
  *
- * The request stays until the connection ends: limit_conn, variables and the
- * access log keep their meaning.  An idle client has no read buffer: bytes
- * are read into one buffer that all connections of the worker share, and only
- * an incomplete message is copied.
+ * The request is given back as soon as the connection is open, where nothing
+ * needs it (see ngx_chat_websocket_release.c).  An idle client has no read
+ * buffer: bytes are read into one buffer that all connections of the worker
+ * share, and only an incomplete message is copied.
  */
 
 
@@ -30,9 +30,10 @@
 #define NGX_CHAT_WEBSOCKET_PONG     30000     /* ms to wait for a sign */
 
 
-static void ngx_chat_websocket_start(ngx_http_request_t *r,
-    ngx_chat_websocket_t *ws);
-static void ngx_chat_websocket_greet(ngx_chat_websocket_t *ws);
+static void ngx_chat_websocket_take_over(ngx_chat_websocket_t *ws);
+static void ngx_chat_websocket_start_handler(ngx_event_t *rev);
+static ngx_int_t ngx_chat_websocket_greet(ngx_chat_websocket_t *ws);
+static ngx_int_t ngx_chat_websocket_feed_rest(ngx_chat_websocket_t *ws);
 static void ngx_chat_websocket_read_handler(ngx_event_t *rev);
 static ngx_int_t ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p,
     u_char *last);
@@ -51,7 +52,6 @@ ngx_int_t
 ngx_chat_websocket_handler(ngx_http_request_t *r)
 {
     ngx_int_t              rc;
-    ngx_http_cleanup_t    *cln;
     ngx_chat_loc_conf_t   *clcf;
     ngx_chat_websocket_t  *ws;
 
@@ -63,15 +63,19 @@ ngx_chat_websocket_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    ws = ngx_pcalloc(r->connection->pool, sizeof(ngx_chat_websocket_t));
+    ws = ngx_calloc(sizeof(ngx_chat_websocket_t), r->connection->log);
     if (ws == NULL) {
         return NGX_ERROR;
     }
 
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
+    ws->cleanup = ngx_http_cleanup_add(r, 0);
+    if (ws->cleanup == NULL) {
+        ngx_free(ws);
         return NGX_ERROR;
     }
+
+    ws->cleanup->handler = ngx_chat_websocket_cleanup;
+    ws->cleanup->data = ws;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
 
@@ -86,32 +90,48 @@ ngx_chat_websocket_handler(ngx_http_request_t *r)
                          ngx_max(clcf->max_message_size * 7 + 4096,
                                  NGX_CHAT_WEBSOCKET_MESSAGE));
 
-    cln->handler = ngx_chat_websocket_cleanup;
-    cln->data = ws;
-
     ngx_http_set_ctx(r, ws, ngx_chat_module);
 
-    ws->starting = 1;
-    r->main->count++;
-
-    ngx_chat_websocket_start(r, ws);
-
-    /* the request is still there, by the count that NGX_DONE takes back */
-    ws->starting = 0;
+    ngx_chat_websocket_take_over(ws);
 
     return NGX_DONE;
 }
 
 
-/* Takes the connection over from nginx's request handlers. */
+ngx_chat_websocket_t *
+ngx_chat_websocket_get(ngx_connection_t *c)
+{
+    ngx_http_log_ctx_t  *ctx;
+
+    /* nginx's own word on whether the connection has a request */
+
+    ctx = c->log->data;
+
+    return ctx->request ? ngx_http_get_module_ctx(ctx->request,
+                                                  ngx_chat_module)
+                        : c->data;
+}
+
+
+/*
+ * Takes the connection over from nginx's request handlers.  The rest waits
+ * for a posted event: nginx still uses the request when the content handler
+ * has returned.
+ */
 
 static void
-ngx_chat_websocket_start(ngx_http_request_t *r, ngx_chat_websocket_t *ws)
+ngx_chat_websocket_take_over(ngx_chat_websocket_t *ws)
 {
-    size_t             n;
-    ngx_connection_t  *c;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
 
+    r = ws->request;
     c = r->connection;
+
+    r->main->count++;
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
@@ -121,50 +141,60 @@ ngx_chat_websocket_start(ngx_http_request_t *r, ngx_chat_websocket_t *ws)
         ngx_del_timer(c->write);
     }
 
-    c->read->handler = ngx_chat_websocket_read_handler;
-    c->write->handler = ngx_chat_websocket_write_handler;
+    c->read->handler = ngx_chat_websocket_start_handler;
+    c->write->handler = ngx_http_empty_handler;
     c->log->action = "serving WebSocket";
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    ngx_chat_websocket_greet(ws);
-
-    if (ws->ended || ws->leaving) {
-        return;
-    }
-
-    ngx_add_timer(c->read, ws->session.conf->activity_timeout);
-
-    /* frames that came along with the request */
-
-    n = r->header_in->last - r->header_in->pos;
-
-    if (n) {
-        if (ngx_chat_websocket_feed(ws, r->header_in->pos,
-                                    r->header_in->last)
-            != NGX_OK)
-        {
-            return;
-        }
-
-        r->header_in->pos = r->header_in->last;
-    }
-
-    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-        ngx_chat_websocket_abort(&ws->session);
-        return;
-    }
-
-    if (c->read->ready) {
-        ngx_post_event(c->read, &ngx_posted_events);
-    }
+    ngx_post_event(c->read, &ngx_posted_events);
 }
 
 
 static void
+ngx_chat_websocket_start_handler(ngx_event_t *rev)
+{
+    ngx_connection_t      *c;
+    ngx_chat_websocket_t  *ws;
+
+    c = rev->data;
+    ws = ngx_chat_websocket_get(c);
+
+    if (c->close) {
+        ngx_chat_websocket_abort(&ws->session);
+        return;
+    }
+
+    rev->handler = ngx_chat_websocket_read_handler;
+    c->write->handler = ngx_chat_websocket_write_handler;
+
+    if (ngx_chat_websocket_greet(ws) != NGX_OK) {
+        return;
+    }
+
+    ngx_add_timer(rev, ws->session.conf->activity_timeout);
+
+    if (ngx_chat_websocket_feed_rest(ws) != NGX_OK) {
+        return;
+    }
+
+    ngx_chat_websocket_release(ws);
+
+    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_chat_websocket_abort(&ws->session);
+        return;
+    }
+
+    if (rev->ready) {
+        ngx_post_event(rev, &ngx_posted_events);
+    }
+}
+
+
+/* NGX_OK; NGX_DONE: the client is refused, the connection leaves or is gone. */
+
+static ngx_int_t
 ngx_chat_websocket_greet(ngx_chat_websocket_t *ws)
 {
+    ngx_int_t              rc;
     ngx_str_t              arg;
     ngx_uint_t             code;
     ngx_chat_app_t        *app;
@@ -185,12 +215,38 @@ ngx_chat_websocket_greet(ngx_chat_websocket_t *ws)
                       "chat client is refused with %ui", code);
 
         ngx_chat_session_refuse(&cmcf->sessions, &ws->session, code, &arg);
-        return;
+        return NGX_DONE;
     }
 
-    if (ngx_chat_session_open(&cmcf->sessions, &ws->session, app) != NGX_OK) {
+    rc = ngx_chat_session_open(&cmcf->sessions, &ws->session, app);
+
+    if (rc == NGX_ERROR) {
         ngx_chat_websocket_abort(&ws->session);
+        return NGX_DONE;
     }
+
+    return rc;
+}
+
+
+/* Frames that came along with the request. */
+
+static ngx_int_t
+ngx_chat_websocket_feed_rest(ngx_chat_websocket_t *ws)
+{
+    u_char     *p;
+    ngx_buf_t  *b;
+
+    b = ws->request->header_in;
+
+    if (b->pos == b->last) {
+        return NGX_OK;
+    }
+
+    p = b->pos;
+    b->pos = b->last;
+
+    return ngx_chat_websocket_feed(ws, p, b->last);
 }
 
 
@@ -203,8 +259,7 @@ ngx_chat_websocket_read_handler(ngx_event_t *rev)
     ngx_chat_websocket_t  *ws;
 
     c = rev->data;
-    ws = ngx_http_get_module_ctx((ngx_http_request_t *) c->data,
-                                 ngx_chat_module);
+    ws = ngx_chat_websocket_get(c);
 
     if (c->close) {
         /* worker_shutdown_timeout is over */
@@ -358,8 +413,7 @@ ngx_chat_websocket_write_handler(ngx_event_t *wev)
     ngx_chat_websocket_t  *ws;
 
     c = wev->data;
-    ws = ngx_http_get_module_ctx((ngx_http_request_t *) c->data,
-                                 ngx_chat_module);
+    ws = ngx_chat_websocket_get(c);
 
     if (wev->timedout) {
         c->timedout = 1;

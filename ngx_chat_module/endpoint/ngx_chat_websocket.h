@@ -20,11 +20,11 @@
 
 typedef struct {
     ngx_chat_session_t       session;      /* first */
-    ngx_http_request_t      *request;
+    ngx_http_request_t      *request;      /* NULL: given back */
+    ngx_http_cleanup_t      *cleanup;      /* of the request */
     ngx_msec_t               seen;         /* when the client last sent */
     ngx_chat_intake_t        intake;
 
-    unsigned                 starting:1;   /* in the content handler */
     unsigned                 pinged:1;
     unsigned                 leaving:1;    /* the close frame is queued */
     unsigned                 ended:1;
@@ -34,11 +34,21 @@ typedef struct {
 extern ngx_chat_transport_t  ngx_chat_websocket_transport;
 
 
+/* The session of a connection, with or without its request. */
+ngx_chat_websocket_t *ngx_chat_websocket_get(ngx_connection_t *c);
+
 /*
- * All of these may free ws: don't touch it afterwards.  fail() closes with a
- * code of RFC 6455, without an error frame, and returns NGX_DONE; close() and
- * abort() are those of the transport; finish() gives the request back to
- * nginx, with NGX_OK when everything is sent.
+ * Gives the request's memory back, where nothing needs it up to the
+ * connection's end: about 8 KB of every idle client.  The access log has its
+ * line then.
+ */
+void ngx_chat_websocket_release(ngx_chat_websocket_t *ws);
+
+/*
+ * All of these free ws, or may: don't touch it afterwards.  fail() closes
+ * with a code of RFC 6455, without an error frame, and returns NGX_DONE;
+ * close() and abort() are those of the transport; finish() ends the
+ * connection, with NGX_OK when everything is sent.
  */
 ngx_int_t ngx_chat_websocket_fail(ngx_chat_websocket_t *ws, ngx_uint_t code);
 void ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,

@@ -17,9 +17,15 @@
 #include <wire/ngx_chat_frame.h>
 
 
-#define NGX_CHAT_CLOSING_TIME  5000        /* ms to take the last bytes */
+#define NGX_CHAT_CLOSING_TIME    5000      /* ms to take the last bytes */
+#define NGX_CHAT_CLOSING_BUFFER  4096
+#define NGX_CHAT_CLOSING_READS   16        /* most in one turn */
 
 
+static void ngx_chat_websocket_free(ngx_chat_websocket_t *ws);
+static void ngx_chat_websocket_finalize(ngx_http_request_t *r, ngx_int_t rc);
+static void ngx_chat_websocket_linger(ngx_connection_t *c);
+static void ngx_chat_websocket_linger_handler(ngx_event_t *rev);
 static void ngx_chat_websocket_leave_handler(ngx_event_t *rev);
 
 
@@ -123,26 +129,17 @@ ngx_chat_websocket_abort(ngx_chat_session_t *s)
 }
 
 
-/*
- * Gives the request back to nginx.  With NGX_OK all is sent: nginx shuts the
- * socket down and reads what the client still sends, so that no reset takes
- * the close frame away from it.
- */
-
 void
 ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc)
 {
-    ngx_uint_t           starting;
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
+    ngx_connection_t  *c;
 
     if (ws->ended) {
         return;
     }
 
     ws->ended = 1;
-    r = ws->request;
-    c = r->connection;
+    c = ws->session.connection;
 
     ngx_chat_session_end(&ws->session);
 
@@ -154,19 +151,19 @@ ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc)
         ngx_del_timer(c->write);
     }
 
-    /* until nginx sets its own: the request may go on for a moment */
-    c->read->handler = ngx_http_empty_handler;
-    c->write->handler = ngx_http_empty_handler;
-
-    r->lingering_close = (rc == NGX_OK);
-
-    starting = ws->starting;
-
-    ngx_http_finalize_request(r, rc);
-
-    if (!starting) {
-        ngx_http_run_posted_requests(c);
+    if (ws->request) {
+        ngx_chat_websocket_finalize(ws->request, rc);
+        return;
     }
+
+    ngx_chat_websocket_free(ws);
+
+    if (rc == NGX_OK) {
+        ngx_chat_websocket_linger(c);
+        return;
+    }
+
+    ngx_http_close_connection(c);
 }
 
 
@@ -179,7 +176,124 @@ ngx_chat_websocket_cleanup(void *data)
 
     ngx_chat_session_end(&ws->session);
 
+    ngx_chat_websocket_free(ws);
+}
+
+
+static void
+ngx_chat_websocket_free(ngx_chat_websocket_t *ws)
+{
     ngx_chat_intake_clear(&ws->intake);
+
+    ngx_free(ws);
+}
+
+
+/*
+ * Gives the request back to nginx.  With NGX_OK all is sent, and nginx does
+ * what ngx_chat_websocket_linger() does.
+ */
+
+static void
+ngx_chat_websocket_finalize(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    /* until nginx sets its own: the request may go on for a moment */
+    c->read->handler = ngx_http_empty_handler;
+    c->write->handler = ngx_http_empty_handler;
+
+    r->lingering_close = (rc == NGX_OK);
+
+    ngx_http_finalize_request(r, rc);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/*
+ * All is sent: shuts the socket down and reads what the client still sends,
+ * so that no reset takes the close frame away from it.
+ */
+
+static void
+ngx_chat_websocket_linger(ngx_connection_t *c)
+{
+#if (NGX_SSL)
+    ngx_int_t  rc;
+
+    if (c->ssl) {
+        c->ssl->shutdown_without_free = 1;
+
+        rc = ngx_ssl_shutdown(c);
+
+        if (rc == NGX_AGAIN) {
+            c->ssl->handler = ngx_chat_websocket_linger;
+            return;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_http_close_connection(c);
+            return;
+        }
+    }
+#endif
+
+    c->read->handler = ngx_chat_websocket_linger_handler;
+    c->write->handler = ngx_http_empty_handler;
+
+    if (ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1) {
+        ngx_connection_error(c, ngx_socket_errno,
+                             ngx_shutdown_socket_n " failed");
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    ngx_add_timer(c->read, NGX_CHAT_CLOSING_TIME);
+
+    ngx_chat_websocket_linger_handler(c->read);
+}
+
+
+static void
+ngx_chat_websocket_linger_handler(ngx_event_t *rev)
+{
+    ssize_t            n;
+    u_char             buf[NGX_CHAT_CLOSING_BUFFER];
+    ngx_uint_t         i;
+    ngx_connection_t  *c;
+
+    c = rev->data;
+
+    if (rev->timedout || c->close) {
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    for (i = 0; rev->ready; i++) {
+
+        if (i == NGX_CHAT_CLOSING_READS) {
+            ngx_post_event(rev, &ngx_posted_next_events);
+            return;
+        }
+
+        n = c->recv(c, buf, sizeof(buf));
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n <= 0) {
+            ngx_http_close_connection(c);
+            return;
+        }
+    }
+
+    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_http_close_connection(c);
+    }
 }
 
 
@@ -194,8 +308,7 @@ ngx_chat_websocket_leave_handler(ngx_event_t *rev)
     c = rev->data;
 
     if (c->close) {
-        ws = ngx_http_get_module_ctx((ngx_http_request_t *) c->data,
-                                     ngx_chat_module);
+        ws = ngx_chat_websocket_get(c);
         ngx_chat_websocket_abort(&ws->session);
     }
 }

@@ -61,7 +61,7 @@ ngx_chat_session_open(ngx_chat_worker_t *w, ngx_chat_session_t *s,
         if (code) {
             ngx_chat_hub_count(w->hub, NGX_CHAT_REFUSED_e, 1);
             ngx_chat_session_fail(s, code, NULL);
-            return NGX_OK;
+            return NGX_DONE;
         }
     }
 

@@ -21,6 +21,9 @@ use Time::HiRes qw(time sleep);
 
 use Chat::TLS qw(make_certificate);
 
+# what serves /app/; see t/websocket_log.t
+our $WEBSOCKET = 'chat_websocket;';
+
 our @EXPORT_OK = qw(APP_ID APP_KEY APP_SECRET SCALE module_path build_dir
                     free_port wait_for slurp spew write_wrapper
                     valgrind_faults);
@@ -232,13 +235,13 @@ sub default_conf {
     $c{user} = $> == 0 ? 'root' : '' unless defined $c{user};
     my $user = $c{user} ne '' ? "user $c{user};" : '';
 
-    $c{locations} = <<'END' unless defined $c{locations};
+    $c{locations} = <<"END" unless defined $c{locations};
         location = /messages {
             chat_history  chat;
             chat_publish  chat new_message;
         }
 
-        location /app/ { chat_websocket; }
+        location /app/ { $WEBSOCKET }
         location = /chat_status { chat_status; }
 END
 
@@ -274,6 +277,7 @@ http {
     scgi_temp_path tmp/scgi;
     keepalive_requests 100000;
     keepalive_timeout 1h;
+    client_header_timeout 1h;
 
     chat_zone $c{zone};
     chat_database $c{database};
