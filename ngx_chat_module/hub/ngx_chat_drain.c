@@ -4,6 +4,9 @@
  *
  * Reads the ring, hands each event to its channel's subscribers.
  *
+ * Events that follow one another on one channel are a run: they are put
+ * together, and each subscriber gets the run by one call.
+ *
  * The work done for one rouse is capped; what is left is posted behind the
  * sockets' events, so that a flood of events does not keep clients waiting.
  */
@@ -17,17 +20,35 @@
 #include <hub/ngx_chat_wakeup.h>
 
 
-#define NGX_CHAT_DRAIN_RECORDS     256     /* most records in one turn */
-#define NGX_CHAT_DRAIN_DELIVERIES  20000   /* and most deliveries, about */
+#define NGX_CHAT_DRAIN_RECORDS  256        /* most records in one turn */
+#define NGX_CHAT_DRAIN_COST     65536      /* and most work, about: */
+#define NGX_CHAT_DRAIN_SEND     8          /* of a call for one subscriber */
+#define NGX_CHAT_DRAIN_COPY     1          /* of one more event in it */
 
 
-static ngx_uint_t ngx_chat_drain_deliver(ngx_chat_hub_t *hub, uint64_t at,
-    size_t len, ngx_uint_t more);
+/* The events at hand, and what this turn has done so far. */
+
+typedef struct {
+    ngx_chat_hub_t         *hub;
+    ngx_chat_channel_t     *channel;       /* NULL: there are none */
+    void                   *events;
+    ngx_uint_t              n;             /* of them */
+    uint64_t                at;            /* the first one's position */
+    ngx_chat_socket_id_t    except;        /* 0.0: nobody */
+    ngx_uint_t              runs;          /* given out in this turn */
+    ngx_uint_t              cost;
+} ngx_chat_drain_run_t;
+
+
+static void ngx_chat_drain_record(ngx_chat_drain_run_t *run, uint64_t at,
+    size_t len);
+static ngx_uint_t ngx_chat_drain_extend(ngx_chat_drain_run_t *run,
+    ngx_chat_channel_t *ch, ngx_chat_envelope_t *e);
+static void ngx_chat_drain_begin(ngx_chat_drain_run_t *run,
+    ngx_chat_channel_t *ch, ngx_chat_envelope_t *e, uint64_t at);
+static void ngx_chat_drain_end(ngx_chat_drain_run_t *run, ngx_uint_t more);
 static void ngx_chat_drain_terminate(ngx_chat_hub_t *hub,
     ngx_chat_channel_t *ch, uint64_t at);
-static ngx_uint_t ngx_chat_drain_fan_out(ngx_chat_hub_t *hub,
-    ngx_chat_channel_t *ch, ngx_chat_envelope_t *e, uint64_t at,
-    ngx_uint_t more);
 static ngx_int_t ngx_chat_drain_grow(ngx_chat_hub_t *hub, size_t size);
 static void ngx_chat_drain_overrun(ngx_chat_hub_t *hub);
 
@@ -35,10 +56,11 @@ static void ngx_chat_drain_overrun(ngx_chat_hub_t *hub);
 void
 ngx_chat_drain(ngx_chat_hub_t *hub)
 {
-    size_t      len;
-    uint64_t    at;
-    ngx_int_t   rc;
-    ngx_uint_t  n, sent;
+    size_t                len;
+    uint64_t              at;
+    ngx_int_t             rc;
+    ngx_uint_t            n;
+    ngx_chat_drain_run_t  run;
 
     if (hub->slot == NULL) {
         return;
@@ -46,11 +68,13 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
 
     ngx_chat_wakeup_clear(hub->zone);
 
+    ngx_memzero(&run, sizeof(ngx_chat_drain_run_t));
+
+    run.hub = hub;
     rc = NGX_OK;
-    sent = 0;
 
     for (n = 0;
-         n < NGX_CHAT_DRAIN_RECORDS && sent < NGX_CHAT_DRAIN_DELIVERIES;
+         n < NGX_CHAT_DRAIN_RECORDS && run.cost < NGX_CHAT_DRAIN_COST;
          n++)
     {
         rc = ngx_chat_ring_read(hub->zone->sh->ring, &hub->position, &at,
@@ -76,15 +100,18 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
             break;
         }
 
-        sent += ngx_chat_drain_deliver(hub, at, len,
-                   n || hub->position
-                        != ngx_chat_ring_head(hub->zone->sh->ring));
+        ngx_chat_drain_record(&run, at, len);
     }
 
-    if (n) {
+    /* where one run is all, it is sent at once, else all leave together */
+
+    ngx_chat_drain_end(&run, run.runs);
+
+    if (run.runs) {
         hub->handlers->flush();
-        hub->slot->position = hub->position;
     }
+
+    hub->slot->position = hub->position;
 
     if (rc != NGX_DONE) {
         ngx_post_event(&hub->drain, &ngx_posted_next_events);
@@ -92,36 +119,139 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
 }
 
 
-/* Returns the number of subscribers that got the event. */
-
-static ngx_uint_t
-ngx_chat_drain_deliver(ngx_chat_hub_t *hub, uint64_t at, size_t len,
-    ngx_uint_t more)
+static void
+ngx_chat_drain_record(ngx_chat_drain_run_t *run, uint64_t at, size_t len)
 {
     uint32_t              hash;
+    ngx_chat_hub_t       *hub;
     ngx_chat_channel_t   *ch;
     ngx_chat_envelope_t   e;
+
+    hub = run->hub;
 
     if (ngx_chat_envelope_unpack(&e, hub->record, len) != NGX_OK) {
         ngx_log_error(NGX_LOG_ALERT, hub->log, 0,
                       "chat ring has a broken record of %uz bytes", len);
         ngx_chat_drain_overrun(hub);
-        return 0;
+        return;
     }
 
     hash = ngx_chat_registry_hash(hub->zone, e.app, &e.channel);
 
     ch = ngx_chat_channel_find(&hub->channels, e.app, hash, &e.channel);
     if (ch == NULL) {
-        return 0;
+        return;
     }
 
     if (e.type == NGX_CHAT_ENVELOPE_TERMINATE_e) {
+        ngx_chat_drain_end(run, 1);
         ngx_chat_drain_terminate(hub, ch, at);
+        return;
+    }
+
+    if (ngx_chat_drain_extend(run, ch, &e)) {
+        return;
+    }
+
+    ngx_chat_drain_end(run, 1);
+    ngx_chat_drain_begin(run, ch, &e, at);
+}
+
+
+/* 1 where the event goes to exactly those who get the run, and is part of it
+   now. */
+
+static ngx_uint_t
+ngx_chat_drain_extend(ngx_chat_drain_run_t *run, ngx_chat_channel_t *ch,
+    ngx_chat_envelope_t *e)
+{
+    if (ch != run->channel
+        || run->at < ch->start
+        || run->except.high
+        || e->except.high)
+    {
         return 0;
     }
 
-    return ngx_chat_drain_fan_out(hub, ch, &e, at, more);
+    if (run->hub->handlers->extend(&run->events, e, run->hub->log) != NGX_OK)
+    {
+        return 0;
+    }
+
+    run->n++;
+    run->cost += ch->n * NGX_CHAT_DRAIN_COPY;
+
+    return 1;
+}
+
+
+static void
+ngx_chat_drain_begin(ngx_chat_drain_run_t *run, ngx_chat_channel_t *ch,
+    ngx_chat_envelope_t *e, uint64_t at)
+{
+    ngx_uint_t  i;
+
+    run->cost += ch->n * NGX_CHAT_DRAIN_SEND;
+
+    run->events = run->hub->handlers->render(e, run->hub->log);
+
+    if (run->events == NULL) {
+        /* each of them would miss an event */
+        for (i = 0; i < ch->n; i++) {
+            run->hub->handlers->overrun(ch->subscriptions[i]->subscriber);
+        }
+
+        return;
+    }
+
+    run->channel = ch;
+    run->n = 1;
+    run->at = at;
+    run->except = e->except;
+}
+
+
+static void
+ngx_chat_drain_end(ngx_chat_drain_run_t *run, ngx_uint_t more)
+{
+    ngx_uint_t                i, n;
+    ngx_chat_channel_t       *ch;
+    ngx_chat_subscriber_t    *sr;
+    ngx_chat_subscription_t  *sn;
+
+    ch = run->channel;
+
+    if (ch == NULL) {
+        return;
+    }
+
+    n = 0;
+
+    for (i = 0; i < ch->n; i++) {
+        sn = ch->subscriptions[i];
+        sr = sn->subscriber;
+
+        /* published before this one had subscribed */
+
+        if (run->at < ch->start && run->at < sn->start) {
+            continue;
+        }
+
+        if (sr->id.high == run->except.high && sr->id.low == run->except.low)
+        {
+            continue;
+        }
+
+        run->hub->handlers->deliver(sr, run->events, more);
+        n++;
+    }
+
+    run->hub->handlers->release(run->events);
+
+    ngx_chat_hub_count(run->hub, NGX_CHAT_DELIVERIES_e, n * run->n);
+
+    run->channel = NULL;
+    run->runs++;
 }
 
 
@@ -138,54 +268,6 @@ ngx_chat_drain_terminate(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
             hub->handlers->terminate(ch->subscriptions[i]->subscriber);
         }
     }
-}
-
-
-static ngx_uint_t
-ngx_chat_drain_fan_out(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
-    ngx_chat_envelope_t *e, uint64_t at, ngx_uint_t more)
-{
-    void                     *event;
-    ngx_uint_t                i, n;
-    ngx_chat_subscription_t  *sn;
-
-    event = hub->handlers->render(e, hub->log);
-
-    if (event == NULL) {
-        /* each of them would miss an event */
-        for (i = 0; i < ch->n; i++) {
-            hub->handlers->overrun(ch->subscriptions[i]->subscriber);
-        }
-
-        return 0;
-    }
-
-    n = 0;
-
-    for (i = 0; i < ch->n; i++) {
-        sn = ch->subscriptions[i];
-
-        /* published before this one had subscribed */
-
-        if (at < ch->start && at < sn->start) {
-            continue;
-        }
-
-        if (sn->subscriber->id.high == e->except.high
-            && sn->subscriber->id.low == e->except.low)
-        {
-            continue;
-        }
-
-        hub->handlers->deliver(sn->subscriber, event, more);
-        n++;
-    }
-
-    hub->handlers->release(event);
-
-    ngx_chat_hub_count(hub, NGX_CHAT_DELIVERIES_e, n);
-
-    return n;
 }
 
 

@@ -27,17 +27,21 @@
 typedef struct {
     /*
      * Makes what deliver() gets of an envelope, once for all subscribers of
-     * this worker; NULL: no memory.  release() ends it.
+     * this worker; NULL: no memory.  extend() adds the envelope of another
+     * event for the same subscribers, and may move *events; NGX_DECLINED:
+     * it is full, or there is no memory, and unchanged.  release() ends it.
      */
     void  *(*render)(ngx_chat_envelope_t *e, ngx_log_t *log);
-    void   (*release)(void *event);
+    ngx_int_t  (*extend)(void **events, ngx_chat_envelope_t *e,
+                         ngx_log_t *log);
+    void   (*release)(void *events);
 
     /*
-     * One subscriber gets one event.  more: others follow at once, flush()
-     * is called behind the last.  Must not subscribe, unsubscribe or free
-     * anything.
+     * One subscriber gets what was rendered.  more: others follow at once,
+     * flush() is called behind the last.  Must not subscribe, unsubscribe
+     * or free anything.
      */
-    void   (*deliver)(ngx_chat_subscriber_t *sr, void *event,
+    void   (*deliver)(ngx_chat_subscriber_t *sr, void *events,
                       ngx_uint_t more);
     void   (*flush)(void);
 

@@ -32,6 +32,12 @@
 #endif
 
 
+/* TLS may have taken bytes that it has not sent: c->buffered. */
+
+#define ngx_chat_outbox_waits(ob, c)                                          \
+    ((ob)->first != NULL || (ngx_chat_outbox_is_tls(c) && (c)->buffered))
+
+
 struct ngx_chat_link_s {
     ngx_chat_link_t         *next;
     ngx_chat_buf_t          *buf;
@@ -40,8 +46,11 @@ struct ngx_chat_link_s {
 
 static ngx_int_t ngx_chat_outbox_make_room(ngx_chat_outbox_t *ob,
     ngx_connection_t *c, size_t len, size_t limit);
-static ngx_int_t ngx_chat_outbox_write(ngx_chat_outbox_t *ob,
+static ngx_int_t ngx_chat_outbox_write_tls(ngx_chat_outbox_t *ob,
     ngx_connection_t *c);
+static ngx_int_t ngx_chat_outbox_writev(ngx_chat_outbox_t *ob,
+    ngx_connection_t *c);
+static void ngx_chat_outbox_advance(ngx_chat_outbox_t *ob, size_t n);
 static ngx_int_t ngx_chat_outbox_queue(ngx_chat_outbox_t *ob,
     ngx_connection_t *c, ngx_chat_buf_t *b, size_t sent);
 static void ngx_chat_outbox_shift(ngx_chat_outbox_t *ob);
@@ -64,8 +73,28 @@ ngx_chat_buf_alloc(size_t len, ngx_log_t *log)
 
     b->refs = 1;
     b->len = len;
+    b->size = len;
 
     return b;
+}
+
+
+ngx_chat_buf_t *
+ngx_chat_buf_grow(ngx_chat_buf_t *b, size_t size, ngx_log_t *log)
+{
+    ngx_chat_buf_t  *to;
+
+    to = ngx_chat_buf_alloc(size, log);
+    if (to == NULL) {
+        return NULL;
+    }
+
+    to->len = b->len;
+    ngx_memcpy(to->data, b->data, b->len);
+
+    ngx_free(b);
+
+    return to;
 }
 
 
@@ -139,11 +168,14 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
 ngx_int_t
 ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c)
 {
-    /* TLS may have taken bytes that it has not sent: c->buffered */
+    ngx_int_t  rc;
 
-    while ((ob->first || c->buffered) && c->write->ready) {
+    while (ngx_chat_outbox_waits(ob, c) && c->write->ready) {
 
-        if (ngx_chat_outbox_write(ob, c) != NGX_OK) {
+        rc = ngx_chat_outbox_is_tls(c) ? ngx_chat_outbox_write_tls(ob, c)
+                                       : ngx_chat_outbox_writev(ob, c);
+
+        if (rc != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -152,7 +184,7 @@ ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c)
         return NGX_ERROR;
     }
 
-    return (ob->first || c->buffered) ? NGX_AGAIN : NGX_OK;
+    return ngx_chat_outbox_waits(ob, c) ? NGX_AGAIN : NGX_OK;
 }
 
 
@@ -232,13 +264,77 @@ ngx_chat_outbox_make_room(ngx_chat_outbox_t *ob, ngx_connection_t *c,
 }
 
 
+/* One call for the first buffers. */
+
+static ngx_int_t
+ngx_chat_outbox_writev(ngx_chat_outbox_t *ob, ngx_connection_t *c)
+{
+    ssize_t           n;
+    ngx_iovec_t       vec;
+    struct iovec      iovs[NGX_CHAT_OUTBOX_IOVS];
+    ngx_chat_link_t  *link;
+
+    link = ob->first;
+
+    if (link->next == NULL) {
+        n = c->send(c, link->buf->data + ob->sent, link->buf->len - ob->sent);
+
+        if (n > 0) {
+            ngx_chat_outbox_advance(ob, n);
+        }
+
+        return (n == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+    }
+
+    vec.iovs = iovs;
+    vec.count = 0;
+    vec.size = 0;
+
+    for ( /* void */ ; link && vec.count < NGX_CHAT_OUTBOX_IOVS;
+         link = link->next)
+    {
+        iovs[vec.count].iov_base = link->buf->data;
+        iovs[vec.count].iov_len = link->buf->len;
+
+        vec.size += link->buf->len;
+        vec.count++;
+    }
+
+    iovs[0].iov_base = ob->first->buf->data + ob->sent;
+    iovs[0].iov_len -= ob->sent;
+    vec.size -= ob->sent;
+
+    n = ngx_writev(c, &vec);
+
+    if (n == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (n == NGX_AGAIN) {
+        n = 0;
+    }
+
+    /* as c->send() does; ngx_writev() leaves it to its caller */
+
+    c->sent += n;
+
+    if ((size_t) n < vec.size) {
+        c->write->ready = 0;
+    }
+
+    ngx_chat_outbox_advance(ob, n);
+
+    return NGX_OK;
+}
+
+
 /*
- * One call for the first buffers.  How far it came is read off the chain's
- * positions: c->sent does not count what TLS has taken and not sent.
+ * The same through TLS.  How far it came is read off the chain's positions:
+ * c->sent does not count what TLS has taken and not sent.
  */
 
 static ngx_int_t
-ngx_chat_outbox_write(ngx_chat_outbox_t *ob, ngx_connection_t *c)
+ngx_chat_outbox_write_tls(ngx_chat_outbox_t *ob, ngx_connection_t *c)
 {
     size_t            n;
     ngx_buf_t         bufs[NGX_CHAT_OUTBOX_IOVS];
@@ -254,7 +350,8 @@ ngx_chat_outbox_write(ngx_chat_outbox_t *ob, ngx_connection_t *c)
     {
         ngx_memzero(&bufs[count], sizeof(ngx_buf_t));
 
-        bufs[count].pos = link->buf->data + (count ? 0 : ob->sent);
+        bufs[count].start = link->buf->data + (count ? 0 : ob->sent);
+        bufs[count].pos = bufs[count].start;
         bufs[count].last = link->buf->data + link->buf->len;
         bufs[count].memory = 1;
 
@@ -273,21 +370,39 @@ ngx_chat_outbox_write(ngx_chat_outbox_t *ob, ngx_connection_t *c)
         return NGX_ERROR;
     }
 
+    n = 0;
+
     for (i = 0; i < count; i++) {
+        n += bufs[i].pos - bufs[i].start;
+    }
 
-        n = bufs[i].pos - (ob->first->buf->data + ob->sent);
-        ob->sent += n;
-        ob->queued -= n;
+    ngx_chat_outbox_advance(ob, n);
 
-        if (bufs[i].pos != bufs[i].last) {
-            break;
+    return NGX_OK;
+}
+
+
+/* n more bytes are gone. */
+
+static void
+ngx_chat_outbox_advance(ngx_chat_outbox_t *ob, size_t n)
+{
+    size_t  rest;
+
+    ob->queued -= n;
+
+    while (ob->first) {
+        rest = ob->first->buf->len - ob->sent;
+
+        if (n < rest) {
+            ob->sent += n;
+            return;
         }
 
+        n -= rest;
         ob->sent = 0;
         ngx_chat_outbox_shift(ob);
     }
-
-    return NGX_OK;
 }
 
 

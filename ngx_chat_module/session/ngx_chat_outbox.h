@@ -22,6 +22,7 @@
 typedef struct {
     ngx_uint_t               refs;
     size_t                   len;
+    size_t                   size;         /* of data */
     u_char                   data[];
 } ngx_chat_buf_t;
 
@@ -38,6 +39,13 @@ typedef struct {
 
 /* A buffer for len bytes with one reference, the caller's; or NULL. */
 ngx_chat_buf_t *ngx_chat_buf_alloc(size_t len, ngx_log_t *log);
+
+/*
+ * Takes the place of a buffer that has one reference, with the same bytes and
+ * more room; NULL: no memory, the buffer is as it was.
+ */
+ngx_chat_buf_t *ngx_chat_buf_grow(ngx_chat_buf_t *b, size_t size,
+    ngx_log_t *log);
 
 void ngx_chat_buf_release(ngx_chat_buf_t *b);
 

@@ -24,6 +24,7 @@
 #define NGX_CHAT_WORKER_SCRATCH  4096
 #define NGX_CHAT_WORKER_TICK     250       /* ms between looks at exiting */
 #define NGX_CHAT_WORKER_DRAIN    5000      /* ms to send all away in */
+#define NGX_CHAT_WORKER_RUN      16384     /* bytes of events put together */
 
 
 static void ngx_chat_worker_doom_handler(ngx_event_t *ev);
@@ -32,8 +33,10 @@ static void ngx_chat_worker_expire(ngx_chat_worker_t *w);
 static void ngx_chat_worker_drain(ngx_chat_worker_t *w);
 
 static void *ngx_chat_worker_render(ngx_chat_envelope_t *e, ngx_log_t *log);
-static void ngx_chat_worker_release(void *event);
-static void ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *event,
+static ngx_int_t ngx_chat_worker_extend(void **events,
+    ngx_chat_envelope_t *e, ngx_log_t *log);
+static void ngx_chat_worker_release(void *events);
+static void ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
     ngx_uint_t more);
 static void ngx_chat_worker_flush(void);
 static void ngx_chat_worker_overrun(ngx_chat_subscriber_t *sr);
@@ -42,6 +45,7 @@ static void ngx_chat_worker_terminate(ngx_chat_subscriber_t *sr);
 
 static ngx_chat_hub_handlers_t  ngx_chat_worker_handlers = {
     ngx_chat_worker_render,
+    ngx_chat_worker_extend,
     ngx_chat_worker_release,
     ngx_chat_worker_deliver,
     ngx_chat_worker_flush,
@@ -289,15 +293,51 @@ ngx_chat_worker_render(ngx_chat_envelope_t *e, ngx_log_t *log)
 }
 
 
-static void
-ngx_chat_worker_release(void *event)
+/* Frames of one channel, one behind the other. */
+
+static ngx_int_t
+ngx_chat_worker_extend(void **events, ngx_chat_envelope_t *e, ngx_log_t *log)
 {
-    ngx_chat_buf_release(event);
+    size_t           len;
+    u_char          *p;
+    ngx_chat_buf_t  *b;
+
+    b = *events;
+    len = ngx_chat_frame_header_size(e->payload.len) + e->payload.len;
+
+    if (b->len + len > NGX_CHAT_WORKER_RUN) {
+        return NGX_DECLINED;
+    }
+
+    if (b->len + len > b->size) {
+        b = ngx_chat_buf_grow(b, ngx_max(b->size * 2, b->len + len), log);
+
+        if (b == NULL) {
+            return NGX_DECLINED;
+        }
+
+        *events = b;
+    }
+
+    p = ngx_chat_frame_write_header(b->data + b->len, NGX_CHAT_FRAME_TEXT,
+                                    e->payload.len);
+    ngx_memcpy(p, e->payload.data, e->payload.len);
+
+    b->len += len;
+
+    return NGX_OK;
 }
 
 
 static void
-ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *event,
+ngx_chat_worker_release(void *events)
+{
+    ngx_chat_buf_release(events);
+}
+
+
+static void
+ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
     ngx_uint_t more)
 {
     ngx_int_t            rc;
@@ -309,7 +349,7 @@ ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *event,
         return;
     }
 
-    rc = ngx_chat_outbox_send(&s->outbox, s->connection, event,
+    rc = ngx_chat_outbox_send(&s->outbox, s->connection, events,
                               s->conf->send_buffer, more);
 
     if (rc == NGX_OK) {
