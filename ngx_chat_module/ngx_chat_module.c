@@ -14,6 +14,7 @@
 #include <endpoint/ngx_chat_variable.h>
 #include <ngx_chat_conf.h>
 #include <ngx_chat_module.h>
+#include <pusher/ngx_chat_digest.h>
 
 
 static ngx_int_t ngx_chat_init_process(ngx_cycle_t *cycle);
@@ -228,4 +229,5 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
 
     ngx_chat_worker_exit(&cmcf->sessions);
     ngx_chat_hub_exit(&cmcf->hub);
+    ngx_chat_digest_exit();
 }

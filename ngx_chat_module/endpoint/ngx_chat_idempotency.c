@@ -52,7 +52,7 @@ ngx_chat_idempotency_read(ngx_http_request_t *r, ngx_chat_once_t *once,
 
     p[0] = '!';
 
-    if (ngx_chat_signature_hex(p + 1, &app->secret, parts, 3) != NGX_OK) {
+    if (ngx_chat_digest_hmac(p + 1, &app->secret, parts, 3) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -60,6 +60,7 @@ typedef struct {
     ngx_chat_channel_table_t   channels;
 
     uint64_t                   position;   /* in the ring */
+    ngx_uint_t                 turn;       /* of reading it */
     u_char                    *record;     /* the one being read */
     size_t                     size;       /* of record */
 

@@ -27,6 +27,8 @@
 #define NGX_CHAT_REGISTRY_PAUSE  5000      /* ms between, above that */
 
 
+static uint64_t ngx_chat_registry_lock(ngx_chat_zone_t *zone);
+static void ngx_chat_registry_unlock(ngx_chat_zone_t *zone, uint64_t head);
 static ngx_int_t ngx_chat_registry_snapshot(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch, ngx_chat_registry_join_t *j);
 static ngx_int_t ngx_chat_registry_enter(ngx_chat_zone_t *zone,
@@ -53,13 +55,14 @@ ngx_int_t
 ngx_chat_registry_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_chat_registry_join_t *j, ngx_chat_share_sh_t **share)
 {
+    uint64_t                head;
     ngx_int_t               rc;
     ngx_chat_share_sh_t    *sh;
     ngx_chat_channel_sh_t  *ch;
 
     sh = *share;
 
-    ngx_chat_zone_lock(zone);
+    head = ngx_chat_registry_lock(zone);
 
     ch = sh ? sh->channel
             : ngx_chat_registry_find(zone, j->app, j->hash, j->name);
@@ -67,7 +70,7 @@ ngx_chat_registry_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     rc = ngx_chat_registry_snapshot(zone, ch, j);
 
     if (rc != NGX_OK) {
-        ngx_chat_zone_unlock(zone);
+        ngx_chat_registry_unlock(zone, head);
         return rc;
     }
 
@@ -75,7 +78,7 @@ ngx_chat_registry_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         sh = ngx_chat_registry_share(zone, slot, j);
 
         if (sh == NULL) {
-            ngx_chat_zone_unlock(zone);
+            ngx_chat_registry_unlock(zone, head);
             return NGX_BUSY;
         }
     }
@@ -86,7 +89,7 @@ ngx_chat_registry_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
             ngx_chat_registry_end(zone, sh);
         }
 
-        ngx_chat_zone_unlock(zone);
+        ngx_chat_registry_unlock(zone, head);
         return NGX_BUSY;
     }
 
@@ -97,9 +100,7 @@ ngx_chat_registry_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     ngx_chat_registry_changed(zone, sh->channel, j);
 
-    ngx_chat_zone_unlock(zone);
-
-    ngx_chat_wakeup_rouse(zone);
+    ngx_chat_registry_unlock(zone, head);
 
     return NGX_OK;
 }
@@ -109,13 +110,14 @@ ngx_uint_t
 ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_share_sh_t **share,
     ngx_chat_part_sh_t *part)
 {
+    uint64_t              head;
     ngx_uint_t            due;
     ngx_chat_share_sh_t  *sh;
 
     sh = *share;
     due = 0;
 
-    ngx_chat_zone_lock(zone);
+    head = ngx_chat_registry_lock(zone);
 
     if (part) {
         ngx_chat_presence_leave(zone, part);
@@ -129,9 +131,7 @@ ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_share_sh_t **share,
         due = ngx_chat_registry_count(zone, sh->channel);
     }
 
-    ngx_chat_zone_unlock(zone);
-
-    ngx_chat_wakeup_rouse(zone);
+    ngx_chat_registry_unlock(zone, head);
 
     return due;
 }
@@ -140,15 +140,14 @@ ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_share_sh_t **share,
 ngx_uint_t
 ngx_chat_registry_tell(ngx_chat_zone_t *zone, ngx_chat_share_sh_t *share)
 {
+    uint64_t    head;
     ngx_uint_t  due;
 
-    ngx_chat_zone_lock(zone);
+    head = ngx_chat_registry_lock(zone);
 
     due = ngx_chat_registry_count(zone, share->channel);
 
-    ngx_chat_zone_unlock(zone);
-
-    ngx_chat_wakeup_rouse(zone);
+    ngx_chat_registry_unlock(zone, head);
 
     return due;
 }
@@ -168,10 +167,11 @@ ngx_int_t
 ngx_chat_registry_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_uint_t n)
 {
+    uint64_t              head;
     ngx_uint_t            left;
     ngx_chat_share_sh_t  *sh;
 
-    ngx_chat_zone_lock(zone);
+    head = ngx_chat_registry_lock(zone);
 
     while (n && slot->parts) {
         ngx_chat_presence_clear(zone, slot);
@@ -189,9 +189,7 @@ ngx_chat_registry_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     left = (slot->parts != NULL || slot->shares != NULL);
 
-    ngx_chat_zone_unlock(zone);
-
-    ngx_chat_wakeup_rouse(zone);
+    ngx_chat_registry_unlock(zone, head);
 
     return left ? NGX_AGAIN : NGX_OK;
 }
@@ -202,6 +200,32 @@ ngx_chat_registry_hash(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name)
 {
     return (uint32_t) ngx_chat_hash(&zone->sh->key, name->data, name->len)
            ^ (uint32_t) (app * 2654435761u);
+}
+
+
+static uint64_t
+ngx_chat_registry_lock(ngx_chat_zone_t *zone)
+{
+    ngx_chat_zone_lock(zone);
+
+    return ngx_chat_ring_head(zone->sh->ring);
+}
+
+
+/* Most changes tell nobody anything: workers are roused where one did. */
+
+static void
+ngx_chat_registry_unlock(ngx_chat_zone_t *zone, uint64_t head)
+{
+    ngx_uint_t  appended;
+
+    appended = (ngx_chat_ring_head(zone->sh->ring) != head);
+
+    ngx_chat_zone_unlock(zone);
+
+    if (appended) {
+        ngx_chat_wakeup_rouse(zone);
+    }
 }
 
 

@@ -10,11 +10,11 @@
 #include <ngx_core.h>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <time.h>
 
 #include <pusher/ngx_chat_api_auth.h>
+#include <pusher/ngx_chat_digest.h>
 #include <pusher/ngx_chat_signature.h>
 #include <wire/ngx_chat_utf8.h>
 
@@ -181,7 +181,7 @@ ngx_chat_api_auth_signature(ngx_chat_api_auth_t *a, ngx_str_t *secret)
     parts[3] = parts[1];
     parts[4] = params;
 
-    if (ngx_chat_signature_hex(expected, secret, parts, 5) != NGX_OK) {
+    if (ngx_chat_digest_hmac(expected, secret, parts, 5) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -235,11 +235,9 @@ ngx_chat_api_auth_wrong(ngx_chat_api_auth_t *a, ngx_str_t *params,
 static ngx_int_t
 ngx_chat_api_auth_body(ngx_chat_api_auth_t *a)
 {
-    size_t       len, i;
-    u_char       md5[16], hex[32], *sent;
+    size_t       i;
+    u_char       hex[NGX_CHAT_DIGEST_MD5_HEX], *sent;
     ngx_str_t   *value;
-
-    static const u_char  digits[] = "0123456789abcdef";
 
     value = ngx_chat_query_get(a->query, "body_md5");
 
@@ -249,17 +247,8 @@ ngx_chat_api_auth_body(ngx_chat_api_auth_t *a)
                                               "Missing parameter: body_md5");
     }
 
-    if (!EVP_Q_digest(NULL, "MD5", NULL, a->body.len ? (void *) a->body.data
-                                                     : (void *) "",
-                      a->body.len, md5, &len)
-        || len != sizeof(md5))
-    {
+    if (ngx_chat_digest_md5(hex, &a->body) != NGX_OK) {
         return NGX_ERROR;
-    }
-
-    for (i = 0; i < sizeof(md5); i++) {
-        hex[2 * i] = digits[md5[i] >> 4];
-        hex[2 * i + 1] = digits[md5[i] & 0xf];
     }
 
     sent = value->data;

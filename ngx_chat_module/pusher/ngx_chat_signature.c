@@ -12,17 +12,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
 
+#include <pusher/ngx_chat_digest.h>
 #include <pusher/ngx_chat_name.h>
 #include <pusher/ngx_chat_signature.h>
-
-
-#define NGX_CHAT_SIGNATURE_DIGEST  (NGX_CHAT_SIGNATURE_LEN / 2)
 
 
 /* What is signed, in at most socket id, colon, channel, colon, data. */
@@ -33,8 +27,6 @@ typedef struct {
 } ngx_chat_signature_t;
 
 
-static ngx_int_t ngx_chat_signature_digest(u_char *digest, EVP_MAC_CTX *ctx,
-    ngx_str_t *secret, ngx_str_t *parts, ngx_uint_t n);
 static void ngx_chat_signature_of_channel(ngx_chat_signature_t *s,
     ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data);
 static void ngx_chat_signature_of_user(ngx_chat_signature_t *s,
@@ -49,84 +41,6 @@ static size_t ngx_chat_signature_text(u_char *buf, size_t size,
 
 static ngx_str_t  ngx_chat_signature_colon = ngx_string(":");
 static ngx_str_t  ngx_chat_signature_user = ngx_string("::user::");
-
-
-ngx_int_t
-ngx_chat_signature_hex(u_char *out, ngx_str_t *secret, ngx_str_t *parts,
-    ngx_uint_t n)
-{
-    u_char        digest[NGX_CHAT_SIGNATURE_DIGEST];
-    EVP_MAC      *mac;
-    ngx_int_t     rc;
-    ngx_uint_t    i;
-    EVP_MAC_CTX  *ctx;
-
-    static u_char  hex[] = "0123456789abcdef";
-
-    rc = NGX_ERROR;
-    ctx = NULL;
-    mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-
-    if (mac != NULL) {
-        ctx = EVP_MAC_CTX_new(mac);
-    }
-
-    if (ctx != NULL) {
-        rc = ngx_chat_signature_digest(digest, ctx, secret, parts, n);
-    }
-
-    EVP_MAC_CTX_free(ctx);
-    EVP_MAC_free(mac);
-
-    if (rc != NGX_OK) {
-        /* nginx would take what is left there for an error of a connection */
-        ERR_clear_error();
-
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < NGX_CHAT_SIGNATURE_DIGEST; i++) {
-        *out++ = hex[digest[i] >> 4];
-        *out++ = hex[digest[i] & 0xf];
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_chat_signature_digest(u_char *digest, EVP_MAC_CTX *ctx, ngx_str_t *secret,
-    ngx_str_t *parts, ngx_uint_t n)
-{
-    size_t      len;
-    ngx_uint_t  i;
-    OSSL_PARAM  params[2];
-
-    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
-                                                 (char *) "SHA256", 0);
-    params[1] = OSSL_PARAM_construct_end();
-
-    if (!EVP_MAC_init(ctx, secret->data, secret->len, params)) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < n; i++) {
-
-        if (parts[i].len
-            && !EVP_MAC_update(ctx, parts[i].data, parts[i].len))
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (!EVP_MAC_final(ctx, digest, &len, NGX_CHAT_SIGNATURE_DIGEST)
-        || len != NGX_CHAT_SIGNATURE_DIGEST)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
 
 
 ngx_int_t
@@ -316,7 +230,7 @@ ngx_chat_signature_check(ngx_chat_signature_t *s, ngx_chat_app_t *app,
         return NGX_ERROR;
     }
 
-    if (ngx_chat_signature_hex(expected, secret, s->parts, s->n) != NGX_OK) {
+    if (ngx_chat_digest_hmac(expected, secret, s->parts, s->n) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -335,7 +249,7 @@ ngx_chat_signature_write(u_char *p, ngx_chat_signature_t *s,
     p = ngx_cpymem(p, app->key.data, app->key.len);
     *p++ = ':';
 
-    if (ngx_chat_signature_hex(p, &app->secret, s->parts, s->n) != NGX_OK) {
+    if (ngx_chat_digest_hmac(p, &app->secret, s->parts, s->n) != NGX_OK) {
         return NULL;
     }
 

@@ -23,22 +23,15 @@
 
 #include <wire/ngx_chat_envelope.h>
 #include <pusher/ngx_chat_app.h>
+#include <pusher/ngx_chat_digest.h>
 
 
-#define NGX_CHAT_SIGNATURE_LEN  64     /* HEX(HMAC-SHA256) */
+#define NGX_CHAT_SIGNATURE_LEN  NGX_CHAT_DIGEST_HMAC_HEX
 
 /* What write_channel() and write_user() write: KEY:SIGNATURE. */
 #define NGX_CHAT_SIGNATURE_AUTH_LEN(app)                                      \
     ((app)->key.len + 1 + NGX_CHAT_SIGNATURE_LEN)
 
-
-/*
- * HEX(HMAC-SHA256(secret, parts one after the other)), in lower case, into
- * NGX_CHAT_SIGNATURE_LEN bytes.  NGX_ERROR where libcrypto has no memory;
- * out is untouched then.
- */
-ngx_int_t ngx_chat_signature_hex(u_char *out, ngx_str_t *secret,
-    ngx_str_t *parts, ngx_uint_t n);
 
 /*
  * The two sides of the first colon of an auth; NGX_DECLINED where it has

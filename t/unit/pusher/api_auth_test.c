@@ -1,6 +1,6 @@
 
 /* sources: pusher/ngx_chat_api_auth.c pusher/ngx_chat_query.c */
-/* sources: pusher/ngx_chat_app.c pusher/ngx_chat_signature.c */
+/* sources: pusher/ngx_chat_app.c pusher/ngx_chat_digest.c */
 /* sources: pusher/ngx_chat_name.c wire/ngx_chat_utf8.c libs: -lcrypto */
 
 /*

@@ -1,6 +1,7 @@
 
 /* sources: pusher/ngx_chat_signature.c pusher/ngx_chat_name.c */
-/* sources: pusher/ngx_chat_app.c wire/ngx_chat_utf8.c libs: -lcrypto */
+/* sources: pusher/ngx_chat_digest.c pusher/ngx_chat_app.c */
+/* sources: wire/ngx_chat_utf8.c libs: -lcrypto */
 
 /*
  * Copyright (C) the ngx_chat_module authors
@@ -147,7 +148,7 @@ test_hex(void)
     ngx_str_set(&secret, "Jefe");
     ngx_str_set(&parts[0], "what do ya want for nothing?");
 
-    CHECK_INT(ngx_chat_signature_hex(out, &secret, parts, 1), NGX_OK);
+    CHECK_INT(ngx_chat_digest_hmac(out, &secret, parts, 1), NGX_OK);
     CHECK_BYTES(out, NGX_CHAT_SIGNATURE_LEN,
                 "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3"
                 "843");
@@ -157,7 +158,7 @@ test_hex(void)
     ngx_str_set(&parts[2], "ya want for nothing");
     ngx_str_set(&parts[3], "?");
 
-    CHECK_INT(ngx_chat_signature_hex(out, &secret, parts, 4), NGX_OK);
+    CHECK_INT(ngx_chat_digest_hmac(out, &secret, parts, 4), NGX_OK);
     CHECK_BYTES(out, NGX_CHAT_SIGNATURE_LEN,
                 "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3"
                 "843");
@@ -166,12 +167,35 @@ test_hex(void)
 
     ngx_str_set(&secret, "");
 
-    CHECK_INT(ngx_chat_signature_hex(out, &secret, NULL, 0), NGX_OK);
+    CHECK_INT(ngx_chat_digest_hmac(out, &secret, NULL, 0), NGX_OK);
     CHECK_BYTES(out, NGX_CHAT_SIGNATURE_LEN,
                 "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c"
                 "5ad");
 
     unit_pool_free(&pool);
+}
+
+
+/* RFC 1321, appendix A.5, and again with what is kept of the first time. */
+
+static void
+test_md5(void)
+{
+    u_char      out[NGX_CHAT_DIGEST_MD5_HEX];
+    ngx_str_t   text;
+    ngx_uint_t  i;
+
+    for (i = 0; i < 2; i++) {
+        ngx_str_set(&text, "message digest");
+
+        CHECK_INT(ngx_chat_digest_md5(out, &text), NGX_OK);
+        CHECK_BYTES(out, sizeof(out), "f96b697d7cb7938d525a2f31aaf161d0");
+
+        ngx_str_null(&text);
+
+        CHECK_INT(ngx_chat_digest_md5(out, &text), NGX_OK);
+        CHECK_BYTES(out, sizeof(out), "d41d8cd98f00b204e9800998ecf8427e");
+    }
 }
 
 
@@ -190,7 +214,7 @@ test_hex_failed(void)
 
     ERR_raise(ERR_LIB_USER, ERR_R_MALLOC_FAILURE);
 
-    CHECK_INT(ngx_chat_signature_hex(out, &secret, &part, 1), NGX_ERROR);
+    CHECK_INT(ngx_chat_digest_hmac(out, &secret, &part, 1), NGX_ERROR);
     CHECK(out[0] == 'x' && out[NGX_CHAT_SIGNATURE_LEN - 1] == 'x');
     CHECK_INT(ERR_peek_error(), 0);
 
@@ -529,6 +553,7 @@ main(void)
 {
     RUN(test_text_got);
     RUN(test_hex);
+    RUN(test_md5);
     RUN(test_hex_failed);
     RUN(test_split);
     RUN(test_vectors);
