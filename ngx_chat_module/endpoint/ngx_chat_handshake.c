@@ -392,13 +392,9 @@ ngx_chat_handshake_send(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    if (ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
     /* these few bytes find place in an empty socket, or it is broken */
 
-    if (r->buffered || c->buffered || r->out) {
+    if (r->buffered || c->buffered) {
         return NGX_ERROR;
     }
 

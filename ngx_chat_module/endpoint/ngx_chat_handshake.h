@@ -19,8 +19,9 @@
 
 
 /*
- * Checks the request and sends the answer 101.  NGX_OK: sent, to the last
- * byte; NGX_DECLINED: refused, *reply is what the content handler returns.
+ * Checks the request and makes the answer 101.  NGX_OK: it is sent, or waits
+ * in r->out, to leave together with the first frame; NGX_DECLINED: refused,
+ * *reply is what the content handler returns.
  */
 ngx_int_t ngx_chat_handshake(ngx_http_request_t *r, ngx_int_t *reply);
 

@@ -32,6 +32,7 @@
 
 static void ngx_chat_websocket_take_over(ngx_chat_websocket_t *ws);
 static void ngx_chat_websocket_start_handler(ngx_event_t *rev);
+static ngx_int_t ngx_chat_websocket_take_headers(ngx_chat_websocket_t *ws);
 static ngx_int_t ngx_chat_websocket_greet(ngx_chat_websocket_t *ws);
 static ngx_int_t ngx_chat_websocket_feed_rest(ngx_chat_websocket_t *ws);
 static void ngx_chat_websocket_read_handler(ngx_event_t *rev);
@@ -166,6 +167,11 @@ ngx_chat_websocket_start_handler(ngx_event_t *rev)
     rev->handler = ngx_chat_websocket_read_handler;
     c->write->handler = ngx_chat_websocket_write_handler;
 
+    if (ngx_chat_websocket_take_headers(ws) != NGX_OK) {
+        ngx_chat_websocket_abort(&ws->session);
+        return;
+    }
+
     if (ngx_chat_websocket_greet(ws) != NGX_OK) {
         return;
     }
@@ -186,6 +192,51 @@ ngx_chat_websocket_start_handler(ngx_event_t *rev)
     if (rev->ready) {
         ngx_post_event(rev, &ngx_posted_events);
     }
+}
+
+
+/* What nginx has of the answer's headers leaves with the first frame. */
+
+static ngx_int_t
+ngx_chat_websocket_take_headers(ngx_chat_websocket_t *ws)
+{
+    u_char              *p;
+    size_t               len;
+    ngx_int_t            rc;
+    ngx_chain_t         *cl;
+    ngx_chat_buf_t      *b;
+    ngx_http_request_t  *r;
+
+    r = ws->request;
+    len = 0;
+
+    for (cl = r->out; cl; cl = cl->next) {
+        len += ngx_buf_size(cl->buf);
+    }
+
+    if (len == 0) {
+        return NGX_OK;
+    }
+
+    b = ngx_chat_buf_alloc(len, r->connection->log);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = b->data;
+
+    for (cl = r->out; cl; cl = cl->next) {
+        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+    }
+
+    r->out = NULL;
+
+    rc = ngx_chat_outbox_send(&ws->session.outbox, r->connection, b,
+                              NGX_MAX_SIZE_T_VALUE, 1);
+
+    ngx_chat_buf_release(b);
+
+    return (rc == NGX_AGAIN) ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -15,12 +15,8 @@
 #include <pusher/ngx_chat_name.h>
 
 
-/* {"socket_id":"9999999999.9999999999","activity_timeout":N} */
-#define NGX_CHAT_EVENT_ESTABLISHED_LEN                                        \
-    (sizeof("{\"socket_id\":\"\",\"activity_timeout\":}") - 1                 \
-     + NGX_CHAT_SOCKET_ID_LEN + NGX_INT64_LEN)
-
-
+static ssize_t ngx_chat_event_join(u_char *buf, size_t size,
+    ngx_str_t *parts, ngx_uint_t n);
 static void ngx_chat_event_write_list(ngx_chat_event_text_t *t,
     const char *name, ngx_str_t *ids, ngx_uint_t n);
 
@@ -56,38 +52,52 @@ ssize_t
 ngx_chat_event_render_established(u_char *buf, size_t size,
     ngx_chat_socket_id_t *id, ngx_uint_t timeout)
 {
-    u_char                 text[NGX_CHAT_EVENT_ESTABLISHED_LEN];
-    u_char                 socket[NGX_CHAT_SOCKET_ID_LEN];
-    ssize_t                len;
-    ngx_str_t              data, socket_id;
-    ngx_chat_json_write_t  w;
+    u_char      socket[NGX_CHAT_SOCKET_ID_LEN], digits[NGX_INT64_LEN];
+    ngx_str_t   parts[5];
 
-    static ngx_str_t  event = ngx_string("pusher:connection_established");
+    ngx_str_set(&parts[0], "{\"event\":\"pusher:connection_established\","
+                           "\"data\":\"{\\\"socket_id\\\":\\\"");
 
-    socket_id.data = socket;
-    socket_id.len = ngx_chat_name_write_socket_id(socket, id) - socket;
+    parts[1].data = socket;
+    parts[1].len = ngx_chat_name_write_socket_id(socket, id) - socket;
 
-    (void) ngx_chat_json_write_init(&w, text, sizeof(text));
+    ngx_str_set(&parts[2], "\\\",\\\"activity_timeout\\\":");
 
-    ngx_chat_json_write_object(&w);
+    parts[3].data = digits;
+    parts[3].len = ngx_chat_name_write_number(digits, timeout) - digits;
 
-    ngx_chat_json_write_key(&w, "socket_id");
-    ngx_chat_json_write_string(&w, &socket_id);
+    ngx_str_set(&parts[4], "}\"}");
 
-    ngx_chat_json_write_key(&w, "activity_timeout");
-    ngx_chat_json_write_uint(&w, timeout);
+    return ngx_chat_event_join(buf, size, parts, 5);
+}
 
-    ngx_chat_json_write_object_end(&w);
 
-    len = ngx_chat_json_write_done(&w);
-    if (len == NGX_ERROR) {
-        return NGX_ERROR;
+ssize_t
+ngx_chat_event_render_succeeded(u_char *buf, size_t size, ngx_str_t *channel)
+{
+    size_t     i;
+    ngx_str_t  parts[3], event, data;
+
+    ngx_str_set(&event, "pusher_internal:subscription_succeeded");
+
+    for (i = 0; i < channel->len; i++) {
+
+        if (channel->data[i] <= ' ' || channel->data[i] == '"'
+            || channel->data[i] == '\\' || channel->data[i] >= 0x7f)
+        {
+            ngx_str_set(&data, "{}");
+            return ngx_chat_event_render(buf, size, &event, channel, &data);
+        }
     }
 
-    data.data = text;
-    data.len = len;
+    /* the name stands in JSON as it is */
 
-    return ngx_chat_event_render(buf, size, &event, NULL, &data);
+    ngx_str_set(&parts[0], "{\"event\":\"pusher_internal:"
+                           "subscription_succeeded\",\"channel\":\"");
+    parts[1] = *channel;
+    ngx_str_set(&parts[2], "\",\"data\":\"{}\"}");
+
+    return ngx_chat_event_join(buf, size, parts, 3);
 }
 
 
@@ -416,4 +426,37 @@ ngx_chat_event_data_text(ngx_chat_json_t *j, ngx_chat_json_value_t *value,
     ngx_chat_json_write_value(&w, value);
 
     return (ngx_chat_json_write_done(&w) == len) ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Text that needs no escapes.  Each client gets some of it: to set yajl up
+ * for that costs more than all the rest.
+ */
+
+static ssize_t
+ngx_chat_event_join(u_char *buf, size_t size, ngx_str_t *parts, ngx_uint_t n)
+{
+    size_t      len;
+    ngx_uint_t  i;
+
+    len = 0;
+
+    for (i = 0; i < n; i++) {
+        len += parts[i].len;
+    }
+
+    if (buf == NULL) {
+        return len;
+    }
+
+    if (len > size) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        buf = ngx_cpymem(buf, parts[i].data, parts[i].len);
+    }
+
+    return len;
 }

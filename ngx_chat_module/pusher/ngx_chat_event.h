@@ -35,6 +35,10 @@ ssize_t ngx_chat_event_render(u_char *buf, size_t size, ngx_str_t *event,
 ssize_t ngx_chat_event_render_established(u_char *buf, size_t size,
     ngx_chat_socket_id_t *id, ngx_uint_t timeout);
 
+/* pusher_internal:subscription_succeeded of all but presence channels. */
+ssize_t ngx_chat_event_render_succeeded(u_char *buf, size_t size,
+    ngx_str_t *channel);
+
 /* pusher:error, data an object; code 0 becomes null. */
 ssize_t ngx_chat_event_render_error(u_char *buf, size_t size,
     ngx_uint_t code, ngx_str_t *message);

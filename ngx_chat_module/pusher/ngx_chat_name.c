@@ -26,7 +26,6 @@ typedef struct {
 static ngx_uint_t ngx_chat_name_starts(ngx_str_t *name, ngx_str_t *prefix);
 static u_char *ngx_chat_name_read_number(u_char *p, u_char *last,
     uint64_t *number);
-static u_char *ngx_chat_name_write_number(u_char *p, uint64_t number);
 
 
 static ngx_str_t  ngx_chat_name_user = ngx_string("#server-to-user-");
@@ -255,7 +254,7 @@ ngx_chat_name_write_socket_id(u_char *p, ngx_chat_socket_id_t *id)
 }
 
 
-static u_char *
+u_char *
 ngx_chat_name_write_number(u_char *p, uint64_t number)
 {
     u_char  *digit, text[NGX_INT64_LEN];

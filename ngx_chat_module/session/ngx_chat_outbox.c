@@ -107,13 +107,6 @@ ngx_chat_buf_release(ngx_chat_buf_t *b)
 }
 
 
-void
-ngx_chat_outbox_init(ngx_chat_outbox_t *ob)
-{
-    ngx_memzero(ob, sizeof(ngx_chat_outbox_t));
-}
-
-
 ngx_int_t
 ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
     ngx_chat_buf_t *b, size_t limit, ngx_uint_t more)
@@ -141,10 +134,6 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
         if (n > 0) {
             sent = n;
         }
-
-        if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
-            return NGX_ERROR;
-        }
     }
 
     if (sent == 0 && ob->queued + b->len > limit) {
@@ -157,11 +146,7 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
 
     rc = ngx_chat_outbox_queue(ob, c, b, sent);
 
-    if (rc == NGX_AGAIN && !more && ngx_chat_outbox_is_tls(c)) {
-        return ngx_chat_outbox_flush(ob, c);
-    }
-
-    return rc;
+    return (rc == NGX_AGAIN && !more) ? ngx_chat_outbox_flush(ob, c) : rc;
 }
 
 

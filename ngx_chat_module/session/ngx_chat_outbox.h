@@ -29,6 +29,8 @@ typedef struct {
 
 typedef struct ngx_chat_link_s  ngx_chat_link_t;
 
+/* All zeroes: empty. */
+
 typedef struct {
     ngx_chat_link_t         *first;
     ngx_chat_link_t         *last;
@@ -48,8 +50,6 @@ ngx_chat_buf_t *ngx_chat_buf_grow(ngx_chat_buf_t *b, size_t size,
     ngx_log_t *log);
 
 void ngx_chat_buf_release(ngx_chat_buf_t *b);
-
-void ngx_chat_outbox_init(ngx_chat_outbox_t *ob);
 
 /*
  * Sends a buffer, or queues it (and takes a reference) where the socket

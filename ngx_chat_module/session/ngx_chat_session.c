@@ -24,7 +24,8 @@
 #include <wire/ngx_chat_frame.h>
 
 
-#define NGX_CHAT_SESSION_IDS  9999999999
+#define NGX_CHAT_SESSION_IDS   9999999999
+#define NGX_CHAT_SESSION_DRAW  128         /* random numbers, an even one */
 
 
 static ngx_int_t ngx_chat_session_begin(ngx_chat_worker_t *w,
@@ -323,7 +324,6 @@ static ngx_int_t
 ngx_chat_session_begin(ngx_chat_worker_t *w, ngx_chat_session_t *s)
 {
     ngx_queue_init(&s->subscriber.subscriptions);
-    ngx_chat_outbox_init(&s->outbox);
 
     s->worker = w;
     ngx_queue_insert_tail(&w->sessions, &s->queue);
@@ -370,22 +370,37 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
 
 /*
  * Two numbers of 1..9999999999: 66 bits that nobody can guess, since a
- * signature for a socket id stays good for whoever has that id later.
+ * signature for a socket id stays good for whoever has that id later.  Many
+ * are drawn at a time, which is as good and much cheaper.
  */
 
 static ngx_int_t
 ngx_chat_session_random(ngx_chat_socket_id_t *id)
 {
-    uint64_t  n[2];
+    uint64_t  *n;
 
-    if (RAND_bytes((u_char *) n, sizeof(n)) != 1) {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
-                      "RAND_bytes() failed");
-        return NGX_ERROR;
+    static uint64_t    numbers[NGX_CHAT_SESSION_DRAW];
+    static ngx_uint_t  left;
+
+    if (left == 0) {
+
+        if (RAND_bytes((u_char *) numbers, sizeof(numbers)) != 1) {
+            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                          "RAND_bytes() failed");
+            return NGX_ERROR;
+        }
+
+        left = NGX_CHAT_SESSION_DRAW;
     }
+
+    left -= 2;
+    n = &numbers[left];
 
     id->high = n[0] % NGX_CHAT_SESSION_IDS + 1;
     id->low = n[1] % NGX_CHAT_SESSION_IDS + 1;
+
+    /* used once */
+    ngx_memzero(n, 2 * sizeof(uint64_t));
 
     return NGX_OK;
 }

@@ -97,9 +97,10 @@ struct ngx_chat_session_s {
 
 /*
  * Begins a session of app: gives it a socket id and greets the client.  The
- * transport has set connection, conf and transport and cleared the rest.
- * NGX_OK; NGX_DONE: it was refused, since the app has too many, and closed;
- * NGX_ERROR: the transport has to end it.
+ * transport has set connection, conf and transport and cleared the rest; the
+ * outbox may have what is to go before.  NGX_OK; NGX_DONE: it was refused,
+ * since the app has too many, and closed; NGX_ERROR: the transport has to
+ * end it.
  */
 ngx_int_t ngx_chat_session_open(ngx_chat_worker_t *w,
     ngx_chat_session_t *s, ngx_chat_app_t *app);

@@ -224,21 +224,15 @@ ngx_chat_subscribe_succeeded(ngx_chat_session_t *s, ngx_str_t *channel)
 {
     u_char          *p;
     ssize_t          len;
-    ngx_str_t        data;
     ngx_chat_buf_t  *b;
 
-    static ngx_str_t  event =
-        ngx_string("pusher_internal:subscription_succeeded");
-
-    ngx_str_set(&data, "{}");
-
-    len = ngx_chat_event_render(NULL, 0, &event, channel, &data);
+    len = ngx_chat_event_render_succeeded(NULL, 0, channel);
 
     b = (len == NGX_ERROR) ? NULL
                            : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
                                                     &p, s->connection->log);
     if (b != NULL) {
-        (void) ngx_chat_event_render(p, len, &event, channel, &data);
+        (void) ngx_chat_event_render_succeeded(p, len, channel);
     }
 
     ngx_chat_session_send(s, b);

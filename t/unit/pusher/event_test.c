@@ -78,6 +78,31 @@ test_event(void)
 
 
 static void
+test_succeeded(void)
+{
+    u_char     *buf;
+    size_t      size;
+    ssize_t     len;
+    ngx_str_t   got, channel;
+
+    ngx_str_set(&channel, "my-chat_1.2;a=b@c,d");
+
+    RENDER(got, ngx_chat_event_render_succeeded(buf, size, &channel));
+    CHECK_STR(got, "{\"event\":\"pusher_internal:subscription_succeeded\","
+              "\"channel\":\"my-chat_1.2;a=b@c,d\",\"data\":\"{}\"}");
+
+    ngx_str_set(&channel, "a\"\\\n\xff");
+
+    RENDER(got, ngx_chat_event_render_succeeded(buf, size, &channel));
+    CHECK_STR(got, "{\"event\":\"pusher_internal:subscription_succeeded\","
+              "\"channel\":\"a\\\"\\\\\\n\xef\xbf\xbd\","
+              "\"data\":\"{}\"}");
+
+    unit_pool_free(&pool);
+}
+
+
+static void
 test_established(void)
 {
     u_char                *buf;
@@ -539,6 +564,7 @@ int
 main(void)
 {
     RUN(test_event);
+    RUN(test_succeeded);
     RUN(test_established);
     RUN(test_error);
     RUN(test_subscription_error);
