@@ -13,34 +13,55 @@
 #include <endpoint/ngx_chat_api.h>
 #include <endpoint/ngx_chat_body.h>
 #include <endpoint/ngx_chat_reply.h>
-#include <pusher/ngx_chat_api_auth.h>
 
 
 #define NGX_CHAT_API_BODY  (1024 * 1024)
 
 
-static ngx_int_t ngx_chat_api_find(ngx_http_request_t *r,
-    ngx_chat_api_t *api, ngx_int_t *reply);
-static ngx_int_t ngx_chat_api_not_allowed(ngx_http_request_t *r,
-    const char *allow);
-static ngx_int_t ngx_chat_api_no_app(ngx_http_request_t *r,
+/* Why what is asked can't be answered; status 0: it can. */
+
+typedef struct {
+    ngx_uint_t                 status;
+    const char                *text;
+} ngx_chat_api_refusal_t;
+
+
+static ngx_int_t ngx_chat_api_read(ngx_http_request_t *r,
     ngx_chat_api_t *api);
-static ngx_int_t ngx_chat_api_find_app(ngx_chat_api_t *api);
+static void ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
+    ngx_chat_api_refusal_t *no);
+static ngx_chat_app_t *ngx_chat_api_app_of_id(ngx_chat_api_t *api,
+    ngx_str_t *id);
+static ngx_chat_app_t *ngx_chat_api_app_of_key(ngx_chat_api_t *api,
+    ngx_str_t *key);
+static ngx_int_t ngx_chat_api_refuse(ngx_http_request_t *r,
+    ngx_chat_api_t *api, ngx_chat_api_refusal_t *no);
+static ngx_int_t ngx_chat_api_check(ngx_http_request_t *r,
+    ngx_chat_api_t *api, ngx_int_t *reply);
+static ngx_int_t ngx_chat_api_denied(ngx_http_request_t *r,
+    ngx_chat_api_auth_t *auth, ngx_int_t rc);
 static size_t ngx_chat_api_body_max(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_api_body(ngx_http_request_t *r,
     ngx_chat_body_t *body, void *data);
-static ngx_int_t ngx_chat_api_check(ngx_http_request_t *r,
-    ngx_chat_api_t *api, ngx_int_t *reply);
 static ngx_int_t ngx_chat_api_answer(ngx_http_request_t *r,
     ngx_chat_api_t *api);
 
 
+/*
+ * The signature is checked before the body is read: nobody else makes us hold
+ * one.  A request that bears a key is not told that a path is unknown, or a
+ * method not allowed, unless it is signed: whatever of it was changed on the
+ * way, its signature is wrong.
+ */
+
 ngx_int_t
 ngx_chat_api_handler(ngx_http_request_t *r)
 {
-    size_t           max;
-    ngx_int_t        rc;
-    ngx_chat_api_t  *api;
+    size_t                   max;
+    ngx_int_t                rc;
+    ngx_str_t               *key;
+    ngx_chat_api_t          *api;
+    ngx_chat_api_refusal_t   no;
 
     api = ngx_palloc(r->pool, sizeof(ngx_chat_api_t));
     if (api == NULL) {
@@ -49,8 +70,39 @@ ngx_chat_api_handler(ngx_http_request_t *r)
 
     api->cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 
-    if (ngx_chat_api_find(r, api, &rc) != NGX_OK) {
+    rc = ngx_chat_api_read(r, api);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED)
+               ? ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST,
+                                    "Too many parameters")
+               : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_chat_api_find(r, api, &no);
+
+    key = ngx_chat_query_get(&api->query, "auth_key");
+
+    if (no.status && key == NULL) {
+        return ngx_chat_api_refuse(r, api, &no);
+    }
+
+    if (api->app == NULL && key) {
+        api->app = ngx_chat_api_app_of_key(api, key);
+    }
+
+    if (api->app == NULL) {
+        return ngx_chat_api_error(r, NGX_HTTP_UNAUTHORIZED,
+                                  key ? "Unknown auth_key"
+                                      : "Missing parameter: auth_key");
+    }
+
+    if (ngx_chat_api_check(r, api, &rc) != NGX_OK) {
         return rc;
+    }
+
+    if (no.status) {
+        return ngx_chat_api_refuse(r, api, &no);
     }
 
     max = ngx_chat_api_body_max(r);
@@ -64,32 +116,59 @@ ngx_chat_api_handler(ngx_http_request_t *r)
 }
 
 
-/* What is asked, and of which app; NGX_DECLINED: it is answered. */
+/*
+ * The request line as the client wrote and signed it, whatever has become of
+ * r->uri and r->args since.  NGX_DECLINED: too many parameters.
+ */
 
 static ngx_int_t
-ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
-    ngx_int_t *reply)
+ngx_chat_api_read(ngx_http_request_t *r, ngx_chat_api_t *api)
 {
-    u_char      *p, *buf;
-    ngx_uint_t   post;
+    u_char  *p, *last;
 
     api->path = r->unparsed_uri;
 
-    p = ngx_strlchr(api->path.data, api->path.data + api->path.len, '?');
+    last = api->path.data + api->path.len;
+    p = ngx_strlchr(api->path.data, last, '?');
 
-    if (p != NULL) {
+    if (p == NULL) {
+        ngx_str_null(&api->args);
+
+    } else {
         api->path.len = p - api->path.data;
+        api->args.data = p + 1;
+        api->args.len = last - (p + 1);
     }
 
-    buf = ngx_pnalloc(r->pool, api->path.len + r->args.len + 1);
-    if (buf == NULL) {
-        *reply = NGX_HTTP_INTERNAL_SERVER_ERROR;
-        return NGX_DECLINED;
+    p = ngx_pnalloc(r->pool, r->unparsed_uri.len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
     }
 
-    if (ngx_chat_route_read(&api->route, &api->path, buf) != NGX_OK) {
-        *reply = ngx_chat_api_error(r, NGX_HTTP_NOT_FOUND, "Unknown path");
-        return NGX_DECLINED;
+    api->decoded = p;
+
+    return ngx_chat_query_read(&api->query, api->args.data, api->args.len,
+                               p + api->path.len);
+}
+
+
+/* What is asked, and of which app, where the path says so. */
+
+static void
+ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
+    ngx_chat_api_refusal_t *no)
+{
+    ngx_uint_t  post;
+
+    api->app = NULL;
+    no->status = 0;
+
+    if (ngx_chat_route_read(&api->route, &api->path, api->decoded) != NGX_OK) {
+        api->route.prefix = 0;
+
+        no->status = NGX_HTTP_NOT_FOUND;
+        no->text = "Unknown path";
+        return;
     }
 
     post = ngx_chat_route_is_post(api->route.kind);
@@ -97,85 +176,152 @@ ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
     if (post ? (r->method != NGX_HTTP_POST)
              : !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)))
     {
-        *reply = ngx_chat_api_not_allowed(r, post ? "POST" : "GET, HEAD");
-        return NGX_DECLINED;
+        no->status = NGX_HTTP_NOT_ALLOWED;
+        no->text = "Method is not allowed here";
+        return;
     }
 
-    if (ngx_chat_query_read(&api->query, r->args.data, r->args.len,
-                            buf + api->path.len)
-        != NGX_OK)
-    {
-        *reply = ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST,
-                                    "Too many parameters");
-        return NGX_DECLINED;
+    if (api->route.app.len == 0) {
+        return;
     }
 
-    if (ngx_chat_api_find_app(api) != NGX_OK) {
-        *reply = ngx_chat_api_no_app(r, api);
-        return NGX_DECLINED;
-    }
+    api->app = ngx_chat_api_app_of_id(api, &api->route.app);
 
-    return NGX_OK;
+    if (api->app == NULL) {
+        no->status = NGX_HTTP_NOT_FOUND;
+        no->text = "Unknown app id";
+    }
 }
 
 
-static ngx_int_t
-ngx_chat_api_not_allowed(ngx_http_request_t *r, const char *allow)
+static ngx_chat_app_t *
+ngx_chat_api_app_of_id(ngx_chat_api_t *api, ngx_str_t *id)
 {
-    ngx_str_t  value;
-
-    value.data = (u_char *) allow;
-    value.len = ngx_strlen(allow);
-
-    if (ngx_chat_reply_header(r, "Allow", &value) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_chat_api_error(r, NGX_HTTP_NOT_ALLOWED,
-                              "Method is not allowed here");
-}
-
-
-static ngx_int_t
-ngx_chat_api_no_app(ngx_http_request_t *r, ngx_chat_api_t *api)
-{
-    if (api->route.app.len) {
-        return ngx_chat_api_error(r, NGX_HTTP_NOT_FOUND, "Unknown app id");
-    }
-
-    return ngx_chat_api_error(r, NGX_HTTP_UNAUTHORIZED,
-                              ngx_chat_query_get(&api->query, "auth_key")
-                              ? "Unknown auth_key"
-                              : "Missing parameter: auth_key");
-}
-
-
-/* By the id in the path; where there is none, by the key. */
-
-static ngx_int_t
-ngx_chat_api_find_app(ngx_chat_api_t *api)
-{
-    ngx_str_t       *id, *key;
     ngx_uint_t       i;
     ngx_chat_app_t  *apps;
 
     apps = api->cmcf->apps.elts;
-    id = &api->route.app;
-    key = ngx_chat_query_get(&api->query, "auth_key");
 
     for (i = 0; i < api->cmcf->apps.nelts; i++) {
 
-        if (id->len
-            ? (apps[i].id.len == id->len
-               && ngx_memcmp(apps[i].id.data, id->data, id->len) == 0)
-            : (key != NULL && ngx_chat_app_secret(&apps[i], key) != NULL))
+        if (apps[i].id.len == id->len
+            && ngx_memcmp(apps[i].id.data, id->data, id->len) == 0)
         {
-            api->app = &apps[i];
-            return NGX_OK;
+            return &apps[i];
         }
     }
 
+    return NULL;
+}
+
+
+static ngx_chat_app_t *
+ngx_chat_api_app_of_key(ngx_chat_api_t *api, ngx_str_t *key)
+{
+    ngx_uint_t       i;
+    ngx_chat_app_t  *apps;
+
+    apps = api->cmcf->apps.elts;
+
+    for (i = 0; i < api->cmcf->apps.nelts; i++) {
+
+        if (ngx_chat_app_secret(&apps[i], key) != NULL) {
+            return &apps[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_chat_api_refuse(ngx_http_request_t *r, ngx_chat_api_t *api,
+    ngx_chat_api_refusal_t *no)
+{
+    ngx_str_t  allow;
+
+    if (no->status == NGX_HTTP_NOT_ALLOWED) {
+
+        ngx_str_set(&allow, "GET, HEAD");
+
+        if (ngx_chat_route_is_post(api->route.kind)) {
+            ngx_str_set(&allow, "POST");
+        }
+
+        if (ngx_chat_reply_header(r, "Allow", &allow) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return ngx_chat_api_error(r, no->status, no->text);
+}
+
+
+/*
+ * NGX_OK, or NGX_DECLINED: it is answered.  A library that was given a prefix
+ * by its "path" option does not sign it, so the path from /apps/ on is tried
+ * second.
+ */
+
+static ngx_int_t
+ngx_chat_api_check(ngx_http_request_t *r, ngx_chat_api_t *api,
+    ngx_int_t *reply)
+{
+    ngx_int_t             rc;
+    ngx_chat_api_auth_t  *auth, *second;
+
+    auth = ngx_palloc(r->pool, 2 * sizeof(ngx_chat_api_auth_t)
+                               + api->args.len + NGX_CHAT_QUERY_PARAMS);
+    if (auth == NULL) {
+        *reply = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_DECLINED;
+    }
+
+    auth->method = r->method_name;
+    auth->path = api->path;
+    auth->query = &api->query;
+    auth->now = ngx_time();
+    auth->window = api->app->timestamp_window;
+    auth->scratch = (u_char *) (auth + 2);
+
+    api->auth = auth;
+
+    rc = ngx_chat_api_auth_check(auth, api->app);
+
+    /* a slash too many is a changed path, and no prefix */
+
+    if (rc == NGX_DECLINED && api->route.prefix > 1) {
+        second = auth + 1;
+
+        *second = *auth;
+        second->path.data += api->route.prefix;
+        second->path.len -= api->route.prefix;
+
+        rc = ngx_chat_api_auth_check(second, api->app);
+    }
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    *reply = ngx_chat_api_denied(r, auth, rc);
+
     return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_chat_api_denied(ngx_http_request_t *r, ngx_chat_api_auth_t *auth,
+    ngx_int_t rc)
+{
+    if (rc != NGX_DECLINED) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "client's chat_api request is refused: %ui", auth->status);
+
+    return ngx_chat_reply_text(r, auth->status, &auth->error);
 }
 
 
@@ -215,72 +361,10 @@ ngx_chat_api_body(ngx_http_request_t *r, ngx_chat_body_t *body, void *data)
     api->body.data = body->start;
     api->body.len = body->len;
 
-    if (ngx_chat_api_check(r, api, &rc) != NGX_OK) {
-        return rc;
-    }
+    rc = ngx_chat_api_auth_check_body(api->auth, &api->body);
 
-    return ngx_chat_api_answer(r, api);
-}
-
-
-/*
- * NGX_OK, or NGX_DECLINED: it is answered.  A library that was given a prefix
- * by its "path" option does not sign it, so the path from /apps/ on is tried
- * second.
- */
-
-static ngx_int_t
-ngx_chat_api_check(ngx_http_request_t *r, ngx_chat_api_t *api,
-    ngx_int_t *reply)
-{
-    ngx_int_t             rc;
-    ngx_uint_t            status;
-    ngx_str_t             error;
-    ngx_chat_api_auth_t  *auth;
-
-    *reply = NGX_HTTP_INTERNAL_SERVER_ERROR;
-
-    auth = ngx_palloc(r->pool, 2 * sizeof(ngx_chat_api_auth_t)
-                               + r->args.len + NGX_CHAT_QUERY_PARAMS);
-    if (auth == NULL) {
-        return NGX_DECLINED;
-    }
-
-    auth[0].method = r->method_name;
-    auth[0].path = api->path;
-    auth[0].query = &api->query;
-    auth[0].body = api->body;
-    auth[0].now = ngx_time();
-    auth[0].window = api->app->timestamp_window;
-    auth[0].scratch = (u_char *) (auth + 2);
-
-    rc = ngx_chat_api_auth_check(&auth[0], api->app);
-
-    if (rc == NGX_OK) {
-        return NGX_OK;
-    }
-
-    status = auth[0].status;
-    error = auth[0].error;
-
-    /* a slash too many is a changed path, and no prefix */
-
-    if (rc == NGX_DECLINED && api->route.prefix > 1) {
-        auth[1] = auth[0];
-        auth[1].path.data += api->route.prefix;
-        auth[1].path.len -= api->route.prefix;
-
-        rc = ngx_chat_api_auth_check(&auth[1], api->app);
-    }
-
-    if (rc == NGX_DECLINED) {
-        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                      "client's chat_api request is refused: %ui", status);
-
-        *reply = ngx_chat_reply_text(r, status, &error);
-    }
-
-    return (rc == NGX_OK) ? NGX_OK : NGX_DECLINED;
+    return (rc == NGX_OK) ? ngx_chat_api_answer(r, api)
+                          : ngx_chat_api_denied(r, api->auth, rc);
 }
 
 

@@ -15,6 +15,7 @@
 #include <ngx_http.h>
 
 #include <ngx_chat_module.h>
+#include <pusher/ngx_chat_api_auth.h>
 #include <pusher/ngx_chat_query.h>
 #include <pusher/ngx_chat_route.h>
 
@@ -26,7 +27,10 @@ typedef struct {
     ngx_chat_main_conf_t      *cmcf;
     ngx_chat_route_t           route;
     ngx_str_t                  path;       /* as on the request line */
+    ngx_str_t                  args;       /* so, too */
     ngx_str_t                  body;
+    u_char                    *decoded;    /* room for both */
+    ngx_chat_api_auth_t       *auth;
     ngx_chat_query_t           query;
 } ngx_chat_api_t;
 

@@ -31,7 +31,6 @@ static ngx_int_t ngx_chat_api_auth_signature(ngx_chat_api_auth_t *a,
     ngx_str_t *secret);
 static ngx_int_t ngx_chat_api_auth_wrong(ngx_chat_api_auth_t *a,
     ngx_str_t *params, ngx_str_t *sent);
-static ngx_int_t ngx_chat_api_auth_body(ngx_chat_api_auth_t *a);
 static ngx_int_t ngx_chat_api_auth_refuse(ngx_chat_api_auth_t *a,
     ngx_uint_t status, const char *text);
 static void ngx_chat_api_auth_add(ngx_chat_api_auth_t *a, const char *text,
@@ -66,11 +65,46 @@ ngx_chat_api_auth_check(ngx_chat_api_auth_t *a, ngx_chat_app_t *app)
         rc = ngx_chat_api_auth_time(a);
     }
 
-    if (rc == NGX_OK) {
-        rc = ngx_chat_api_auth_signature(a, secret);
+    return (rc == NGX_OK) ? ngx_chat_api_auth_signature(a, secret) : rc;
+}
+
+
+ngx_int_t
+ngx_chat_api_auth_check_body(ngx_chat_api_auth_t *a, ngx_str_t *body)
+{
+    size_t       i;
+    u_char       hex[NGX_CHAT_DIGEST_MD5_HEX], *sent;
+    ngx_str_t   *value;
+
+    value = ngx_chat_query_get(a->query, "body_md5");
+
+    if (value == NULL || value->len == 0) {
+        return (body->len == 0) ? NGX_OK
+                   : ngx_chat_api_auth_refuse(a, 401,
+                                              "Missing parameter: body_md5");
     }
 
-    return (rc == NGX_OK) ? ngx_chat_api_auth_body(a) : rc;
+    if (ngx_chat_digest_md5(hex, body) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    sent = value->data;
+
+    if (value->len != sizeof(hex)) {
+        return ngx_chat_api_auth_refuse(a, 401, "Invalid body_md5");
+    }
+
+    /* its text was signed, and checked, so that it may be changed now */
+
+    for (i = 0; i < value->len; i++) {
+        sent[i] = ngx_tolower(sent[i]);
+    }
+
+    if (CRYPTO_memcmp(hex, sent, sizeof(hex)) != 0) {
+        return ngx_chat_api_auth_refuse(a, 401, "Invalid body_md5");
+    }
+
+    return NGX_OK;
 }
 
 
@@ -229,45 +263,6 @@ ngx_chat_api_auth_wrong(ngx_chat_api_auth_t *a, ngx_str_t *params,
     ngx_chat_api_auth_add(a, "\"", 1, sizeof(a->text));
 
     return NGX_DECLINED;
-}
-
-
-static ngx_int_t
-ngx_chat_api_auth_body(ngx_chat_api_auth_t *a)
-{
-    size_t       i;
-    u_char       hex[NGX_CHAT_DIGEST_MD5_HEX], *sent;
-    ngx_str_t   *value;
-
-    value = ngx_chat_query_get(a->query, "body_md5");
-
-    if (value == NULL || value->len == 0) {
-        return (a->body.len == 0) ? NGX_OK
-                   : ngx_chat_api_auth_refuse(a, 401,
-                                              "Missing parameter: body_md5");
-    }
-
-    if (ngx_chat_digest_md5(hex, &a->body) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    sent = value->data;
-
-    if (value->len != sizeof(hex)) {
-        return ngx_chat_api_auth_refuse(a, 401, "Invalid body_md5");
-    }
-
-    /* its text was signed above, so that it may be changed now */
-
-    for (i = 0; i < value->len; i++) {
-        sent[i] = ngx_tolower(sent[i]);
-    }
-
-    if (CRYPTO_memcmp(hex, sent, sizeof(hex)) != 0) {
-        return ngx_chat_api_auth_refuse(a, 401, "Invalid body_md5");
-    }
-
-    return NGX_OK;
 }
 
 

@@ -26,7 +26,6 @@ typedef struct {
     ngx_str_t               path;      /* as on the request line, without
                                           the query */
     ngx_chat_query_t       *query;
-    ngx_str_t               body;      /* raw */
     time_t                  now;       /* Unix seconds */
     time_t                  window;    /* seconds; 600 */
 
@@ -45,8 +44,11 @@ typedef struct {
 
 
 /*
- * The key may be any of the app's (ngx_chat_app_secret()).  NGX_OK;
- * NGX_DECLINED with status and error; NGX_ERROR where libcrypto has no memory.
+ * Both: NGX_OK; NGX_DECLINED with status and error; NGX_ERROR where libcrypto
+ * has no memory.  The second follows once the first has said NGX_OK and the
+ * raw body is there.
+ *
+ * The key may be any of the app's (ngx_chat_app_secret()).
  *
  * Signature and body_md5 are compared in constant time.  The error's text
  * never has the expected signature, nor a secret; what the client sent is cut,
@@ -54,6 +56,8 @@ typedef struct {
  */
 ngx_int_t ngx_chat_api_auth_check(ngx_chat_api_auth_t *a,
     ngx_chat_app_t *app);
+ngx_int_t ngx_chat_api_auth_check_body(ngx_chat_api_auth_t *a,
+    ngx_str_t *body);
 
 
 #endif /* _NGX_CHAT_API_AUTH_H_INCLUDED_ */

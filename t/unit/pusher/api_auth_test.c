@@ -49,7 +49,9 @@ static request_t  greet = {
 static ngx_int_t
 check_at(request_t *r, time_t now)
 {
-    size_t  len;
+    size_t     len;
+    ngx_int_t  rc;
+    ngx_str_t  body;
 
     ngx_str_set(&app.key, "app-key-1");
     ngx_str_set(&app.secret, "app-secret-1");
@@ -66,13 +68,15 @@ check_at(request_t *r, time_t now)
     auth.path.data = (u_char *) r->path;
     auth.path.len = strlen(r->path);
     auth.query = &query;
-    auth.body.len = strlen(r->body);
-    auth.body.data = auth.body.len ? (u_char *) r->body : NULL;
+    body.len = strlen(r->body);
+    body.data = body.len ? (u_char *) r->body : NULL;
     auth.now = now;
     auth.window = 600;
     auth.scratch = unit_alloc(&pool, len + NGX_CHAT_QUERY_PARAMS);
 
-    return ngx_chat_api_auth_check(&auth, &app);
+    rc = ngx_chat_api_auth_check(&auth, &app);
+
+    return (rc == NGX_OK) ? ngx_chat_api_auth_check_body(&auth, &body) : rc;
 }
 
 
