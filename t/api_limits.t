@@ -37,6 +37,44 @@ my $t = Chat::Pusher->new(workers => 1, tls => 1, more => <<'END_OF_MORE');
             client_body_timeout 1s;
             chat_api;
         }
+
+        # what the client wrote counts, whatever becomes of it here
+        location /rewritten/ {
+            rewrite ^/rewritten(/.*)$ $1?more=1 last;
+        }
+
+        location /file/apps/ {
+            client_body_in_file_only on;
+            chat_api;
+        }
+
+        location /redirected/apps/ {
+            error_page 403 = @api;
+            return 403;
+        }
+
+        location @api { chat_api; }
+
+        location /guarded/apps/ {
+            auth_request /guard;
+            chat_api;
+        }
+
+        location = /guard {
+            internal;
+            return 204;
+        }
+
+        # a subrequest of chat_api's, which sees the client's own path
+        location /asked/apps/ {
+            auth_request /ask;
+            chat_api;
+        }
+
+        location = /ask {
+            internal;
+            chat_api;
+        }
 END_OF_MORE
 my ($worker) = $t->server->worker_pids;
 my $api = Chat::API->new(port => $t->port);
@@ -103,6 +141,9 @@ subtest 'P89: data' => sub {
     is_plain($api->post('channels/x/events', 'x' x 10241,
                         query => [ name => 'e' ]), 413, $long,
              'P89: deprecated, one more');
+    is_plain($api->post('channels/x/events', $_, query => [ name => 'e' ]),
+             400, qr/UTF-8/, 'deprecated, no UTF-8')
+        for "\xff", "\xc0\xaf", "\xed\xa0\x80", "\xe2\x82";
 
     my $large = Chat::API->new(http => $api->http, prefix => '/large');
     is_ok($large->trigger(event(data => 'x' x 20480)), {},
@@ -395,8 +436,28 @@ subtest 'paths and methods' => sub {
         }
     }
 
-    is_plain($api->call_target('GET', '/apps/99/channels'), 404, qr/\S/,
-             'an unknown app comes before the signature');
+    # who bears a key is told only if the rest is signed, too
+    my @bad = ([ 'GET', "/apps/$id/x", 404 ],
+               [ 'GET', '/apps/99/channels', 404 ],
+               [ 'GET', '/users/7/x', 404 ], [ 'PUT', 'events', 405 ],
+               [ 'GET', $none, 405 ], [ 'POST', 'channels', 405 ]);
+
+    for (@bad) {
+        my ($method, $what, $status) = @$_;
+        my $path = $api->path($what);
+
+        is_plain($api->call_target($method, $path), $status, qr/\S/,
+                 "$method $what, no key");
+        is_plain($api->call($method, $what, after => { auth_signature => 'x' }),
+                 401, qr/^Invalid signature: /, "P81: $method $what");
+        is_plain($api->call($method, $what, auth => { auth_timestamp => 1 }),
+                 401, qr/^Timestamp expired/, "P82: $method $what");
+        is_plain($api->call($method, $what, auth => { auth_key => 'x' }),
+                 401, qr/^Unknown auth_key$/, "P81: $method $what");
+        is_plain($api->call($method, $what), $status, qr/\S/,
+                 "$method $what, signed");
+    }
+
     $t->nothing('nobody is sent away', $ws);
 };
 
@@ -421,6 +482,59 @@ subtest 'headers' => sub {
               'X-HTTP-Method-Override' => 'GET', Accept => 'text/html',
               'User-Agent' => 'x' }), {}, 'others');
     arrives('d', 'others');
+};
+
+
+# What nginx does with a request on its way: rewrites, redirects, subrequests.
+
+subtest 'ways through nginx' => sub {
+    for my $prefix ('/rewritten', '/file', '/guarded') {
+        my $one = Chat::API->new(port => $t->port, prefix => $prefix);
+
+        for my $data ('d', 'x' x 10000) {
+            is_ok($one->trigger(event(data => $data)), {}, $prefix);
+            arrives($data, $prefix);
+        }
+
+        is_ok($one->get('channels', [ filter_by_prefix => 'none-' ]),
+              { channels => {} }, "$prefix: GET");
+        is_plain($one->trigger(event(), after => { x => 1 }), 401,
+                 qr/^Invalid signature: /, "P81: $prefix");
+    }
+
+    # auth_request asks by GET, which is not what a POST signs
+    my $asked = Chat::API->new(port => $t->port, prefix => '/asked');
+    is_ok($asked->get('channels', [ filter_by_prefix => 'none-' ]),
+          { channels => {} }, 'as a subrequest');
+    is($asked->trigger(event())->{status}, 401, 'P81: of another method');
+
+    my $one = Chat::API->new(port => $t->port, prefix => '/redirected');
+    is_ok($one->get('channels', [ filter_by_prefix => 'none-' ]),
+          { channels => {} }, 'redirected to a named location');
+    is_ok($one->trigger(event()), {}, 'a POST, too');
+    arrives('d', 'redirected');
+
+    $t->nothing('nothing else', $ws);
+};
+
+
+subtest 'HEAD' => sub {
+    my $one = Chat::API->new(port => $t->port);
+
+    for my $what ('channels', 'channels/x', 'channels/presence-x/users') {
+        my $get = $one->get($what);
+        my $res = $one->call('HEAD', $what);
+
+        is($res->{status}, 200, "HEAD $what");
+        is($res->{headers}{'content-length'}, length $get->{body},
+           'as long as that of GET');
+    }
+
+    is($one->call('HEAD', 'channels', sign => [ 'GET' ])->{status}, 401,
+       'P81: signed for GET');
+    is($one->call('HEAD', 'events')->{status}, 405, 'of a POST');
+    is_ok($one->get('channels/x'), { occupied => JSON::PP::true() },
+          'the connection goes on');
 };
 
 
@@ -496,7 +610,51 @@ subtest 'P98: bodies in pieces' => sub {
           'ten full events in escapes');
     arrives("\x{e9}" x 5120, "escapes, $_") for 1 .. 10;
 
+    $http->send_raw($chunked->($body)
+                    . chunks($body) =~ s/\r\n$/X-Trailer: x\r\n\r\n/r);
+    is_ok($http->read_response('POST'), {}, 'P98: chunked with a trailer');
+    arrives('d', 'a trailer');
+
+    # asked for before it is sent, unless it is not wanted
+    $http->send_raw($head->($body, Expect => '100-continue'));
+    is($http->read_response('POST')->{status}, 100, 'Expect: 100-continue');
+    $http->send_raw($body);
+    is_ok($http->read_response('POST'), {}, 'and then the body');
+    arrives('d', 'Expect');
+
+    # of a request that is not signed the body is not waited for
     my $c = Chat::HTTP->new(port => $t->port);
+    $c->send_raw(Chat::HTTP->format_request('POST',
+        $api->target('POST', $api->path('events'), body => $body,
+                     after => { auth_signature => '0' x 64 }),
+        { 'Content-Length' => 900_000 }, ''));
+    is($c->read_response('POST')->{status}, 401, 'P81: before the body');
+
+    # a length that is less than what is sent: the rest is no request
+    $c = Chat::HTTP->new(port => $t->port);
+    $c->send_raw($head->($body, 'Content-Length' => length($body) - 1)
+                 . $body);
+    is($c->read_response('POST')->{status}, 401, 'P83: a length too small');
+    is($c->read_response('POST')->{status}, 400, 'and what follows it');
+
+    # and more than what is sent: the next request is not part of it
+    $c = Chat::HTTP->new(port => $t->port);
+    $c->send_raw($head->($body, 'Content-Length' => length($body) + 10)
+                 . $body . $head->($body) . $body);
+    is($c->read_response('POST')->{status}, 401, 'P83: a length too large');
+
+    for my $length ('-1', 'x', '1x', '9' x 30) {
+        $c = Chat::HTTP->new(port => $t->port);
+        $c->send_raw($head->($body, 'Content-Length' => $length) . $body);
+        like($c->read_response('POST')->{status}, qr/^4/,
+             "Content-Length: $length");
+    }
+
+    $c = Chat::HTTP->new(port => $t->port);
+    $c->send_raw($chunked->($body) . "zz\r\n$body\r\n0\r\n\r\n");
+    is($c->read_response('POST')->{status}, 400, 'a chunk of no length');
+
+    $c = Chat::HTTP->new(port => $t->port);
     $c->send_raw($head->($body) . substr $body, 0, 20);
     $c->close;
     ok(1, 'a client that leaves');

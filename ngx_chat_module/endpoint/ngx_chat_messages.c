@@ -45,6 +45,8 @@ static ngx_int_t ngx_chat_messages_except(ngx_http_request_t *r,
     ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except);
 static ngx_int_t ngx_chat_messages_store(ngx_http_request_t *r,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except);
+static ngx_int_t ngx_chat_messages_key(ngx_http_request_t *r,
+    ngx_chat_record_t *rec, ngx_chat_once_t *once);
 static ngx_int_t ngx_chat_messages_in_progress(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_messages_done(ngx_http_request_t *r,
     ngx_chat_commit_t *c, ngx_int_t rc);
@@ -335,13 +337,11 @@ ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except)
 {
     ngx_int_t              rc;
-    ngx_str_t              answer, none;
+    ngx_str_t              answer;
     ngx_chat_once_t       *once;
-    ngx_chat_loc_conf_t   *clcf;
     ngx_chat_main_conf_t  *cmcf;
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
-    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
 
     if (cmcf->live == NULL) {
         /* a reload without a new process */
@@ -353,10 +353,7 @@ ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_str_null(&none);
-
-    rc = ngx_chat_idempotency_read(r, once, clcf->publish->ref.app,
-                                   &rec->channel, &none);
+    rc = ngx_chat_messages_key(r, rec, once);
 
     if (rc == NGX_DECLINED) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
@@ -393,6 +390,42 @@ ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
     ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
 
     return ngx_chat_reply_unavailable(r, "too many messages are waiting");
+}
+
+
+/*
+ * Keys count within a channel and for one author: another's must not hide a
+ * message, nor show one.
+ */
+
+static ngx_int_t
+ngx_chat_messages_key(ngx_http_request_t *r, ngx_chat_record_t *rec,
+    ngx_chat_once_t *once)
+{
+    u_char               *p;
+    ngx_str_t             what, none;
+    ngx_chat_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    what.len = rec->channel.len + 1 + rec->author.len;
+    what.data = ngx_pnalloc(r->pool, what.len);
+
+    if (what.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(what.data, rec->channel.data, rec->channel.len);
+    *p++ = '\n';
+
+    if (rec->author.len) {
+        ngx_memcpy(p, rec->author.data, rec->author.len);
+    }
+
+    ngx_str_null(&none);
+
+    return ngx_chat_idempotency_read(r, once, clcf->publish->ref.app, &what,
+                                     &none);
 }
 
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include <pusher/ngx_chat_trigger.h>
+#include <wire/ngx_chat_utf8.h>
 
 
 typedef struct {
@@ -151,6 +152,10 @@ ngx_chat_trigger_check(ngx_chat_trigger_t *t, ngx_chat_trigger_event_t *e)
         return ngx_chat_trigger_refuse(t, 413, "The data content of this "
                                        "event exceeds the allowed maximum "
                                        "(%zu bytes)", t->data_max);
+    }
+
+    if (ngx_chat_utf8_check(e->data.data, e->data.len) != NGX_OK) {
+        return ngx_chat_trigger_refuse(t, 400, "Expected data to be UTF-8");
     }
 
     for (i = 0; i < e->nchannels; i++) {

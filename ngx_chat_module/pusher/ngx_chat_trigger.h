@@ -76,8 +76,9 @@ ngx_int_t ngx_chat_trigger_read_batch(ngx_chat_trigger_t *t, u_char *body,
     size_t len);
 
 /*
- * The rules of one event that came in another way: its name, the size of its
- * data, its channels' names.  NGX_OK; NGX_DECLINED with status and error.
+ * The rules of one event that came in another way: its name, its data's size
+ * and encoding, its channels' names.  NGX_OK; NGX_DECLINED with status and
+ * error.
  */
 ngx_int_t ngx_chat_trigger_check(ngx_chat_trigger_t *t,
     ngx_chat_trigger_event_t *e);

@@ -223,6 +223,31 @@ test_limits(void)
 }
 
 
+/* Data that did not come in JSON. */
+static void
+test_data(void)
+{
+    ngx_chat_trigger_event_t  *e;
+
+    CHECK_INT(read_sized(1, 1, "n"), NGX_OK);
+
+    e = trigger.events;
+
+    ngx_str_set(&e->data, "a\0\xc3\xa9");
+    CHECK_INT(ngx_chat_trigger_check(&trigger, e), NGX_OK);
+
+    ngx_str_set(&e->data, "a\xc3");
+    CHECK_INT(ngx_chat_trigger_check(&trigger, e), NGX_DECLINED);
+    CHECK_INT(trigger.status, 400);
+    CHECK_STR(trigger.error, "Expected data to be UTF-8");
+
+    ngx_str_null(&e->data);
+    CHECK_INT(ngx_chat_trigger_check(&trigger, e), NGX_OK);
+
+    unit_pool_free(&pool);
+}
+
+
 /* P88 P90: batches. */
 static void
 test_batch(void)
@@ -311,6 +336,7 @@ main(void)
     RUN(test_event);
     RUN(test_refused);
     RUN(test_limits);
+    RUN(test_data);
     RUN(test_batch);
     RUN(test_no_memory);
     RUN(test_info);
