@@ -296,7 +296,8 @@ ngx_chat_conf_app_check_store(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"store\" in chat_app \"%V\" needs a database, add "
                           "\"chat_database /path/to/chat.db;\" to the http "
-                          "block", &apps[i].id);
+                          "block in %V:%ui", &apps[i].id, &apps[i].file,
+                          apps[i].line);
             return NGX_ERROR;
         }
     }

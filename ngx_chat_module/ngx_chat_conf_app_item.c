@@ -42,7 +42,7 @@ static ngx_chat_conf_app_item_t  ngx_chat_conf_app_items[] = {
       0 },
 
     { "store", ngx_chat_conf_app_store,
-      offsetof(ngx_chat_app_t, store) },
+      0 },
 
     { "enabled", ngx_chat_conf_app_flag,
       offsetof(ngx_chat_app_t, enabled) },
@@ -217,7 +217,7 @@ ngx_chat_conf_app_credential(ngx_conf_t *cf, ngx_str_t *field)
 static char *
 ngx_chat_conf_app_store(ngx_conf_t *cf, void *p)
 {
-    ngx_array_t **store = p;
+    ngx_chat_app_t *app = p;
 
     ngx_str_t   *value, *pattern, name;
     ngx_uint_t   i;
@@ -226,12 +226,15 @@ ngx_chat_conf_app_store(ngx_conf_t *cf, void *p)
         return "must have the names of channels";
     }
 
-    if (*store == NULL) {
-        *store = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
+    if (app->store == NULL) {
+        app->store = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
 
-        if (*store == NULL) {
+        if (app->store == NULL) {
             return NGX_CONF_ERROR;
         }
+
+        app->file = cf->conf_file->file.name;
+        app->line = cf->conf_file->line;
     }
 
     value = cf->args->elts;
@@ -250,7 +253,7 @@ ngx_chat_conf_app_store(ngx_conf_t *cf, void *p)
                    "\"*\"";
         }
 
-        pattern = ngx_array_push(*store);
+        pattern = ngx_array_push(app->store);
         if (pattern == NULL) {
             return NGX_CONF_ERROR;
         }

@@ -175,6 +175,14 @@ subtest 'P90: lists and names' => sub {
     arrives('d', "event $_") for 1 .. 10;
     is_plain($api->batch([ (event()) x 11 ]), 400, qr/\S/, 'P90: 11 events');
     is_plain($api->batch([]), 400, qr/\S/, 'P90: an empty batch');
+
+    # an entry of a batch has one channel; where it has more, they are counted
+    my @half = (channel => undef, channels => [ @many[0 .. 49] ]);
+    is_ok($api->batch([ event(@half), event(@half) ]), {},
+          'a batch for 100 channels');
+    arrives('d', 'of a batch') for 1, 2;
+    is_plain($api->batch([ event(@half), event(@half), event() ]), 400,
+             qr/\S/, 'P90: one more');
     is_plain($api->batch({}), 400, qr/\S/, 'P90: no batch');
 
     my $name = 'n' x 200;

@@ -622,3 +622,76 @@ Content-Type: application/json
 --- must_die
 --- error_log eval
 qr/\[emerg\].*invalid parameter "log=never".*"log=open".*"log=close"/
+
+
+
+=== TEST 54: store without a channel
+--- http_config eval: $::Http . "chat_app 2 { key b; secret c; store; } # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"store" in chat_app "2" must have the names of channels/
+
+
+=== TEST 55: store of what is no channel
+--- http_config eval: $::Http . "chat_app 2 { key b; secret c; store a /b; } # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"store" in chat_app "2" must have names of channels/
+
+
+=== TEST 56: store with a star inside
+--- http_config eval: $::Http . "chat_app 2 { key b; secret c; store a*b; } # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"store" in chat_app "2" must have names of channels/
+
+
+=== TEST 57: store of nothing
+--- http_config eval: $::Http . "chat_app 2 { key b; secret c; store ''; } # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"store" in chat_app "2" must have names of channels/
+
+
+=== TEST 58: store without a database
+--- http_config eval: "chat_app 2 { key b; secret c; store *; } # HERE"
+--- config eval: "location /apps/ { chat_api; }"
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"store" in chat_app "2" needs a database, add "chat_database/
+
+
+=== TEST 59: timestamp_window of no time
+--- http_config eval: $::Http . "chat_app 2 { key b; secret c; timestamp_window 0; } # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"timestamp_window" in chat_app "2" must be a time/
+
+
+=== TEST 60: a second key without a secret
+--- http_config eval: $::Http . "chat_app 2 { key b; secret c; key d; } # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*chat_app "2" must have "secret" behind each "key"/
+
+
+=== TEST 61: a second key of another app
+--- http_config eval: $::Http . "chat_app 2 { key b; secret c; key 6ed32465d0c1fff140be76a; secret d; } # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*chat_app "2" has the same key as chat_app "17536051"/
+
+
+=== TEST 62: chat_api without an app
+--- http_config eval: $::Database
+--- config eval: "location /apps/ { chat_api; } # HERE"
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_api"/

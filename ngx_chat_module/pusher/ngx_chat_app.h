@@ -34,6 +34,8 @@ typedef struct {
     ngx_array_t       *store;          /* of ngx_str_t, patterns of channels
                                           whose triggered events are kept;
                                           NULL: none */
+    ngx_str_t          file;           /* where the first of them stands */
+    ngx_uint_t         line;
     ngx_uint_t         index;          /* in the configuration */
 
     ngx_flag_t         enabled;

@@ -79,7 +79,7 @@ ngx_int_t
 ngx_chat_trigger_read_batch(ngx_chat_trigger_t *t, u_char *body, size_t len)
 {
     ngx_int_t               rc;
-    ngx_uint_t              n;
+    ngx_uint_t              n, nchannels;
     ngx_chat_json_value_t  *v, *batch, *entry;
 
     rc = ngx_chat_trigger_parse(t, body, len, &v);
@@ -122,14 +122,24 @@ ngx_chat_trigger_read_batch(ngx_chat_trigger_t *t, u_char *body, size_t len)
     }
 
     t->n = 0;
+    nchannels = 0;
 
     for (entry = batch->first; entry; entry = entry->next) {
 
-        rc = ngx_chat_trigger_event(t, entry, &t->events[t->n++]);
+        rc = ngx_chat_trigger_event(t, entry, &t->events[t->n]);
 
         if (rc != NGX_OK) {
             return rc;
         }
+
+        nchannels += t->events[t->n++].nchannels;
+    }
+
+    /* all of it is sent, or stored by one commit, in one go */
+
+    if (nchannels > NGX_CHAT_TRIGGER_CHANNELS) {
+        return ngx_chat_trigger_refuse(t, 400, "A batch goes to at most %d "
+                                       "channels", NGX_CHAT_TRIGGER_CHANNELS);
     }
 
     return ngx_chat_trigger_key(t, v);

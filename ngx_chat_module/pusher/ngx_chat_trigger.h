@@ -67,8 +67,9 @@ typedef struct {
  *
  * events: name, data, channels and/or channel (the union, doubles once),
  * socket_id, info, idempotency_key.  batch: {"batch":[…]}, each entry with
- * name, data, channel (channels is taken, too), socket_id, info; the
- * idempotency_key stands beside "batch".  null is as not given.
+ * name, data, channel (channels is taken, too, 100 of all entries together),
+ * socket_id, info; the idempotency_key stands beside "batch".  null is as not
+ * given.
  */
 ngx_int_t ngx_chat_trigger_read_event(ngx_chat_trigger_t *t, u_char *body,
     size_t len);
