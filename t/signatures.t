@@ -259,13 +259,13 @@ sub fault {
 
 
 # What nginx takes for a request of the location: it has answers of its own to
-# the rest, and reads "." and "//" as it likes.
+# the rest.
 
 sub is_routed {
     my ($api, $path) = @_;
 
     return index($path, "$api->{prefix}/apps/") == 0
-           && $path !~ m{[?\#\s]|//|/\.|%(?![0-9A-Fa-f]{2})|%00|%2e|%2f}i;
+           && $path !~ m{[?\#\s]|%(?![0-9A-Fa-f]{2})|%00}i;
 }
 
 
