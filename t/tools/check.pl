@@ -85,7 +85,7 @@ sub is_pure {
 
     return $file =~ m{/(?:wire|pusher)/}
            || $file =~ m{/store/ngx_chat_(?:db|migration|batch|history)\b}
-           || $file =~ m{/hub/ngx_chat_(?:arena|ring)\b};
+           || $file =~ m{/hub/ngx_chat_(?:arena|peak|ring)\b};
 }
 
 
