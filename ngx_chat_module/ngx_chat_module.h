@@ -24,6 +24,9 @@
 #include <store/ngx_chat_store.h>
 
 
+#define NGX_CHAT_VERSION  "0.1.0"
+
+
 /* Where a directive stands, for what can be checked only at the end. */
 
 typedef struct {

@@ -32,6 +32,13 @@ ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
 
 
 ngx_int_t
+ngx_chat_reply_typed(ngx_http_request_t *r, ngx_str_t *type, ngx_str_t *text)
+{
+    return ngx_chat_reply_body(r, NGX_HTTP_OK, type, text);
+}
+
+
+ngx_int_t
 ngx_chat_reply_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *line)
 {
     u_char     *p;

@@ -25,6 +25,10 @@
 ngx_int_t ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text);
 
+/* The same as another content type, with 200. */
+ngx_int_t ngx_chat_reply_typed(ngx_http_request_t *r, ngx_str_t *type,
+    ngx_str_t *text);
+
 /* The same as text/plain: one line, whose end is added. */
 ngx_int_t ngx_chat_reply_text(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *line);

@@ -2,7 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Counters as JSON.
+ * chat_status: collects what is counted, on all workers, and shows it as
+ * JSON or as Prometheus' text.  Nothing here waits: sizes of files are what
+ * the store's threads have found.
  */
 
 
@@ -11,138 +13,155 @@
 #include <ngx_http.h>
 
 #include <endpoint/ngx_chat_reply.h>
+#include <endpoint/ngx_chat_status.h>
 #include <ngx_chat_module.h>
-#include <wire/ngx_chat_json_write.h>
+#include <wire/ngx_chat_accept.h>
 
 
-typedef struct {
-    uint64_t           counters[NGX_CHAT_COUNTERS_e];
-    ngx_uint_t         channels;
-    ngx_uint_t         members;
-    ngx_uint_t         workers;
-    uint64_t           position;
-    size_t             used;
-    size_t             size;
-} ngx_chat_status_t;
+typedef ssize_t (*ngx_chat_status_render_pt)(ngx_chat_status_t *st,
+    u_char *buf, size_t size);
 
 
-static void ngx_chat_status_collect(ngx_chat_zone_t *zone,
+static ngx_int_t ngx_chat_status_choose(ngx_http_request_t *r,
+    ngx_chat_status_render_pt *render);
+static ngx_uint_t ngx_chat_status_is_scrape(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_status_collect(ngx_http_request_t *r,
     ngx_chat_status_t *st);
-static ssize_t ngx_chat_status_render(ngx_chat_status_t *st, u_char *buf,
-    size_t size);
 
 
-static const char  *ngx_chat_status_names[] = {
-    "connections",
-    "subscriptions",
-    "connections_total",
-    "commands_total",
-    "events_total",
-    "deliveries_total",
-    "messages_stored",
-    "slow_subscribers_closed",
-    "overruns",
-    "connections_refused",
-    "unavailable_answers"
-};
+static ngx_str_t  ngx_chat_status_text_type =
+    ngx_string("text/plain; version=0.0.4; charset=utf-8");
 
 
 ngx_int_t
 ngx_chat_status_handler(ngx_http_request_t *r)
 {
-    ssize_t                len;
-    ngx_str_t              json;
-    ngx_chat_status_t      st;
-    ngx_chat_main_conf_t  *cmcf;
+    ssize_t                    len;
+    ngx_str_t                  text;
+    ngx_chat_status_t          st;
+    ngx_chat_status_render_pt  render;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
         return ngx_chat_reply_not_allowed(r, "GET, HEAD");
     }
 
-    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+    if (ngx_chat_status_choose(r, &render) != NGX_OK) {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
+                                    "format must be json or prometheus");
+    }
 
-    ngx_chat_status_collect(cmcf->zone, &st);
+    if (ngx_chat_status_collect(r, &st) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-    len = ngx_chat_status_render(&st, NULL, 0);
+    len = render(&st, NULL, 0);
 
     if (len == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    json.len = len;
-    json.data = ngx_pnalloc(r->pool, len);
+    text.len = len;
+    text.data = ngx_pnalloc(r->pool, len);
 
-    if (json.data == NULL) {
+    if (text.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    (void) ngx_chat_status_render(&st, json.data, len);
+    (void) render(&st, text.data, len);
 
-    return ngx_chat_reply_send(r, NGX_HTTP_OK, &json);
-}
-
-
-static void
-ngx_chat_status_collect(ngx_chat_zone_t *zone, ngx_chat_status_t *st)
-{
-    ngx_uint_t           i;
-    ngx_chat_zone_sh_t  *sh;
-
-    ngx_chat_zone_count(zone, st->counters);
-
-    sh = zone->sh;
-
-    ngx_chat_zone_lock(zone);
-
-    st->channels = sh->nchannels;
-    st->members = sh->nmembers;
-    st->position = ngx_chat_ring_head(sh->ring);
-    st->used = sh->arena->used;
-    st->size = sh->arena->size;
-    st->workers = 0;
-
-    for (i = 0; i < sh->nslots; i++) {
-        st->workers += (sh->slots[i].pid != 0);
+    if (render == ngx_chat_status_prometheus) {
+        return ngx_chat_reply_typed(r, &ngx_chat_status_text_type, &text);
     }
 
-    ngx_chat_zone_unlock(zone);
+    return ngx_chat_reply_send(r, NGX_HTTP_OK, &text);
 }
 
 
-static ssize_t
-ngx_chat_status_render(ngx_chat_status_t *st, u_char *buf, size_t size)
+static ngx_int_t
+ngx_chat_status_choose(ngx_http_request_t *r,
+    ngx_chat_status_render_pt *render)
+{
+    ngx_str_t  format;
+
+    if (ngx_http_arg(r, (u_char *) "format", 6, &format) != NGX_OK) {
+        *render = ngx_chat_status_is_scrape(r) ? ngx_chat_status_prometheus
+                                               : ngx_chat_status_json;
+        return NGX_OK;
+    }
+
+    if (format.len == 4 && ngx_strncmp(format.data, "json", 4) == 0) {
+        *render = ngx_chat_status_json;
+        return NGX_OK;
+    }
+
+    if (format.len == 10 && ngx_strncmp(format.data, "prometheus", 10) == 0) {
+        *render = ngx_chat_status_prometheus;
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * Whoever names a text format and wants it more than JSON, or as much where
+ * it does not name that; so not "application/json, text/plain, * / *", which
+ * libraries send that want JSON.
+ */
+
+static ngx_uint_t
+ngx_chat_status_is_scrape(ngx_http_request_t *r)
+{
+    ngx_str_t          accept;
+    ngx_chat_accept_t  json, text, open;
+
+    if (ngx_chat_request_header(r, "accept", &accept) != NGX_OK) {
+        return 0;
+    }
+
+    ngx_chat_accept_type(&json, &accept, "application/json");
+    ngx_chat_accept_type(&text, &accept, "text/plain");
+    ngx_chat_accept_type(&open, &accept, "application/openmetrics-text");
+
+    if (open.named > text.named
+        || (open.named == text.named && open.quality > text.quality))
+    {
+        text = open;
+    }
+
+    return text.named && text.quality
+           && (text.quality > json.quality
+               || (text.quality == json.quality && text.named > json.named));
+}
+
+
+static ngx_int_t
+ngx_chat_status_collect(ngx_http_request_t *r, ngx_chat_status_t *st)
 {
     ngx_uint_t             i;
-    ngx_chat_json_write_t  w;
+    ngx_chat_meter_sh_t   *meter;
+    ngx_chat_main_conf_t  *cmcf;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 
-    ngx_chat_json_write_object(&w);
-
-    ngx_chat_json_write_key(&w, "workers");
-    ngx_chat_json_write_uint(&w, st->workers);
-
-    ngx_chat_json_write_key(&w, "channels");
-    ngx_chat_json_write_uint(&w, st->channels);
-
-    ngx_chat_json_write_key(&w, "members");
-    ngx_chat_json_write_uint(&w, st->members);
-
-    for (i = 0; i < NGX_CHAT_COUNTERS_e; i++) {
-        ngx_chat_json_write_key(&w, ngx_chat_status_names[i]);
-        ngx_chat_json_write_uint(&w, st->counters[i]);
+    if (ngx_chat_tally_take(cmcf->zone, &st->tally, r->pool) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    ngx_chat_json_write_key(&w, "bus_position_bytes");
-    ngx_chat_json_write_uint(&w, st->position);
+    meter = cmcf->store.sh ? &cmcf->store.sh->meter : NULL;
 
-    ngx_chat_json_write_key(&w, "zone_used_bytes");
-    ngx_chat_json_write_uint(&w, st->used);
+    st->meter = meter;
+    st->commits = 0;
 
-    ngx_chat_json_write_key(&w, "zone_size_bytes");
-    ngx_chat_json_write_uint(&w, st->size);
+    if (meter == NULL) {
+        return NGX_OK;
+    }
 
-    ngx_chat_json_write_object_end(&w);
+    st->store = *meter;
 
-    return ngx_chat_json_write_done(&w);
+    for (i = 0; i < NGX_CHAT_METER_BUCKETS; i++) {
+        st->commits += st->store.commits[i];
+    }
+
+    return NGX_OK;
 }

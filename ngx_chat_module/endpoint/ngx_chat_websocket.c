@@ -314,6 +314,7 @@ ngx_chat_websocket_read_handler(ngx_event_t *rev)
 
     if (c->close) {
         /* worker_shutdown_timeout is over */
+        ngx_chat_count(NGX_CHAT_CLOSED_SHUTDOWN_e, 1);
         ngx_chat_websocket_abort(&ws->session);
         return;
     }
@@ -376,6 +377,8 @@ ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p, u_char *last)
 
     log = ws->session.connection->log;
 
+    ngx_chat_count(NGX_CHAT_RECEIVED_e, last - p);
+
     for ( ;; ) {
 
         rc = ngx_chat_intake_read(&ws->intake, &p, last, log);
@@ -398,6 +401,8 @@ ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p, u_char *last)
             ngx_log_error(NGX_LOG_INFO, log, 0,
                           "client sent invalid WebSocket message, closing "
                           "with %ui", ws->intake.code);
+
+            ngx_chat_count(NGX_CHAT_CLOSED_PROTOCOL_e, 1);
 
             return ngx_chat_websocket_fail(ws, ws->intake.code);
 
@@ -503,6 +508,7 @@ ngx_chat_websocket_silent(ngx_chat_websocket_t *ws)
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
                       "client did not answer WebSocket ping");
 
+        ngx_chat_count(NGX_CHAT_CLOSED_SILENT_e, 1);
         ngx_chat_session_fail(&ws->session, NGX_CHAT_ERROR_NO_PONG, NULL);
         return;
     }

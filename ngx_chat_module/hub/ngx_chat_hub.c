@@ -51,6 +51,7 @@ ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle)
     /* a respawned worker comes first of all to clear up */
 
     (void) ngx_chat_slot_reap(hub->zone, hub->log);
+    ngx_chat_stall_init();
     ngx_chat_hub_lease(hub);
 
     rc = ngx_chat_wakeup_add(hub->zone, cycle, ngx_chat_hub_wakeup_handler,
@@ -265,9 +266,7 @@ void
 ngx_chat_hub_count(ngx_chat_hub_t *hub, ngx_chat_counter_e counter,
     ngx_int_t n)
 {
-    if (hub->slot) {
-        hub->slot->counters[counter] += n;
-    }
+    ngx_chat_count(counter, n);
 }
 
 

@@ -18,8 +18,17 @@
 #define NGX_CHAT_SLOT_STEP  64
 
 
+static void ngx_chat_slot_begin(ngx_chat_slot_sh_t *slot);
+static void ngx_chat_slot_bury(ngx_chat_zone_t *zone,
+    ngx_chat_slot_sh_t *slot);
 static void ngx_chat_slot_clear(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot);
+
+
+/* what is counted without a slot */
+static uint64_t  ngx_chat_slot_spare[NGX_CHAT_COUNTERS_e];
+
+uint64_t        *ngx_chat_counters = ngx_chat_slot_spare;
 
 
 ngx_int_t
@@ -65,15 +74,17 @@ ngx_chat_slot_lease(ngx_chat_zone_t *zone, ngx_log_t *log)
             ngx_log_error(NGX_LOG_NOTICE, log, 0,
                           "chat takes over from worker %P", slot->pid);
 
-            ngx_chat_slot_clear(zone, slot);
+            ngx_chat_slot_bury(zone, slot);
             (void) pthread_mutex_consistent(&slot->lease);
 
         } else if (err != 0) {
             continue;
         }
 
-        slot->pid = ngx_pid;
         slot->position = ngx_chat_ring_head(zone->sh->ring);
+        slot->pid = ngx_pid;
+
+        ngx_chat_slot_begin(slot);
 
         return slot;
     }
@@ -85,6 +96,9 @@ ngx_chat_slot_lease(ngx_chat_zone_t *zone, ngx_log_t *log)
 void
 ngx_chat_slot_release(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
 {
+    ngx_chat_counters = ngx_chat_slot_spare;
+    ngx_chat_stall_note(NULL);
+
     ngx_chat_slot_clear(zone, slot);
     (void) pthread_mutex_unlock(&slot->lease);
 }
@@ -108,7 +122,7 @@ ngx_chat_slot_reap(ngx_chat_zone_t *zone, ngx_log_t *log)
             ngx_log_error(NGX_LOG_NOTICE, log, 0,
                           "chat clears up after worker %P", slot->pid);
 
-            ngx_chat_slot_clear(zone, slot);
+            ngx_chat_slot_bury(zone, slot);
             (void) pthread_mutex_consistent(&slot->lease);
             n++;
 
@@ -120,6 +134,40 @@ ngx_chat_slot_reap(ngx_chat_zone_t *zone, ngx_log_t *log)
     }
 
     return n;
+}
+
+
+/* Counts go on in the slot, those made without one, too. */
+
+static void
+ngx_chat_slot_begin(ngx_chat_slot_sh_t *slot)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_CHAT_COUNTERS_e; i++) {
+        slot->counters[i] += ngx_chat_slot_spare[i];
+        ngx_chat_slot_spare[i] = 0;
+    }
+
+    ngx_chat_counters = slot->counters;
+
+    ngx_chat_stall_note(&slot->stall);
+}
+
+
+/* Its worker died, and its connections with it. */
+
+static void
+ngx_chat_slot_bury(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
+{
+    if (slot->pid) {
+        slot->counters[NGX_CHAT_LOST_e]++;
+        slot->counters[NGX_CHAT_CLOSED_LOST_e] +=
+                                       slot->counters[NGX_CHAT_CONNECTIONS_e];
+        slot->counters[NGX_CHAT_CONNECTIONS_e] = 0;
+    }
+
+    ngx_chat_slot_clear(zone, slot);
 }
 
 

@@ -20,6 +20,7 @@
 
 #include <pthread.h>
 
+#include <hub/ngx_chat_stall.h>
 #include <hub/ngx_chat_zone.h>
 
 
@@ -33,6 +34,7 @@ struct ngx_chat_slot_sh_s {
     ngx_chat_share_sh_t    *shares;        /* its channels */
     ngx_chat_part_sh_t     *parts;         /* its users' presence */
     uint64_t                position;      /* in the ring, for status */
+    ngx_chat_stall_sh_t     stall;
     uint64_t                counters[NGX_CHAT_COUNTERS_e];
 };
 
@@ -42,7 +44,8 @@ ngx_int_t ngx_chat_slot_init(ngx_chat_slot_sh_t *slot);
 
 /*
  * Takes a slot for this process, a dead worker's after it has been cleared.
- * The position is the ring's head.  NULL: none is free.
+ * The position is the ring's head; what is counted and measured goes there
+ * from now on.  NULL: none is free.
  */
 ngx_chat_slot_sh_t *ngx_chat_slot_lease(ngx_chat_zone_t *zone,
     ngx_log_t *log);

@@ -74,25 +74,6 @@ ngx_chat_zone_init(ngx_shm_zone_t *shm_zone, ngx_chat_zone_t *old,
 }
 
 
-void
-ngx_chat_zone_count(ngx_chat_zone_t *zone, uint64_t *values)
-{
-    ngx_uint_t  i, n;
-
-    ngx_chat_zone_lock(zone);
-
-    ngx_memcpy(values, zone->sh->counters, sizeof(zone->sh->counters));
-
-    for (i = 0; i < zone->sh->nslots; i++) {
-        for (n = 0; n < NGX_CHAT_COUNTERS_e; n++) {
-            values[n] += zone->sh->slots[i].counters[n];
-        }
-    }
-
-    ngx_chat_zone_unlock(zone);
-}
-
-
 /*
  * A zone of another size would be a second one beside that of the workers
  * still running: their subscribers would miss what the new workers publish.
@@ -149,6 +130,7 @@ ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
     }
 
     zone->sh = sh;
+    sh->started = ngx_current_msec;
 
     if (RAND_bytes((u_char *) &sh->key, sizeof(ngx_chat_hash_key_t)) != 1) {
         ngx_log_error(NGX_LOG_EMERG, log, 0, "RAND_bytes() failed");

@@ -21,32 +21,13 @@
 #include <ngx_core.h>
 
 #include <hub/ngx_chat_arena.h>
+#include <hub/ngx_chat_counter.h>
 #include <hub/ngx_chat_ring.h>
 #include <wire/ngx_chat_hash.h>
 
 
 #define NGX_CHAT_ZONE_MIN       (1024 * 1024)
 #define NGX_CHAT_ZONE_SLOTS     64
-
-
-typedef enum {
-    /* gauges: gone with their worker */
-    NGX_CHAT_CONNECTIONS_e = 0,
-    NGX_CHAT_SUBSCRIPTIONS_e,
-    NGX_CHAT_GAUGES_e,                     /* their number */
-
-    /* counters: kept when their worker has left */
-    NGX_CHAT_CONNECTIONS_TOTAL_e = NGX_CHAT_GAUGES_e,
-    NGX_CHAT_COMMANDS_e,                   /* messages from clients */
-    NGX_CHAT_EVENTS_e,                     /* appended to the ring */
-    NGX_CHAT_DELIVERIES_e,                 /* events given to subscribers */
-    NGX_CHAT_STORED_e,                     /* messages committed */
-    NGX_CHAT_SLOW_e,                       /* slow subscribers closed */
-    NGX_CHAT_OVERRUNS_e,
-    NGX_CHAT_REFUSED_e,                    /* connections refused */
-    NGX_CHAT_UNAVAILABLE_e,                /* answers 503 */
-    NGX_CHAT_COUNTERS_e                    /* number of all */
-} ngx_chat_counter_e;
 
 
 typedef struct ngx_chat_slot_sh_s  ngx_chat_slot_sh_t;
@@ -114,6 +95,7 @@ typedef struct {
     ngx_chat_cache_queue_t   answers;      /* to requests with a key */
 
     uint32_t                 roused;       /* see ngx_chat_wakeup.h */
+    ngx_msec_t               started;      /* when the zone was made */
 
     /* of workers that have left */
     uint64_t                 counters[NGX_CHAT_COUNTERS_e];
@@ -143,9 +125,6 @@ struct ngx_chat_zone_s {
  */
 ngx_int_t ngx_chat_zone_init(ngx_shm_zone_t *shm_zone, ngx_chat_zone_t *old,
     ngx_pool_t *pool);
-
-/* Sums counters over all slots and those who left, into values[]. */
-void ngx_chat_zone_count(ngx_chat_zone_t *zone, uint64_t *values);
 
 
 #endif /* _NGX_CHAT_ZONE_H_INCLUDED_ */

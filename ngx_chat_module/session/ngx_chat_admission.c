@@ -33,6 +33,7 @@ ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     ngx_uint_t *type, ngx_chat_member_t *m)
 {
     if (ngx_chat_name_check(&cmd->channel) != NGX_OK) {
+        ngx_chat_count(NGX_CHAT_DENIED_NAME_e, 1);
         ngx_chat_admission_refuse(s, &cmd->channel, "InvalidChannel", 400,
                                   NGX_CHAT_ERROR_CHANNEL_NAME);
         return NGX_DECLINED;
@@ -43,6 +44,7 @@ ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     if (*type & NGX_CHAT_CHANNEL_USER) {
 
         if (!ngx_chat_signin_is_own(s, &cmd->channel)) {
+            ngx_chat_count(NGX_CHAT_DENIED_USER_e, 1);
             ngx_chat_admission_refuse(s, &cmd->channel, "AuthError", 401,
                                       NGX_CHAT_ERROR_NOT_OWN);
             return NGX_DECLINED;
@@ -57,6 +59,7 @@ ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
                                      s->app->number, &cmd->channel)
            == NULL)
     {
+        ngx_chat_count(NGX_CHAT_DENIED_CHANNELS_e, 1);
         ngx_chat_admission_refuse(s, &cmd->channel, "LimitReached", 403,
                                   NGX_CHAT_ERROR_CHANNELS);
         return NGX_DECLINED;
@@ -103,6 +106,8 @@ ngx_chat_admission_signature(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     if (rc == NGX_OK) {
         return NGX_OK;
     }
+
+    ngx_chat_count(NGX_CHAT_DENIED_SIGNATURE_e, 1);
 
     if (rc == NGX_DECLINED) {
         (void) ngx_chat_signature_split(&cmd->auth, &key, &signature);
@@ -157,7 +162,11 @@ ngx_chat_admission_member(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     }
 
     if (rc == NGX_ERROR) {
+        ngx_chat_count(NGX_CHAT_DENIED_CAPACITY_e, 1);
         json.error = NGX_CHAT_ERROR_OVER_CAPACITY;
+
+    } else {
+        ngx_chat_count(NGX_CHAT_DENIED_MEMBER_e, 1);
     }
 
     ngx_chat_admission_refuse(s, &cmd->channel, "InvalidMember", 400,

@@ -22,6 +22,8 @@ static ngx_chat_subscription_t *ngx_chat_client_event_check(
 static ngx_int_t ngx_chat_client_event_rate(ngx_chat_session_t *s);
 static void ngx_chat_client_event_send(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd, ngx_str_t *data, ngx_str_t *user);
+static void ngx_chat_client_event_refuse(ngx_chat_session_t *s,
+    ngx_chat_counter_e counter, const char *text, ngx_str_t *arg);
 
 
 void
@@ -40,23 +42,27 @@ ngx_chat_client_event(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     ngx_chat_session_json(s, &json);
 
     if (ngx_chat_event_data_text(&json, cmd->data, &data) != NGX_OK) {
-        ngx_chat_session_error(s, 0, "Server is out of memory", NULL);
+        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_CAPACITY_e,
+                                     "Server is out of memory", NULL);
         return;
     }
 
     if (cmd->event.len > NGX_CHAT_EVENT_NAME_MAX) {
-        ngx_chat_session_error(s, 0, "Client event rejected - event name is "
-                               "too long", NULL);
+        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_SIZE_e,
+                                     "Client event rejected - event name is "
+                                     "too long", NULL);
         return;
     }
 
     if (data.len > s->conf->data_max) {
-        ngx_chat_session_error(s, 0, "Client event rejected - data is too "
-                               "large", NULL);
+        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_SIZE_e,
+                                     "Client event rejected - data is too "
+                                     "large", NULL);
         return;
     }
 
     if (ngx_chat_client_event_rate(s) != NGX_OK) {
+        ngx_chat_count(NGX_CHAT_MUTED_RATE_e, 1);
         ngx_chat_session_error(s, NGX_CHAT_ERROR_EVENT_RATE,
                                "Client event rejected - more than 10 in a "
                                "second", NULL);
@@ -81,28 +87,33 @@ ngx_chat_client_event_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     ngx_chat_subscription_t  *sn;
 
     if (!s->app->client_events) {
-        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_CLIENT_EVENTS_OFF, NULL);
+        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_OFF_e,
+                                     NGX_CHAT_ERROR_CLIENT_EVENTS_OFF, NULL);
         return NULL;
     }
 
     if (cmd->channel.data == NULL || cmd->data == NULL) {
-        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_CLIENT_EVENT, NULL);
+        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_INVALID_e,
+                                     NGX_CHAT_ERROR_CLIENT_EVENT, NULL);
         return NULL;
     }
 
     if (ngx_chat_name_check(&cmd->channel) != NGX_OK
         || !(ngx_chat_name_type(&cmd->channel) & NGX_CHAT_CHANNEL_PRIVATE))
     {
-        ngx_chat_session_error(s, 0, "Client event rejected - only supported "
-                               "on private and presence channels", NULL);
+        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_CHANNEL_e,
+                                     "Client event rejected - only supported "
+                                     "on private and presence channels",
+                                     NULL);
         return NULL;
     }
 
     sn = ngx_chat_hub_subscription(s->worker->hub, &s->subscriber,
                                    s->app->number, &cmd->channel);
     if (sn == NULL) {
-        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_CLIENT_EVENT_CHANNEL,
-                               &cmd->channel);
+        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_STRANGER_e,
+                                     NGX_CHAT_ERROR_CLIENT_EVENT_CHANNEL,
+                                     &cmd->channel);
     }
 
     return sn;
@@ -161,7 +172,21 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
                                               data, user);
 
     if (ngx_chat_hub_publish(s->worker->hub->zone, &e, 0) != NGX_OK) {
-        ngx_chat_session_error(s, 0, "Client event rejected - data is too "
-                               "large", NULL);
+        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_SIZE_e,
+                                     "Client event rejected - data is too "
+                                     "large", NULL);
+        return;
     }
+
+    ngx_chat_count(NGX_CHAT_CLIENT_EVENTS_e, 1);
+}
+
+
+static void
+ngx_chat_client_event_refuse(ngx_chat_session_t *s,
+    ngx_chat_counter_e counter, const char *text, ngx_str_t *arg)
+{
+    ngx_chat_count(counter, 1);
+
+    ngx_chat_session_error(s, 0, text, arg);
 }

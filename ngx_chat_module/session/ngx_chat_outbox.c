@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include <hub/ngx_chat_counter.h>
 #include <session/ngx_chat_outbox.h>
 
 
@@ -127,12 +128,13 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
             return NGX_ERROR;
         }
 
-        if (n == (ssize_t) b->len) {
-            return NGX_OK;
+        if (n > 0) {
+            ngx_chat_count(NGX_CHAT_SENT_e, n);
+            sent = n;
         }
 
-        if (n > 0) {
-            sent = n;
+        if (sent == b->len) {
+            return NGX_OK;
         }
     }
 
@@ -373,6 +375,8 @@ static void
 ngx_chat_outbox_advance(ngx_chat_outbox_t *ob, size_t n)
 {
     size_t  rest;
+
+    ngx_chat_count(NGX_CHAT_SENT_e, n);
 
     ob->queued -= n;
 

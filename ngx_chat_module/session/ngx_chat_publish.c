@@ -121,6 +121,13 @@ ngx_chat_publish_sent(void *data)
 }
 
 
+void
+ngx_chat_publish_queued(ngx_uint_t n)
+{
+    ngx_chat_counters[NGX_CHAT_QUEUED_e] = n;
+}
+
+
 size_t
 ngx_chat_publish_event_max(ngx_chat_record_t *rec)
 {

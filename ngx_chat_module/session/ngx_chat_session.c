@@ -31,6 +31,7 @@
 static ngx_int_t ngx_chat_session_begin(ngx_chat_worker_t *w,
     ngx_chat_session_t *s);
 static ngx_uint_t ngx_chat_session_quota(ngx_chat_session_t *s);
+static void ngx_chat_session_count_refused(ngx_uint_t code);
 static ngx_int_t ngx_chat_session_random(ngx_chat_socket_id_t *id);
 static void ngx_chat_session_greet(ngx_chat_session_t *s);
 static void ngx_chat_session_command(ngx_chat_session_t *s,
@@ -60,7 +61,7 @@ ngx_chat_session_open(ngx_chat_worker_t *w, ngx_chat_session_t *s,
         code = ngx_chat_session_quota(s);
 
         if (code) {
-            ngx_chat_hub_count(w->hub, NGX_CHAT_REFUSED_e, 1);
+            ngx_chat_session_count_refused(code);
             ngx_chat_session_fail(s, code, NULL);
             return NGX_DONE;
         }
@@ -83,7 +84,7 @@ ngx_chat_session_refuse(ngx_chat_worker_t *w, ngx_chat_session_t *s,
         return;
     }
 
-    ngx_chat_hub_count(w->hub, NGX_CHAT_REFUSED_e, 1);
+    ngx_chat_session_count_refused(code);
 
     ngx_chat_session_fail(s, code, arg);
 }
@@ -114,6 +115,7 @@ ngx_chat_session_message(ngx_chat_session_t *s, u_char *text, size_t len)
         ngx_log_error(NGX_LOG_INFO, s->connection->log, 0,
                       "client sent invalid chat message: %s", json.error);
 
+        ngx_chat_count(NGX_CHAT_INVALID_e, 1);
         ngx_chat_session_error(s, 0, json.error, NULL);
         break;
 
@@ -254,7 +256,7 @@ ngx_chat_session_authorized(ngx_chat_session_t *s)
     s->close_code = ngx_chat_session_quota(s);
 
     if (s->close_code) {
-        ngx_chat_hub_count(s->worker->hub, NGX_CHAT_REFUSED_e, 1);
+        ngx_chat_session_count_refused(s->close_code);
         ngx_chat_worker_doom(s);
     }
 }
@@ -368,6 +370,45 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
 }
 
 
+static void
+ngx_chat_session_count_refused(ngx_uint_t code)
+{
+    ngx_chat_counter_e  counter;
+
+    switch (code) {
+
+    case NGX_CHAT_ERROR_TLS_ONLY:
+        counter = NGX_CHAT_REFUSED_TLS_ONLY_e;
+        break;
+
+    case NGX_CHAT_ERROR_UNKNOWN_KEY:
+        counter = NGX_CHAT_REFUSED_UNKNOWN_KEY_e;
+        break;
+
+    case NGX_CHAT_ERROR_DISABLED:
+        counter = NGX_CHAT_REFUSED_DISABLED_e;
+        break;
+
+    case NGX_CHAT_ERROR_QUOTA:
+        counter = NGX_CHAT_REFUSED_QUOTA_e;
+        break;
+
+    case NGX_CHAT_ERROR_PATH:
+        counter = NGX_CHAT_REFUSED_PATH_e;
+        break;
+
+    case NGX_CHAT_ERROR_PROTOCOL:
+        counter = NGX_CHAT_REFUSED_PROTOCOL_e;
+        break;
+
+    default: /* NGX_CHAT_ERROR_CAPACITY */
+        counter = NGX_CHAT_REFUSED_CAPACITY_e;
+    }
+
+    ngx_chat_count(counter, 1);
+}
+
+
 /*
  * Two numbers of 1..9999999999: 66 bits that nobody can guess, since a
  * signature for a socket id stays good for whoever has that id later.  Many
@@ -460,6 +501,7 @@ ngx_chat_session_command(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         return;
 
     default:
+        ngx_chat_count(NGX_CHAT_INVALID_e, 1);
         ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_UNSUPPORTED, &cmd->event);
     }
 }

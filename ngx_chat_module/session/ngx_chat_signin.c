@@ -53,6 +53,7 @@ ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     ngx_chat_member_t  m;
 
     if (ngx_chat_signin_check(s, cmd, &m) != NGX_OK) {
+        ngx_chat_count(NGX_CHAT_SIGNINS_e, 1);
         return;
     }
 
@@ -62,12 +63,14 @@ ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         && (s->user->id.len != m.id.len
             || ngx_memcmp(s->user->id.data, m.id.data, m.id.len) != 0))
     {
+        ngx_chat_count(NGX_CHAT_SIGNINS_e, 1);
         ngx_chat_session_error(s, 0, "Connection is signed in as another "
                                "user", NULL);
         return;
     }
 
     if (!again && ngx_chat_signin_enter(s, &m) != NGX_OK) {
+        ngx_chat_count(NGX_CHAT_SIGNINS_e, 1);
         ngx_chat_session_error(s, 0, "Server is over capacity", NULL);
         return;
     }

@@ -68,6 +68,7 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         if (ngx_chat_subscribe_announcement(s, &cmd->channel, &m, &added)
             != NGX_OK)
         {
+            ngx_chat_count(NGX_CHAT_DENIED_CAPACITY_e, 1);
             ngx_chat_admission_refuse(s, &cmd->channel, "ServerError", 503,
                                       NGX_CHAT_ERROR_OVER_CAPACITY);
             return;
@@ -137,6 +138,7 @@ static void
 ngx_chat_subscribe_own(ngx_chat_session_t *s, ngx_str_t *channel)
 {
     if (s->user_channel) {
+        ngx_chat_count(NGX_CHAT_DENIED_DUPLICATE_e, 1);
         ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_SUBSCRIBED, channel);
         return;
     }
@@ -196,10 +198,12 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
         return NGX_OK;
 
     case NGX_DECLINED:
+        ngx_chat_count(NGX_CHAT_DENIED_DUPLICATE_e, 1);
         ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_SUBSCRIBED, j->name);
         return NGX_DECLINED;
 
     case NGX_DONE:
+        ngx_chat_count(NGX_CHAT_DENIED_MEMBERS_e, 1);
         ngx_chat_admission_refuse(s, j->name, "LimitReached", 403,
                                   NGX_CHAT_ERROR_MEMBERS);
         return NGX_DECLINED;
@@ -212,6 +216,7 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
                       (rc == NGX_BUSY) ? "chat_zone is full"
                                        : "out of memory");
 
+        ngx_chat_count(NGX_CHAT_DENIED_CAPACITY_e, 1);
         ngx_chat_admission_refuse(s, j->name, "ServerError", 503,
                                   NGX_CHAT_ERROR_OVER_CAPACITY);
         return NGX_DECLINED;

@@ -108,6 +108,7 @@ ngx_chat_worker_exit(ngx_chat_worker_t *w)
     while (!ngx_queue_empty(&w->sessions)) {
         q = ngx_queue_head(&w->sessions);
 
+        ngx_chat_count(NGX_CHAT_CLOSED_SHUTDOWN_e, 1);
         ngx_chat_session_end(ngx_queue_data(q, ngx_chat_session_t, queue));
     }
 
@@ -166,6 +167,7 @@ ngx_chat_worker_doom_handler(ngx_event_t *ev)
         s->is_doomed = 0;
 
         if (s->broken) {
+            ngx_chat_count(NGX_CHAT_CLOSED_BROKEN_e, 1);
             s->transport->abort(s);
             continue;
         }
@@ -179,11 +181,15 @@ ngx_chat_worker_doom_handler(ngx_event_t *ev)
                           "client reads too slowly, more than %uz bytes wait "
                           "for it", s->conf->send_buffer);
 
-            ngx_chat_hub_count(w->hub, NGX_CHAT_SLOW_e, 1);
+            ngx_chat_count(NGX_CHAT_CLOSED_SLOW_e, 1);
             ngx_chat_outbox_truncate(&s->outbox);
+
+        } else if (!s->terminated && !s->close_code) {
+            ngx_chat_count(NGX_CHAT_CLOSED_OVERRUN_e, 1);
         }
 
         if (s->terminated) {
+            ngx_chat_count(NGX_CHAT_CLOSED_TERMINATED_e, !s->slow);
             ngx_chat_session_fail_text(s, NGX_CHAT_ERROR_TERMINATED,
                                        NGX_CHAT_ERROR_TERMINATED_TEXT, NULL);
             continue;
@@ -235,6 +241,7 @@ ngx_chat_worker_expire(ngx_chat_worker_t *w)
         }
 
         ngx_chat_session_unlist(s);
+        ngx_chat_count(NGX_CHAT_CLOSED_ANONYMOUS_e, 1);
         ngx_chat_session_fail(s, NGX_CHAT_ERROR_UNAUTHORIZED, NULL);
     }
 }
@@ -270,6 +277,7 @@ ngx_chat_worker_drain(ngx_chat_worker_t *w)
             return;
         }
 
+        ngx_chat_count(NGX_CHAT_CLOSED_SHUTDOWN_e, 1);
         ngx_chat_session_fail(s, NGX_CHAT_ERROR_RECONNECT, NULL);
     }
 }

@@ -140,13 +140,6 @@ ngx_chat_store_read(ngx_chat_store_t *st, ngx_chat_read_t *rd)
 }
 
 
-ngx_uint_t
-ngx_chat_store_queued(ngx_chat_store_t *st)
-{
-    return st->writer.nwaiting;
-}
-
-
 static u_char *
 ngx_chat_store_copy(ngx_str_t *dst, ngx_str_t *src, u_char *p)
 {

@@ -25,6 +25,7 @@
 #include <pthread.h>
 
 #include <store/ngx_chat_history.h>
+#include <store/ngx_chat_meter.h>
 #include <wire/ngx_chat_envelope.h>
 
 
@@ -47,6 +48,8 @@ typedef struct {
     uint64_t                 floor;        /* ids up to here are sent */
     uint32_t                 dirty;        /* ids above may be committed and
                                               not sent */
+
+    ngx_chat_meter_sh_t      meter;        /* written by all */
 } ngx_chat_store_sh_t;
 
 
@@ -75,7 +78,10 @@ typedef struct {
 
     /* The id of the last message that append() has sent, or 0. */
     uint64_t               (*sent)(void *data);
-    void                    *data;         /* of both */
+
+    /* On the event loop: so many messages of this worker are to be stored. */
+    void                   (*queued)(ngx_uint_t n);
+    void                    *data;         /* of append() and sent() */
 } ngx_chat_store_conf_t;
 
 
@@ -147,9 +153,6 @@ ngx_int_t ngx_chat_store_write(ngx_chat_store_t *st, ngx_chat_write_t *w);
 ngx_chat_read_t *ngx_chat_store_read_alloc(ngx_chat_history_t *h,
     ngx_log_t *log);
 ngx_int_t ngx_chat_store_read(ngx_chat_store_t *st, ngx_chat_read_t *rd);
-
-/* Messages waiting to be written here, for status. */
-ngx_uint_t ngx_chat_store_queued(ngx_chat_store_t *st);
 
 
 #endif /* _NGX_CHAT_STORE_H_INCLUDED_ */

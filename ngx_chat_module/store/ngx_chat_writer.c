@@ -106,6 +106,7 @@ ngx_chat_writer_add(ngx_chat_writer_t *wr, ngx_chat_write_t *w)
     wr->nwaiting++;
     wr->bytes += w->record.content.len;
     wr->more = w->more;
+    wr->conf->queued(wr->nwaiting + wr->nbatch);
 
     if (!wr->active && !wr->more) {
         ngx_chat_writer_start(wr);
@@ -150,6 +151,7 @@ ngx_chat_writer_start(ngx_chat_writer_t *wr)
     }
 
     wr->active = 1;
+    wr->nbatch = n;
 
     /* without it a worker that exits would not wait for the task */
     ngx_add_timer(&wr->guard, NGX_CHAT_WRITER_GUARD);
@@ -183,6 +185,8 @@ ngx_chat_writer_thread(void *data, ngx_log_t *log)
     }
 
     (void) pthread_mutex_unlock(&wr->conf->sh->turn);
+
+    ngx_chat_meter_size(&wr->conf->sh->meter, wr->db_conf.path);
 }
 
 
@@ -282,11 +286,12 @@ ngx_chat_writer_resend_row(void *data, ngx_chat_record_t *rec)
 static ngx_int_t
 ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
 {
-    uint64_t                first;
+    uint64_t                first, start;
     ngx_int_t               rc;
     ngx_chat_store_conf_t  *conf;
 
     conf = wr->conf;
+    start = ngx_chat_meter_now();
 
     rc = ngx_chat_batch_begin(&wr->db);
 
@@ -308,6 +313,8 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
         conf->sh->dirty = 0;
         return ngx_chat_writer_failed(wr, rc, log);
     }
+
+    ngx_chat_meter_commit(&conf->sh->meter, start);
 
     if (ngx_chat_writer_send(wr, log) == NGX_OK) {
         ngx_memory_barrier();
@@ -428,6 +435,11 @@ ngx_chat_writer_done(ngx_event_t *ev)
     ngx_queue_init(&wr->batch);
 
     wr->active = 0;
+    wr->nbatch = 0;
+
+    if (rc != NGX_OK) {
+        ngx_chat_meter_fail(&wr->conf->sh->meter, rc);
+    }
 
     if (wr->guard.timer_set) {
         ngx_del_timer(&wr->guard);
@@ -436,6 +448,8 @@ ngx_chat_writer_done(ngx_event_t *ev)
     if (!ngx_queue_empty(&wr->waiting)) {
         ngx_chat_writer_start(wr);
     }
+
+    wr->conf->queued(wr->nwaiting + wr->nbatch);
 
     while (!ngx_queue_empty(&batch)) {
         q = ngx_queue_head(&batch);

@@ -1,0 +1,72 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What the store measures of itself.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <store/ngx_chat_meter.h>
+
+
+const ngx_uint_t  ngx_chat_meter_bounds[] = {
+    500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
+    1000000, 2500000, 10000000
+};
+
+
+uint64_t
+ngx_chat_meter_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+void
+ngx_chat_meter_commit(ngx_chat_meter_sh_t *m, uint64_t start)
+{
+    uint64_t    usec;
+    ngx_uint_t  i;
+
+    usec = ngx_chat_meter_now() - start;
+
+    for (i = 0; i < NGX_CHAT_METER_BUCKETS - 1; i++) {
+        if (usec <= ngx_chat_meter_bounds[i]) {
+            break;
+        }
+    }
+
+    (void) ngx_atomic_fetch_add(&m->usec, usec);
+    (void) ngx_atomic_fetch_add(&m->commits[i], 1);
+}
+
+
+void
+ngx_chat_meter_fail(ngx_chat_meter_sh_t *m, ngx_int_t rc)
+{
+    (void) ngx_atomic_fetch_add((rc == NGX_BUSY) ? &m->busy : &m->failed, 1);
+}
+
+
+void
+ngx_chat_meter_size(ngx_chat_meter_sh_t *m, const char *path)
+{
+    u_char       *p;
+    u_char        wal[NGX_MAX_PATH];
+    struct stat   st;
+
+    m->database = (stat(path, &st) == 0) ? (ngx_atomic_uint_t) st.st_size : 0;
+
+    p = ngx_cpystrn(wal, (u_char *) path, NGX_MAX_PATH - sizeof("-wal") + 1);
+    ngx_memcpy(p, "-wal", sizeof("-wal"));
+
+    m->wal = (stat((char *) wal, &st) == 0) ? (ngx_atomic_uint_t) st.st_size
+                                            : 0;
+}
