@@ -34,6 +34,7 @@ test:
 	@t/tools/need.sh install test
 	@t/tools/build.sh
 	@t/tools/test_nginx.sh
+	@t/tools/promtool.sh
 	@t/tools/npm.sh
 	@t/tools/test.pl $(TESTS)
 
@@ -42,6 +43,7 @@ test-valgrind:
 	@t/tools/need.sh install valgrind
 	@t/tools/build.sh
 	@t/tools/test_nginx.sh
+	@t/tools/promtool.sh
 	@CHAT_VALGRIND=1 t/tools/test.pl $(TESTS) faults
 
 check: build
@@ -58,6 +60,7 @@ asan:
 	@t/tools/build.sh
 	@t/tools/build.sh asan
 	@t/tools/test_nginx.sh
+	@t/tools/promtool.sh
 	@CHAT_ASAN=1 t/tools/test.pl $(TESTS) faults
 
 install: build

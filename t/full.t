@@ -47,6 +47,8 @@ is($refused, 5, 'five messages were refused');
 cmp_ok(scalar @stored, '>', 10, 'many were taken before');
 
 ok($ws->nothing_waits, 'what was refused was not sent');
+is(from_json($http->get('/chat_status')->{body})->{store}{batches_failed}, 5,
+   'chat_status counts them');
 
 
 sub history_is {

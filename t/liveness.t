@@ -18,6 +18,7 @@ use Chat::WebSocket qw(TEXT PING PONG CLOSE read_all);
 my $server = Chat::Server->new(workers => 1, locations => <<'END')->start;
         location /app/ { chat_websocket; chat_activity_timeout 1s; }
         location /long/ { chat_websocket; }
+        location = /chat_status { chat_status; }
 END
 
 
@@ -103,6 +104,12 @@ subtest 'P16: a silent client' => sub {
     cmp_ok($close ? $close->[0] - $frames[0][0] : 99, '<', 30 + 4 * SCALE,
            'and not much later');
     ok($ended{silent}, 'then the connection ends');
+
+    my $status = from_json(Chat::HTTP->new(port => $server->port)
+                               ->get('/chat_status')->{body});
+
+    is($status->{connections_closed_by_reason}{silent}, 1, 'it is counted');
+    is($status->{connections_closed}, 1, 'and nobody else');
 };
 
 

@@ -138,6 +138,13 @@ subtest 'locked beyond the time limit' => sub {
        'nothing was stored');
     ok($ws->nothing_waits, 'nothing was sent');
 
+    my $status = from_json($http->get('/chat_status')->{body});
+
+    is($status->{unavailable_answers}, 3, 'each 503 is counted');
+    cmp_ok($status->{store}{batches_busy}, '>', 0, 'and why');
+    is($status->{store}{batches_failed}, 0, 'which was no other fault');
+    is($status->{store}{queued}, 0, 'nothing waits any more');
+
     my $res = $http->post('/messages', { content => 'after' });
 
     is($res->{status}, 201, 'the next POST succeeds');
