@@ -16,7 +16,8 @@ TESTS = check unit perl e2e
 
 export NGINX_SRC
 
-.PHONY: all build run test test-valgrind check unit asan install clean help
+.PHONY: all build run test test-valgrind check unit asan bench install clean \
+	help
 
 all: build
 
@@ -63,6 +64,11 @@ asan:
 	@t/tools/promtool.sh
 	@CHAT_ASAN=1 t/tools/test.pl $(TESTS) faults
 
+bench:
+	@t/tools/need.sh install bench
+	@t/tools/build.sh
+	@t/bench/bench.pl
+
 install: build
 	@t/tools/install.sh "$(DESTDIR)" "$(MODULES_DIR)" "$(DOC_DIR)"
 
@@ -78,8 +84,9 @@ help:
 	@echo "make check          style, sizes, layers, symbols"
 	@echo "make unit           unit tests, under ASan and UBSan"
 	@echo "make asan           t/*.t with the module under ASan and UBSan"
+	@echo "make bench          the module beside nchan and bare loops, in numbers"
 	@echo "make install        module and example where nginx looks for them"
 	@echo "make clean          removes build/"
 	@echo
-	@echo "make run and make test install the Debian packages they need, as"
+	@echo "make run, test and bench install the Debian packages they need, as"
 	@echo "root or by sudo; the others only say what is missing."

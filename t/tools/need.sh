@@ -1,5 +1,5 @@
 #!/bin/sh
-# need.sh check|install build|run|test|valgrind|asan
+# need.sh check|install build|run|test|valgrind|asan|bench
 #
 # The Debian packages that a make target needs.  "check" says which are
 # missing, "install" installs them.  Never asks anything.
@@ -105,6 +105,7 @@ esac
 case $target in
 test)     unless chromium "chromium chromium-browser google-chrome" ;;
 valgrind) packages="$packages valgrind libc6-dbg" ;;
+bench)    packages="$packages perl util-linux" ;;
 esac
 
 missing=

@@ -1,0 +1,305 @@
+package Bench::Peer;
+
+# A server of the benchmark: our module, nchan, or one of the floors, in a
+# folder of its own, on a free port, on given cores.
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use File::Path ();
+use IO::Socket::INET;
+use POSIX ();
+use Time::HiRes qw(time sleep);
+
+our @EXPORT_OK = qw(peer_names peer_title binary nginx slurp);
+
+my %title = (
+    chat   => 'ngx_chat_module',
+    nchan  => 'nchan',
+    send   => 'floor, a `send()` per delivery',
+    writev => 'floor, gathering',
+    sqlite => 'bare SQLite',
+);
+
+my $out = 'build/bench';
+my %running;
+my $nchan;
+
+
+sub peer_names { qw(chat nchan send writev) }
+
+
+sub peer_title { $title{$_[0]} }
+
+
+sub slurp {
+    my ($path) = @_;
+
+    open my $fh, '<', $path or return '';
+    local $/;
+    my $text = <$fh>;
+
+    return defined $text ? $text : '';
+}
+
+
+# One of the C programs here, compiled if it is not yet.
+
+sub binary {
+    my ($name, @libs) = @_;
+
+    my ($source, $target) = ("t/bench/$name.c", "$out/$name");
+
+    return $target if -f $target && -M $target < -M $source;
+
+    system($ENV{CC} || 'cc', qw(-O2 -Wall -Wextra -o), $target, $source, @libs)
+        and die "$source does not compile\n";
+
+    return $target;
+}
+
+
+sub nginx {
+    my ($peer) = @_;
+
+    return $ENV{TEST_NGINX_BINARY} if $ENV{TEST_NGINX_BINARY};
+
+    return 'build/src-objs/nginx' if $ENV{NGINX_SRC} && $peer eq 'chat';
+
+    return 'nginx';
+}
+
+
+sub module {
+    my ($peer) = @_;
+
+    return $ENV{CHAT_MODULE} || POSIX::getcwd() . '/build/ngx_chat_module.so'
+        if $peer eq 'chat';
+
+    if (!$nchan) {
+        chomp($nchan = `t/bench/nchan.sh`);
+        $? and die "no nchan\n";
+    }
+
+    return $nchan;
+}
+
+
+sub free_port {
+    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')
+        or die "no free port: $!\n";
+
+    return $socket->sockport;
+}
+
+
+# The two nginx are configured alike but for what they are.
+
+sub conf {
+    my ($self) = @_;
+
+    my $user = $> == 0 ? 'user root;' : '';
+    my $module = module($self->{peer});
+    my $listen = "127.0.0.1:$self->{port}"
+                 . ($self->{workers} > 1 ? ' reuseport' : '');
+
+    my ($http, $server) = $self->{peer} eq 'chat' ? chat_conf()
+                                                  : nchan_conf();
+
+    return <<"END";
+load_module $module;
+$user
+daemon off;
+worker_processes $self->{workers};
+worker_rlimit_nofile 20000;
+pid nginx.pid;
+error_log error.log warn;
+
+events {
+    worker_connections 19500;
+}
+
+http {
+    access_log off;
+    keepalive_requests 1000000000;
+    keepalive_timeout 3600s;
+
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+
+$http
+    server {
+        listen $listen;
+$server
+    }
+}
+END
+}
+
+
+sub chat_conf {
+    return <<'END', <<'END';
+    chat_zone 256m;
+    chat_database data/chat.db sync=full;
+
+    chat_app 1001 {
+        key benchkey;
+        secret benchsecret;
+    }
+END
+        location /app/ { chat_websocket; }
+        location /apps/ { chat_api; }
+        location = /messages { chat_publish chat m; }
+END
+}
+
+
+sub nchan_conf {
+    return <<'END', <<'END';
+    nchan_shared_memory_size 256m;
+END
+        location = /sub {
+            nchan_subscriber websocket;
+            nchan_channel_id $arg_id;
+            nchan_subscriber_first_message newest;
+        }
+        location = /pub {
+            nchan_publisher http;
+            nchan_channel_id $arg_id;
+            nchan_message_buffer_length 1000;
+            nchan_message_timeout 60s;
+        }
+END
+}
+
+
+# start(peer => 'chat', workers => 1, cpus => '0')
+
+sub start {
+    my ($class, %args) = @_;
+
+    my $self = bless { workers => 1, cpus => 0, %args }, $class;
+    my $dir = $self->{dir} = POSIX::getcwd() . "/$out/run-$self->{peer}";
+
+    File::Path::remove_tree($dir);
+    File::Path::make_path($dir);
+
+    $self->{port} = free_port();
+
+    my @command;
+
+    if ($self->{peer} eq 'chat' || $self->{peer} eq 'nchan') {
+        open my $fh, '>', "$dir/nginx.conf" or die "$dir: $!\n";
+        print $fh $self->conf;
+        close $fh or die $!;
+
+        @command = (nginx($self->{peer}), '-e', "$dir/error.log",
+                    '-p', "$dir/", '-c', "$dir/nginx.conf");
+
+    } else {
+        @command = (binary('floor', '-lcrypto'), $self->{peer},
+                    $self->{port}, $self->{workers});
+    }
+
+    $self->{pid} = fork();
+    defined $self->{pid} or die "fork: $!\n";
+
+    if (!$self->{pid}) {
+        delete $ENV{NGINX};
+        exec('taskset', '-c', $self->{cpus}, @command)
+            or POSIX::_exit(127);
+    }
+
+    $running{$self->{pid}} = $self;
+    $self->await;
+
+    return $self;
+}
+
+
+# Until it accepts, with all of its workers.
+
+sub await {
+    my ($self) = @_;
+
+    my $nginx = $self->{dir} && -f "$self->{dir}/nginx.conf";
+    my $processes = $self->{workers} + ($nginx ? 1 : 0);
+    my $until = time() + 10;
+
+    while (time() < $until) {
+        if (waitpid($self->{pid}, POSIX::WNOHANG()) > 0) {
+            delete $running{$self->{pid}};
+            last;
+        }
+
+        my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                           PeerPort => $self->{port});
+
+        return if $socket && $self->pids >= $processes;
+
+        sleep 0.01;
+    }
+
+    die "$self->{peer} does not start:\n" . slurp("$self->{dir}/error.log");
+}
+
+
+sub pids {
+    my ($self) = @_;
+
+    my @pids = $self->{pid};
+
+    for my $path (glob '/proc/[0-9]*/stat') {
+        push @pids, $1
+            if slurp($path) =~ /^(\d+) \(.*\) \S (\d+) /s
+               && $2 == $self->{pid};
+    }
+
+    return @pids;
+}
+
+
+sub stop {
+    my ($self) = @_;
+
+    my @pids = $self->pids;
+    my $until = time() + 5;
+    my $done = 0;
+
+    delete $running{$self->{pid}};
+    kill 'TERM', $self->{pid};
+
+    while (!($done = waitpid($self->{pid}, POSIX::WNOHANG()))
+           && time() < $until)
+    {
+        sleep 0.01;
+    }
+
+    if (!$done) {
+        kill 'KILL', @pids;
+        waitpid($self->{pid}, 0);
+    }
+
+    my @alerts = grep { /\[(?:alert|emerg|crit)\]/ }
+                 split /^/, slurp("$self->{dir}/error.log");
+
+    warn "$self->{peer}'s log has:\n", splice(@alerts, 0, 5) if @alerts;
+
+    return;
+}
+
+
+sub stop_all { $_->stop for values %running }
+
+
+END {
+    local $?;
+    stop_all();
+}
+
+
+1;
