@@ -7,7 +7,7 @@
 #     BENCH='a1 a32'    some of the measurements (@measures below)
 #     PEERS='chat floor'
 #     ROUNDS=5
-#     SECONDS=1.5       of each measured piece
+#     SECONDS=1         of each measured piece
 
 use strict;
 use warnings;
@@ -31,6 +31,9 @@ $ENV{LC_ALL} = 'C';
 
 # a load generator that is busier than this may have been the bottleneck
 use constant LOAD_LIMIT => 0.85;
+
+# SQLite begins it anew behind 1,000 pages
+use constant WAL_SIZE => 4_000_000;
 
 my $cores = () = slurp('/proc/cpuinfo') =~ /^processor\s/mg;
 
@@ -75,12 +78,101 @@ my @measures = (
         columns => \@deliveries,
         wanted  => { rate => '0.90 or more' },
     },
+    {
+        name    => 'c50',
+        title   => 'Latency from the time a message is due to each delivery: '
+                   . '50 messages a second to 1,000 subscribers',
+        load    => [qw(subs=1000 rate=50 seconds=2)],
+        columns => \@latencies,
+        wanted  => { p50 => '1.1 at most' },
+    },
+    {
+        name    => 'c100',
+        title   => 'The same, 100 messages a second',
+        load    => [qw(subs=1000 rate=100 seconds=2)],
+        columns => \@latencies,
+        wanted  => { p99 => '1.3 at most' },
+    },
+    {
+        name    => 'd',
+        title   => 'User-space memory of an idle subscribed connection, of '
+                   . '15,000 (growth of the PSS of all processes)',
+        load    => [qw(mode=idle subs=15000 seconds=1)],
+        columns => [ [ bytes => 'bytes' ] ],
+        wanted  => { bytes => '1,500 at most' },
+    },
+    {
+        name    => 'e',
+        title   => 'Handshakes, each with a subscription to the same channel',
+        same    => 'd',
+        columns => [
+            [ handshakes    => 'a second' ],
+            [ handshake_cpu => 'server CPU of one, µs', 'times the floor' ],
+            [ first_cpu     => 'of the first tenth, µs' ],
+            [ last_cpu      => 'of the last tenth, µs' ],
+        ],
+        wanted  => { handshake_cpu => '2.0 at most' },
+        note    => 'nchan subscribes by the handshake itself; the others '
+                   . 'answer a message more.',
+    },
+    {
+        name    => 'f',
+        title   => '`POST` of stored messages, `sync=full`, by clients that '
+                   . 'wait for the answer: messages a second',
+        run     => \&run_store,
+        peers   => [qw(chat sqlite sqlite1)],
+        base    => 'sqlite',
+        fixed   => 1,
+        columns => [
+            [ m1      => '1 client',                      'times the floor' ],
+            [ m8      => '8 clients',                     'times the floor' ],
+            [ m64     => '64 clients',                    'times the floor' ],
+            [ gain    => '64 clients for 1' ],
+            [ batch8  => 'messages a commit at 8 clients' ],
+            [ batch64 => 'at 64' ],
+        ],
+        wanted  => { m64 => '0.5 or more', gain => '10 or more' },
+        note    => 'The floor inserts and commits batches as large as the '
+                   . 'module has reached in the same round; the last row '
+                   . 'commits each message.',
+    },
+    {
+        name    => 'g',
+        title   => 'b with 2 workers, and what that brings',
+        run     => \&run_workers,
+        peers   => [qw(chat nchan send)],
+        columns => [
+            [ rate1    => 'deliveries/s, 1 worker' ],
+            [ rate2    => '2 workers' ],
+            [ gain     => '2 for 1' ],
+            [ cpu_gain => 'per second of server CPU, 2 for 1' ],
+        ],
+        wanted  => { gain => '1.0 or more' },
+    },
+    {
+        name    => 't',
+        title   => 'Triggers: published over 32 kept-alive connections, each '
+                   . 'with one request at a time, 128 B, one subscriber; '
+                   . 'ours are signed',
+        load    => [qw(subs=1 inflight=32 lanes=32 await=1)],
+        peers   => [qw(chat nchan send)],
+        base    => 'nchan',
+        columns => [
+            [ messages         => 'a second',                 'times nchan' ],
+            [ messages_per_cpu => 'per second of server CPU', 'times nchan' ],
+        ],
+    },
 );
 
 
+my %by_name = map { $_->{name} => $_ } @measures;
+
+# messages a commit, by clients, as the module reached them last
+my %batches;
+
 my %chosen = (
     rounds  => $ENV{ROUNDS} || 5,
-    seconds => $ENV{SECONDS} || 1.5,
+    seconds => $ENV{SECONDS} || 1,
     peers   => [ chosen_peers() ],
 );
 
@@ -88,7 +180,7 @@ my %chosen = (
 sub chosen_peers {
     my %want = map { $_ => 1 } split ' ', $ENV{PEERS} || 'chat nchan floor';
 
-    @want{qw(send writev)} = (1, 1) if delete $want{floor};
+    @want{qw(send writev sqlite sqlite1)} = (1) x 4 if delete $want{floor};
 
     my @peers = grep { delete $want{$_} } peer_names();
 
@@ -145,6 +237,8 @@ sub load {
 sub measure {
     my ($measure, $peer) = @_;
 
+    $measure = $by_name{$measure->{same}} if $measure->{same};
+
     return $measure->{run}->($peer) if $measure->{run};
 
     my $server = Bench::Peer->start(peer => $peer, cpus => $server_cpus);
@@ -155,10 +249,108 @@ sub measure {
 }
 
 
+# Stored messages by 1, 8 and 64 clients; the bare loops need no clients.
+
+sub run_store {
+    my ($peer) = @_;
+
+    my %figures;
+
+    for my $clients (1, 8, 64) {
+        my $seen = $peer eq 'chat' ? store_posts($clients)
+                                   : store_bare($peer, $clients);
+
+        $figures{"m$clients"} = $seen->{messages};
+        $figures{"batch$clients"} = $seen->{batch};
+        $figures{load_share} = $seen->{load_share};
+    }
+
+    $figures{gain} = $figures{m64} / $figures{m1} if $peer eq 'chat';
+
+    return \%figures;
+}
+
+
+sub store_posts {
+    my ($clients) = @_;
+
+    my $server = Bench::Peer->start(peer => 'chat', cpus => $server_cpus);
+    my @store = ('subs=0', 'await=1', 'store=1');
+    my $db = "$server->{dir}/data/chat.db";
+
+    # while the WAL grows, a commit costs more than later
+    for (1 .. 20) {
+        load($server, $load_cpus, @store, qw(inflight=64 lanes=64 warm=0
+                                             seconds=0.2));
+        last if -s "$db-wal" > WAL_SIZE;
+    }
+
+    my $figures = load($server, $load_cpus, @store, "inflight=$clients",
+                       "lanes=$clients", "shm=$db-shm");
+    $server->stop;
+
+    $batches{$clients} = $figures->{batch};
+
+    return $figures;
+}
+
+
+sub store_bare {
+    my ($peer, $clients) = @_;
+
+    my $batch = $peer eq 'sqlite' ? int(($batches{$clients} || 1) + 0.5) : 1;
+    my $dir = 'build/bench/run-sqlite';
+
+    File::Path::remove_tree($dir);
+    File::Path::make_path($dir);
+
+    my @command = (binary('sqlite', '-lsqlite3'), "$dir/chat.db", $batch,
+                   $chosen{seconds}, sort glob 'sql/*.sql');
+
+    open my $pipe, '-|', 'taskset', '-c', $server_cpus, @command
+        or die "no SQLite: $!\n";
+
+    my %figures = map { /^(\w+) (\S+)$/ ? ($1, $2) : () } <$pipe>;
+
+    close $pipe or die "\nFAILED: @command\n";
+
+    return { %figures, batch => $batch };
+}
+
+
+# With fewer than four cores, servers of one worker and of two have to share
+# them with the load.
+
+sub run_workers {
+    my ($peer) = @_;
+
+    my ($theirs, $ours) = $cores < 4 ? ($all_cpus, $all_cpus)
+                                     : ('0-1', '2-' . ($cores - 1));
+    my %figures;
+
+    for my $workers (1, 2) {
+        my $server = Bench::Peer->start(peer => $peer, workers => $workers,
+                                        cpus => $theirs);
+        my $seen = load($server, $ours, qw(subs=10000 channels=1000
+                                           inflight=64 lanes=8));
+        $server->stop;
+
+        $figures{"rate$workers"} = $seen->{rate};
+        $figures{"per_cpu$workers"} = $seen->{per_cpu};
+        $figures{load_share} = $seen->{load_share};
+    }
+
+    $figures{gain} = $figures{rate2} / $figures{rate1};
+    $figures{cpu_gain} = $figures{per_cpu2} / $figures{per_cpu1};
+
+    return \%figures;
+}
+
+
 sub peers_of {
     my ($measure) = @_;
 
-    my %all = map { $_ => 1 } @{$measure->{peers} || [ peer_names() ]};
+    my %all = map { $_ => 1 } @{$measure->{peers} || [qw(chat nchan send writev)]};
 
     return grep { $all{$_} } @{$chosen{peers}};
 }
@@ -171,8 +363,15 @@ sub run_round {
 
     for my $measure (@list) {
         my @peers = peers_of($measure);
+        my $from = $measure->{same};
 
-        for (1 .. $round % (@peers || 1)) {
+        # figures that another measurement has brought along
+        if ($from && $results->{$from}) {
+            $results->{$measure->{name}} = $results->{$from};
+            next;
+        }
+
+        for (1 .. ($measure->{fixed} ? 0 : $round % (@peers || 1))) {
             push @peers, shift @peers;
         }
 
@@ -213,16 +412,16 @@ sub cells {
         my ($metric, undef, $ratio) = @$column;
 
         push @cells, figure(map { $_->{$metric} } @{$runs->{$peer}});
-        next if !$ratio;
+        push @cells, figure(ratios($measure, $runs, $peer, $metric))
+            if $ratio;
 
-        my $cell = figure(ratios($measure, $runs, $peer, $metric));
         my $wanted = $measure->{wanted}{$metric};
 
-        $cell .= ", wanted: $wanted" if $peer eq 'chat' && $wanted;
-        push @cells, $cell;
+        $cells[-1] .= ", wanted: $wanted" if $peer eq 'chat' && $wanted;
     }
 
-    my $share = median(map { $_->{load_share} } @{$runs->{$peer}});
+    my $share = median(grep { defined }
+                       map { $_->{load_share} } @{$runs->{$peer}});
 
     push @cells, defined $share
                  ? sprintf('%.0f %%%s', $share * 100,
@@ -237,7 +436,7 @@ sub section {
     my ($measure, $runs) = @_;
 
     my @head = map { $_->[2] ? @$_[1, 2] : $_->[1] } @{$measure->{columns}};
-    my @peers = grep { $runs->{$_} } peer_names(), 'sqlite';
+    my @peers = grep { $runs->{$_} } peer_names();
 
     return if !@peers;
 

@@ -19,6 +19,7 @@
  *     rate=          instead: messages per second, come what may
  *     await=1        an answer is part of a message, and none is pipelined
  *     store=1        POST /messages (chat)
+ *     shm=           the -shm file of its database, to count the commits
  *     warm= seconds= burst=
  *
  * Every message has a number.  A subscriber knows which one is next, on each
@@ -111,6 +112,7 @@ typedef struct {
     int         fd;
     uint32_t    first;                /* answers awaited: a queue of numbers */
     uint32_t    last;
+    uint32_t    count;                /* messages it has published */
     uint32_t   *numbers;
     u_char     *out;
     size_t      nout;
@@ -132,6 +134,7 @@ typedef struct {
     double      own;
     uint64_t    deliveries;
     uint64_t    complete;
+    uint32_t    commits;
 } mark_t;
 
 
@@ -146,6 +149,7 @@ static struct {
     uint32_t    burst;
     int         await;
     int         store;
+    char        shm[256];
     double      rate;
     double      warm;
     double      seconds;
@@ -294,6 +298,34 @@ memory(void)
 }
 
 
+/*
+ * SQLite's WAL index counts the transactions, at its byte 8.
+ */
+
+static uint32_t
+commits(void)
+{
+    FILE      *fp;
+    uint32_t   n;
+
+    if (opt.shm[0] == '\0') {
+        return 0;
+    }
+
+    fp = fopen(opt.shm, "r");
+
+    if (fp == NULL || fseek(fp, 8, SEEK_SET) == -1
+        || fread(&n, 4, 1, fp) != 1)
+    {
+        fail("%s: %s", opt.shm, strerror(errno));
+    }
+
+    fclose(fp);
+
+    return n;
+}
+
+
 static mark_t
 mark(void)
 {
@@ -313,6 +345,7 @@ mark(void)
             + ru.ru_stime.tv_sec + ru.ru_stime.tv_usec / 1e6;
     m.deliveries = deliveries;
     m.complete = complete;
+    m.commits = commits();
     m.time = now();
 
     return m;
@@ -614,7 +647,7 @@ got_message(sub_t *s, u_char *p, size_t len, double time)
     next = &s->next[lane];
     m = &ring[*next % RING];
 
-    if (*next >= published
+    if (m->left == 0
         || memcmp(p, m->text, 8) != 0
         || memcmp(p + DATA - 8, m->text, 8) != 0)
     {
@@ -928,6 +961,28 @@ write_request(char *dst, uint32_t channel, const char *data)
 }
 
 
+/* Where answers are awaited, one of those that do not wait for any. */
+
+static lane_t *
+choose_lane(uint32_t channel)
+{
+    uint32_t  i;
+
+    if (!opt.await) {
+        return &lanes[per_channel > 1 ? published % per_channel
+                                      : channel % opt.lanes];
+    }
+
+    for (i = 0; i < opt.lanes; i++) {
+        if (lanes[i].first == lanes[i].last) {
+            return &lanes[i];
+        }
+    }
+
+    return NULL;
+}
+
+
 /* Returns 0 if there is no place for the message now. */
 
 static int
@@ -935,25 +990,30 @@ publish(double due)
 {
     char        data[DATA + 1];
     lane_t     *l;
-    uint32_t    channel, lane;
+    uint32_t    number, channel;
     message_t  *m;
 
-    m = &ring[published % RING];
-
     channel = published % opt.channels;
-    lane = per_channel > 1 ? published % per_channel : channel % opt.lanes;
-    l = &lanes[lane];
 
-    if (m->left || l->nout + 2048 > OUT_SIZE
-        || (opt.await && l->first != l->last))
-    {
+    l = choose_lane(channel);
+    if (l == NULL) {
+        return 0;
+    }
+
+    /* the lanes of a channel count each by itself */
+
+    number = per_channel > 1 ? l->count * per_channel + (l - lanes)
+                             : published;
+    m = &ring[number % RING];
+
+    if (m->left || l->nout + 2048 > OUT_SIZE) {
         return 0;
     }
 
     m->due = due;
     m->left = opt.subs / opt.channels
               + (channel < opt.subs % opt.channels) + opt.await;
-    snprintf(m->text, sizeof(m->text), "%08u", published);
+    snprintf(m->text, sizeof(m->text), "%08u", number);
 
     if (m->left == 0) {
         fail("a message for nobody");
@@ -961,13 +1021,14 @@ publish(double due)
 
     memset(data, 'x', DATA);
     memcpy(data, m->text, 8);
-    sprintf(data + 8, "%03u", lane);
+    sprintf(data + 8, "%03u", (unsigned) (l - lanes) % 1000);
     data[11] = 'x';
     memcpy(data + DATA - 8, m->text, 8);
     data[DATA] = '\0';
 
     l->nout += write_request((char *) l->out + l->nout, channel, data);
-    l->numbers[l->last++ % RING] = published;
+    l->numbers[l->last++ % RING] = number;
+    l->count++;
 
     published++;
     in_flight++;
@@ -1221,6 +1282,11 @@ print_rates(mark_t *a, mark_t *b)
         printf("messages_per_cpu %.1f\n", (b->complete - a->complete) / cpu);
     }
 
+    if (b->commits != a->commits) {
+        printf("batch %.2f\n", (double) (b->complete - a->complete)
+                                / (b->commits - a->commits));
+    }
+
     if (nlatencies) {
         printf("p50 %llu\n", (unsigned long long) latency_at(0.5));
         printf("p99 %llu\n", (unsigned long long) latency_at(0.99));
@@ -1338,6 +1404,8 @@ set_option(const char *name, char *value)
         opt.await = atoi(value);
     } else if (strcmp(name, "store") == 0) {
         opt.store = atoi(value);
+    } else if (strcmp(name, "shm") == 0) {
+        snprintf(opt.shm, sizeof(opt.shm), "%s", value);
     } else if (strcmp(name, "rate") == 0) {
         opt.rate = atof(value);
     } else if (strcmp(name, "warm") == 0) {
@@ -1381,7 +1449,7 @@ main(int argc, char **argv)
     }
 
     if (!opt.channels || !opt.lanes || !opt.inflight || opt.lanes > 1000
-        || opt.inflight > RING / 2)
+        || opt.inflight > RING / 2 || (opt.await && opt.channels > 1))
     {
         fail("bad numbers");
     }

@@ -15,11 +15,12 @@ use Time::HiRes qw(time sleep);
 our @EXPORT_OK = qw(peer_names peer_title binary nginx slurp);
 
 my %title = (
-    chat   => 'ngx_chat_module',
-    nchan  => 'nchan',
-    send   => 'floor, a `send()` per delivery',
-    writev => 'floor, gathering',
-    sqlite => 'bare SQLite',
+    chat    => 'ngx_chat_module',
+    nchan   => 'nchan',
+    send    => 'floor, a `send()` per delivery',
+    writev  => 'floor, gathering',
+    sqlite  => 'floor, as large batches',
+    sqlite1 => 'floor, a commit per message',
 );
 
 my $out = 'build/bench';
@@ -27,7 +28,7 @@ my %running;
 my $nchan;
 
 
-sub peer_names { qw(chat nchan send writev) }
+sub peer_names { qw(chat nchan send writev sqlite sqlite1) }
 
 
 sub peer_title { $title{$_[0]} }
