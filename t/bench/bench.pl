@@ -15,6 +15,7 @@ use warnings;
 use Cwd ();
 use File::Basename qw(dirname);
 use File::Path ();
+use IPC::Open2 ();
 
 use lib dirname(Cwd::abs_path($0)) . '/lib';
 
@@ -162,6 +163,73 @@ my @measures = (
             [ messages_per_cpu => 'per second of server CPU', 'times nchan' ],
         ],
     },
+    {
+        name    => 's',
+        title   => 'a1 with 100, 1,000 and 10,000 subscribers',
+        run     => \&run_sizes,
+        peers   => [qw(chat send)],
+        columns => [
+            [ rate100   => 'deliveries/s, 100', 'times the floor' ],
+            [ rate1000  => '1,000',             'times the floor' ],
+            [ rate10000 => '10,000',            'times the floor' ],
+        ],
+        wanted  => { rate10000 => 'all three within 10 %' },
+    },
+    {
+        name    => 'n',
+        title   => 'Triggers on a channel that nobody listens to, while 10 '
+                   . 'or 10,000 subscribers listen to others: they get not a '
+                   . 'byte',
+        run     => \&run_nobody,
+        peers   => [qw(chat send)],
+        columns => [
+            [ cpu10    => 'server CPU of one, 10 subscribers, µs' ],
+            [ cpu10000 => '10,000, µs' ],
+            [ ratio    => '10,000 for 10' ],
+        ],
+        wanted  => { ratio => 'about 1' },
+    },
+    {
+        name    => 'u',
+        title   => 'Subscribe and unsubscribe, while 1,000 or 1,000,000 '
+                   . 'channels are there; half of them join one of those, '
+                   . 'half make a new one',
+        run     => \&run_channels,
+        peers   => [qw(chat)],
+        rounds  => 3,
+        columns => [
+            [ subscribe_cpu1000      => 'server CPU of a subscribe, 1,000, '
+                                        . 'µs' ],
+            [ subscribe_cpu1000000   => '1,000,000, µs' ],
+            [ subscribe_ratio        => '1,000,000 for 1,000' ],
+            [ unsubscribe_cpu1000    => 'of an unsubscribe, 1,000, µs' ],
+            [ unsubscribe_cpu1000000 => '1,000,000, µs' ],
+            [ unsubscribe_ratio      => '1,000,000 for 1,000' ],
+        ],
+        wanted  => { subscribe_ratio   => '1.3 at most',
+                     unsubscribe_ratio => '1.3 at most' },
+    },
+    {
+        name    => 'connections',
+        title   => '50,000 connections on 4 workers, subscribed to 1,000 '
+                   . 'channels, pinged, and fed 400 messages a second for '
+                   . 'a minute',
+        run     => \&run_connections,
+        extra   => 1,
+        peers   => [qw(chat)],
+        rounds  => 1,
+        columns => [
+            [ bytes      => 'bytes a connection' ],
+            [ bytes_fed  => 'after the minute' ],
+            [ deliveries => 'deliveries' ],
+            [ pings      => 'Pings answered' ],
+            [ p50        => 'p50, µs' ],
+            [ p99        => 'p99, µs' ],
+        ],
+        wanted  => { bytes => '1,500 at most' },
+        note    => 'Server and load, of 4 processes, share all cores. '
+                   . 'Latencies are those of 12,500 of the subscribers.',
+    },
 );
 
 
@@ -210,27 +278,52 @@ sub chosen_measures {
 }
 
 
+sub figures_of {
+    my ($fh) = @_;
+
+    return map { /^(\w+) (\S+)$/ ? ($1, $2) : () } <$fh>;
+}
+
+
+sub load_command {
+    my ($server, $cpus) = @_;
+
+    my $kind = $server->{peer} =~ /^(?:chat|nchan)$/ ? $server->{peer}
+                                                     : 'floor';
+
+    return [ 'taskset', '-c', $cpus, binary('load', '-lcrypto'),
+             "kind=$kind", "port=$server->{port}",
+             'pids=' . join(',', $server->pids),
+             "seconds=$chosen{seconds}" ];
+}
+
+
 # The load's figures; what it finds wrong ends the benchmark.
 
 sub load {
     my ($server, $cpus, @args) = @_;
 
-    my $kind = $server->{peer} =~ /^(?:chat|nchan)$/ ? $server->{peer}
-                                                     : 'floor';
-    my $pids = join(',', $server->pids);
-
-    open my $pipe, '-|', 'taskset', '-c', $cpus,
-         binary('load', '-lcrypto'), "kind=$kind", "port=$server->{port}",
-         "pids=$pids", "seconds=$chosen{seconds}", @args
+    open my $pipe, '-|', @{load_command($server, $cpus)}, @args
         or die "no load generator: $!\n";
 
-    my %figures = map { /^(\w+) (\S+)$/ ? ($1, $2) : () } <$pipe>;
+    my %figures = figures_of($pipe);
 
     close $pipe
         or die "\nFAILED: $server->{peer}, @args: see the load's words above."
                . "\nNothing that it counted counts.\n";
 
     return \%figures;
+}
+
+
+sub serve_load {
+    my ($conf, @args) = @_;
+
+    my $server = Bench::Peer->start(cpus => $server_cpus, %$conf);
+    my $figures = load($server, $load_cpus, @args);
+    $server->stop;
+
+    return $figures;
 }
 
 
@@ -241,11 +334,7 @@ sub measure {
 
     return $measure->{run}->($peer) if $measure->{run};
 
-    my $server = Bench::Peer->start(peer => $peer, cpus => $server_cpus);
-    my $figures = load($server, $load_cpus, @{$measure->{load}});
-    $server->stop;
-
-    return $figures;
+    return serve_load({ peer => $peer }, @{$measure->{load}});
 }
 
 
@@ -310,7 +399,7 @@ sub store_bare {
     open my $pipe, '-|', 'taskset', '-c', $server_cpus, @command
         or die "no SQLite: $!\n";
 
-    my %figures = map { /^(\w+) (\S+)$/ ? ($1, $2) : () } <$pipe>;
+    my %figures = figures_of($pipe);
 
     close $pipe or die "\nFAILED: @command\n";
 
@@ -347,10 +436,121 @@ sub run_workers {
 }
 
 
+sub run_sizes {
+    my ($peer) = @_;
+
+    my %figures;
+
+    for my $subs (100, 1000, 10000) {
+        my $seen = serve_load({ peer => $peer }, "subs=$subs");
+
+        $figures{"rate$subs"} = $seen->{rate};
+        $figures{load_share} = $seen->{load_share};
+    }
+
+    return \%figures;
+}
+
+
+sub run_nobody {
+    my ($peer) = @_;
+
+    my %figures;
+
+    for my $subs (10, 10000) {
+        my $seen = serve_load({ peer => $peer }, "subs=$subs",
+                              qw(channels=10 nobody=1 await=1 inflight=32
+                                 lanes=32));
+
+        $figures{"cpu$subs"} = 1e6 / $seen->{messages_per_cpu};
+        $figures{load_share} = $seen->{load_share};
+    }
+
+    $figures{ratio} = $figures{cpu10000} / $figures{cpu10};
+
+    return \%figures;
+}
+
+
+sub run_channels {
+    my ($peer) = @_;
+
+    my $seen = serve_load({ peer => $peer, zone => '1024m' },
+                          qw(mode=channels count=1000000));
+
+    for my $what (qw(subscribe unsubscribe)) {
+        $seen->{"${what}_ratio"} = $seen->{"${what}_cpu1000000"}
+                                   / $seen->{"${what}_cpu1000"};
+    }
+
+    return $seen;
+}
+
+
+# A process may hold 20,000 descriptors here and there, so the load is four.
+
+sub run_connections {
+    my ($peer) = @_;
+
+    my ($processes, $each, $count) = (4, 12500, 24000);
+
+    my $server = Bench::Peer->start(peer => $peer, workers => 4,
+                                    cpus => $all_cpus, activity => '20s');
+    my $before = memory($server);
+    my @loads;
+
+    for my $n (0 .. $processes - 1) {
+        my @args = (@{load_command($server, $all_cpus)}, "subs=$each",
+                    'channels=1000', "count=$count", 'addr=' . 2 * $n,
+                    $n ? 'lanes=0' : ('lanes=8', 'rate=400'));
+
+        my $pid = IPC::Open2::open2(my $out, my $in, @args);
+
+        <$out> // die "\nFAILED: connections: see the load's words above.\n";
+
+        push @loads, { pid => $pid, in => $in, out => $out };
+    }
+
+    my %figures = (bytes => (memory($server) - $before)
+                            / ($processes * $each));
+
+    # the one that publishes comes last
+    syswrite $_->{in}, "\n" for reverse @loads;
+
+    for my $load (@loads) {
+        my %seen = figures_of($load->{out});
+
+        waitpid($load->{pid}, 0);
+        $? and die "\nFAILED: connections: see the load's words above.\n";
+
+        $figures{$_} += $seen{$_} for qw(deliveries pings);
+        $figures{$_} //= $seen{$_} for qw(p50 p99);
+    }
+
+    $figures{bytes_fed} = (memory($server) - $before)
+                          / ($processes * $each);
+    $server->stop;
+
+    return \%figures;
+}
+
+
+sub memory {
+    my ($server) = @_;
+
+    my $command = join(' ', @{load_command($server, $all_cpus)},
+                       'mode=memory');
+    my ($bytes) = `$command` =~ /^memory (\d+)/;
+
+    return $bytes // die "no memory figure\n";
+}
+
+
 sub peers_of {
     my ($measure) = @_;
 
-    my %all = map { $_ => 1 } @{$measure->{peers} || [qw(chat nchan send writev)]};
+    my @peers = @{$measure->{peers} || [qw(chat nchan send writev)]};
+    my %all = map { $_ => 1 } @peers;
 
     return grep { $all{$_} } @{$chosen{peers}};
 }
@@ -366,6 +566,8 @@ sub run_round {
         my $from = $measure->{same};
 
         # figures that another measurement has brought along
+        next if $measure->{rounds} && $round > $measure->{rounds};
+
         if ($from && $results->{$from}) {
             $results->{$measure->{name}} = $results->{$from};
             next;

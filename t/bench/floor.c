@@ -35,6 +35,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <openssl/evp.h>
 
 
@@ -87,6 +88,7 @@ static int        ep;
 static int        gather;
 static int        nworkers = 1;
 static int        worker;
+static pid_t      children[MAX_WORKERS];
 static int        links[MAX_WORKERS][2];
 static conn_t    *conns;
 static channel_t *channels;
@@ -701,6 +703,24 @@ serve(int lfd)
 }
 
 
+/* Waits for its children, so that their CPU time is on somebody's account. */
+
+static void
+stop(int signo)
+{
+    int  i;
+
+    (void) signo;
+
+    for (i = 1; worker == 0 && i < nworkers; i++) {
+        kill(children[i], SIGKILL);
+        waitpid(children[i], NULL, 0);
+    }
+
+    _exit(0);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -740,12 +760,16 @@ main(int argc, char **argv)
     }
 
     for (i = 1; i < nworkers; i++) {
-        if (fork() == 0) {
+        children[i] = fork();
+
+        if (children[i] == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
             worker = i;
             break;
         }
     }
+
+    signal(SIGTERM, stop);
 
     /* a listening socket that nobody accepts from would get its share */
 

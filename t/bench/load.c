@@ -9,6 +9,8 @@
  *
  *     mode=fan       subscribes, publishes for a while, prints the rates
  *     mode=idle      opens connections: handshakes, and their memory
+ *     mode=channels  subscribes to many channels, and to some more
+ *     mode=memory    how much the server has
  *     mode=spin      how long a fixed amount of work takes
  *
  *     kind=chat|nchan|floor  port=  pids=1,2
@@ -20,6 +22,11 @@
  *     await=1        an answer is part of a message, and none is pipelined
  *     store=1        POST /messages (chat)
  *     shm=           the -shm file of its database, to count the commits
+ *     nobody=1       publishes where nobody listens
+ *     count=         messages in all: waits for a line on stdin, publishes
+ *                    them, and ends when all have arrived; without lanes,
+ *                    they come from elsewhere
+ *     addr=          the first source address, as a number
  *     warm= seconds= burst=
  *
  * Every message has a number.  A subscriber knows which one is next, on each
@@ -58,11 +65,18 @@
 #define WS_KEY      "dGhlIHNhbXBsZSBub25jZQ=="
 #define WS_ACCEPT   "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
+#define NOBODY      60000             /* a channel without subscribers */
 #define DATA        128               /* bytes of an event's data */
 #define RING        65536             /* messages not yet complete */
 #define KEEP        1024              /* of an unfinished frame or answer */
 #define READ_SIZE   (256 * 1024)
 #define OUT_SIZE    (1024 * 1024)
+#define FRAME       131               /* the longest that is sent */
+#define COMMANDS    64                /* of a connection at a time */
+#define HOLDERS     100               /* connections that hold channels */
+#define VISITORS    10
+#define VISITS      2000              /* channels that each comes to */
+#define VISIT_ROUNDS  5
 #define PER_ADDR    10000             /* connections of one source address */
 #define STUCK       5.0               /* seconds without any progress */
 
@@ -90,7 +104,8 @@ typedef enum {
 typedef enum {
     type_sub = 0,
     type_lane,
-    type_timer
+    type_timer,
+    type_stdin
 } type_e;
 
 
@@ -101,6 +116,8 @@ typedef struct {
     uint32_t    channel;
     uint32_t    offset;               /* of the data in a frame's payload */
     uint32_t    len;                  /* of such a payload; 0: not known yet */
+    uint32_t    wait;                 /* answers to commands */
+    uint32_t    done;                 /* commands that it has sent */
     uint32_t   *next;                 /* the number that is next, per lane */
     u_char     *keep;
     size_t      kept;
@@ -123,6 +140,7 @@ typedef struct {
 
 typedef struct {
     char        text[9];              /* its number in digits */
+    uint32_t    number;
     uint32_t    left;                 /* what it still waits for */
     double      due;
 } message_t;
@@ -138,6 +156,17 @@ typedef struct {
 } mark_t;
 
 
+/* What a connection is to do. */
+
+typedef struct {
+    int         subscribe;            /* or unsubscribe */
+    uint32_t    each;                 /* commands of each connection */
+    uint32_t    batch;                /* of them at a time */
+    uint32_t    base;                 /* the number of the first channel */
+    uint32_t    held;                 /* channels that are there */
+} commands_t;
+
+
 static struct {
     char        mode[16];
     kind_e      kind;
@@ -147,8 +176,11 @@ static struct {
     uint32_t    lanes;
     uint32_t    inflight;
     uint32_t    burst;
+    uint32_t    count;
+    uint32_t    addr;
     int         await;
     int         store;
+    int         nobody;
     char        shm[256];
     double      rate;
     double      warm;
@@ -161,6 +193,10 @@ static struct {
 static int         ep;
 static type_e      timer_type = type_timer;
 static int         timer = -1;
+static type_e      stdin_type = type_stdin;
+static int         go;                /* publishing may begin */
+static int         commanding;        /* subscribers are sent commands */
+static uint64_t    pings;
 static sub_t      *subs;
 static lane_t     *lanes;
 static uint32_t    per_channel;       /* lanes of one channel */
@@ -438,7 +474,8 @@ open_socket(uint32_t n)
 
     memset(&sin, 0, sizeof(sin));
     sin.sin_family = AF_INET;
-    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + n / PER_ADDR);
+    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + opt.addr
+                                + n / PER_ADDR);
 
     if (bind(fd, (struct sockaddr *) &sin, sizeof(sin)) == -1) {
         fail("bind(): %s", strerror(errno));
@@ -464,13 +501,12 @@ put(int fd, const void *p, size_t len)
 }
 
 
-/* A text frame of a client, masked. */
+/* A frame of a client, masked; returns its size. */
 
-static void
-put_frame(int fd, int op, const char *text, size_t len)
+static size_t
+make_frame(u_char *frame, int op, const char *text, size_t len)
 {
     size_t               i;
-    u_char               frame[256];
     static const u_char  mask[4] = { 0x37, 0xfa, 0x21, 0x3d };
 
     if (len > 125) {
@@ -485,7 +521,16 @@ put_frame(int fd, int op, const char *text, size_t len)
         frame[6 + i] = text[i] ^ mask[i % 4];
     }
 
-    put(fd, frame, 6 + len);
+    return 6 + len;
+}
+
+
+static void
+put_frame(int fd, int op, const char *text, size_t len)
+{
+    u_char  frame[FRAME];
+
+    put(fd, frame, make_frame(frame, op, text, len));
 }
 
 
@@ -571,6 +616,7 @@ static void
 got_frame(sub_t *s, int op, u_char *p, size_t len)
 {
     if (op == 0x89) {
+        pings++;
         put_frame(s->fd, 10, (char *) p, len);
         return;
     }
@@ -592,6 +638,14 @@ got_frame(sub_t *s, int op, u_char *p, size_t len)
         }
     }
 
+    if (op == 0x81 && commanding
+        && (memmem(p, len, "pusher_internal:subscription_succeeded", 38)
+            || memmem(p, len, "pusher:pong", 11)))
+    {
+        s->wait--;
+        return;
+    }
+
     fail("unexpected frame %02x: %.*s", op, (int) len, p);
 }
 
@@ -606,27 +660,51 @@ got_done(message_t *m)
 }
 
 
+/* Where another process publishes, what it has written there. */
+
+static void
+expect(message_t *m, uint32_t number)
+{
+    m->left = number < opt.count;
+
+    if (number != m->number) {
+        m->number = number;
+        snprintf(m->text, sizeof(m->text), "%08u", number);
+    }
+}
+
+
+/* Where the data is in the frames of a channel. */
+
+static void
+learn(sub_t *s, u_char *p, size_t len)
+{
+    u_char  *data;
+
+    data = p;
+
+    if (opt.kind == kind_chat) {
+        data = memmem(p, len, "\"data\":\"", 8);
+        if (data == NULL) {
+            fail("an event without data: %.*s", (int) len, p);
+        }
+
+        data += 8;
+    }
+
+    s->offset = data - p;
+    s->len = len;
+}
+
+
 static void
 got_message(sub_t *s, u_char *p, size_t len, double time)
 {
-    u_char     *data;
     uint32_t    lane, *next;
     message_t  *m;
 
     if (s->len == 0) {
-        data = p;
-
-        if (opt.kind == kind_chat) {
-            data = memmem(p, len, "\"data\":\"", 8);
-            if (data == NULL) {
-                fail("an event without data: %.*s", (int) len, p);
-            }
-
-            data += 8;
-        }
-
-        s->offset = data - p;
-        s->len = len;
+        learn(s, p, len);
     }
 
     p += s->offset;
@@ -647,6 +725,10 @@ got_message(sub_t *s, u_char *p, size_t len, double time)
     next = &s->next[lane];
     m = &ring[*next % RING];
 
+    if (opt.lanes == 0) {
+        expect(m, *next);
+    }
+
     if (m->left == 0
         || memcmp(p, m->text, 8) != 0
         || memcmp(p + DATA - 8, m->text, 8) != 0)
@@ -657,6 +739,10 @@ got_message(sub_t *s, u_char *p, size_t len, double time)
 
     *next += stride;
     deliveries++;
+
+    if (opt.lanes == 0) {
+        return;
+    }
 
     if (counting) {
         latency_add(time - m->due);
@@ -699,7 +785,7 @@ parse_frames(sub_t *s, u_char *start, size_t n)
             break;
         }
 
-        if (p[0] == 0x81 && s->state == state_ready) {
+        if (p[0] == 0x81 && s->state == state_ready && !commanding) {
             got_message(s, p + head, len, time);
 
         } else {
@@ -993,7 +1079,7 @@ publish(double due)
     uint32_t    number, channel;
     message_t  *m;
 
-    channel = published % opt.channels;
+    channel = opt.nobody ? NOBODY : published % opt.channels;
 
     l = choose_lane(channel);
     if (l == NULL) {
@@ -1011,8 +1097,13 @@ publish(double due)
     }
 
     m->due = due;
-    m->left = opt.subs / opt.channels
-              + (channel < opt.subs % opt.channels) + opt.await;
+    m->left = opt.await;
+
+    if (!opt.nobody) {
+        m->left += opt.subs / opt.channels
+                   + (channel < opt.subs % opt.channels);
+    }
+
     snprintf(m->text, sizeof(m->text), "%08u", number);
 
     if (m->left == 0) {
@@ -1081,7 +1172,7 @@ set_timer(double at)
 
 
 static void
-publish_due(uint32_t limit)
+publish_due(void)
 {
     double  due;
 
@@ -1093,12 +1184,12 @@ publish_due(uint32_t limit)
     for ( ;; ) {
         due = base + published / opt.rate;
 
-        if (due > now()) {
-            set_timer(due);
+        if (opt.count && published >= opt.count) {
             return;
         }
 
-        if (published >= limit) {
+        if (due > now()) {
+            set_timer(due);
             return;
         }
 
@@ -1127,6 +1218,11 @@ turn(int timeout)
 
         case type_lane:
             read_lane(events[i].data.ptr);
+            break;
+
+        case type_stdin:
+            (void) !read(STDIN_FILENO, &ticks, sizeof(ticks));
+            go = 1;
             break;
 
         case type_timer:
@@ -1218,9 +1314,14 @@ first_numbers(void)
 {
     uint32_t  i, k;
 
+    for (i = 0; i < RING; i++) {
+        ring[i].number = UINT32_MAX;
+    }
+
     for (i = 0; i < opt.subs; i++) {
         for (k = 0; k < per_channel; k++) {
-            subs[i].next[k] = per_channel > 1 ? k : subs[i].channel;
+            subs[i].next[k] = opt.nobody ? UINT32_MAX
+                              : per_channel > 1 ? k : subs[i].channel;
         }
     }
 }
@@ -1239,7 +1340,7 @@ run(double until, int publishing)
 
     for ( ;; ) {
         if (publishing) {
-            publish_due(UINT32_MAX);
+            publish_due();
             flush_lanes();
         }
 
@@ -1258,6 +1359,19 @@ run(double until, int publishing)
             return;
         }
     }
+}
+
+
+static void
+print_latencies(void)
+{
+    if (nlatencies == 0) {
+        return;
+    }
+
+    printf("p50 %llu\n", (unsigned long long) latency_at(0.5));
+    printf("p99 %llu\n", (unsigned long long) latency_at(0.99));
+    printf("p999 %llu\n", (unsigned long long) latency_at(0.999));
 }
 
 
@@ -1287,11 +1401,7 @@ print_rates(mark_t *a, mark_t *b)
                                 / (b->commits - a->commits));
     }
 
-    if (nlatencies) {
-        printf("p50 %llu\n", (unsigned long long) latency_at(0.5));
-        printf("p99 %llu\n", (unsigned long long) latency_at(0.99));
-        printf("p999 %llu\n", (unsigned long long) latency_at(0.999));
-    }
+    print_latencies();
 }
 
 
@@ -1321,6 +1431,246 @@ fan(void)
     run(now() + 0.05, 0);
 
     print_rates(&a, &b);
+}
+
+
+/*
+ * As many messages as opt.count, for the subscribers of this process and of
+ * others; those of a process without lanes just listen.
+ */
+
+static void
+feed(void)
+{
+    double    last, end;
+    mark_t    marks[4];
+    uint32_t  i;
+    uint64_t  all, seen;
+
+    connect_subs(marks);
+    first_numbers();
+    open_lanes();
+
+    timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    watch(timer, &timer_type);
+    watch(STDIN_FILENO, &stdin_type);
+
+    all = 0;
+
+    for (i = 0; i < opt.subs; i++) {
+        all += (opt.count - subs[i].channel + opt.channels - 1)
+               / opt.channels;
+    }
+
+    printf("ready 1\n");
+    fflush(stdout);
+
+    while (!go) {
+        turn(100);
+    }
+
+    base = now() + 0.01;
+    last = base;
+    counting = opt.lanes != 0;
+    end = base + (opt.rate ? opt.count / opt.rate : 0);
+    seen = 0;
+
+    while (deliveries < all || now() < end) {
+        if (opt.lanes) {
+            publish_due();
+            flush_lanes();
+        }
+
+        turn(100);
+
+        if (deliveries != seen) {
+            seen = deliveries;
+            last = now();
+        }
+
+        if (now() - last > 3 * STUCK) {
+            fail("%llu of %llu deliveries: lost", (unsigned long long) seen,
+                 (unsigned long long) all);
+        }
+    }
+
+    run(now() + 0.05, 0);
+
+    printf("deliveries %llu\n", (unsigned long long) deliveries);
+    printf("pings %llu\n", (unsigned long long) pings);
+
+    print_latencies();
+}
+
+
+/* A command's text; returns its size. */
+
+static size_t
+write_command(char *dst, int subscribing, const char *name, uint32_t n)
+{
+    return sprintf(dst, "{\"event\":\"pusher:%s\",\"data\":"
+                   "{\"channel\":\"%s%u\"}}",
+                   subscribing ? "subscribe" : "unsubscribe", name, n);
+}
+
+
+/*
+ * The next commands of one connection.  Nothing answers those that
+ * unsubscribe, so a pusher:ping follows them.
+ */
+
+static void
+send_commands(sub_t *s, commands_t *c, uint32_t first)
+{
+    char               text[126];
+    u_char             out[(COMMANDS + 1) * FRAME];
+    size_t             len, size;
+    uint32_t           i, n;
+    static const char  ping[] = "{\"event\":\"pusher:ping\",\"data\":{}}";
+
+    size = 0;
+
+    for (i = 0; i < c->batch && s->done < c->each; i++) {
+        n = first + s->done++;
+
+        if (c->held == 0) {
+            len = write_command(text, c->subscribe, "held", n);
+
+        } else if (n % 2) {
+
+            /* one that is there; no connection meets one twice */
+
+            n = (uint64_t) (n / 2) * 7919 % c->held;
+            len = write_command(text, c->subscribe, "held", n);
+
+        } else {
+            len = write_command(text, c->subscribe, "new", n);
+        }
+
+        size += make_frame(out + size, 1, text, len);
+    }
+
+    s->wait = i;
+
+    if (!c->subscribe) {
+        size += make_frame(out + size, 1, ping, sizeof(ping) - 1);
+        s->wait = 1;
+    }
+
+    put(s->fd, out, size);
+}
+
+
+static void
+command(sub_t *from, uint32_t n, commands_t *c)
+{
+    double    last;
+    sub_t    *s;
+    uint32_t  left;
+
+    for (s = from; s < from + n; s++) {
+        s->done = 0;
+    }
+
+    last = now();
+
+    do {
+        left = 0;
+
+        for (s = from; s < from + n; s++) {
+            if (s->wait == 0 && s->done < c->each) {
+                send_commands(s, c, c->base + (s - from) * c->each);
+            }
+
+            left += s->wait != 0;
+        }
+
+        if (left && turn(100) > 0) {
+            last = now();
+        }
+
+        if (now() - last > STUCK) {
+            fail("%u connections wait for answers to commands", left);
+        }
+
+    } while (left);
+}
+
+
+/*
+ * So many channels are held; what do some connections pay that come and go,
+ * half of them to channels that are there, half to new ones?  A connection
+ * has opt.inflight commands on their way.
+ */
+
+static void
+come_and_go(sub_t *from, uint32_t held)
+{
+    int         i;
+    double      cpu[2], time[2], all;
+    mark_t      a, b, c;
+    commands_t  cmd;
+
+    memset(cpu, 0, sizeof(cpu));
+    memset(time, 0, sizeof(time));
+    memset(&cmd, 0, sizeof(cmd));
+
+    cmd.each = VISITS;
+    cmd.batch = opt.inflight < COMMANDS ? opt.inflight : COMMANDS;
+    cmd.held = held;
+
+    for (i = 0; i < VISIT_ROUNDS; i++) {
+        a = mark();
+        cmd.subscribe = 1;
+        command(from, VISITORS, &cmd);
+
+        b = mark();
+        cmd.subscribe = 0;
+        command(from, VISITORS, &cmd);
+
+        c = mark();
+
+        cpu[0] += b.server - a.server;
+        cpu[1] += c.server - b.server;
+        time[0] += b.time - a.time;
+        time[1] += c.time - b.time;
+    }
+
+    all = (double) VISITORS * VISITS * VISIT_ROUNDS;
+
+    printf("subscribes%u %.1f\n", held, all / time[0]);
+    printf("unsubscribes%u %.1f\n", held, all / time[1]);
+    printf("subscribe_cpu%u %.3f\n", held, cpu[0] / all * 1e6);
+    printf("unsubscribe_cpu%u %.3f\n", held, cpu[1] / all * 1e6);
+}
+
+
+static void
+channels(void)
+{
+    mark_t      marks[4];
+    uint32_t    held;
+    commands_t  cmd;
+
+    opt.subs = HOLDERS + VISITORS;
+    connect_subs(marks);
+    commanding = 1;
+
+    memset(&cmd, 0, sizeof(cmd));
+    cmd.subscribe = 1;
+    cmd.batch = COMMANDS;
+
+    for (held = 1000; held <= opt.count; held = opt.count) {
+        cmd.each = (held - cmd.base) / HOLDERS;
+        command(subs, HOLDERS, &cmd);
+        cmd.base = held;
+
+        come_and_go(subs + HOLDERS, held);
+
+        if (held == opt.count) {
+            break;
+        }
+    }
 }
 
 
@@ -1400,6 +1750,12 @@ set_option(const char *name, char *value)
         opt.inflight = atoi(value);
     } else if (strcmp(name, "burst") == 0) {
         opt.burst = atoi(value);
+    } else if (strcmp(name, "count") == 0) {
+        opt.count = atoi(value);
+    } else if (strcmp(name, "addr") == 0) {
+        opt.addr = atoi(value);
+    } else if (strcmp(name, "nobody") == 0) {
+        opt.nobody = atoi(value);
     } else if (strcmp(name, "await") == 0) {
         opt.await = atoi(value);
     } else if (strcmp(name, "store") == 0) {
@@ -1418,12 +1774,11 @@ set_option(const char *name, char *value)
 }
 
 
-int
-main(int argc, char **argv)
+static void
+set_options(int argc, char **argv)
 {
-    int            i;
-    char          *value;
-    struct rlimit  limit;
+    int    i;
+    char  *value;
 
     strcpy(opt.mode, "fan");
     opt.channels = 1;
@@ -1443,15 +1798,30 @@ main(int argc, char **argv)
         set_option(argv[i], value);
     }
 
+    if (!opt.channels || !opt.inflight || opt.inflight > RING / 2
+        || (!opt.lanes && !opt.count) || opt.lanes > 1000
+        || (opt.await && opt.channels > 1 && !opt.nobody))
+    {
+        fail("bad numbers");
+    }
+}
+
+
+int
+main(int argc, char **argv)
+{
+    struct rlimit  limit;
+
+    set_options(argc, argv);
+
     if (strcmp(opt.mode, "spin") == 0) {
         spin();
         return 0;
     }
 
-    if (!opt.channels || !opt.lanes || !opt.inflight || opt.lanes > 1000
-        || opt.inflight > RING / 2 || (opt.await && opt.channels > 1))
-    {
-        fail("bad numbers");
+    if (strcmp(opt.mode, "memory") == 0) {
+        printf("memory %.0f\n", memory());
+        return 0;
     }
 
     getrlimit(RLIMIT_NOFILE, &limit);
@@ -1459,13 +1829,19 @@ main(int argc, char **argv)
     setrlimit(RLIMIT_NOFILE, &limit);
     signal(SIGPIPE, SIG_IGN);
 
-    per_channel = opt.channels == 1 ? opt.lanes : 1;
+    per_channel = opt.channels == 1 && opt.lanes ? opt.lanes : 1;
     stride = opt.channels == 1 ? per_channel : opt.channels;
 
     ep = epoll_create1(0);
 
-    if (strcmp(opt.mode, "fan") == 0) {
+    if (strcmp(opt.mode, "fan") == 0 && opt.count) {
+        feed();
+
+    } else if (strcmp(opt.mode, "fan") == 0) {
         fan();
+
+    } else if (strcmp(opt.mode, "channels") == 0) {
+        channels();
 
     } else if (strcmp(opt.mode, "idle") == 0) {
         idle();

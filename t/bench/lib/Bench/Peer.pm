@@ -105,7 +105,7 @@ sub conf {
     my $listen = "127.0.0.1:$self->{port}"
                  . ($self->{workers} > 1 ? ' reuseport' : '');
 
-    my ($http, $server) = $self->{peer} eq 'chat' ? chat_conf()
+    my ($http, $server) = $self->{peer} eq 'chat' ? chat_conf($self)
                                                   : nchan_conf();
 
     return <<"END";
@@ -143,8 +143,14 @@ END
 
 
 sub chat_conf {
-    return <<'END', <<'END';
-    chat_zone 256m;
+    my ($self) = @_;
+
+    my $zone = $self->{zone} || "256m";
+    my $activity = $self->{activity} || "120s";
+
+    return <<"END", <<'END';
+    chat_zone $zone;
+    chat_activity_timeout $activity;
     chat_database data/chat.db sync=full;
 
     chat_app 1001 {
@@ -268,7 +274,7 @@ sub stop {
     my ($self) = @_;
 
     my @pids = $self->pids;
-    my $until = time() + 5;
+    my $until = time() + 30;
     my $done = 0;
 
     delete $running{$self->{pid}};
