@@ -24,6 +24,8 @@ typedef struct {
 
 static ngx_int_t ngx_chat_trigger_parse(ngx_chat_trigger_t *t, u_char *body,
     size_t len, ngx_chat_json_value_t **v);
+static ngx_int_t ngx_chat_trigger_batch(ngx_chat_trigger_t *t,
+    ngx_chat_json_value_t *batch);
 static ngx_int_t ngx_chat_trigger_event(ngx_chat_trigger_t *t,
     ngx_chat_json_value_t *v, ngx_chat_trigger_event_t *e);
 static ngx_int_t ngx_chat_trigger_key(ngx_chat_trigger_t *t,
@@ -79,7 +81,7 @@ ngx_int_t
 ngx_chat_trigger_read_batch(ngx_chat_trigger_t *t, u_char *body, size_t len)
 {
     ngx_int_t               rc;
-    ngx_uint_t              n, nchannels;
+    ngx_uint_t              n;
     ngx_chat_json_value_t  *v, *batch, *entry;
 
     rc = ngx_chat_trigger_parse(t, body, len, &v);
@@ -121,28 +123,9 @@ ngx_chat_trigger_read_batch(ngx_chat_trigger_t *t, u_char *body, size_t len)
         return NGX_ERROR;
     }
 
-    t->n = 0;
-    nchannels = 0;
+    rc = ngx_chat_trigger_batch(t, batch);
 
-    for (entry = batch->first; entry; entry = entry->next) {
-
-        rc = ngx_chat_trigger_event(t, entry, &t->events[t->n]);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        nchannels += t->events[t->n++].nchannels;
-    }
-
-    /* all of it is sent, or stored by one commit, in one go */
-
-    if (nchannels > NGX_CHAT_TRIGGER_CHANNELS) {
-        return ngx_chat_trigger_refuse(t, 400, "A batch goes to at most %d "
-                                       "channels", NGX_CHAT_TRIGGER_CHANNELS);
-    }
-
-    return ngx_chat_trigger_key(t, v);
+    return (rc == NGX_OK) ? ngx_chat_trigger_key(t, v) : rc;
 }
 
 
@@ -251,6 +234,40 @@ ngx_chat_trigger_parse(ngx_chat_trigger_t *t, u_char *body, size_t len,
     if ((*v)->type != NGX_CHAT_JSON_OBJECT_e) {
         return ngx_chat_trigger_refuse(t, 400,
                                        "Expected the body to be an object");
+    }
+
+    return NGX_OK;
+}
+
+
+/* Its entries, for which there is room in t->events. */
+
+static ngx_int_t
+ngx_chat_trigger_batch(ngx_chat_trigger_t *t, ngx_chat_json_value_t *batch)
+{
+    ngx_int_t               rc;
+    ngx_uint_t              nchannels;
+    ngx_chat_json_value_t  *entry;
+
+    t->n = 0;
+    nchannels = 0;
+
+    for (entry = batch->first; entry; entry = entry->next) {
+
+        rc = ngx_chat_trigger_event(t, entry, &t->events[t->n]);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        nchannels += t->events[t->n++].nchannels;
+    }
+
+    /* all of it is sent, or stored by one commit, in one go */
+
+    if (nchannels > NGX_CHAT_TRIGGER_CHANNELS) {
+        return ngx_chat_trigger_refuse(t, 400, "A batch goes to at most %d "
+                                       "channels", NGX_CHAT_TRIGGER_CHANNELS);
     }
 
     return NGX_OK;
