@@ -13,6 +13,7 @@
 #include <endpoint/ngx_chat_api.h>
 #include <endpoint/ngx_chat_body.h>
 #include <endpoint/ngx_chat_reply.h>
+#include <endpoint/ngx_chat_variable.h>
 
 
 #define NGX_CHAT_API_BODY  (1024 * 1024)
@@ -371,6 +372,15 @@ ngx_chat_api_body(ngx_http_request_t *r, ngx_chat_body_t *body, void *data)
 static ngx_int_t
 ngx_chat_api_answer(ngx_http_request_t *r, ngx_chat_api_t *api)
 {
+    ngx_str_t   *name;
+    ngx_uint_t   user;
+
+    name = api->route.name.len ? &api->route.name : NULL;
+    user = (api->route.kind == NGX_CHAT_ROUTE_TERMINATE_e);
+
+    ngx_chat_variable_note(r, &api->app->id, user ? NULL : name, NULL, NULL,
+                           user ? name : NULL);
+
     switch (api->route.kind) {
 
     case NGX_CHAT_ROUTE_CHANNELS_e:
@@ -389,6 +399,22 @@ ngx_chat_api_answer(ngx_http_request_t *r, ngx_chat_api_t *api)
     default: /* events, batch, the old way to publish */
         return ngx_chat_api_events(r, api);
     }
+}
+
+
+void
+ngx_chat_api_note(ngx_http_request_t *r, ngx_chat_trigger_t *t)
+{
+    ngx_chat_trigger_event_t  *e;
+
+    if (t->n != 1) {
+        return;
+    }
+
+    e = t->events;
+
+    ngx_chat_variable_note(r, NULL, (e->nchannels == 1) ? e->channels : NULL,
+                           &e->name, &e->except, NULL);
 }
 
 

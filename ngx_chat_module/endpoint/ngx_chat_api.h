@@ -18,6 +18,7 @@
 #include <pusher/ngx_chat_api_auth.h>
 #include <pusher/ngx_chat_query.h>
 #include <pusher/ngx_chat_route.h>
+#include <pusher/ngx_chat_trigger.h>
 
 
 /* A request whose signature is good. */
@@ -43,6 +44,9 @@ ngx_int_t ngx_chat_api_channel(ngx_http_request_t *r, ngx_chat_api_t *api);
 ngx_int_t ngx_chat_api_users(ngx_http_request_t *r, ngx_chat_api_t *api);
 ngx_int_t ngx_chat_api_terminate(ngx_http_request_t *r,
     ngx_chat_api_t *api);
+
+/* For the request's variables: what is triggered, where it is one event. */
+void ngx_chat_api_note(ngx_http_request_t *r, ngx_chat_trigger_t *t);
 
 /* An error as SDKs show it: one line of text. */
 ngx_int_t ngx_chat_api_error(ngx_http_request_t *r, ngx_uint_t status,

@@ -19,7 +19,6 @@
 #include <endpoint/ngx_chat_reply.h>
 #include <hub/ngx_chat_census.h>
 #include <pusher/ngx_chat_name.h>
-#include <pusher/ngx_chat_trigger.h>
 #include <wire/ngx_chat_json_write.h>
 
 
@@ -108,6 +107,8 @@ ngx_chat_api_events(ngx_http_request_t *r, ngx_chat_api_t *api)
     if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_chat_api_note(r, &ev->trigger);
 
     return ngx_chat_api_events_begin(r, ev);
 }

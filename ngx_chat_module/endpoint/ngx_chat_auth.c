@@ -15,6 +15,7 @@
 
 #include <endpoint/ngx_chat_auth.h>
 #include <endpoint/ngx_chat_reply.h>
+#include <endpoint/ngx_chat_variable.h>
 #include <ngx_chat_module.h>
 #include <pusher/ngx_chat_name.h>
 #include <pusher/ngx_chat_signature.h>
@@ -72,6 +73,9 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
     if (ngx_chat_auth_user(r, clcf->auth, &user, &info) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_chat_variable_note(r, &clcf->auth->ref.app->id, NULL, NULL, NULL,
+                           &user);
 
     /* without user_id= whoever comes this far may join private channels */
 

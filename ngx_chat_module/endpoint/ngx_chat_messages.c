@@ -15,6 +15,7 @@
 #include <endpoint/ngx_chat_idempotency.h>
 #include <endpoint/ngx_chat_page.h>
 #include <endpoint/ngx_chat_reply.h>
+#include <endpoint/ngx_chat_variable.h>
 #include <ngx_chat_module.h>
 #include <pusher/ngx_chat_name.h>
 #include <wire/ngx_chat_message.h>
@@ -115,6 +116,7 @@ ngx_chat_messages_body(ngx_http_request_t *r, ngx_chat_body_t *body,
 {
     ngx_int_t                rc;
     ngx_chat_record_t        rec;
+    ngx_chat_loc_conf_t     *clcf;
     ngx_chat_socket_id_t     except;
     ngx_chat_message_post_t  post;
 
@@ -144,6 +146,11 @@ ngx_chat_messages_body(ngx_http_request_t *r, ngx_chat_body_t *body,
     if (ngx_chat_messages_check_record(r, &rec, &rc) != NGX_OK) {
         return rc;
     }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    ngx_chat_variable_note(r, &clcf->publish->ref.app->id, &rec.channel,
+                           &rec.event, &except, NULL);
 
     return ngx_chat_messages_store(r, &rec, &except);
 }

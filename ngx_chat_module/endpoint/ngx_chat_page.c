@@ -12,6 +12,7 @@
 
 #include <endpoint/ngx_chat_page.h>
 #include <endpoint/ngx_chat_reply.h>
+#include <endpoint/ngx_chat_variable.h>
 #include <ngx_chat_module.h>
 #include <pusher/ngx_chat_name.h>
 
@@ -83,6 +84,9 @@ ngx_chat_page_handler(ngx_http_request_t *r)
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
                                     "channel name is not valid");
     }
+
+    ngx_chat_variable_note(r, &clcf->history->ref.app->id,
+                           &page->history.channel, NULL, NULL, NULL);
 
     error = ngx_chat_page_args(r, page);
 

@@ -44,6 +44,9 @@ ngx_chat_websocket_t *ngx_chat_websocket_get(ngx_connection_t *c);
  */
 void ngx_chat_websocket_release(ngx_chat_websocket_t *ws);
 
+/* Who it is, for the variables of the request, which is still there. */
+void ngx_chat_websocket_note(ngx_chat_websocket_t *ws);
+
 /*
  * All of these free ws, or may: don't touch it afterwards.  fail() closes
  * with a code of RFC 6455, without an error frame, and returns NGX_DONE;

@@ -141,6 +141,10 @@ ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc)
     ws->ended = 1;
     c = ws->session.connection;
 
+    if (ws->request) {
+        ngx_chat_websocket_note(ws);
+    }
+
     ngx_chat_session_end(&ws->session);
 
     if (c->read->timer_set) {

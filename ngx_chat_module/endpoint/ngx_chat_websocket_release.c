@@ -17,6 +17,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <endpoint/ngx_chat_variable.h>
 #include <endpoint/ngx_chat_websocket.h>
 #include <ngx_chat_module.h>
 
@@ -26,6 +27,32 @@ static void ngx_chat_websocket_free_headers(ngx_connection_t *c,
     ngx_http_connection_t *hc);
 static void ngx_chat_websocket_free_buffers(ngx_connection_t *c,
     ngx_chain_t *cl);
+
+
+void
+ngx_chat_websocket_note(ngx_chat_websocket_t *ws)
+{
+    ngx_str_t            user;
+    ngx_chat_session_t  *s;
+
+    s = &ws->session;
+
+    if (s->app == NULL) {
+        return;
+    }
+
+    ngx_str_null(&user);
+
+    if (s->user) {
+        /* the request outlives the session by its log */
+
+        user.data = ngx_pstrdup(ws->request->pool, &s->user->id);
+        user.len = user.data ? s->user->id.len : 0;
+    }
+
+    ngx_chat_variable_note(ws->request, &s->app->id, NULL, NULL,
+                           &s->subscriber.id, user.data ? &user : NULL);
+}
 
 
 void
@@ -42,6 +69,8 @@ ngx_chat_websocket_release(ngx_chat_websocket_t *ws)
     if (ngx_chat_websocket_needs_request(r)) {
         return;
     }
+
+    ngx_chat_websocket_note(ws);
 
     ws->cleanup->handler = NULL;
     ws->request = NULL;
