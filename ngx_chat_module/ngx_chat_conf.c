@@ -53,7 +53,7 @@ ngx_chat_conf_create_main(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     cmcf->zone = NULL;
-     *     cmcf->websocket = { 0 };
+     *     cmcf->websocket, cmcf->retention = { 0 };
      *     cmcf->store = { 0 };
      *     cmcf->message_max = 0;
      *     cmcf->hub, cmcf->sessions = { 0 };
@@ -85,6 +85,7 @@ ngx_chat_conf_init_main(ngx_conf_t *cf, void *conf)
         && cmcf->store.path.len == 0
         && cmcf->apps.nelts == 0
         && cmcf->refs.nelts == 0
+        && cmcf->retention.name.len == 0
         && cmcf->websocket.name.len == 0)
     {
         /* loaded and not used */
@@ -345,6 +346,15 @@ ngx_chat_conf_check_refs(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
     ngx_chat_app_ref_t  **refs;
 
     refs = cmcf->refs.elts;
+    place = &cmcf->retention;
+
+    if (place->name.len && cmcf->store.path.len == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"%V\" needs a database, add \"chat_database "
+                      "/path/to/chat.db;\" to the http block in %V:%ui",
+                      &place->name, &place->file, place->line);
+        return NGX_ERROR;
+    }
 
     if (cmcf->apps.nelts == 0
         && (cmcf->refs.nelts || cmcf->websocket.name.len))

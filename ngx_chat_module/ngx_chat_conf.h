@@ -24,6 +24,7 @@ ngx_int_t ngx_chat_conf_postconfiguration(ngx_conf_t *cf);
 /* Directives' setters. */
 char *ngx_chat_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_database(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_chat_conf_retention(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_app(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_history(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

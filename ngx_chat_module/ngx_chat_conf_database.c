@@ -2,7 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * chat_database: the folder and the file, seen from the master.
+ * chat_database: the folder and the file, seen from the master; and what of
+ * it is kept, chat_retention.
  *
  * The master is root and may write everything; what counts is whether the
  * worker's user may.  Nothing that exists is changed: a folder such as /tmp
@@ -17,19 +18,116 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include <ngx_chat_conf.h>
+#include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_database.h>
 #include <store/ngx_chat_db.h>
 
 
 #define NGX_CHAT_CONF_GROUPS  256
+#define NGX_CHAT_CONF_SIZE    (1024 * 1024)
 
 
+static char *ngx_chat_conf_retention_limit(ngx_conf_t *cf,
+    ngx_chat_retention_limits_t *limits, ngx_str_t *param);
 static ngx_int_t ngx_chat_conf_database_folder_name(ngx_pool_t *pool,
     ngx_str_t *path, ngx_str_t *folder);
 static ngx_int_t ngx_chat_conf_database_writable(ngx_cycle_t *cycle,
     ngx_str_t *name, mode_t bits, ngx_chat_place_t *place);
 static ngx_uint_t ngx_chat_conf_database_in_group(ngx_core_conf_t *ccf,
     gid_t gid);
+
+
+char *
+ngx_chat_conf_retention(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_main_conf_t *cmcf = conf;
+
+    char        *rv;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (cmcf->retention.name.len) {
+        return "is duplicate";
+    }
+
+    ngx_chat_conf_place(cf, &cmcf->retention);
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        rv = ngx_chat_conf_retention_limit(cf, &cmcf->store.retention,
+                                           &value[i]);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_chat_conf_retention_limit(ngx_conf_t *cf,
+    ngx_chat_retention_limits_t *limits, ngx_str_t *param)
+{
+    u_char      *p;
+    int64_t     *limit, n, min;
+    ngx_str_t    s;
+    const char  *what;
+
+    p = ngx_strlchr(param->data, param->data + param->len, '=');
+
+    s.data = p ? p + 1 : param->data;
+    s.len = param->data + param->len - s.data;
+
+    if (ngx_strncmp(param->data, "age=", 4) == 0) {
+        limit = &limits->age;
+        min = 1;
+        what = "a time of at least 1s, such as \"age=30d\"";
+
+        n = ngx_parse_time(&s, 1);
+        n = (n > 0) ? n * 1000 : n;
+
+    } else if (ngx_strncmp(param->data, "count=", 6) == 0) {
+        limit = &limits->count;
+        min = 1;
+        what = "a number of at least 1, such as \"count=10000\"";
+
+        n = ngx_atoi(s.data, s.len);
+
+    } else if (ngx_strncmp(param->data, "size=", 5) == 0) {
+        limit = &limits->size;
+        min = NGX_CHAT_CONF_SIZE;
+        what = "a size of at least 1m, such as \"size=1g\"";
+
+        n = ngx_parse_offset(&s);
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", it must be "
+                           "\"age=time\", \"count=number\" or "
+                           "\"size=size\"", param);
+        return NGX_CONF_ERROR;
+    }
+
+    if (*limit) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate parameter \"%V\"", param);
+        return NGX_CONF_ERROR;
+    }
+
+    if (n < min) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", it must be %s", param,
+                           what);
+        return NGX_CONF_ERROR;
+    }
+
+    *limit = n;
+
+    return NGX_CONF_OK;
+}
 
 
 char *

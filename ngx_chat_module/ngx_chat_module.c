@@ -47,6 +47,13 @@ static ngx_command_t  ngx_chat_commands[] = {
       0,
       NULL },
 
+    { ngx_string("chat_retention"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE123,
+      ngx_chat_conf_retention,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("chat_app"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
       ngx_chat_conf_app,

@@ -78,6 +78,7 @@ typedef struct {
     ngx_chat_store_conf_t      store;
     ngx_chat_publish_t         publish;    /* for the store's threads */
     ngx_chat_place_t           database;   /* where its directive stands */
+    ngx_chat_place_t           retention;  /* the same; name.len 0: nowhere */
     size_t                     message_max;    /* the largest configured */
 
     /* this worker's */

@@ -695,3 +695,88 @@ qr/\[emerg\].*chat_app "2" has the same key as chat_app "17536051"/
 --- must_die
 --- error_log eval
 qr/\[emerg\].*"chat_api"/
+
+
+
+=== TEST 63: retention
+--- http_config eval: $::Http . "chat_retention age=30d count=10000 size=1g;"
+--- config eval: $::Config
+--- request
+POST /messages
+{"content":"a"}
+--- more_headers
+Content-Type: application/json
+--- error_code: 201
+
+
+
+=== TEST 64: retention of something else
+--- http_config eval: $::Http . "chat_retention days=30; # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"days=30".*"age=time", "count=number" or "size=size"/
+
+
+
+=== TEST 65: retention, an age that is none
+--- http_config eval: $::Http . "chat_retention age=30x; # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"age=30x".*such as "age=30d"/
+
+
+
+=== TEST 66: retention, no messages
+--- http_config eval: $::Http . "chat_retention age=1d count=0; # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"count=0".*such as "count=10000"/
+
+
+
+=== TEST 67: retention, hardly any room
+--- http_config eval: $::Http . "chat_retention size=1000k; # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"size=1000k".*at least 1m/
+
+
+
+=== TEST 68: retention, one limit twice
+--- http_config eval: $::Http . "chat_retention age=1d age=2d; # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*duplicate parameter "age=2d"/
+
+
+
+=== TEST 69: retention twice
+--- http_config eval
+$::Http . "chat_retention age=1d;\nchat_retention count=5; # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_retention" directive is duplicate/
+
+
+
+=== TEST 70: retention without a database
+--- http_config eval: "chat_retention age=1d; # HERE\n"
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_retention" needs a database/
+
+
+
+=== TEST 71: retention of nothing
+--- http_config eval: $::Http . "chat_retention; # HERE"
+--- config eval: $::Config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*invalid number of arguments in "chat_retention"/

@@ -68,7 +68,29 @@ static const char  *ngx_chat_db_statements[NGX_CHAT_DB_STATEMENTS_e] = {
     " AND id >= ?3 LIMIT 1",
 
     NGX_CHAT_DB_COLUMNS                               /* SINCE */
-    " WHERE id > ?1 ORDER BY id"
+    " WHERE id > ?1 ORDER BY id",
+
+    "SELECT id, created_at FROM messages"             /* OLDEST */
+    " WHERE id > ?1 ORDER BY id LIMIT ?2",
+
+    "DELETE FROM messages WHERE id = ?1",
+
+    "SELECT app, channel FROM messages"               /* CHANNEL */
+    " WHERE (app, channel) > (?1, ?2) ORDER BY app, channel LIMIT 1",
+
+    "SELECT id, app, channel FROM messages"           /* RECENT */
+    " WHERE id > ?1 ORDER BY id LIMIT ?2",
+
+    "SELECT id FROM messages" NGX_CHAT_DB_CHANNEL     /* SURPLUS */
+    " ORDER BY id DESC LIMIT 1 OFFSET ?3",
+
+    "SELECT id FROM messages" NGX_CHAT_DB_CHANNEL     /* UPTO */
+    " AND id <= ?3 ORDER BY id LIMIT ?4",
+
+    "SELECT (page_count - freelist_count) * page_size"     /* USED */
+    " FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+
+    "SELECT coalesce(max(id), 0) FROM messages"       /* MAX */
 };
 
 
@@ -145,8 +167,8 @@ ngx_chat_db_connect(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
     }
 
     rc = sqlite3_open_v2(conf->path, &db->handle,
-                         SQLITE_OPEN_READWRITE|SQLITE_OPEN_CREATE
-                         |SQLITE_OPEN_NOMUTEX, NULL);
+                         SQLITE_OPEN_READWRITE|SQLITE_OPEN_NOMUTEX
+                         |(conf->create ? SQLITE_OPEN_CREATE : 0), NULL);
 
     if (rc != SQLITE_OK) {
         return ngx_chat_db_failed(db, "sqlite3_open_v2()");
@@ -250,6 +272,17 @@ ngx_chat_db_prepare(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
         }
     }
 
+    /* the schema was read, so the WAL is open, too */
+
+    if (ngx_chat_db_files(conf->path, &db->files) != NGX_OK
+        || db->files.wal == 0 || db->files.shm == 0)
+    {
+        (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
+                        "the file, its -wal or its -shm was removed while it "
+                        "was opened");
+        return NGX_BUSY;
+    }
+
     if (conf->write) {
         return NGX_OK;
     }
@@ -270,6 +303,59 @@ ngx_chat_db_close(ngx_chat_db_t *db)
 
     (void) sqlite3_close(db->handle);
     db->handle = NULL;
+}
+
+
+void
+ngx_chat_db_abandon(ngx_chat_db_t *db)
+{
+    (void) sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+                             NULL);
+}
+
+
+ngx_int_t
+ngx_chat_db_checkpoint(ngx_chat_db_t *db, ngx_uint_t all, ngx_uint_t *frames)
+{
+    int  rc, n;
+
+    n = 0;
+
+    rc = sqlite3_wal_checkpoint_v2(db->handle, NULL,
+                                   all ? SQLITE_CHECKPOINT_TRUNCATE
+                                       : SQLITE_CHECKPOINT_PASSIVE,
+                                   &n, NULL);
+
+    *frames = (n > 0) ? (ngx_uint_t) n : 0;
+
+    return (rc == SQLITE_OK)
+           ? NGX_OK : ngx_chat_db_failed(db, "sqlite3_wal_checkpoint_v2()");
+}
+
+
+ngx_int_t
+ngx_chat_db_number(ngx_chat_db_t *db, const char *sql, int64_t *value)
+{
+    int            rc;
+    sqlite3_stmt  *st;
+
+    rc = sqlite3_prepare_v2(db->handle, sql, -1, &st, NULL);
+    if (rc != SQLITE_OK) {
+        return ngx_chat_db_failed(db, "sqlite3_prepare_v2()");
+    }
+
+    rc = NGX_OK;
+
+    if (sqlite3_step(st) == SQLITE_ROW) {
+        *value = sqlite3_column_int64(st, 0);
+
+    } else {
+        rc = (int) ngx_chat_db_failed(db, "sqlite3_step()");
+    }
+
+    (void) sqlite3_finalize(st);
+
+    return rc;
 }
 
 
@@ -322,6 +408,68 @@ ngx_chat_db_failed(ngx_chat_db_t *db, const char *call)
     }
 
     return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_chat_db_files(const char *path, ngx_chat_db_files_t *files)
+{
+    char         name[PATH_MAX + sizeof("-wal")];
+    size_t       len;
+    struct stat  st;
+
+    memset(files, 0, sizeof(ngx_chat_db_files_t));
+
+    /* SQLite has the WAL beside what symbolic links lead to */
+
+    if (realpath(path, name) == NULL || stat(name, &st) == -1) {
+        return (errno == ENOENT) ? NGX_OK : NGX_ERROR;
+    }
+
+    files->dev = st.st_dev;
+    files->file = st.st_ino;
+
+    len = strlen(name);
+
+    memcpy(name + len, "-wal", sizeof("-wal"));
+
+    if (stat(name, &st) == 0) {
+        files->wal = st.st_ino;
+    }
+
+    memcpy(name + len, "-shm", sizeof("-shm"));
+
+    if (stat(name, &st) == 0) {
+        files->shm = st.st_ino;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_db_unlink_wal(const char *path)
+{
+    char    name[PATH_MAX + sizeof("-wal")];
+    size_t  len;
+
+    if (realpath(path, name) == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = strlen(name);
+
+    /* the index first: without it a WAL is read from its beginning */
+
+    memcpy(name + len, "-shm", sizeof("-shm"));
+
+    if (unlink(name) == -1 && errno != ENOENT) {
+        return NGX_ERROR;
+    }
+
+    memcpy(name + len, "-wal", sizeof("-wal"));
+
+    return (unlink(name) == -1 && errno != ENOENT) ? NGX_ERROR : NGX_OK;
 }
 
 

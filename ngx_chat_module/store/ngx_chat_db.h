@@ -35,6 +35,14 @@ typedef enum {
     NGX_CHAT_DB_HAS_BEFORE_e,
     NGX_CHAT_DB_HAS_AFTER_e,
     NGX_CHAT_DB_SINCE_e,
+    NGX_CHAT_DB_OLDEST_e,              /* retention's: ids and their times */
+    NGX_CHAT_DB_DELETE_e,
+    NGX_CHAT_DB_CHANNEL_e,             /* the channel behind a channel */
+    NGX_CHAT_DB_RECENT_e,              /* channels of what is new */
+    NGX_CHAT_DB_SURPLUS_e,             /* the newest that is too many */
+    NGX_CHAT_DB_UPTO_e,                /* a channel's ids up to one */
+    NGX_CHAT_DB_USED_e,                /* bytes in pages that are in use */
+    NGX_CHAT_DB_MAX_e,                 /* the highest id there is */
     NGX_CHAT_DB_STATEMENTS_e           /* their number */
 } ngx_chat_db_statement_e;
 
@@ -45,13 +53,24 @@ typedef struct {
 
     unsigned           full:1;         /* synchronous=FULL, else NORMAL */
     unsigned           write:1;        /* may INSERT; a reader is query_only */
+    unsigned           create:1;       /* makes the file where there is none */
 } ngx_chat_db_conf_t;
+
+
+/* Which files a handle has open; zeroed: none. */
+typedef struct {
+    uint64_t           dev;
+    uint64_t           file;           /* inodes */
+    uint64_t           wal;
+    uint64_t           shm;
+} ngx_chat_db_files_t;
 
 
 typedef struct {
     sqlite3           *handle;         /* NULL: not open */
     sqlite3_stmt      *statements[NGX_CHAT_DB_STATEMENTS_e];
     u_char             epoch[NGX_CHAT_DB_EPOCH_LEN];
+    ngx_chat_db_files_t  files;
     int                code;           /* SQLite's extended code of the last
                                           failure */
     char               error[NGX_CHAT_DB_ERROR_LEN];
@@ -70,6 +89,31 @@ typedef struct {
 ngx_int_t ngx_chat_db_open(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf);
 
 void ngx_chat_db_close(ngx_chat_db_t *db);
+
+/* Closing is not to touch the files, which may be another database's. */
+void ngx_chat_db_abandon(ngx_chat_db_t *db);
+
+/*
+ * Which files the path leads to now; those that are missing are 0.  NGX_OK;
+ * NGX_ERROR with errno set.
+ */
+ngx_int_t ngx_chat_db_files(const char *path, ngx_chat_db_files_t *files);
+
+/* Removes the WAL and its index from beside the file that path leads to. */
+ngx_int_t ngx_chat_db_unlink_wal(const char *path);
+
+/*
+ * Moves the WAL into the file.  With all the WAL is empty afterwards: waits
+ * for readers up to the handle's timeout, and nobody may write meanwhile.
+ * Without, what readers are in the way of is left.  *frames: what the WAL
+ * has still.  NGX_OK, NGX_BUSY, NGX_ERROR.
+ */
+ngx_int_t ngx_chat_db_checkpoint(ngx_chat_db_t *db, ngx_uint_t all,
+    ngx_uint_t *frames);
+
+/* The first column of the first row.  NGX_OK, NGX_BUSY, NGX_ERROR. */
+ngx_int_t ngx_chat_db_number(ngx_chat_db_t *db, const char *sql,
+    int64_t *value);
 
 /*
  * Looks at the file without SQLite and without changing anything, for

@@ -28,9 +28,8 @@
 static ngx_int_t ngx_chat_migration_steps(ngx_chat_db_t *db);
 static ngx_int_t ngx_chat_migration_identify(ngx_chat_db_t *db,
     int64_t *version);
+static ngx_int_t ngx_chat_migration_make_epoch(ngx_chat_db_t *db);
 static ngx_int_t ngx_chat_migration_epoch(ngx_chat_db_t *db);
-static ngx_int_t ngx_chat_migration_number(ngx_chat_db_t *db, const char *sql,
-    int64_t *value);
 
 
 ngx_int_t
@@ -89,21 +88,47 @@ ngx_chat_migration_run(ngx_chat_db_t *db)
     }
 
     if (db->epoch[0] == '\0') {
-
-        rc = ngx_chat_db_exec(db, "INSERT OR REPLACE INTO meta (key, value)"
-                              " VALUES ('epoch',"
-                              " lower(hex(randomblob(16))))");
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        rc = ngx_chat_migration_epoch(db);
+        rc = ngx_chat_migration_make_epoch(db);
         if (rc != NGX_OK) {
             return rc;
         }
     }
 
     return ngx_chat_db_exec(db, "COMMIT");
+}
+
+
+ngx_int_t
+ngx_chat_migration_renew(ngx_chat_db_t *db)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_chat_db_exec(db, "BEGIN IMMEDIATE");
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_chat_migration_make_epoch(db);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_chat_db_exec(db, "COMMIT");
+}
+
+
+static ngx_int_t
+ngx_chat_migration_make_epoch(ngx_chat_db_t *db)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_chat_db_exec(db, "INSERT OR REPLACE INTO meta (key, value)"
+                          " VALUES ('epoch', lower(hex(randomblob(16))))");
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_chat_migration_epoch(db);
 }
 
 
@@ -152,24 +177,23 @@ ngx_chat_migration_identify(ngx_chat_db_t *db, int64_t *version)
     ngx_int_t                      rc;
     ngx_chat_migration_identity_t  id;
 
-    rc = ngx_chat_migration_number(db, "PRAGMA application_id",
-                                   &id.application);
+    rc = ngx_chat_db_number(db, "PRAGMA application_id", &id.application);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    rc = ngx_chat_migration_number(db, "PRAGMA user_version", &id.version);
+    rc = ngx_chat_db_number(db, "PRAGMA user_version", &id.version);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    rc = ngx_chat_migration_number(db, "PRAGMA page_count", &pages);
+    rc = ngx_chat_db_number(db, "PRAGMA page_count", &pages);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    rc = ngx_chat_migration_number(db, "SELECT count(*) FROM sqlite_schema",
-                                   &tables);
+    rc = ngx_chat_db_number(db, "SELECT count(*) FROM sqlite_schema",
+                            &tables);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -242,32 +266,4 @@ ngx_chat_migration_judge(ngx_chat_migration_identity_t *id, char *error,
     }
 
     return NGX_OK;
-}
-
-
-/* The first column of the first row. */
-
-static ngx_int_t
-ngx_chat_migration_number(ngx_chat_db_t *db, const char *sql, int64_t *value)
-{
-    int            rc;
-    sqlite3_stmt  *st;
-
-    rc = sqlite3_prepare_v2(db->handle, sql, -1, &st, NULL);
-    if (rc != SQLITE_OK) {
-        return ngx_chat_db_failed(db, "sqlite3_prepare_v2()");
-    }
-
-    rc = NGX_OK;
-
-    if (sqlite3_step(st) == SQLITE_ROW) {
-        *value = sqlite3_column_int64(st, 0);
-
-    } else {
-        rc = (int) ngx_chat_db_failed(db, "sqlite3_step()");
-    }
-
-    (void) sqlite3_finalize(st);
-
-    return rc;
 }

@@ -38,6 +38,12 @@ ngx_int_t ngx_chat_migration_inspect(ngx_chat_db_t *db, ngx_uint_t *missing);
  */
 ngx_int_t ngx_chat_migration_run(ngx_chat_db_t *db);
 
+/*
+ * Gives the database another epoch: ids that clients have seen may come
+ * again.  Of a handle that may write; on failure it is only fit to be closed.
+ */
+ngx_int_t ngx_chat_migration_renew(ngx_chat_db_t *db);
+
 /* NGX_OK: ours, or empty; NGX_DECLINED with error set. */
 ngx_int_t ngx_chat_migration_judge(ngx_chat_migration_identity_t *id,
     char *error, size_t size);

@@ -12,6 +12,7 @@
 #include <ngx_event.h>
 #include <ngx_thread_pool.h>
 
+#include <store/ngx_chat_handle.h>
 #include <store/ngx_chat_reader.h>
 #include <wire/ngx_chat_message.h>
 
@@ -78,7 +79,23 @@ ngx_chat_reader_exit(ngx_chat_readers_t *rs)
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_CHAT_STORE_READERS; i++) {
-        ngx_chat_db_close(&rs->readers[i].db);
+        ngx_chat_handle_close(rs->conf, &rs->readers[i].db);
+    }
+}
+
+
+void
+ngx_chat_reader_check(ngx_chat_readers_t *rs)
+{
+    ngx_uint_t          i;
+    ngx_chat_reader_t  *reader;
+
+    for (i = 0; i < NGX_CHAT_STORE_READERS; i++) {
+        reader = &rs->readers[i];
+
+        if (!reader->active && reader->db.handle) {
+            ngx_chat_reader_start(reader, NULL);
+        }
     }
 }
 
@@ -139,20 +156,29 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
 {
     ngx_chat_reader_t *reader = data;
 
-    reader->rc = ngx_chat_reader_page(reader);
+    ngx_chat_readers_t  *rs;
+
+    rs = reader->readers;
+
+    reader->rc = ngx_chat_handle_ready_alone(rs->conf, &reader->db,
+                                             &rs->db_conf, log);
+
+    if (reader->rc == NGX_OK && reader->read) {
+        reader->rc = ngx_chat_reader_page(reader);
+    }
 
     if (reader->rc == NGX_OK) {
         return;
     }
 
     ngx_log_error(NGX_LOG_CRIT, log, 0, "chat database \"%V\": %s",
-                  &reader->readers->conf->path,
+                  &rs->conf->path,
                   reader->db.error[0] ? reader->db.error : "out of memory");
 
     /* opened anew by the next read, which finds the file mended */
 
     if (reader->rc != NGX_BUSY) {
-        ngx_chat_db_close(&reader->db);
+        ngx_chat_handle_close(rs->conf, &reader->db);
     }
 }
 
@@ -164,14 +190,6 @@ ngx_chat_reader_page(ngx_chat_reader_t *reader)
     ngx_chat_history_t  *h;
 
     h = &reader->read->history;
-
-    if (reader->db.handle == NULL) {
-        rc = ngx_chat_db_open(&reader->db, &reader->readers->db_conf);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
 
     reader->len = 0;
     reader->size = 0;
@@ -322,6 +340,10 @@ ngx_chat_reader_done(ngx_event_t *ev)
 
         ngx_chat_reader_start(reader,
                               ngx_queue_data(q, ngx_chat_read_t, queue));
+    }
+
+    if (rd == NULL) {
+        return;
     }
 
     if (rd->data) {

@@ -27,7 +27,7 @@ typedef struct ngx_chat_readers_s  ngx_chat_readers_t;
 typedef struct {
     ngx_chat_readers_t      *readers;
     ngx_thread_task_t       *task;
-    ngx_chat_read_t         *read;
+    ngx_chat_read_t         *read;         /* NULL: look at the handle only */
     ngx_chat_db_t            db;
     ngx_int_t                rc;
     unsigned                 active:1;
@@ -56,6 +56,9 @@ ngx_int_t ngx_chat_reader_init(ngx_chat_readers_t *rs,
     ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle);
 
 void ngx_chat_reader_exit(ngx_chat_readers_t *rs);
+
+/* Has the handles looked at that wait for a read. */
+void ngx_chat_reader_check(ngx_chat_readers_t *rs);
 
 /* As ngx_chat_store_read(). */
 ngx_int_t ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd);

@@ -9,44 +9,31 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <store/ngx_chat_keeper.h>
 #include <store/ngx_chat_reader.h>
 #include <store/ngx_chat_store.h>
+#include <store/ngx_chat_turn.h>
 #include <store/ngx_chat_writer.h>
 
 
 struct ngx_chat_store_s {
+    ngx_chat_store_conf_t   *conf;
+    ngx_chat_keeper_t        keeper;
     ngx_chat_writer_t        writer;
     ngx_chat_readers_t       readers;
 };
 
 
+static void ngx_chat_store_stale(void *data);
 static u_char *ngx_chat_store_copy(ngx_str_t *dst, ngx_str_t *src, u_char *p);
 
 
 ngx_int_t
 ngx_chat_store_init_shared(ngx_chat_store_sh_t *sh)
 {
-    ngx_int_t            rc;
-    pthread_mutexattr_t  attr;
-
     ngx_memzero(sh, sizeof(ngx_chat_store_sh_t));
 
-    if (pthread_mutexattr_init(&attr) != 0) {
-        return NGX_ERROR;
-    }
-
-    rc = NGX_OK;
-
-    if (pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) != 0
-        || pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) != 0
-        || pthread_mutex_init(&sh->turn, &attr) != 0)
-    {
-        rc = NGX_ERROR;
-    }
-
-    (void) pthread_mutexattr_destroy(&attr);
-
-    return rc;
+    return ngx_chat_turn_init(sh);
 }
 
 
@@ -60,21 +47,45 @@ ngx_chat_store_init(ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle)
         return NULL;
     }
 
-    if (ngx_chat_writer_init(&st->writer, conf, cycle) != NGX_OK
-        || ngx_chat_reader_init(&st->readers, conf, cycle) != NGX_OK)
+    st->conf = conf;
+
+    if (pthread_mutex_init(&conf->handles.mutex, NULL) != 0
+        || ngx_chat_writer_init(&st->writer, conf, cycle) != NGX_OK
+        || ngx_chat_reader_init(&st->readers, conf, cycle) != NGX_OK
+        || ngx_chat_keeper_init(&st->keeper, conf, cycle) != NGX_OK)
     {
         return NULL;
     }
 
+    st->keeper.stale = ngx_chat_store_stale;
+    st->keeper.data = st;
+
     return st;
+}
+
+
+/*
+ * Files were taken away: the handles that wait for work still have them, and
+ * SQLite gives a new handle what an old one of the process has.
+ */
+
+static void
+ngx_chat_store_stale(void *data)
+{
+    ngx_chat_store_t *st = data;
+
+    ngx_chat_writer_check(&st->writer);
+    ngx_chat_reader_check(&st->readers);
 }
 
 
 void
 ngx_chat_store_exit(ngx_chat_store_t *st)
 {
+    ngx_chat_keeper_exit(&st->keeper);
     ngx_chat_reader_exit(&st->readers);
     ngx_chat_writer_exit(&st->writer);
+    (void) pthread_mutex_destroy(&st->conf->handles.mutex);
 }
 
 

@@ -10,6 +10,8 @@
  * batches take turns by a robust mutex in shared memory that only threads
  * hold: it covers the commit and the append to the ring, so that the ring's
  * order is the order of the ids.
+ *
+ * One of the workers keeps the file in order, see ngx_chat_keeper.h.
  */
 
 
@@ -26,6 +28,7 @@
 
 #include <store/ngx_chat_history.h>
 #include <store/ngx_chat_meter.h>
+#include <store/ngx_chat_retention.h>
 #include <wire/ngx_chat_envelope.h>
 
 
@@ -50,7 +53,31 @@ typedef struct {
                                               not sent */
 
     ngx_chat_meter_sh_t      meter;        /* written by all */
+    uint64_t                 last;         /* the highest id committed */
+    uint64_t                 foreign;      /* what the ring sent last is this
+                                              id, of a database that was here
+                                              before; 0: of this one */
+
+    /* which files are the database; written with the turn, read by all */
+    ngx_atomic_t             epoch;        /* its first half; 0: not opened */
+    ngx_atomic_t             file;         /* inodes */
+    ngx_atomic_t             wal;
+    ngx_atomic_t             shm;
+
+    /* the worker that keeps the file in order, and until when (ms) */
+    ngx_atomic_t             keeper;
+    ngx_atomic_t             lease;
 } ngx_chat_store_sh_t;
+
+
+/* What the handles of this process have open; its threads share it. */
+
+typedef struct {
+    pthread_mutex_t          mutex;
+    ngx_uint_t               n;            /* handles on the files */
+    ngx_chat_db_files_t      files;
+    ngx_atomic_t             stale;        /* a handle had to be closed */
+} ngx_chat_handles_t;
 
 
 typedef struct {
@@ -62,6 +89,8 @@ typedef struct {
                                               with */
     ngx_thread_pool_t       *pool;
     ngx_chat_store_sh_t     *sh;
+    ngx_chat_handles_t       handles;
+    ngx_chat_retention_limits_t  retention;
 
     /* What the event of a record may come to at most. */
     size_t                 (*event_max)(ngx_chat_record_t *rec);

@@ -18,6 +18,8 @@
 #include <ngx_thread_pool.h>
 
 #include <store/ngx_chat_batch.h>
+#include <store/ngx_chat_handle.h>
+#include <store/ngx_chat_turn.h>
 #include <store/ngx_chat_writer.h>
 
 
@@ -29,8 +31,7 @@
 
 static void ngx_chat_writer_start(ngx_chat_writer_t *wr);
 static void ngx_chat_writer_thread(void *data, ngx_log_t *log);
-static ngx_int_t ngx_chat_writer_enter(ngx_chat_writer_t *wr,
-    ngx_log_t *log);
+static ngx_int_t ngx_chat_writer_turn(ngx_chat_writer_t *wr, ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_resend(ngx_chat_writer_t *wr,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_resend_row(void *data,
@@ -84,7 +85,16 @@ ngx_chat_writer_init(ngx_chat_writer_t *wr, ngx_chat_store_conf_t *conf,
 void
 ngx_chat_writer_exit(ngx_chat_writer_t *wr)
 {
-    ngx_chat_db_close(&wr->db);
+    ngx_chat_handle_close(wr->conf, &wr->db);
+}
+
+
+void
+ngx_chat_writer_check(ngx_chat_writer_t *wr)
+{
+    if (!wr->active && !wr->more) {
+        ngx_chat_writer_start(wr);
+    }
 }
 
 
@@ -170,65 +180,38 @@ ngx_chat_writer_thread(void *data, ngx_log_t *log)
 {
     ngx_chat_writer_t *wr = data;
 
-    wr->rc = ngx_chat_writer_enter(wr, log);
+    wr->rc = ngx_chat_turn_take(wr->conf->sh, NGX_CHAT_STORE_WAIT, log);
 
-    if (wr->rc != NGX_OK) {
-        return;
+    if (wr->rc == NGX_OK) {
+        wr->rc = ngx_chat_writer_turn(wr, log);
+
+        ngx_chat_turn_give(wr->conf->sh);
     }
-
-    if (wr->conf->sh->dirty) {
-        wr->rc = ngx_chat_writer_resend(wr, log);
-    }
-
-    if (wr->rc == NGX_OK && !ngx_queue_empty(&wr->batch)) {
-        wr->rc = ngx_chat_writer_commit(wr, log);
-    }
-
-    (void) pthread_mutex_unlock(&wr->conf->sh->turn);
 
     ngx_chat_meter_size(&wr->conf->sh->meter, wr->db_conf.path);
 }
 
 
 static ngx_int_t
-ngx_chat_writer_enter(ngx_chat_writer_t *wr, ngx_log_t *log)
+ngx_chat_writer_turn(ngx_chat_writer_t *wr, ngx_log_t *log)
 {
-    int              err;
-    ngx_int_t        rc;
-    struct timespec  ts;
+    ngx_int_t  rc;
 
-    if (wr->db.handle == NULL) {
-        rc = ngx_chat_db_open(&wr->db, &wr->db_conf);
+    rc = ngx_chat_handle_ready(wr->conf, &wr->db, &wr->db_conf, 1, log);
 
-        if (rc != NGX_OK) {
-            return ngx_chat_writer_failed(wr, rc, log);
-        }
+    if (rc != NGX_OK) {
+        return ngx_chat_writer_failed(wr, rc, log);
     }
 
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
-    ts.tv_sec += NGX_CHAT_STORE_WAIT / 1000;
-
-    err = pthread_mutex_timedlock(&wr->conf->sh->turn, &ts);
-
-    if (err == EOWNERDEAD) {
-        (void) pthread_mutex_consistent(&wr->conf->sh->turn);
-        return NGX_OK;
+    if (wr->conf->sh->dirty) {
+        rc = ngx_chat_writer_resend(wr, log);
     }
 
-    if (err == ETIMEDOUT) {
-        ngx_log_error(NGX_LOG_CRIT, log, 0,
-                      "chat store waited %d ms for its turn to write",
-                      NGX_CHAT_STORE_WAIT);
-        return NGX_BUSY;
+    if (rc == NGX_OK && !ngx_queue_empty(&wr->batch)) {
+        rc = ngx_chat_writer_commit(wr, log);
     }
 
-    if (err != 0) {
-        ngx_log_error(NGX_LOG_ALERT, log, err,
-                      "pthread_mutex_timedlock() failed");
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return rc;
 }
 
 
@@ -246,7 +229,7 @@ ngx_chat_writer_resend(ngx_chat_writer_t *wr, ngx_log_t *log)
     id = conf->sh->floor;
     sent = conf->sent(conf->data);
 
-    if (sent > id) {
+    if (sent > id && sent != conf->sh->foreign) {
         id = sent;
     }
 
@@ -288,6 +271,7 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
 {
     uint64_t                first, start;
     ngx_int_t               rc;
+    ngx_chat_write_t       *w;
     ngx_chat_store_conf_t  *conf;
 
     conf = wr->conf;
@@ -315,10 +299,13 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
     }
 
     ngx_chat_meter_commit(&conf->sh->meter, start);
+    w = ngx_queue_data(ngx_queue_last(&wr->batch), ngx_chat_write_t, queue);
+    conf->sh->last = w->record.id;
 
     if (ngx_chat_writer_send(wr, log) == NGX_OK) {
         ngx_memory_barrier();
         conf->sh->dirty = 0;
+        conf->sh->foreign = 0;
     }
 
     return NGX_OK;
@@ -409,7 +396,7 @@ ngx_chat_writer_failed(ngx_chat_writer_t *wr, ngx_int_t rc, ngx_log_t *log)
         ngx_chat_batch_rollback(&wr->db);
 
         if (rc != NGX_BUSY) {
-            ngx_chat_db_close(&wr->db);
+            ngx_chat_handle_close(wr->conf, &wr->db);
         }
     }
 

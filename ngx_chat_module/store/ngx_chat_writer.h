@@ -46,6 +46,9 @@ ngx_int_t ngx_chat_writer_init(ngx_chat_writer_t *wr,
 
 void ngx_chat_writer_exit(ngx_chat_writer_t *wr);
 
+/* Has the handle looked at, where no batch does that anyway. */
+void ngx_chat_writer_check(ngx_chat_writer_t *wr);
+
 /* As ngx_chat_store_write(). */
 ngx_int_t ngx_chat_writer_add(ngx_chat_writer_t *wr, ngx_chat_write_t *w);
 

@@ -84,7 +84,8 @@ sub is_pure {
     my ($file) = @_;
 
     return $file =~ m{/(?:wire|pusher)/}
-           || $file =~ m{/store/ngx_chat_(?:db|migration|batch|history)\b}
+           || $file =~ m{/store/ngx_chat_(?:db|migration|batch|history
+                                            |retention)\b}x
            || $file =~ m{/hub/ngx_chat_(?:arena|peak|ring)\b};
 }
 
