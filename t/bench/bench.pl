@@ -7,7 +7,7 @@
 #     BENCH='a1 a32'    some of the measurements (@measures below)
 #     PEERS='chat floor'
 #     ROUNDS=5
-#     SECONDS=1         of each measured piece
+#     BENCH_SECONDS=1   of each measured piece
 
 use strict;
 use warnings;
@@ -240,7 +240,7 @@ my %batches;
 
 my %chosen = (
     rounds  => $ENV{ROUNDS} || 5,
-    seconds => $ENV{SECONDS} || 1,
+    seconds => $ENV{BENCH_SECONDS} || 1,
     peers   => [ chosen_peers() ],
 );
 
@@ -696,13 +696,13 @@ binary('load', '-lcrypto');
 binary('floor', '-lcrypto');
 
 my @list = chosen_measures();
-my $noise = Bench::Noise->new;
+my $noise = Bench::Noise->new($cores, $server_cpus, $load_cpus);
 my %results;
 
 for my $round (1 .. $chosen{rounds}) {
-    $noise->round_begins($server_cpus, $load_cpus);
+    $noise->round_begins;
     run_round($round, \%results, @list);
-    $noise->round_ends($cores);
+    $noise->round_ends;
 }
 
 write_table(\%results, $noise, @list);

@@ -1701,21 +1701,34 @@ idle(void)
 }
 
 
+/* The best of some, so that being interrupted in one does not count. */
+
 static void
 spin(void)
 {
-    double             start;
+    int                k;
+    double             start, time, best;
     uint64_t           i;
     volatile uint64_t  x;
 
     x = 1;
-    start = now();
+    best = 0;
 
-    for (i = 0; i < 20 * 1000 * 1000; i++) {
-        x = x * 6364136223846793005ull + 1442695040888963407ull;
+    for (k = 0; k < 5; k++) {
+        start = now();
+
+        for (i = 0; i < 5 * 1000 * 1000; i++) {
+            x = x * 6364136223846793005ull + 1442695040888963407ull;
+        }
+
+        time = now() - start;
+
+        if (best == 0 || time < best) {
+            best = time;
+        }
     }
 
-    printf("spin %.6f\n", now() - start);
+    printf("spin %.6f\n", best);
 }
 
 

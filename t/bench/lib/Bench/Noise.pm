@@ -1,16 +1,18 @@
 package Bench::Noise;
 
-# How quiet the machine was: the time of a fixed piece of work on each core,
-# what others ran meanwhile, and what the hypervisor took.
+# How quiet the machine was: the time of a fixed piece of work on each core
+# before and after a round, what others ran meanwhile, and what the hypervisor
+# took.  Ratios are those of a round, so what matters is a round's noise; that
+# the machine is another in each is said, and harms nothing.
 
 use strict;
 use warnings;
 
 use Bench::Peer qw(binary slurp);
 use POSIX ();
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(time);
 
-# beyond these, nothing can be concluded
+# beyond these, a round is noisy
 use constant {
     SPREAD  => 0.10,
     FOREIGN => 0.05,
@@ -20,7 +22,13 @@ use constant {
 my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
 
-sub new { bless { spins => {}, foreign => [], steal => [] }, $_[0] }
+# The cores that are used, and how many there are.
+
+sub new {
+    my ($class, $cores, @cpus) = @_;
+
+    return bless { cores => $cores, cpus => \@cpus, rounds => [] }, $class;
+}
 
 
 # Busy and stolen seconds of all cores since the machine's start.
@@ -41,12 +49,14 @@ sub own_cpu {
 }
 
 
-sub round_begins {
-    my ($self, @cpus) = @_;
+# Seconds that a fixed piece of work takes, on each core at the same time.
 
-    my @pipes;
+sub spin {
+    my ($self) = @_;
 
-    for my $cpu (@cpus) {
+    my (@pipes, %seconds);
+
+    for my $cpu (@{$self->{cpus}}) {
         open my $pipe, '-|', 'taskset', '-c', $cpu,
              binary('load', '-lcrypto'), 'mode=spin'
             or die "no load generator: $!\n";
@@ -56,26 +66,48 @@ sub round_begins {
 
     for my $item (@pipes) {
         my ($cpu, $pipe) = @$item;
-        my $line = <$pipe>;
-        close $pipe;
+        my ($time) = <$pipe> =~ /^spin (\S+)/ or die "no time of a spin\n";
 
-        push @{$self->{spins}{$cpu}}, $1 if $line =~ /^spin (\S+)/;
+        $seconds{$cpu} = $time;
+        close $pipe;
     }
 
-    $self->{begin} = [ time(), own_cpu(), stat_cpu() ];
+    return \%seconds;
+}
+
+
+sub round_begins {
+    my ($self) = @_;
+
+    my $spins = $self->spin;
+
+    $self->{begin} = [ $spins, time(), own_cpu(), stat_cpu() ];
 }
 
 
 sub round_ends {
-    my ($self, $cores) = @_;
+    my ($self) = @_;
 
-    my ($time, $own, $busy, $steal) = @{$self->{begin}};
+    my ($spins, $time, $own, $busy, $steal) = @{$self->{begin}};
     my ($busy_now, $steal_now) = stat_cpu();
-    my $all = (time() - $time) * $cores;
+    my $all = (time() - $time) * $self->{cores};
+    my $foreign = ($busy_now - $busy - (own_cpu() - $own)) / $all;
+    my $after = $self->spin;
 
-    push @{$self->{foreign}},
-         ($busy_now - $busy - (own_cpu() - $own)) / $all;
-    push @{$self->{steal}}, ($steal_now - $steal) / $all;
+    push @{$self->{rounds}}, {
+        spins   => [ $spins, $after ],
+        spread  => most(map { spread($spins->{$_}, $after->{$_}) }
+                        @{$self->{cpus}}),
+        foreign => most($foreign),
+        steal   => most(($steal_now - $steal) / $all),
+    };
+}
+
+
+sub spread {
+    my @sorted = sort { $a <=> $b } @_;
+
+    return $sorted[-1] / $sorted[0] - 1;
 }
 
 
@@ -91,25 +123,29 @@ sub most {
 sub report {
     my ($self) = @_;
 
-    my @spreads = map {
-        my @t = sort { $a <=> $b } @$_;
-        $t[-1] / $t[0] - 1
-    } values %{$self->{spins}};
+    my @rounds = @{$self->{rounds}};
+    my @noisy = grep { $_->{spread} > SPREAD || $_->{foreign} > FOREIGN
+                       || $_->{steal} > STEAL } @rounds;
 
-    my ($spread, $foreign, $steal) = (most(@spreads),
-                                      most(@{$self->{foreign}}),
-                                      most(@{$self->{steal}}));
+    my %most = map { my $key = $_;
+                     $key => 100 * most(map { $_->{$key} } @rounds) }
+               qw(spread foreign steal);
 
-    my $noisy = $spread > SPREAD || $foreign > FOREIGN || $steal > STEAL;
+    my $drift = most(map {
+        my $cpu = $_;
+        spread(map { map { $_->{$cpu} } @{$_->{spins}} } @rounds)
+    } @{$self->{cpus}});
 
-    my $text = sprintf("Noise: a fixed piece of work took up to %.0f %% "
-                       . "longer than at its fastest; other processes had "
-                       . "up to %.0f %% of the cores in a round, the "
-                       . "hypervisor %.1f %%.\n",
-                       $spread * 100, $foreign * 100, $steal * 100);
+    my $text = sprintf("Noise: %d of %d rounds were noisy. Within a round, a "
+                       . "fixed piece of work differed by up to %.0f %%, "
+                       . "other processes had up to %.0f %% of the cores, the "
+                       . "hypervisor %.1f %%. From round to round, that piece "
+                       . "of work differed by up to %.0f %%.\n",
+                       scalar @noisy, scalar @rounds,
+                       @most{qw(spread foreign steal)}, $drift * 100);
 
     $text .= "**The machine was too noisy to conclude anything from this "
-             . "run.**\n" if $noisy;
+             . "run.**\n" if @noisy * 3 > @rounds;
 
     return $text;
 }

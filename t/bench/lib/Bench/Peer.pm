@@ -274,7 +274,7 @@ sub stop {
     my ($self) = @_;
 
     my @pids = $self->pids;
-    my $until = time() + 30;
+    my $until = time() + 10;
     my $done = 0;
 
     delete $running{$self->{pid}};
