@@ -92,7 +92,7 @@ my $ws = Chat::WebSocket->established(port => $port);
 logs("GET|$app|-|-|" . $ws->socket_id . '|-', 'a WebSocket that is open');
 $ws->disconnect;
 
-$ws = Chat::WebSocket->established(port => $port, 
+$ws = Chat::WebSocket->established(port => $port,
                                    path => '/kept/app/' . APP_KEY);
 signin($ws, { id => 'ann' });
 $ws->send_close(1000);
