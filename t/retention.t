@@ -77,6 +77,19 @@ sub becomes {
 }
 
 
+# Another configuration, and a connection that no old worker has accepted.
+
+sub reload {
+    my ($http_conf) = @_;
+
+    $server->write_conf(http => $http_conf);
+    $server->reload;
+    wait_for(15, sub { $server->all_worker_pids == 2 })
+        or die 'the old workers stay';
+    $http = Chat::HTTP->new(port => $server->port);
+}
+
+
 sub sql {
     my ($sql) = @_;
 
@@ -133,9 +146,7 @@ subtest 'a number of messages in each channel' => sub {
 
 
 subtest 'an age, from a reload on' => sub {
-    $server->write_conf(http => 'chat_retention age=1h;');
-    $server->reload;
-    $http = Chat::HTTP->new(port => $server->port);
+    reload('chat_retention age=1h;');
 
     sql('UPDATE messages SET created_at = created_at - 3600000'
         . " WHERE channel = 'b'; DELETE FROM messages WHERE channel = 'a';");
@@ -156,9 +167,7 @@ subtest 'an age, from a reload on' => sub {
 
 
 subtest 'a size' => sub {
-    $server->write_conf(http => 'chat_retention size=1m;');
-    $server->reload;
-    $http = Chat::HTTP->new(port => $server->port);
+    reload('chat_retention size=1m;');
 
     my @c = map { post('c', 'x' x 10_000) } 1 .. 300;
     my $used = 'SELECT (page_count - freelist_count) * page_size FROM'

@@ -5,8 +5,8 @@
  * Keeps the file in order, in the background.
  *
  * POSTs go first: the turn is taken where nobody has it, for a few ms, and
- * the pause after that is several times as long.  Only where it was not to
- * be had for a second is it waited for as by everybody else.
+ * the pause after that is twice as long.  Only where it was not to be had
+ * for a while is it waited for as by everybody else.
  *
  * A removal is not synced: what a power cut takes back is removed again.
  * What it writes goes into the file by checkpoints without the turn.
@@ -27,10 +27,10 @@
 #define NGX_CHAT_KEEPER_LEASE   5000       /* ms */
 #define NGX_CHAT_KEEPER_LOOK    20         /* ms of looking at a time */
 #define NGX_CHAT_KEEPER_REMOVE  4          /* ms of removing with the turn */
-#define NGX_CHAT_KEEPER_SHARE   4          /* how much longer the pause is */
+#define NGX_CHAT_KEEPER_SHARE   2          /* how much longer the pause is */
 #define NGX_CHAT_KEEPER_PAUSE   10         /* ms, the shortest */
 #define NGX_CHAT_KEEPER_LOCK    20         /* ms to wait for SQLite's locks */
-#define NGX_CHAT_KEEPER_HUNGER  1000       /* ms until the turn is queued for */
+#define NGX_CHAT_KEEPER_HUNGER  200        /* ms until the turn is queued for */
 #define NGX_CHAT_KEEPER_WAL     (16 * 1024 * 1024)
 #define NGX_CHAT_KEEPER_WARN    60000      /* ms between warnings */
 

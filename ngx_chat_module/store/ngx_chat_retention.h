@@ -22,7 +22,7 @@
 #include <wire/ngx_chat_hash.h>
 
 
-#define NGX_CHAT_RETENTION_STEP     512    /* most messages in one removal */
+#define NGX_CHAT_RETENTION_STEP     2048   /* most messages in one removal */
 #define NGX_CHAT_RETENTION_SEEN     256    /* channels remembered */
 #define NGX_CHAT_RETENTION_CHANNEL  255    /* longest name that is looked at */
 

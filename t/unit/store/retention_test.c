@@ -355,7 +355,8 @@ test_steps(void)
     }
 
     CHECK_INT(rc, NGX_DONE);
-    CHECK_INT(steps, (9900 + 511) / 512);
+    CHECK_INT(steps, (9900 + NGX_CHAT_RETENTION_STEP - 1)
+                     / NGX_CHAT_RETENTION_STEP);
     CHECK_INT(store_number(db.handle, "SELECT min(id) FROM messages"), 9901);
 
     /* where the time is over at once, one goes all the same */
