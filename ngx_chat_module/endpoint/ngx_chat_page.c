@@ -15,26 +15,17 @@
 #include <endpoint/ngx_chat_variable.h>
 #include <ngx_chat_module.h>
 #include <pusher/ngx_chat_name.h>
-
-
-#define NGX_CHAT_PAGE_ID_MAX  0x7fffffffffffffffULL
+#include <wire/ngx_chat_range.h>
 
 
 typedef struct {
     ngx_http_cleanup_t   *cleanup;
     ngx_chat_history_t    history;
-    unsigned              has_limit:1;
-    unsigned              has_from:1;
 } ngx_chat_page_t;
 
 
 static const char *ngx_chat_page_args(ngx_http_request_t *r,
     ngx_chat_page_t *page);
-static const char *ngx_chat_page_arg(ngx_chat_page_t *page, ngx_uint_t max,
-    ngx_str_t *name, ngx_str_t *value);
-static ngx_int_t ngx_chat_page_number(ngx_str_t *value, uint64_t *n);
-static ngx_uint_t ngx_chat_page_is_from(ngx_str_t *name, const char *what,
-    const char *also);
 static ngx_int_t ngx_chat_page_start(ngx_http_request_t *r,
     ngx_chat_page_t *page);
 static void ngx_chat_page_cleanup(void *data);
@@ -46,7 +37,6 @@ static ngx_int_t ngx_chat_page_take(ngx_http_request_t *r,
 static void ngx_chat_page_free(void *data);
 static ngx_int_t ngx_chat_page_link(ngx_http_request_t *r, const char *arg,
     const char *rel, uint64_t id);
-static u_char *ngx_chat_page_link_args(ngx_http_request_t *r, u_char *p);
 
 
 ngx_int_t
@@ -103,131 +93,29 @@ ngx_chat_page_handler(ngx_http_request_t *r)
 static const char *
 ngx_chat_page_args(ngx_http_request_t *r, ngx_chat_page_t *page)
 {
-    u_char               *p, *last, *end;
-    ngx_str_t             name, value;
     const char           *error;
+    ngx_chat_range_t      range;
     ngx_chat_loc_conf_t  *clcf;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
 
-    p = r->args.data;
-    last = p + r->args.len;
+    error = ngx_chat_range_read(&range, &r->args, clcf->history->max);
 
-    while (p < last) {
+    if (error) {
+        return error;
+    }
 
-        end = ngx_strlchr(p, last, '&');
+    if (range.limited) {
+        page->history.limit = range.limit;
+    }
 
-        if (end == NULL) {
-            end = last;
-        }
-
-        name.data = p;
-        value.data = ngx_strlchr(p, end, '=');
-
-        if (value.data == NULL) {
-            name.len = end - p;
-            value.data = end;
-            value.len = 0;
-
-        } else {
-            name.len = value.data - p;
-            value.data++;
-            value.len = end - value.data;
-        }
-
-        error = ngx_chat_page_arg(page, clcf->history->max, &name, &value);
-
-        if (error) {
-            return error;
-        }
-
-        p = end + 1;
+    if (range.after || range.before) {
+        page->history.id = range.id;
+        page->history.from = range.after ? NGX_CHAT_HISTORY_AFTER_e
+                                         : NGX_CHAT_HISTORY_BEFORE_e;
     }
 
     return NULL;
-}
-
-
-static const char *
-ngx_chat_page_arg(ngx_chat_page_t *page, ngx_uint_t max, ngx_str_t *name,
-    ngx_str_t *value)
-{
-    uint64_t    n;
-    ngx_uint_t  after, before;
-
-    after = ngx_chat_page_is_from(name, "after", "after_id");
-    before = ngx_chat_page_is_from(name, "before", "before_id");
-
-    if (after || before) {
-
-        if (page->has_from) {
-            return "only one of after and before can be given, and once";
-        }
-
-        if (ngx_chat_page_number(value, &n) != NGX_OK) {
-            return "after and before take the id of a message";
-        }
-
-        page->has_from = 1;
-        page->history.id = n;
-        page->history.from = after ? NGX_CHAT_HISTORY_AFTER_e
-                                   : NGX_CHAT_HISTORY_BEFORE_e;
-        return NULL;
-    }
-
-    if (ngx_chat_page_is_from(name, "limit", "limit")) {
-
-        if (page->has_limit) {
-            return "limit can be given once";
-        }
-
-        if (ngx_chat_page_number(value, &n) != NGX_OK || n == 0 || n > max) {
-            return "limit is not a number between 1 and the maximum";
-        }
-
-        page->has_limit = 1;
-        page->history.limit = n;
-    }
-
-    return NULL;
-}
-
-
-static ngx_uint_t
-ngx_chat_page_is_from(ngx_str_t *name, const char *what, const char *also)
-{
-    return (name->len == ngx_strlen(what)
-            && ngx_memcmp(name->data, what, name->len) == 0)
-           || (name->len == ngx_strlen(also)
-               && ngx_memcmp(name->data, also, name->len) == 0);
-}
-
-
-static ngx_int_t
-ngx_chat_page_number(ngx_str_t *value, uint64_t *n)
-{
-    size_t  i;
-    u_char  ch;
-
-    if (value->len == 0) {
-        return NGX_ERROR;
-    }
-
-    *n = 0;
-
-    for (i = 0; i < value->len; i++) {
-        ch = value->data[i];
-
-        if (ch < '0' || ch > '9'
-            || *n > (NGX_CHAT_PAGE_ID_MAX - (ch - '0')) / 10)
-        {
-            return NGX_ERROR;
-        }
-
-        *n = *n * 10 + (ch - '0');
-    }
-
-    return NGX_OK;
 }
 
 
@@ -423,59 +311,10 @@ ngx_chat_page_link(ngx_http_request_t *r, const char *arg, const char *rel,
     *p++ = '<';
     p = ngx_cpymem(p, path.data, path.len);
     *p++ = '?';
-    p = ngx_chat_page_link_args(r, p);
+    p = ngx_chat_range_write_rest(p, &r->args);
     p = ngx_sprintf(p, "%s=%uL>; rel=\"%s\"", arg, id, rel);
 
     value.len = p - value.data;
 
     return ngx_chat_reply_header(r, "Link", &value);
-}
-
-
-/* The request's arguments but those that name a place, each with its "&". */
-
-static u_char *
-ngx_chat_page_link_args(ngx_http_request_t *r, u_char *p)
-{
-    u_char     *arg, *last, *end;
-    ngx_str_t   name;
-
-    arg = r->args.data;
-    last = arg + r->args.len;
-
-    while (arg < last) {
-
-        end = ngx_strlchr(arg, last, '&');
-
-        if (end == NULL) {
-            end = last;
-        }
-
-        name.data = arg;
-        name.len = end - arg;
-
-        end = ngx_strlchr(arg, end, '=');
-
-        if (end != NULL) {
-            name.len = end - arg;
-        }
-
-        end = ngx_strlchr(arg, last, '&');
-
-        if (end == NULL) {
-            end = last;
-        }
-
-        if (end > arg
-            && !ngx_chat_page_is_from(&name, "after", "after_id")
-            && !ngx_chat_page_is_from(&name, "before", "before_id"))
-        {
-            p = ngx_cpymem(p, arg, end - arg);
-            *p++ = '&';
-        }
-
-        arg = end + 1;
-    }
-
-    return p;
 }
