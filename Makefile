@@ -12,12 +12,12 @@ MODULES_DIR =
 DOC_DIR = /usr/share/doc/ngx_chat_module
 
 # What `make test` runs: parts, or files such as t/messages.t.
-TESTS = check unit perl e2e
+TESTS = check unit fuzz perl e2e
 
 export NGINX_SRC
 
-.PHONY: all build run test test-valgrind check unit asan bench install clean \
-	help
+.PHONY: all build run test test-valgrind check unit fuzz asan bench install \
+	clean help
 
 all: build
 
@@ -55,6 +55,12 @@ unit:
 	@t/tools/build.sh configure
 	@t/tools/test.pl unit
 
+fuzz: export FUZZ_SECONDS ?= 60
+fuzz:
+	@t/tools/need.sh check fuzz
+	@t/tools/build.sh configure
+	@t/tools/test.pl fuzz
+
 asan: TESTS = perl
 asan:
 	@t/tools/need.sh install asan
@@ -83,6 +89,7 @@ help:
 	@echo "make test-valgrind  t/*.t with nginx under valgrind"
 	@echo "make check          style, sizes, layers, symbols"
 	@echo "make unit           unit tests, under ASan and UBSan"
+	@echo "make fuzz           the fuzzers, each for FUZZ_SECONDS=60"
 	@echo "make asan           t/*.t with the module under ASan and UBSan"
 	@echo "make bench          the module beside nchan and bare loops, in numbers"
 	@echo "make install        module and example where nginx looks for them"

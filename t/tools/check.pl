@@ -286,12 +286,15 @@ sub check_readme {
 }
 
 
-# All that is ours and is text; not the pictures.
+# All that is ours and is text; not the pictures, nor the fuzzers' seeds.
 
 my @top = grep { -e } qw(.ci .gitignore Makefile README.md conf config
                          ngx_chat_module sql t);
-my @files = split /\n/,
-            `find @top -name node_modules -prune -o -type f -print`;
+my @others = qw[( -name node_modules -o -path t/fuzz/corpus )];
+
+open my $find, '-|', 'find', @top, @others, qw(-prune -o -type f -print)
+    or die "find: $!";
+chomp(my @files = <$find>);
 
 for my $file (sort @files) {
     my $content = slurp($file);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# need.sh check|install build|run|test|valgrind|asan|bench
+# need.sh check|install build|run|test|fuzz|valgrind|asan|bench
 #
 # The Debian packages that a make target needs.  "check" says which are
 # missing, "install" installs them.  Never asks anything.
@@ -100,6 +100,11 @@ test|valgrind|asan)
               libprotocol-websocket-perl libtest-base-perl libtext-diff-perl
               libtest-longstring-perl liblist-moreutils-perl
               libipc-run-perl libwww-perl liburi-perl libhttp-message-perl"
+esac
+
+case $target in
+test|fuzz)
+    packages="$packages clang libclang-rt-dev llvm"
 esac
 
 case $target in

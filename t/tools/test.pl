@@ -2,10 +2,10 @@
 
 # test.pl PART|FILE ...: runs tests, and says how many of them passed.
 #
-# Parts: check, unit, perl (t/*.t), e2e (t/e2e/*.test.mjs), and faults (what
-# valgrind or the sanitizers have logged meanwhile, where CHAT_VALGRIND or
-# CHAT_ASAN is set).  All of them speak TAP; a file that breaks off, or ends
-# badly, counts as one more failure.
+# Parts: check, unit, fuzz, perl (t/*.t), e2e (t/e2e/*.test.mjs), and faults
+# (what valgrind or the sanitizers have logged meanwhile, where CHAT_VALGRIND
+# or CHAT_ASAN is set).  All of them speak TAP; a file that breaks off, or
+# ends badly, counts as one more failure.
 
 use strict;
 use warnings;
@@ -26,6 +26,7 @@ my $taps = "$build/tap";
 my %parts = (
     check  => sub { 't/tools/check.pl' },
     unit   => \&unit_tests,
+    fuzz   => sub { 't/tools/fuzz.pl' },
     perl   => sub { glob('t/*.t') },
     e2e    => sub { glob('t/e2e/*.test.mjs') },
     faults => sub { 't/tools/faults.pl' },

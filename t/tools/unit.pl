@@ -1,7 +1,12 @@
 #!/usr/bin/perl
 
-# unit.pl: builds the unit tests, t/unit/ROOM/NAME_test.c, to
-# build/unit/ROOM/NAME_test.  Near its top a test names what it is made of:
+# unit.pl [unit|fuzz|tsan]: builds the programs of one kind:
+#
+#     unit   the unit tests, t/unit/ROOM/NAME_test.c, under ASan and UBSan
+#     fuzz   the fuzzers, t/fuzz/NAME.c, with libFuzzer, ASan and UBSan
+#     tsan   the stress tests, t/tsan/NAME.c, under ThreadSanitizer
+#
+# to build/KIND/.  Near its top a program names what it is made of:
 #
 #     /* sources: wire/ngx_chat_utf8.c libs: -lyajl */
 #
@@ -11,10 +16,32 @@ use strict;
 use warnings;
 
 use Cwd ();
-use File::Basename qw(basename dirname);
+use File::Basename qw(dirname);
 use File::Path ();
 
 chdir dirname(Cwd::abs_path($0)) . '/../..' or die $!;
+
+my %kinds = (
+    unit => {
+        glob  => 't/unit/*/*_test.c',
+        cc    => '$(CC)',
+        flags => '-fsanitize=address,undefined -fno-sanitize-recover=all',
+    },
+    fuzz => {
+        glob  => 't/fuzz/*.c',
+        cc    => 'clang',
+        flags => '-fsanitize=fuzzer,address,undefined'
+                 . ' -fno-sanitize-recover=all -It/fuzz',
+    },
+    tsan => {
+        glob  => 't/tsan/*.c',
+        cc    => 'clang',
+        flags => '-fsanitize=thread -It/tsan',
+    },
+);
+
+my $kind = @ARGV ? $ARGV[0] : 'unit';
+my $how = $kinds{$kind} or die "unit.pl: no kind \"$kind\"\n";
 
 my $build = Cwd::getcwd() . '/build';
 my $variant = $ENV{NGINX_SRC} ? 'src-' : '';
@@ -27,18 +54,18 @@ my @includes = map { ('-isystem', "$nginx/$_") }
 my @warnings = qw(-W -Wall -Wextra -Wpointer-arith -Wno-unused-parameter
                   -Werror);
 
-my $cflags = "-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined"
-             . " -fno-sanitize-recover=all @warnings -Ingx_chat_module"
-             . " -It/unit -isystem $build/${variant}objs @includes";
+my $cflags = "-g -O1 -fno-omit-frame-pointer $how->{flags} @warnings"
+             . " -Ingx_chat_module -It/unit"
+             . " -isystem $build/${variant}objs @includes";
 
-my @headers = (split(/\n/, `find ngx_chat_module t/unit -name '*.h'`),
+my @headers = (split(/\n/, `find ngx_chat_module t -name '*.h'`),
                grep { -f } glob("$build/${variant}objs/*.h"));
 
 my (@bins, $rules);
 
 $rules = '';
 
-for my $test (glob('t/unit/*/*_test.c')) {
+for my $test (glob($how->{glob})) {
     open my $fh, '<', $test or die "open $test: $!";
     my $text = do { local $/; <$fh> };
 
@@ -47,8 +74,7 @@ for my $test (glob('t/unit/*/*_test.c')) {
     my @sources = map { "ngx_chat_module/$_" } grep { /\.c$/ } @words;
     my @libs = grep { /^-/ } @words;
 
-    my $bin = 'build/unit/' . basename(dirname($test)) . '/'
-              . basename($test, '.c');
+    (my $bin = $test) =~ s{^t/(.*)\.c$}{build/$1};
 
     if (!@sources) {
         warn "$test: no comment \"sources:\"\n";
@@ -61,12 +87,12 @@ for my $test (glob('t/unit/*/*_test.c')) {
 
     $rules .= "$bin: $test @sources @headers t/tools/unit.pl\n"
               . "\t\@echo '== compiling $bin'\n"
-              . "\t\@\$(CC) $cflags -o \$@ $test @sources @libs\n\n";
+              . "\t\@$how->{cc} $cflags -o \$@ $test @sources @libs\n\n";
 }
 
 exit 0 if !@bins;
 
-my $makefile = 'build/unit/Makefile';
+my $makefile = "build/$kind/Makefile";
 
 open my $fh, '>', $makefile or die "open $makefile: $!";
 print $fh "all: @bins\n\n$rules" or die;
