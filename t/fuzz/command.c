@@ -85,6 +85,26 @@ render_added(unit_pool_t *pool, ngx_str_t *channel,
 }
 
 
+/* Of {"user_id":S,"user_info":O}. */
+
+static size_t
+member_size(unit_pool_t *pool, ngx_chat_member_t *m)
+{
+    size_t                 len;
+    ngx_chat_json_value_t  id;
+
+    memset(&id, 0, sizeof(ngx_chat_json_value_t));
+
+    id.type = NGX_CHAT_JSON_STRING_e;
+    id.text = m->id;
+
+    len = sizeof("{\"user_id\":}") - 1 + fuzz_json_text(pool, &id).len;
+
+    return m->info.len ? len + sizeof(",\"user_info\":") - 1 + m->info.len
+                       : len;
+}
+
+
 static void
 check_member(unit_pool_t *pool, ngx_str_t *channel, ngx_chat_member_t *m)
 {
@@ -93,7 +113,7 @@ check_member(unit_pool_t *pool, ngx_str_t *channel, ngx_chat_member_t *m)
 
     EXPECT(m->id.len >= 1 && m->id.len <= 4 * NGX_CHAT_MEMBER_ID_MAX);
     EXPECT(fuzz_is_utf8(&m->id));
-    EXPECT(m->id.len + m->info.len < NGX_CHAT_MEMBER_SIZE_MAX);
+    EXPECT(member_size(pool, m) <= NGX_CHAT_MEMBER_SIZE_MAX);
 
     info = NULL;
 
@@ -137,6 +157,7 @@ check_member(unit_pool_t *pool, ngx_str_t *channel, ngx_chat_member_t *m)
 static void
 check_auth(unit_pool_t *pool, ngx_chat_command_t *cmd)
 {
+    int         i;
     u_char     *p;
     ngx_str_t   auth;
 
@@ -155,10 +176,14 @@ check_auth(unit_pool_t *pool, ngx_chat_command_t *cmd)
                                             &cmd->channel_data)
            == NGX_OK);
 
-    p[-1 - (int) (cmd->channel.len % NGX_CHAT_SIGNATURE_LEN)] ^= 0x01;
-    EXPECT(ngx_chat_signature_check_channel(&app, &auth, &id, &cmd->channel,
-                                            &cmd->channel_data)
-           == NGX_ERROR);
+    for (i = 1; i <= NGX_CHAT_SIGNATURE_LEN; i += 1 + cmd->channel.len % 63) {
+        p[-i] ^= 0x01;
+        EXPECT(ngx_chat_signature_check_channel(&app, &auth, &id,
+                                                &cmd->channel,
+                                                &cmd->channel_data)
+               == NGX_ERROR);
+        p[-i] ^= 0x01;
+    }
 }
 
 

@@ -33,6 +33,22 @@ static const form_t  forms[] = {
 };
 
 
+static ngx_uint_t
+count_slashes(u_char *p, size_t len)
+{
+    size_t      i;
+    ngx_uint_t  n;
+
+    n = 0;
+
+    for (i = 0; i < len; i++) {
+        n += (p[i] == '/');
+    }
+
+    return n;
+}
+
+
 static void
 check_route(unit_pool_t *pool, ngx_str_t *path, ngx_chat_route_t *r)
 {
@@ -76,6 +92,10 @@ check_route(unit_pool_t *pool, ngx_str_t *path, ngx_chat_route_t *r)
 
     EXPECT(ngx_chat_route_read(&again, &plain, buf) == NGX_OK);
     EXPECT(again.kind == r->kind && again.prefix == 0);
+
+    /* what became a name was one segment of the path */
+    EXPECT(count_slashes(path->data + r->prefix, path->len - r->prefix)
+           == count_slashes(plain.data, plain.len));
     EXPECT(fuzz_same(&again.app, &r->app));
     EXPECT(fuzz_same(&again.name, &r->name));
 }
