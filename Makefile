@@ -12,12 +12,12 @@ MODULES_DIR =
 DOC_DIR = /usr/share/doc/ngx_chat_module
 
 # What `make test` runs: parts, or files such as t/messages.t.
-TESTS = check unit fuzz perl e2e
+TESTS = check unit fuzz tsan perl e2e
 
 export NGINX_SRC
 
-.PHONY: all build run test test-valgrind check unit fuzz asan bench install \
-	clean help
+.PHONY: all build run test test-valgrind check unit fuzz tsan lint asan \
+	bench install clean help
 
 all: build
 
@@ -61,6 +61,16 @@ fuzz:
 	@t/tools/build.sh configure
 	@t/tools/test.pl fuzz
 
+tsan:
+	@t/tools/need.sh check fuzz
+	@t/tools/build.sh configure
+	@t/tools/test.pl tsan
+
+lint:
+	@t/tools/need.sh check lint
+	@t/tools/build.sh configure
+	@t/tools/test.pl lint
+
 asan: TESTS = perl
 asan:
 	@t/tools/need.sh install asan
@@ -90,6 +100,8 @@ help:
 	@echo "make check          style, sizes, layers, symbols"
 	@echo "make unit           unit tests, under ASan and UBSan"
 	@echo "make fuzz           the fuzzers, each for FUZZ_SECONDS=60"
+	@echo "make tsan           threads of bus and store, under ThreadSanitizer"
+	@echo "make lint           clang-tidy and cppcheck; not in make test"
 	@echo "make asan           t/*.t with the module under ASan and UBSan"
 	@echo "make bench          the module beside nchan and bare loops, in numbers"
 	@echo "make install        module and example where nginx looks for them"

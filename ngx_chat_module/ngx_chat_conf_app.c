@@ -63,6 +63,7 @@ ngx_chat_conf_app(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     save = *cf;
     cf->handler = ngx_chat_conf_app_item;
+    /* cppcheck-suppress autoVariables; put back below */
     cf->handler_conf = (char *) &app;
 
     rv = ngx_conf_parse(cf, NULL);

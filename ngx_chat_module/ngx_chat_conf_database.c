@@ -316,6 +316,7 @@ ngx_chat_conf_database_in_group(ngx_core_conf_t *ccf, gid_t gid)
         return 1;
     }
 
+    /* the master has one thread; NOLINTNEXTLINE(concurrency-mt-unsafe) */
     pw = ccf->username ? getpwnam(ccf->username) : NULL;
 
     if (pw == NULL) {

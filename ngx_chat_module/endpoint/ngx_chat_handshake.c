@@ -128,10 +128,10 @@ ngx_chat_handshake_check_app(ngx_http_request_t *r, ngx_chat_app_t *app)
 {
     ngx_uint_t  tls;
 
-    tls = 0;
-
 #if (NGX_HTTP_SSL)
     tls = (r->connection->ssl != NULL);
+#else
+    tls = 0;
 #endif
 
     if (!app->enabled) {

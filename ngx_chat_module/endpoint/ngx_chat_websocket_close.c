@@ -89,7 +89,10 @@ ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
     if (len) {
         *p++ = (u_char) (code >> 8);
         *p++ = (u_char) code;
-        ngx_memcpy(p, reason->data, len - 2);
+
+        if (reason->len) {
+            ngx_memcpy(p, reason->data, len - 2);
+        }
     }
 
     rc = ngx_chat_outbox_send(&s->outbox, c, b, NGX_MAX_SIZE_T_VALUE, 0);

@@ -186,7 +186,7 @@ ngx_chat_census_cached(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name,
         if (rc == NGX_OK) {
             event->len = payload.len;
 
-            if (payload.len <= size) {
+            if (payload.len && payload.len <= size) {
                 ngx_memcpy(event->data, payload.data, payload.len);
             }
         }
@@ -221,14 +221,16 @@ ngx_chat_census_bucket(ngx_chat_channel_sh_t *ch, ngx_chat_census_bucket_t *b)
         if (ch->app != b->app
             || ch->name[0] == '#'
             || ch->len < b->prefix->len
-            || ngx_memcmp(ch->name, b->prefix->data, b->prefix->len) != 0)
+            || (b->prefix->len
+                && ngx_memcmp(ch->name, b->prefix->data, b->prefix->len)
+                   != 0))
         {
             continue;
         }
 
         len = sizeof(ngx_chat_census_entry_t) + ch->len;
 
-        if (b->len + len <= b->size) {
+        if (b->buf && b->len + len <= b->size) {
             entry.subscriptions = ngx_chat_registry_total(ch);
             entry.users = ch->nmembers;
             entry.len = ch->len;

@@ -163,6 +163,9 @@ ngx_chat_worker_doom_handler(ngx_event_t *ev)
         q = ngx_queue_head(&w->doomed);
         s = ngx_queue_data(q, ngx_chat_session_t, doomed);
 
+        /* of a queue that is not empty; the analyzer thinks it may be */
+
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         ngx_queue_remove(q);
         s->is_doomed = 0;
 

@@ -393,9 +393,13 @@ ngx_chat_db_failed(ngx_chat_db_t *db, const char *call)
     case SQLITE_IOERR:
         err = sqlite3_system_errno(db->handle);
 
+        /* glibc's strerror() shares nothing between threads */
+
         if (err && n > 0 && n < NGX_CHAT_DB_ERROR_LEN) {
             (void) snprintf(&db->error[n], NGX_CHAT_DB_ERROR_LEN - n,
-                            " (%d: %s)", err, strerror(err));
+                            " (%d: %s)", err,
+                            /* NOLINTNEXTLINE(concurrency-mt-unsafe) */
+                            strerror(err));
         }
 
         return NGX_ERROR;

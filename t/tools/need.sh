@@ -1,5 +1,5 @@
 #!/bin/sh
-# need.sh check|install build|run|test|fuzz|valgrind|asan|bench
+# need.sh check|install build|run|test|fuzz|lint|valgrind|asan|bench
 #
 # The Debian packages that a make target needs.  "check" says which are
 # missing, "install" installs them.  Never asks anything.
@@ -109,6 +109,7 @@ esac
 
 case $target in
 test)     unless chromium "chromium chromium-browser google-chrome" ;;
+lint)     packages="$packages clang-tidy cppcheck" ;;
 valgrind) packages="$packages valgrind libc6-dbg" ;;
 bench)    packages="$packages perl util-linux" ;;
 esac

@@ -2,10 +2,10 @@
 
 # test.pl PART|FILE ...: runs tests, and says how many of them passed.
 #
-# Parts: check, unit, fuzz, perl (t/*.t), e2e (t/e2e/*.test.mjs), and faults
-# (what valgrind or the sanitizers have logged meanwhile, where CHAT_VALGRIND
-# or CHAT_ASAN is set).  All of them speak TAP; a file that breaks off, or
-# ends badly, counts as one more failure.
+# Parts: check, unit, fuzz, tsan, lint, perl (t/*.t), e2e (t/e2e/*.test.mjs),
+# and faults (what valgrind or the sanitizers have logged meanwhile, where
+# CHAT_VALGRIND or CHAT_ASAN is set).  All of them speak TAP; a file that
+# breaks off, or ends badly, counts as one more failure.
 
 use strict;
 use warnings;
@@ -27,6 +27,8 @@ my %parts = (
     check  => sub { 't/tools/check.pl' },
     unit   => \&unit_tests,
     fuzz   => sub { 't/tools/fuzz.pl' },
+    tsan   => \&tsan_tests,
+    lint   => sub { 't/tools/lint.pl' },
     perl   => sub { glob('t/*.t') },
     e2e    => sub { glob('t/e2e/*.test.mjs') },
     faults => sub { 't/tools/faults.pl' },
@@ -43,6 +45,13 @@ sub unit_tests {
 
     return map { m{^t/(unit/.*)\.c$}; "build/$1" }
            grep { !defined $only || $_ eq $only } glob('t/unit/*/*_test.c');
+}
+
+
+sub tsan_tests {
+    system('t/tools/unit.pl', 'tsan');
+
+    return map { m{^t/(tsan/.*)\.c$}; "build/$1" } glob('t/tsan/*.c');
 }
 
 

@@ -10,7 +10,8 @@
 #
 #     /* sources: wire/ngx_chat_utf8.c libs: -lyajl */
 #
-# in one comment or several.  All else that it needs are headers.
+# in one comment or several; a name may be a pattern.  All else that it needs
+# are headers.
 
 use strict;
 use warnings;
@@ -71,7 +72,7 @@ for my $test (glob($how->{glob})) {
 
     my @words = map { split } $text =~ m{/\*[\s*]*sources:(.*?)\*/}gs;
 
-    my @sources = map { "ngx_chat_module/$_" } grep { /\.c$/ } @words;
+    my @sources = map { glob("ngx_chat_module/$_") } grep { /\.c$/ } @words;
     my @libs = grep { /^-/ } @words;
 
     (my $bin = $test) =~ s{^t/(.*)\.c$}{build/$1};
