@@ -14,9 +14,13 @@
 #include <ngx_core.h>
 
 #include <hub/ngx_chat_arena.h>
+#include <wire/ngx_chat_failpoint.h>
 
 
-#define NGX_CHAT_ARENA_IS_FREE  0x80       /* of a tag; the rest: its order */
+/* of a tag; the rest is the piece's order */
+#define NGX_CHAT_ARENA_IS_FREE    0x80
+#define NGX_CHAT_ARENA_IS_MARKED  0x40
+#define NGX_CHAT_ARENA_ORDER      0x3f
 
 
 struct ngx_chat_arena_free_s {
@@ -32,10 +36,15 @@ static void ngx_chat_arena_push(ngx_chat_arena_sh_t *arena, size_t i,
     ngx_uint_t order);
 static void ngx_chat_arena_pull(ngx_chat_arena_sh_t *arena, size_t i,
     ngx_uint_t order);
+static void ngx_chat_arena_merge(ngx_chat_arena_sh_t *arena, size_t i,
+    ngx_uint_t order);
 
 
 #define ngx_chat_arena_at(arena, i)                                           \
     ((ngx_chat_arena_free_t *) ((arena)->base + (i) * NGX_CHAT_ARENA_UNIT))
+
+#define ngx_chat_arena_unit(arena, p)                                         \
+    ((size_t) ((u_char *) (p) - (arena)->base) / NGX_CHAT_ARENA_UNIT)
 
 
 void
@@ -96,7 +105,7 @@ ngx_chat_arena_alloc(ngx_chat_arena_sh_t *arena, size_t size)
         return NULL;
     }
 
-    i = ((u_char *) arena->free[n] - arena->base) / NGX_CHAT_ARENA_UNIT;
+    i = ngx_chat_arena_unit(arena, arena->free[n]);
 
     ngx_chat_arena_pull(arena, i, n);
 
@@ -106,12 +115,16 @@ ngx_chat_arena_alloc(ngx_chat_arena_sh_t *arena, size_t size)
         ngx_chat_arena_push(arena, i + ((size_t) 1 << n), n);
     }
 
+    ngx_chat_failpoint("alloc");
+
     ngx_memory_barrier();
 
     arena->tags[i] = (u_char) order;
     arena->used += (size_t) NGX_CHAT_ARENA_UNIT << order;
 
     ngx_chat_arena_leave(arena);
+
+    ngx_chat_failpoint("allocated");
 
     return ngx_chat_arena_at(arena, i);
 }
@@ -120,39 +133,107 @@ ngx_chat_arena_alloc(ngx_chat_arena_sh_t *arena, size_t size)
 void
 ngx_chat_arena_free(ngx_chat_arena_sh_t *arena, void *p, size_t size)
 {
-    size_t      i, buddy;
     ngx_uint_t  order;
 
     order = ngx_chat_arena_order(size);
-    i = ((u_char *) p - arena->base) / NGX_CHAT_ARENA_UNIT;
+
+    ngx_chat_failpoint("free");
 
     ngx_chat_arena_enter(arena);
 
     arena->used -= (size_t) NGX_CHAT_ARENA_UNIT << order;
 
-    while (order < NGX_CHAT_ARENA_ORDERS - 1) {
-
-        buddy = i ^ ((size_t) 1 << order);
-
-        if (buddy + ((size_t) 1 << order) > arena->units
-            || arena->tags[buddy] != (NGX_CHAT_ARENA_IS_FREE | order))
-        {
-            break;
-        }
-
-        ngx_chat_arena_pull(arena, buddy, order);
-
-        i = ngx_min(i, buddy);
-        order++;
-    }
-
-    ngx_chat_arena_push(arena, i, order);
-
-    ngx_memory_barrier();
-
-    arena->tags[i] = NGX_CHAT_ARENA_IS_FREE | order;
+    ngx_chat_arena_merge(arena, ngx_chat_arena_unit(arena, p), order);
 
     ngx_chat_arena_leave(arena);
+
+    ngx_chat_failpoint("freed");
+}
+
+
+void
+ngx_chat_arena_begin(ngx_chat_arena_sh_t *arena)
+{
+    size_t  i;
+
+    /* lists that a dead worker left in disorder, too */
+    ngx_chat_arena_enter(arena);
+    ngx_chat_arena_leave(arena);
+
+    for (i = 0;
+         i < arena->units;
+         i += (size_t) 1 << (arena->tags[i] & NGX_CHAT_ARENA_ORDER))
+    {
+        arena->tags[i] &= ~NGX_CHAT_ARENA_IS_MARKED;
+    }
+}
+
+
+ngx_uint_t
+ngx_chat_arena_mark(ngx_chat_arena_sh_t *arena, void *p)
+{
+    u_char  *tag;
+
+    tag = &arena->tags[ngx_chat_arena_unit(arena, p)];
+
+    if (*tag & NGX_CHAT_ARENA_IS_MARKED) {
+        return 1;
+    }
+
+    *tag |= NGX_CHAT_ARENA_IS_MARKED;
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_chat_arena_is_marked(ngx_chat_arena_sh_t *arena, void *p)
+{
+    return (arena->tags[ngx_chat_arena_unit(arena, p)]
+            & NGX_CHAT_ARENA_IS_MARKED)
+           ? 1 : 0;
+}
+
+
+/*
+ * Inside of what has been merged, tags are those of before: the walk goes on
+ * where the piece ended that it has freed.
+ */
+
+ngx_uint_t
+ngx_chat_arena_sweep(ngx_chat_arena_sh_t *arena)
+{
+    u_char      tag;
+    size_t      i, used;
+    ngx_uint_t  order, n;
+
+    n = 0;
+    used = 0;
+
+    ngx_chat_arena_enter(arena);
+
+    for (i = 0; i < arena->units; i += (size_t) 1 << order) {
+        tag = arena->tags[i];
+        order = tag & NGX_CHAT_ARENA_ORDER;
+
+        if (tag & NGX_CHAT_ARENA_IS_FREE) {
+            continue;
+        }
+
+        if (tag & NGX_CHAT_ARENA_IS_MARKED) {
+            used += (size_t) NGX_CHAT_ARENA_UNIT << order;
+            continue;
+        }
+
+        ngx_chat_arena_merge(arena, i, order);
+        n++;
+    }
+
+    arena->used = used;
+
+    ngx_chat_arena_leave(arena);
+
+    return n;
 }
 
 
@@ -197,7 +278,7 @@ ngx_chat_arena_enter(ngx_chat_arena_sh_t *arena)
         arena->used = 0;
 
         for (i = 0; i < arena->units; i += (size_t) 1 << order) {
-            order = arena->tags[i] & ~NGX_CHAT_ARENA_IS_FREE;
+            order = arena->tags[i] & NGX_CHAT_ARENA_ORDER;
 
             if (arena->tags[i] & NGX_CHAT_ARENA_IS_FREE) {
                 ngx_chat_arena_push(arena, i, order);
@@ -258,4 +339,37 @@ ngx_chat_arena_pull(ngx_chat_arena_sh_t *arena, size_t i, ngx_uint_t order)
     } else {
         arena->free[order] = f->next;
     }
+}
+
+
+/* Frees a piece, joined with its neighbours as far as those are free. */
+
+static void
+ngx_chat_arena_merge(ngx_chat_arena_sh_t *arena, size_t i, ngx_uint_t order)
+{
+    size_t  buddy;
+
+    while (order < NGX_CHAT_ARENA_ORDERS - 1) {
+
+        buddy = i ^ ((size_t) 1 << order);
+
+        if (buddy + ((size_t) 1 << order) > arena->units
+            || arena->tags[buddy] != (NGX_CHAT_ARENA_IS_FREE | order))
+        {
+            break;
+        }
+
+        ngx_chat_arena_pull(arena, buddy, order);
+
+        i = ngx_min(i, buddy);
+        order++;
+    }
+
+    ngx_chat_failpoint("merge");
+
+    ngx_chat_arena_push(arena, i, order);
+
+    ngx_memory_barrier();
+
+    arena->tags[i] = NGX_CHAT_ARENA_IS_FREE | order;
 }

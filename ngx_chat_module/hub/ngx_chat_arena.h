@@ -9,6 +9,10 @@
  * for each unit is the truth of what is free: it changes by one store.  Free
  * lists are derived from the tags, and made anew when a worker was killed
  * while it changed them.  The caller holds the zone's lock.
+ *
+ * A worker that is killed between alloc() and the link to what it got, or
+ * between the cut of a link and free(), leaves a piece that nobody knows:
+ * mark what is known, and sweep.
  */
 
 
@@ -48,6 +52,18 @@ void *ngx_chat_arena_alloc(ngx_chat_arena_sh_t *arena, size_t size);
 
 /* size is what alloc() was asked for. */
 void ngx_chat_arena_free(ngx_chat_arena_sh_t *arena, void *p, size_t size);
+
+/*
+ * Finds what is lost: begin() takes all marks away, mark() marks a piece and
+ * returns 1 where it was marked before, sweep() frees what has no mark and
+ * returns the number of such pieces.  Both walk all of the arena.
+ */
+void ngx_chat_arena_begin(ngx_chat_arena_sh_t *arena);
+ngx_uint_t ngx_chat_arena_mark(ngx_chat_arena_sh_t *arena, void *p);
+ngx_uint_t ngx_chat_arena_sweep(ngx_chat_arena_sh_t *arena);
+
+/* 1 where it has a mark. */
+ngx_uint_t ngx_chat_arena_is_marked(ngx_chat_arena_sh_t *arena, void *p);
 
 /* The bytes that a piece of that size takes; 0: more than any piece has. */
 size_t ngx_chat_arena_piece(size_t size);

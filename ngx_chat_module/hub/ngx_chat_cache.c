@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include <hub/ngx_chat_cache.h>
+#include <wire/ngx_chat_failpoint.h>
 
 
 typedef struct {
@@ -56,6 +57,10 @@ static void ngx_chat_cache_expire_queue(ngx_chat_zone_t *zone,
 static ngx_uint_t ngx_chat_cache_evict(ngx_chat_zone_t *zone,
     ngx_chat_cache_queue_t *q);
 static void ngx_chat_cache_drop(ngx_chat_zone_t *zone,
+    ngx_chat_cache_queue_t *q, ngx_chat_cache_sh_t *c);
+static void ngx_chat_cache_repair_queue(ngx_chat_zone_t *zone,
+    ngx_chat_cache_queue_t *q);
+static void ngx_chat_cache_repair_entry(ngx_chat_zone_t *zone,
     ngx_chat_cache_queue_t *q, ngx_chat_cache_sh_t *c);
 static time_t ngx_chat_cache_now(void);
 
@@ -98,13 +103,21 @@ ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
         return;
     }
 
-    c->expires = ngx_chat_cache_now() + ttl;
-
     old = c->payload;
 
     ngx_memory_barrier();
 
     c->payload = new;
+
+    ngx_chat_failpoint("cache payload");
+
+    /* behind it: what a dead worker put there before must not last as long */
+
+    ngx_memory_barrier();
+
+    c->expires = ngx_chat_cache_now() + ttl;
+
+    ngx_chat_failpoint("cache expires");
 
     if (old) {
         ngx_chat_cache_free(zone, q, old,
@@ -140,6 +153,74 @@ ngx_chat_cache_expire(ngx_chat_zone_t *zone, ngx_uint_t n)
 {
     ngx_chat_cache_expire_queue(zone, &zone->sh->cached, n);
     ngx_chat_cache_expire_queue(zone, &zone->sh->answers, n);
+}
+
+
+/*
+ * An entry is in its bucket before it is in the queue, and leaves the queue
+ * before its bucket: what is in a bucket only was on its way.
+ */
+
+void
+ngx_chat_cache_repair(ngx_chat_zone_t *zone)
+{
+    ngx_str_t                name;
+    ngx_uint_t               i;
+    ngx_chat_cache_sh_t     *c;
+    ngx_chat_cache_queue_t  *q;
+
+    ngx_chat_cache_repair_queue(zone, &zone->sh->cached);
+    ngx_chat_cache_repair_queue(zone, &zone->sh->answers);
+
+    for (i = 0; i <= zone->sh->mask; i++) {
+
+        for (c = zone->sh->caches[i]; c; c = c->next) {
+
+            if (ngx_chat_arena_is_marked(zone->sh->arena, c)) {
+                continue;
+            }
+
+            name.data = c->name;
+            name.len = c->len;
+
+            q = ngx_chat_cache_queue(zone, &name);
+
+            ngx_chat_cache_push(q, c);
+            ngx_chat_cache_repair_entry(zone, q, c);
+        }
+    }
+}
+
+
+static void
+ngx_chat_cache_repair_queue(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q)
+{
+    ngx_chat_cache_sh_t  *c;
+
+    q->used = 0;
+    q->last = NULL;
+
+    for (c = q->first; c; c = c->newer) {
+        ngx_chat_cache_repair_entry(zone, q, c);
+        q->last = c;
+    }
+}
+
+
+static void
+ngx_chat_cache_repair_entry(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
+    ngx_chat_cache_sh_t *c)
+{
+    (void) ngx_chat_arena_mark(zone->sh->arena, c);
+
+    q->used += ngx_chat_arena_piece(sizeof(ngx_chat_cache_sh_t) + c->len);
+
+    if (c->payload) {
+        (void) ngx_chat_arena_mark(zone->sh->arena, c->payload);
+
+        q->used += ngx_chat_arena_piece(sizeof(ngx_chat_payload_sh_t)
+                                        + c->payload->len);
+    }
 }
 
 
@@ -225,6 +306,8 @@ ngx_chat_cache_create(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
 
     *bucket = c;
 
+    ngx_chat_failpoint("cache bucket");
+
     ngx_chat_cache_push(q, c);
 
     return c;
@@ -301,6 +384,9 @@ ngx_chat_cache_push(ngx_chat_cache_queue_t *q, ngx_chat_cache_sh_t *c)
     }
 
     q->last->newer = c;
+
+    ngx_chat_failpoint("cache queue");
+
     q->last = c;
 }
 
@@ -340,6 +426,8 @@ ngx_chat_cache_drop(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
     ngx_chat_cache_sh_t *c)
 {
     ngx_chat_cache_sh_t  **next;
+
+    ngx_chat_failpoint("cache drop");
 
     next = &zone->sh->caches[c->hash & zone->sh->mask];
 

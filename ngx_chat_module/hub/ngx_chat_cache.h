@@ -38,5 +38,8 @@ ngx_int_t ngx_chat_cache_get(ngx_chat_zone_t *zone, uint64_t app,
 /* Drops what has expired, at most n; for a timer. */
 void ngx_chat_cache_expire(ngx_chat_zone_t *zone, ngx_uint_t n);
 
+/* A step of ngx_chat_repair(): mends the queues, marks all entries. */
+void ngx_chat_cache_repair(ngx_chat_zone_t *zone);
+
 
 #endif /* _NGX_CHAT_CACHE_H_INCLUDED_ */

@@ -15,6 +15,7 @@
 #include <hub/ngx_chat_drain.h>
 #include <hub/ngx_chat_hub.h>
 #include <hub/ngx_chat_wakeup.h>
+#include <wire/ngx_chat_failpoint.h>
 
 
 #define NGX_CHAT_HUB_SNAPSHOT    16384     /* room for more than is needed */
@@ -218,7 +219,11 @@ ngx_chat_hub_publish(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
                            &e->channel, &e->payload, cached);
     }
 
+    ngx_chat_failpoint("publish");
+
     ngx_chat_zone_unlock(zone);
+
+    ngx_chat_failpoint("published");
 
     ngx_chat_wakeup_rouse(zone);
 
@@ -298,6 +303,13 @@ ngx_chat_hub_timer_handler(ngx_event_t *ev)
         hub->reaped = ngx_current_msec;
 
         (void) ngx_chat_slot_reap(hub->zone, hub->log);
+
+        if (hub->zone->mended) {
+            hub->zone->mended = 0;
+            ngx_log_error(NGX_LOG_NOTICE, hub->log, 0,
+                          "chat mended what a worker had left half done in "
+                          "shared memory");
+        }
 
         ngx_chat_hub_tell(hub);
 

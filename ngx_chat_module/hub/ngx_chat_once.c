@@ -16,6 +16,7 @@
 #include <hub/ngx_chat_census.h>
 #include <hub/ngx_chat_once.h>
 #include <hub/ngx_chat_registry.h>
+#include <wire/ngx_chat_failpoint.h>
 
 
 #define NGX_CHAT_ONCE_TTL    600       /* s, that answers are kept */
@@ -46,6 +47,8 @@ ngx_chat_once_begin(ngx_chat_zone_t *zone, ngx_chat_once_t *once,
         ngx_chat_cache_set(zone, once->app, hash, &once->name, &empty,
                            NGX_CHAT_ONCE_BEGUN);
     }
+
+    ngx_chat_failpoint("once begun");
 
     ngx_chat_zone_unlock(zone);
 
@@ -85,6 +88,8 @@ ngx_chat_once_end(ngx_chat_zone_t *zone, ngx_chat_once_t *once,
     ngx_chat_cache_set(zone, once->app, hash, &once->name,
                        answer ? answer : &empty,
                        answer ? NGX_CHAT_ONCE_TTL : 0);
+
+    ngx_chat_failpoint("once answered");
 
     ngx_chat_zone_unlock(zone);
 }

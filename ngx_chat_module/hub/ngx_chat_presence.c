@@ -4,9 +4,9 @@
  *
  * Presence members in the shared zone.
  *
- * Order of stores, for a worker that is killed in between: a part is linked
- * before its coming is told, and its going is told before it is unlinked.
- * Others may be told twice that a user left, and never too little.
+ * A worker may be killed between a link and its telling to others.  Both are
+ * noted before, see ngx_chat_repair_note(): a coming that was not told is
+ * taken back, a going that was told is finished.
  */
 
 
@@ -15,6 +15,8 @@
 
 #include <hub/ngx_chat_presence.h>
 #include <hub/ngx_chat_registry.h>
+#include <hub/ngx_chat_repair.h>
+#include <wire/ngx_chat_failpoint.h>
 
 
 /* so many of the gone are kept without a sweep, beside as many as are there */
@@ -77,13 +79,20 @@ ngx_chat_presence_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         return NULL;
     }
 
+    if (*added) {
+        ngx_chat_repair_note(zone, NGX_CHAT_TURN_JOIN_e, m);
+    }
+
     part = ngx_chat_presence_part(zone, slot, m);
 
     if (part == NULL) {
+        ngx_chat_repair_done(zone);
         return NULL;
     }
 
     part->sockets++;
+
+    ngx_chat_failpoint("member joined");
 
     if (*added) {
         ch->nmembers++;
@@ -129,6 +138,8 @@ ngx_chat_presence_free(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
     while (ch->members) {
         m = ch->members;
         ch->members = m->sibling;
+
+        ngx_chat_failpoint("member of none");
 
         ngx_chat_presence_delete(zone, m);
     }
@@ -272,6 +283,8 @@ ngx_chat_presence_create(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
     ch->members = m;
     ch->ngone++;
 
+    ngx_chat_failpoint("member created");
+
     ngx_memory_barrier();
 
     *bucket = m;
@@ -303,6 +316,8 @@ ngx_chat_presence_set_info(ngx_chat_zone_t *zone, ngx_chat_member_sh_t *m,
     ngx_memory_barrier();
 
     m->info = new;
+
+    ngx_chat_failpoint("member info");
 
     if (old) {
         ngx_chat_arena_free(zone->sh->arena, old,
@@ -345,6 +360,8 @@ ngx_chat_presence_part(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     slot->parts = part;
 
+    ngx_chat_failpoint("part in slot");
+
     ngx_memory_barrier();
 
     if (m->parts == NULL) {
@@ -378,7 +395,11 @@ ngx_chat_presence_drop(ngx_chat_zone_t *zone, ngx_chat_part_sh_t *part,
         channel.data = ch->name;
         channel.len = ch->len;
 
+        ngx_chat_repair_note(zone, NGX_CHAT_TURN_LEAVE_e, m);
+
         zone->handlers->removed(zone, ch->app, &channel, &user);
+
+        ngx_chat_failpoint("member told to leave");
     }
 
     for (next = &m->parts; *next; next = &(*next)->next) {
@@ -395,6 +416,10 @@ ngx_chat_presence_drop(ngx_chat_zone_t *zone, ngx_chat_part_sh_t *part,
             break;
         }
     }
+
+    ngx_chat_failpoint("part of none");
+
+    ngx_chat_repair_done(zone);
 
     if (in_slot && part->slot_next) {
         part->slot_next->slot_prev = part->slot_prev;
@@ -431,6 +456,9 @@ ngx_chat_presence_sweep(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
         }
 
         *next = m->sibling;
+
+        ngx_chat_failpoint("member swept");
+
         ngx_chat_presence_delete(zone, m);
     }
 

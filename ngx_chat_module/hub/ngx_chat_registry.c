@@ -20,7 +20,9 @@
 #include <hub/ngx_chat_append.h>
 #include <hub/ngx_chat_cache.h>
 #include <hub/ngx_chat_registry.h>
+#include <hub/ngx_chat_repair.h>
 #include <hub/ngx_chat_wakeup.h>
+#include <wire/ngx_chat_failpoint.h>
 
 
 #define NGX_CHAT_REGISTRY_SMALL  100       /* told of each subscription */
@@ -93,13 +95,20 @@ ngx_chat_registry_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         return NGX_BUSY;
     }
 
+    if (ngx_chat_registry_total(sh->channel) == 0) {
+        ngx_chat_repair_note(zone, NGX_CHAT_TURN_OCCUPY_e, sh->channel);
+    }
+
     sh->subscriptions++;
     *share = sh;
 
     j->start = ngx_chat_ring_head(zone->sh->ring);
 
+    ngx_chat_failpoint("subscribed");
+
     ngx_chat_registry_changed(zone, sh->channel, j);
 
+    ngx_chat_repair_done(zone);
     ngx_chat_registry_unlock(zone, head);
 
     return NGX_OK;
@@ -156,10 +165,15 @@ ngx_chat_registry_tell(ngx_chat_zone_t *zone, ngx_chat_share_sh_t *share)
 ngx_uint_t
 ngx_chat_registry_has(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name)
 {
-    return ngx_chat_registry_find(zone, app,
-                                  ngx_chat_registry_hash(zone, app, name),
-                                  name)
-           != NULL;
+    ngx_chat_channel_sh_t  *ch;
+
+    ch = ngx_chat_registry_find(zone, app,
+                                ngx_chat_registry_hash(zone, app, name),
+                                name);
+
+    /* a worker that died as it subscribed may have left an empty share */
+
+    return ch != NULL && ngx_chat_registry_total(ch) != 0;
 }
 
 
@@ -182,6 +196,9 @@ ngx_chat_registry_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         sh = slot->shares;
 
         ngx_chat_registry_unlink(sh);
+
+        ngx_chat_failpoint("clear");
+
         slot->shares = sh->slot_next;
         ngx_chat_registry_free(zone, sh);
         n--;
@@ -311,6 +328,10 @@ ngx_chat_registry_enter(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         j->nmembers++;
 
         (void) ngx_chat_append(zone, j->added);
+
+        ngx_chat_failpoint("member told to join");
+
+        ngx_chat_repair_done(zone);
     }
 
     return NGX_OK;
@@ -432,9 +453,13 @@ ngx_chat_registry_share(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     slot->shares = sh;
 
+    ngx_chat_failpoint("share in slot");
+
     ngx_memory_barrier();
 
     ch->shares = sh;
+
+    ngx_chat_failpoint("share in channel");
 
     return sh;
 }
@@ -486,6 +511,9 @@ ngx_chat_registry_create(ngx_chat_zone_t *zone, ngx_chat_registry_join_t *j)
     ngx_memory_barrier();
 
     *bucket = ch;
+
+    ngx_chat_failpoint("channel in bucket");
+
     zone->sh->nchannels++;
 
     return ch;
@@ -498,6 +526,8 @@ static void
 ngx_chat_registry_end(ngx_chat_zone_t *zone, ngx_chat_share_sh_t *sh)
 {
     ngx_chat_registry_unlink(sh);
+
+    ngx_chat_failpoint("share of none");
 
     if (sh->slot_next) {
         sh->slot_next->slot_prev = sh->slot_prev;
@@ -553,6 +583,8 @@ ngx_chat_registry_free(ngx_chat_zone_t *zone, ngx_chat_share_sh_t *share)
 
         zone->handlers->occupied(zone, ch->app, &name, 0);
 
+        ngx_chat_failpoint("vacated, told");
+
         ngx_chat_presence_free(zone, ch);
         ngx_chat_registry_prune(zone, ch);
 
@@ -576,6 +608,9 @@ ngx_chat_registry_prune(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
 
         if (*next == ch) {
             *next = ch->next;
+
+            ngx_chat_failpoint("channel out of bucket");
+
             zone->sh->nchannels--;
 
             ngx_chat_arena_free(zone->sh->arena, ch,

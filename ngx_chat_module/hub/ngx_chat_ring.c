@@ -16,6 +16,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <hub/ngx_chat_ring.h>
+#include <wire/ngx_chat_failpoint.h>
 
 
 #define NGX_CHAT_RING_ALIGNMENT  16
@@ -123,9 +124,13 @@ ngx_chat_ring_commit(ngx_chat_ring_sh_t *ring, size_t len, uint64_t mark)
     (void) ngx_chat_ring_place(ring, len, &end);
 
     if (mark) {
+        ngx_chat_failpoint("ring commit");
         ngx_chat_ring_store(&ring->mark_next, mark);
+        ngx_chat_failpoint("ring mark");
         ngx_chat_ring_store(&ring->mark_head, end);
     }
+
+    ngx_chat_failpoint("ring marked");
 
     ngx_chat_ring_store(&ring->head, end);
 
@@ -221,6 +226,8 @@ ngx_chat_ring_settle(ngx_chat_ring_sh_t *ring)
         ngx_chat_ring_store(&ring->mark, ring->mark_next);
     }
 
+    ngx_chat_failpoint("ring settle");
+
     ngx_chat_ring_store(&ring->mark_head, 0);
 }
 
@@ -270,6 +277,8 @@ ngx_chat_ring_free(ngx_chat_ring_sh_t *ring, uint64_t end)
 
     ngx_chat_ring_store(&ring->tail, tail);
 
+    ngx_chat_failpoint("ring tail");
+
     /* before any byte that the caller writes */
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
@@ -287,6 +296,9 @@ ngx_chat_ring_write(ngx_chat_ring_sh_t *ring, uint64_t position, size_t len,
 
     ngx_chat_ring_poke(&rec->len, (uint32_t) len);
     ngx_chat_ring_poke(&rec->kind, kind);
+
+    ngx_chat_failpoint("ring record");
+
     ngx_chat_ring_poke(&rec->position, position);
 }
 

@@ -12,6 +12,7 @@
 
 #include <hub/ngx_chat_registry.h>
 #include <hub/ngx_chat_slot.h>
+#include <wire/ngx_chat_failpoint.h>
 
 
 /* shares taken back for each time the zone's lock is held */
@@ -81,6 +82,8 @@ ngx_chat_slot_lease(ngx_chat_zone_t *zone, ngx_log_t *log)
             continue;
         }
 
+        ngx_chat_failpoint("slot leased");
+
         slot->position = ngx_chat_ring_head(zone->sh->ring);
         slot->pid = ngx_pid;
 
@@ -100,6 +103,9 @@ ngx_chat_slot_release(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
     ngx_chat_stall_note(NULL);
 
     ngx_chat_slot_clear(zone, slot);
+
+    ngx_chat_failpoint("slot released");
+
     (void) pthread_mutex_unlock(&slot->lease);
 }
 
@@ -123,6 +129,9 @@ ngx_chat_slot_reap(ngx_chat_zone_t *zone, ngx_log_t *log)
                           "chat clears up after worker %P", slot->pid);
 
             ngx_chat_slot_bury(zone, slot);
+
+            ngx_chat_failpoint("slot reaped");
+
             (void) pthread_mutex_consistent(&slot->lease);
             n++;
 
@@ -184,7 +193,7 @@ ngx_chat_slot_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
     while (ngx_chat_registry_clear(zone, slot, NGX_CHAT_SLOT_STEP)
            == NGX_AGAIN)
     {
-        /* void */
+        ngx_chat_failpoint("slot clear");
     }
 
     ngx_chat_zone_lock(zone);

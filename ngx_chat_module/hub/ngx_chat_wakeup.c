@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 
 #include <hub/ngx_chat_wakeup.h>
+#include <wire/ngx_chat_failpoint.h>
 
 
 static void ngx_chat_wakeup_cleanup(void *data);
@@ -131,6 +132,8 @@ ngx_chat_wakeup_rouse(ngx_chat_zone_t *zone)
     }
 
     one = 1;
+
+    ngx_chat_failpoint("rouse");
 
     n = write(zone->wakeup->fd, &one, sizeof(uint64_t));
 

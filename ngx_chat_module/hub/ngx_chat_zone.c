@@ -12,6 +12,7 @@
 
 #include <openssl/rand.h>
 
+#include <hub/ngx_chat_repair.h>
 #include <hub/ngx_chat_slot.h>
 #include <hub/ngx_chat_wakeup.h>
 #include <hub/ngx_chat_zone.h>
@@ -71,6 +72,33 @@ ngx_chat_zone_init(ngx_shm_zone_t *shm_zone, ngx_chat_zone_t *old,
     }
 
     return NGX_OK;
+}
+
+
+void
+ngx_chat_zone_lock(ngx_chat_zone_t *zone)
+{
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (zone->sh->busy) {
+        ngx_chat_repair(zone);
+        zone->mended = 1;
+    }
+
+    zone->sh->busy = 1;
+
+    ngx_memory_barrier();
+}
+
+
+void
+ngx_chat_zone_unlock(ngx_chat_zone_t *zone)
+{
+    ngx_memory_barrier();
+
+    zone->sh->busy = 0;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
 }
 
 

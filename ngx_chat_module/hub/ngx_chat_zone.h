@@ -9,7 +9,9 @@
  * One lock, the slab pool's mutex: the master frees that one, and no other,
  * when a worker dies.  It is held for a few loads and stores, by event loops
  * and by the store's threads.  All that is in the zone stays valid at every
- * instant: things are filled, then linked by one store.
+ * instant: things are filled, then linked by one store.  The holder leaves a
+ * sign while it has the lock; whoever gets the lock and finds the sign mends
+ * what a killed worker left half done, see ngx_chat_repair.h.
  */
 
 
@@ -28,6 +30,17 @@
 
 #define NGX_CHAT_ZONE_MIN       (1024 * 1024)
 #define NGX_CHAT_ZONE_SLOTS     64
+
+
+/* A change under way that is told to others, see ngx_chat_repair_note(). */
+
+typedef enum {
+    NGX_CHAT_TURN_NONE_e = 0,
+    NGX_CHAT_TURN_JOIN_e,                  /* of a member: the first part */
+    NGX_CHAT_TURN_LEAVE_e,                 /* the last part */
+    NGX_CHAT_TURN_OCCUPY_e                 /* of a channel: the first
+                                              subscription */
+} ngx_chat_turn_e;
 
 
 typedef struct ngx_chat_slot_sh_s  ngx_chat_slot_sh_t;
@@ -97,6 +110,13 @@ typedef struct {
     uint32_t                 roused;       /* see ngx_chat_wakeup.h */
     ngx_msec_t               started;      /* when the zone was made */
 
+    ngx_uint_t               busy;         /* somebody has the lock, or died
+                                              with it */
+    ngx_uint_t               repairs;      /* how often that was so */
+    ngx_chat_turn_e          turn;
+    void                    *turn_what;
+    uint64_t                 turn_head;    /* the ring's, before it is told */
+
     /* of workers that have left */
     uint64_t                 counters[NGX_CHAT_COUNTERS_e];
 
@@ -110,11 +130,12 @@ struct ngx_chat_zone_s {
     ngx_chat_zone_handlers_t  *handlers;   /* set in each worker */
     ngx_chat_wakeup_t         *wakeup;     /* of all workers */
     ngx_uint_t                 workers;    /* as configured */
+    ngx_uint_t                 mended;     /* by this process, to be logged */
 };
 
 
-#define ngx_chat_zone_lock(zone)    ngx_shmtx_lock(&(zone)->shpool->mutex)
-#define ngx_chat_zone_unlock(zone)  ngx_shmtx_unlock(&(zone)->shpool->mutex)
+void ngx_chat_zone_lock(ngx_chat_zone_t *zone);
+void ngx_chat_zone_unlock(ngx_chat_zone_t *zone);
 
 
 /*

@@ -21,6 +21,7 @@
 #include <store/ngx_chat_handle.h>
 #include <store/ngx_chat_turn.h>
 #include <store/ngx_chat_writer.h>
+#include <wire/ngx_chat_failpoint.h>
 
 
 #define NGX_CHAT_WRITER_BATCH   1024       /* most messages in one commit */
@@ -243,6 +244,8 @@ ngx_chat_writer_resend(ngx_chat_writer_t *wr, ngx_log_t *log)
         return ngx_chat_writer_failed(wr, rc, log);
     }
 
+    ngx_chat_failpoint("resent");
+
     conf->sh->dirty = 0;
 
     return NGX_OK;
@@ -291,7 +294,11 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
     ngx_memory_barrier();
     conf->sh->dirty = 1;
 
+    ngx_chat_failpoint("commit");
+
     rc = ngx_chat_batch_commit(&wr->db);
+
+    ngx_chat_failpoint("committed");
 
     if (rc != NGX_OK) {
         conf->sh->dirty = 0;
@@ -303,9 +310,11 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
     conf->sh->last = w->record.id;
 
     if (ngx_chat_writer_send(wr, log) == NGX_OK) {
+        ngx_chat_failpoint("sent");
         ngx_memory_barrier();
         conf->sh->dirty = 0;
         conf->sh->foreign = 0;
+        ngx_chat_failpoint("clean");
     }
 
     return NGX_OK;

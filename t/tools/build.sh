@@ -1,6 +1,6 @@
 #!/bin/bash
-# build.sh [asan|configure]: the module, for the installed nginx or for
-# NGINX_SRC; or no more than the headers that unit tests need.
+# build.sh [asan|failpoints|configure]: the module, for the installed nginx or
+# for NGINX_SRC; or no more than the headers that unit tests need.
 #
 # nginx's configure runs in a farm of links to nginx's sources, since it
 # writes a Makefile into its working directory.  It runs again only when
@@ -30,6 +30,9 @@ if [ "$variant" = asan ]; then
     # nginx's configure runs programs that leak
     export ASAN_OPTIONS=detect_leaks=0
 fi
+
+# see ngx_chat_module/wire/ngx_chat_failpoint.h
+[ "$variant" = failpoints ] && cc_opt="$cc_opt -DNGX_CHAT_FAILPOINTS=1"
 
 
 if [ -n "${NGINX_SRC:-}" ]; then

@@ -1,0 +1,81 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Places where a test kills the process.  Any thread.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <wire/ngx_chat_failpoint.h>
+
+
+#if (NGX_CHAT_FAILPOINTS)
+
+
+typedef struct {
+    char               name[56];
+    int64_t            passes;
+} ngx_chat_failpoint_t;
+
+
+static ngx_chat_failpoint_t *ngx_chat_failpoint_map(void);
+
+
+void
+ngx_chat_failpoint(const char *name)
+{
+    ngx_chat_failpoint_t  *f;
+
+    static ngx_chat_failpoint_t  none, *map;
+
+    f = __atomic_load_n(&map, __ATOMIC_ACQUIRE);
+
+    if (f == NULL) {
+        f = ngx_chat_failpoint_map();
+        __atomic_store_n(&map, f ? f : &none, __ATOMIC_RELEASE);
+    }
+
+    if (f == NULL || f->name[0] == '\0') {
+        return;
+    }
+
+    if (f->name[0] != '*' && strncmp(f->name, name, sizeof(f->name)) != 0) {
+        return;
+    }
+
+    if (__atomic_sub_fetch(&f->passes, 1, __ATOMIC_SEQ_CST) == 0) {
+        (void) kill(getpid(), SIGKILL);
+    }
+}
+
+
+static ngx_chat_failpoint_t *
+ngx_chat_failpoint_map(void)
+{
+    int          fd;
+    void        *p;
+    const char  *path;
+
+    path = getenv("CHAT_FAILPOINTS");
+    if (path == NULL) {
+        return NULL;
+    }
+
+    fd = open(path, O_RDWR|O_CLOEXEC);
+    if (fd == -1) {
+        return NULL;
+    }
+
+    p = mmap(NULL, sizeof(ngx_chat_failpoint_t), PROT_READ|PROT_WRITE,
+             MAP_SHARED, fd, 0);
+
+    (void) close(fd);
+
+    return (p == MAP_FAILED) ? NULL : p;
+}
+
+
+#endif

@@ -1,0 +1,33 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Places where a test kills the process, by their names.  Nothing at all but
+ * in the tests' own build: t/tools/build.sh failpoints.
+ *
+ * CHAT_FAILPOINTS in the environment names a file, which says where: the
+ * name in its first 56 bytes ("*": any), then the number of passes up to the
+ * kill, as int64_t.  The file may be written at any time.
+ */
+
+
+#ifndef _NGX_CHAT_FAILPOINT_H_INCLUDED_
+#define _NGX_CHAT_FAILPOINT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#if (NGX_CHAT_FAILPOINTS)
+
+void ngx_chat_failpoint(const char *name);
+
+#else
+
+#define ngx_chat_failpoint(name)
+
+#endif
+
+
+#endif /* _NGX_CHAT_FAILPOINT_H_INCLUDED_ */
