@@ -24,7 +24,8 @@
 #include <ngx_chat_module.h>
 
 
-#define NGX_CHAT_CONF_ZONE  (32 * 1024 * 1024)
+#define NGX_CHAT_CONF_ZONE   (32 * 1024 * 1024)
+#define NGX_CHAT_CONF_DRAIN  5000
 
 
 static void ngx_chat_conf_inherit(ngx_conf_t *cf, ngx_chat_loc_conf_t *prev,
@@ -33,6 +34,8 @@ static ngx_int_t ngx_chat_conf_check_refs(ngx_conf_t *cf,
     ngx_chat_main_conf_t *cmcf);
 static char *ngx_chat_conf_add_zone(ngx_conf_t *cf,
     ngx_chat_main_conf_t *cmcf);
+static void ngx_chat_conf_init_drain(ngx_chat_main_conf_t *cmcf,
+    ngx_core_conf_t *ccf);
 static ngx_int_t ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_int_t ngx_chat_conf_init_store(ngx_chat_main_conf_t *cmcf,
@@ -62,6 +65,7 @@ ngx_chat_conf_create_main(ngx_conf_t *cf)
 
     cmcf->cycle = cf->cycle;
     cmcf->zone_size = NGX_CONF_UNSET_SIZE;
+    cmcf->drain = NGX_CONF_UNSET_MSEC;
 
     if (ngx_array_init(&cmcf->apps, cf->pool, 2, sizeof(ngx_chat_app_t))
         != NGX_OK
@@ -418,6 +422,38 @@ ngx_chat_conf_add_zone(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
 
 
 /*
+ * At the end of worker_shutdown_timeout nginx closes what is left without a
+ * word.  The last clients go some time before, to get theirs.
+ */
+
+static void
+ngx_chat_conf_init_drain(ngx_chat_main_conf_t *cmcf, ngx_core_conf_t *ccf)
+{
+    ngx_msec_t  most;
+
+    most = ccf->shutdown_timeout - ccf->shutdown_timeout / 4;
+
+    if (ccf->shutdown_timeout == 0) {
+        most = NGX_MAX_INT32_VALUE;
+    }
+
+    if (cmcf->drain == NGX_CONF_UNSET_MSEC) {
+        cmcf->drain = ngx_min(most, NGX_CHAT_CONF_DRAIN);
+    }
+
+    if (cmcf->drain > most) {
+        ngx_log_error(NGX_LOG_WARN, cmcf->cycle->log, 0,
+                      "\"chat_drain\" of %Mms does not fit in "
+                      "\"worker_shutdown_timeout\" of %Mms, clients are "
+                      "sent away within %Mms", cmcf->drain,
+                      ccf->shutdown_timeout, most);
+
+        cmcf->drain = most;
+    }
+}
+
+
+/*
  * A ngx_shm_zone_init_pt, in the master: the last place where a failing
  * reload leaves the running configuration alone.
  */
@@ -446,6 +482,8 @@ ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     {
         return NGX_ERROR;
     }
+
+    ngx_chat_conf_init_drain(cmcf, ccf);
 
     cmcf->zone->workers = (ccf->worker_processes > 0) ? ccf->worker_processes
                                                       : 1;

@@ -61,6 +61,13 @@ static ngx_command_t  ngx_chat_commands[] = {
       0,
       NULL },
 
+    { ngx_string("chat_drain"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_chat_main_conf_t, drain),
+      NULL },
+
     { ngx_string("chat_history"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1234,
       ngx_chat_conf_history,
@@ -198,6 +205,7 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
     }
 
     cmcf->hub.zone = cmcf->zone;
+    cmcf->sessions.drain = cmcf->drain;
 
     if (ngx_chat_worker_init(&cmcf->sessions, &cmcf->hub, cmcf->apps.nelts,
                              cycle)

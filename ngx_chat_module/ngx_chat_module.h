@@ -70,6 +70,7 @@ typedef struct {
 typedef struct {
     ngx_cycle_t               *cycle;
     size_t                     zone_size;
+    ngx_msec_t                 drain;      /* of a leaving worker's clients */
     ngx_chat_zone_t           *zone;       /* NULL: the module is not used */
     ngx_array_t                apps;       /* of ngx_chat_app_t */
     ngx_array_t                refs;       /* of ngx_chat_app_ref_t * */

@@ -14,7 +14,10 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include <time.h>
+
 #include <pusher/ngx_chat_error.h>
+#include <pusher/ngx_chat_event.h>
 #include <session/ngx_chat_notice.h>
 #include <session/ngx_chat_session.h>
 #include <session/ngx_chat_worker.h>
@@ -23,14 +26,19 @@
 
 #define NGX_CHAT_WORKER_SCRATCH  4096
 #define NGX_CHAT_WORKER_TICK     250       /* ms between looks at exiting */
-#define NGX_CHAT_WORKER_DRAIN    5000      /* ms to send all away in */
 #define NGX_CHAT_WORKER_RUN      16384     /* bytes of events put together */
+#define NGX_CHAT_WORKER_LAST     500       /* ms for all last words; nginx
+                                              kills who takes 1000 */
+#define NGX_CHAT_WORKER_LOOK     64        /* words between looks at that */
 
 
 static void ngx_chat_worker_doom_handler(ngx_event_t *ev);
 static void ngx_chat_worker_timer_handler(ngx_event_t *ev);
 static void ngx_chat_worker_expire(ngx_chat_worker_t *w);
 static void ngx_chat_worker_drain(ngx_chat_worker_t *w);
+static void ngx_chat_worker_last_words(ngx_chat_worker_t *w);
+static ngx_chat_buf_t *ngx_chat_worker_last_word(ngx_log_t *log);
+static ngx_msec_t ngx_chat_worker_now(void);
 
 static void *ngx_chat_worker_render(ngx_chat_envelope_t *e, ngx_log_t *log);
 static ngx_int_t ngx_chat_worker_extend(void **events,
@@ -104,6 +112,8 @@ void
 ngx_chat_worker_exit(ngx_chat_worker_t *w)
 {
     ngx_queue_t  *q;
+
+    ngx_chat_worker_last_words(w);
 
     while (!ngx_queue_empty(&w->sessions)) {
         q = ngx_queue_head(&w->sessions);
@@ -263,7 +273,7 @@ ngx_chat_worker_drain(ngx_chat_worker_t *w)
     ngx_chat_session_t  *s;
 
     if (w->ticks == 0) {
-        w->ticks = NGX_CHAT_WORKER_DRAIN / NGX_CHAT_WORKER_TICK;
+        w->ticks = ngx_max(w->drain / NGX_CHAT_WORKER_TICK, 1);
     }
 
     n = (w->nsessions + w->ticks - 1) / w->ticks;
@@ -283,6 +293,115 @@ ngx_chat_worker_drain(ngx_chat_worker_t *w)
         ngx_chat_count(NGX_CHAT_CLOSED_SHUTDOWN_e, 1);
         ngx_chat_session_fail(s, NGX_CHAT_ERROR_RECONNECT, NULL);
     }
+}
+
+
+/*
+ * nginx ends at once (SIGTERM): there is no event loop any more, but each
+ * socket may still take one frame.
+ */
+
+static void
+ngx_chat_worker_last_words(ngx_chat_worker_t *w)
+{
+    ngx_uint_t           n;
+    ngx_msec_t           end;
+    ngx_queue_t         *q;
+    ngx_chat_buf_t      *b;
+    ngx_connection_t    *c;
+    ngx_chat_session_t  *s;
+
+    if (ngx_queue_empty(&w->sessions)) {
+        return;
+    }
+
+    b = ngx_chat_worker_last_word(w->doom.log);
+    if (b == NULL) {
+        return;
+    }
+
+    n = 0;
+    end = ngx_chat_worker_now() + NGX_CHAT_WORKER_LAST;
+
+    for (q = ngx_queue_head(&w->sessions);
+         q != ngx_queue_sentinel(&w->sessions);
+         q = ngx_queue_next(q))
+    {
+        s = ngx_queue_data(q, ngx_chat_session_t, queue);
+        c = s->connection;
+
+        /* not into the middle of a frame */
+
+        if (!s->broken && s->outbox.first == NULL && !c->buffered
+            && c->write->ready)
+        {
+            (void) c->send(c, b->data, b->len);
+        }
+
+        if (++n % NGX_CHAT_WORKER_LOOK == 0
+            && (ngx_msec_int_t) (ngx_chat_worker_now() - end) > 0)
+        {
+            break;
+        }
+    }
+
+    ngx_chat_buf_release(b);
+}
+
+
+/* The error and the close frame that say reconnect-now. */
+
+static ngx_chat_buf_t *
+ngx_chat_worker_last_word(ngx_log_t *log)
+{
+    size_t           size;
+    u_char          *p;
+    ssize_t          len;
+    ngx_str_t        text;
+    ngx_uint_t       code;
+    const char      *reason;
+    ngx_chat_buf_t  *b;
+
+    code = NGX_CHAT_ERROR_RECONNECT;
+    reason = ngx_chat_error_text(code);
+
+    text.data = (u_char *) reason;
+    text.len = ngx_strlen(reason);
+
+    len = ngx_chat_event_render_error(NULL, 0, code, &text);
+    if (len == NGX_ERROR) {
+        return NULL;
+    }
+
+    size = ngx_chat_frame_header_size(len) + len
+           + ngx_chat_frame_header_size(2) + 2;
+
+    b = ngx_chat_buf_alloc(size, log);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    p = ngx_chat_frame_write_header(b->data, NGX_CHAT_FRAME_TEXT, len);
+    (void) ngx_chat_event_render_error(p, len, code, &text);
+
+    p = ngx_chat_frame_write_header(p + len, NGX_CHAT_FRAME_CLOSE, 2);
+    *p++ = (u_char) (code >> 8);
+    *p = (u_char) code;
+
+    return b;
+}
+
+
+/* nginx's own clock stands still by now. */
+
+static ngx_msec_t
+ngx_chat_worker_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (ngx_msec_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 

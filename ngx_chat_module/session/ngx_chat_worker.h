@@ -27,6 +27,7 @@ struct ngx_chat_worker_s {
     ngx_queue_t              doomed;       /* have to end */
     ngx_event_t              doom;         /* posted for those */
     ngx_event_t              timer;        /* watches for the worker's exit */
+    ngx_msec_t               drain;        /* to send all away in */
     ngx_uint_t               ticks;        /* left of the draining */
     time_t                   alerted;      /* when the last alert was */
     ngx_queue_t              anonymous;    /* have to authorize in time */
@@ -36,13 +37,15 @@ struct ngx_chat_worker_s {
 };
 
 
-/* In init_process: NGX_OK or NGX_ERROR; sets the hub's handlers. */
+/* In init_process, with drain set: NGX_OK or NGX_ERROR; sets the hub's
+   handlers. */
 ngx_int_t ngx_chat_worker_init(ngx_chat_worker_t *w, ngx_chat_hub_t *hub,
     ngx_uint_t napps, ngx_cycle_t *cycle);
 
 /*
- * In exit_process: ends what sessions are left, without a word to the
- * clients, so that nothing is held when the hub goes.
+ * In exit_process: ends what sessions are left, so that nothing is held when
+ * the hub goes.  The clients are told to reconnect, as far as their sockets
+ * take it at once.
  */
 void ngx_chat_worker_exit(ngx_chat_worker_t *w);
 
