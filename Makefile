@@ -12,12 +12,15 @@ MODULES_DIR =
 DOC_DIR = /usr/share/doc/ngx_chat_module
 
 # What `make test` runs: parts, or files such as t/messages.t.
-TESTS = check unit fuzz tsan perl e2e
+TESTS = check unit fuzz tsan perl e2e storms
+
+# How long `make soak` takes.
+MINUTES = 30
 
 export NGINX_SRC
 
-.PHONY: all build run test test-valgrind check unit fuzz tsan lint asan \
-	bench install clean help
+.PHONY: all build run test test-faults soak test-valgrind check unit fuzz
+.PHONY: tsan lint asan bench install clean help
 
 all: build
 
@@ -34,10 +37,20 @@ run:
 test:
 	@t/tools/need.sh install test
 	@t/tools/build.sh
+	@t/tools/build.sh failpoints
 	@t/tools/test_nginx.sh
 	@t/tools/promtool.sh
 	@t/tools/npm.sh
 	@t/tools/test.pl $(TESTS)
+
+test-faults:
+	@CHAT_WHOLE=1 $(MAKE) --no-print-directory test TESTS=storms
+
+soak:
+	@t/tools/need.sh install test
+	@t/tools/build.sh
+	@t/tools/npm.sh
+	@node t/faults/soak.mjs $(MINUTES)
 
 test-valgrind: TESTS = perl
 test-valgrind:
@@ -97,6 +110,8 @@ help:
 	@echo "make run            the demo on http://127.0.0.1:8080, Ctrl-C ends it"
 	@echo "make test           all tests; TESTS='unit t/x.t' chooses some"
 	@echo "make test-valgrind  t/*.t with nginx under valgrind"
+	@echo "make test-faults    kills, reloads, stalls in full; on an idle machine"
+	@echo "make soak           load for MINUTES=30: memory stays"
 	@echo "make check          style, sizes, layers, symbols"
 	@echo "make unit           unit tests, under ASan and UBSan"
 	@echo "make fuzz           the fuzzers, each for FUZZ_SECONDS=60"

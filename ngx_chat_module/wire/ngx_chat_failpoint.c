@@ -21,33 +21,40 @@ typedef struct {
 } ngx_chat_failpoint_t;
 
 
+#define NGX_CHAT_FAILPOINT_N  2        /* armed at a time */
+
+
 static ngx_chat_failpoint_t *ngx_chat_failpoint_map(void);
 
 
 void
 ngx_chat_failpoint(const char *name)
 {
+    ngx_uint_t             i;
     ngx_chat_failpoint_t  *f;
 
-    static ngx_chat_failpoint_t  none, *map;
+    static ngx_chat_failpoint_t  none[NGX_CHAT_FAILPOINT_N], *map;
 
     f = __atomic_load_n(&map, __ATOMIC_ACQUIRE);
 
     if (f == NULL) {
         f = ngx_chat_failpoint_map();
-        __atomic_store_n(&map, f ? f : &none, __ATOMIC_RELEASE);
+        f = f ? f : none;
+        __atomic_store_n(&map, f, __ATOMIC_RELEASE);
     }
 
-    if (f == NULL || f->name[0] == '\0') {
-        return;
-    }
+    for (i = 0; i < NGX_CHAT_FAILPOINT_N; i++, f++) {
 
-    if (f->name[0] != '*' && strncmp(f->name, name, sizeof(f->name)) != 0) {
-        return;
-    }
+        if (f->name[0] == '\0'
+            || (f->name[0] != '*'
+                && strncmp(f->name, name, sizeof(f->name)) != 0))
+        {
+            continue;
+        }
 
-    if (__atomic_sub_fetch(&f->passes, 1, __ATOMIC_SEQ_CST) == 0) {
-        (void) kill(getpid(), SIGKILL);
+        if (__atomic_sub_fetch(&f->passes, 1, __ATOMIC_SEQ_CST) == 0) {
+            (void) kill(getpid(), SIGKILL);
+        }
     }
 }
 
@@ -69,8 +76,8 @@ ngx_chat_failpoint_map(void)
         return NULL;
     }
 
-    p = mmap(NULL, sizeof(ngx_chat_failpoint_t), PROT_READ|PROT_WRITE,
-             MAP_SHARED, fd, 0);
+    p = mmap(NULL, NGX_CHAT_FAILPOINT_N * sizeof(ngx_chat_failpoint_t),
+             PROT_READ|PROT_WRITE, MAP_SHARED, fd, 0);
 
     (void) close(fd);
 

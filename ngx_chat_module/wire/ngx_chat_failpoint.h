@@ -5,9 +5,9 @@
  * Places where a test kills the process, by their names.  Nothing at all but
  * in the tests' own build: t/tools/build.sh failpoints.
  *
- * CHAT_FAILPOINTS in the environment names a file, which says where: the
- * name in its first 56 bytes ("*": any), then the number of passes up to the
- * kill, as int64_t.  The file may be written at any time.
+ * CHAT_FAILPOINTS in the environment names a file, which says where, twice:
+ * the name in 56 bytes ("*": any), then the number of passes up to the kill,
+ * as int64_t.  The file may be written at any time.
  */
 
 

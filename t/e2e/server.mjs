@@ -35,13 +35,15 @@ export const secret = '034a2c9c01f31f8e4064d';
 /* A configuration with one app; the options are those of withServer(). */
 
 function config({ workers = 1, activityTimeout = '120s', zone = '8m',
-                  connections = 1024 })
+                  connections = 1024, main = '', http = '', app = '',
+                  module = process.env.CHAT_MODULE })
 {
     return `
-load_module ${process.env.CHAT_MODULE || '../ngx_chat_module.so'};
+load_module ${module || '../ngx_chat_module.so'};
 worker_processes ${workers};
 pid nginx.pid;
 error_log error.log info;
+${main}
 
 events {
     worker_connections ${connections};
@@ -55,7 +57,10 @@ http {
         key ${key};
         secret ${secret};
         client_events on;
+        ${app}
     }
+
+    ${http}
 
     server {
         listen 127.0.0.1:8080 reuseport;
@@ -401,7 +406,8 @@ class Server {
 
 /*
  * Runs a test with a server.  Options: workers, activityTimeout, zone (its
- * size), connections (of a worker); demo, for conf/nginx.conf as it is;
+ * size), connections (of a worker), module (its file), main, http and app
+ * (more lines of those blocks); demo, for conf/nginx.conf as it is;
  * allow, a pattern of lines that may be in the error log: any other alert or
  * worse there fails the test.
  */

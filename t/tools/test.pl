@@ -3,9 +3,10 @@
 # test.pl PART|FILE ...: runs tests, and says how many of them passed.
 #
 # Parts: check, unit, fuzz, tsan, lint, perl (t/*.t), e2e (t/e2e/*.test.mjs),
-# and faults (what valgrind or the sanitizers have logged meanwhile, where
-# CHAT_VALGRIND or CHAT_ASAN is set).  All of them speak TAP; a file that
-# breaks off, or ends badly, counts as one more failure.
+# storms (t/faults/*.test.mjs, in full with CHAT_WHOLE), and faults (what
+# valgrind or the sanitizers have logged meanwhile, where CHAT_VALGRIND or
+# CHAT_ASAN is set).  All of them speak TAP; a file that breaks off, or ends
+# badly, counts as one more failure.
 
 use strict;
 use warnings;
@@ -31,11 +32,12 @@ my %parts = (
     lint   => sub { 't/tools/lint.pl' },
     perl   => sub { glob('t/*.t') },
     e2e    => sub { glob('t/e2e/*.test.mjs') },
+    storms => sub { glob('t/faults/*.test.mjs') },
     faults => sub { 't/tools/faults.pl' },
 );
 
 # the limit of one file, in seconds
-my $limit = $ENV{CHAT_VALGRIND} ? 3600 : 900;
+my $limit = $ENV{CHAT_VALGRIND} || $ENV{CHAT_WHOLE} ? 3600 : 900;
 
 
 sub unit_tests {

@@ -1,0 +1,219 @@
+/*
+ * Stalls: how long an event loop serves nobody, under what could make it
+ * wait: a database that somebody else has locked, pages of 1,000 messages, a
+ * large presence channel that is joined, a reader that does not read; with
+ * many idle subscribers, and load.
+ *
+ * The longest turn is what chat_status tells of each worker, where it does;
+ * and what Pings from another process meet.
+ *
+ * 500 subscribers, less than a second (a lock is held for two): whoever runs
+ * this beside other things measures those, too.  CHAT_WHOLE=1: 10,000, less
+ * than 50 ms by chat_status, and nothing else should run.
+ */
+
+import assert from 'node:assert/strict';
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { key, withServer } from '../e2e/server.mjs';
+import { sign } from '../e2e/signer.mjs';
+import { WebSocket } from '../e2e/websocket.mjs';
+import { Storm } from './storm.mjs';
+
+const whole = Boolean(process.env.CHAT_WHOLE);
+const IDLE = whole ? 10000 : 500;
+const LIMIT = whole ? 50 : 1000;        // ms
+
+
+/* A member that looks at nothing any more once it has come. */
+
+function member(port, name, channel) {
+    return new Promise((resolve, reject) => {
+        const socket = new WebSocket(port, `/app/${key}?protocol=7`);
+
+        socket.onclose = () => reject(new Error(`${name} was closed`));
+        socket.onmessage = (text) => {
+            const { event, data } = JSON.parse(text);
+
+            if (event === 'pusher:connection_established') {
+                const { socket_id: id } = JSON.parse(data);
+                const channel_data = JSON.stringify({ user_id: name });
+
+                socket.send(JSON.stringify({
+                    event: 'pusher:subscribe',
+                    data: { channel, channel_data,
+                            auth: sign(`${id}:${channel}:${channel_data}`) },
+                }));
+
+            } else if (event === 'pusher_internal:subscription_succeeded') {
+                socket.socket.removeAllListeners('data');
+                socket.socket.on('data', () => {});
+                resolve(socket);
+            }
+        };
+    });
+}
+
+
+class Probe {
+    constructor(server) {
+        this.server = server;
+        this.child = fork(fileURLToPath(new URL('probe.mjs',
+                                                import.meta.url)),
+                          [String(server.port)]);
+    }
+
+    /* The worst since the last call, in ms: of Pings, of chat_status. */
+
+    async look() {
+        this.child.send({});
+
+        const [{ worst, count }] = await once(this.child, 'message');
+        const status = await this.server.status();
+        const told = Object.values(status).filter(Array.isArray).flat()
+            .map((worker) => worker.stall_max_microseconds)
+            .filter((value) => value !== undefined);
+
+        return { pings: count, ping: Math.round(worst * 10) / 10,
+                 turn: told.length ? Math.max(...told) / 1000 : null };
+    }
+}
+
+
+/* Another process has the database's write lock. */
+
+async function locked(server, ms) {
+    const shell = spawn('sqlite3',
+                        ['-batch', path.join(server.prefix, 'data/chat.db')]);
+
+    shell.stdin.write('.timeout 10000\nBEGIN IMMEDIATE;\n.print locked\n');
+    await once(shell.stdout, 'data');
+    await sleep(ms);
+    shell.stdin.end('COMMIT;\n');
+    await once(shell, 'exit');
+}
+
+
+async function pages(server, ms) {
+    const end = Date.now() + ms;
+
+    await Promise.all(Array.from({ length: 8 }, async () => {
+        while (Date.now() < end) {
+            const page = await server.history('?limit=1000');
+
+            assert.ok(page.length === 1000);
+        }
+    }));
+}
+
+
+/* It subscribes, and never reads; the events come to more than its queue. */
+
+async function slow(server) {
+    const socket = net.connect({ port: server.port, host: '127.0.0.1' });
+    const { slow_subscribers_closed: before } = await server.status();
+
+    socket.on('error', () => {});
+    socket.write(`GET /app/${key}?protocol=7 HTTP/1.1\r\nHost: a\r\n`
+                 + 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
+                 + 'Sec-WebSocket-Version: 13\r\n'
+                 + `Sec-WebSocket-Key: ${btoa('0123456789abcdef')}\r\n\r\n`);
+    await once(socket, 'data');
+    await sleep(100);
+    WebSocket.prototype.write.call({ socket }, 1, Buffer.from(
+        '{"event":"pusher:subscribe","data":{"channel":"slow"}}'));
+    await sleep(200);
+    socket.pause();
+
+    const content = 'x'.repeat(10000);
+
+    for ( ;; ) {
+        await Promise.all(Array.from({ length: 8 }, () => (
+            server.publish('slow', 'large', content))));
+
+        const { slow_subscribers_closed: now } = await server.status();
+
+        if (now > before) {
+            break;
+        }
+    }
+
+    socket.destroy();
+}
+
+
+describe('stalls', { timeout: 1200000 }, () => {
+
+    it(`${IDLE} idle subscribers`, () => withServer(
+        { workers: 4, zone: '64m', connections: 16384 },
+        async (server) => {
+            const storm = new Storm(server, { seed: 1, subscribers: 20,
+                                              members: 20 });
+            const idle = [];
+            const seen = {};
+            let probe;
+
+            try {
+                while (idle.length < IDLE) {
+                    const first = idle.length;
+
+                    idle.push(...await Promise.all(
+                        Array.from({ length: 50 }, (_, i) => (
+                            member(server.port, `idle-${first + i}`,
+                                   'presence-idle')))));
+                }
+
+                for (let i = 0; i < 125; i++) {
+                    await Promise.all(Array.from({ length: 8 }, (_, n) => (
+                        server.post(`message ${i} ${n}`))));
+                }
+
+                await storm.start();
+                probe = new Probe(server);
+                await sleep(1000);
+
+                const before = await probe.look();
+
+                seen.coming = before;
+
+                const phase = async (name, what) => {
+                    await what();
+                    seen[name] = await probe.look();
+                };
+
+                await phase('load', () => sleep(2000));
+                await phase('locked', () => locked(server, 2000));
+                await phase('pages', () => pages(server, 2000));
+                await phase('joins', async () => {
+                    for (let i = 0; i < 20; i++) {
+                        idle.push(await member(server.port, `late-${i}`,
+                                               'presence-idle'));
+                    }
+                });
+                await phase('slow', () => slow(server));
+                await storm.stop();
+
+                console.error(JSON.stringify(seen));
+
+                for (const [name, { ping, turn }] of Object.entries(seen)) {
+                    if (name !== 'coming') {
+                        assert.ok((turn ?? ping) < LIMIT,
+                                  `${name}: ${turn ?? ping} ms`);
+                    }
+                }
+
+            } finally {
+                idle.forEach((one) => {
+                    one.onclose = () => {};
+                    one.destroy();
+                });
+                storm.close();
+                probe?.child.disconnect();
+            }
+        }));
+});
