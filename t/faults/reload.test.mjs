@@ -42,6 +42,10 @@ describe('reload storm', { timeout: 300000 }, () => {
                 await sleep(EVERY);
                 await storm.stop();
 
+                // whoever is sent away once more would miss what check() says
+                await server.until(({ workers }) => workers === 4,
+                                   '4 workers');
+
                 const history = await storm.check();
                 const stored = new Set(history.map(({ content }) => content));
                 const idle = storm.posters.flatMap((one) => one.idle);
@@ -59,10 +63,6 @@ describe('reload storm', { timeout: 300000 }, () => {
                 assert.equal(closes.cut ?? 0, 0, 'cut without a code');
                 assert.ok(closes[4200] > 0);
                 assert.equal(server.log().match(/exited on signal/), null);
-
-                // the last old workers go when their connections have gone
-                await server.until(({ workers }) => workers === 4,
-                                   '4 workers');
 
                 console.error(JSON.stringify({
                     seed, reloads: RELOADS, most,
