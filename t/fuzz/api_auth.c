@@ -1,6 +1,7 @@
 
 /* sources: pusher/ngx_chat_api_auth.c pusher/ngx_chat_query.c */
-/* sources: pusher/ngx_chat_app.c pusher/ngx_chat_signature.c */
+/* sources: pusher/ngx_chat_app.c pusher/ngx_chat_digest.c */
+/* sources: pusher/ngx_chat_signature.c */
 /* sources: pusher/ngx_chat_name.c wire/ngx_chat_utf8.c libs: -lcrypto */
 
 /*
@@ -78,13 +79,17 @@ send_request(unit_pool_t *pool, request_t *r, ngx_str_t *query)
 
     r->auth.method = r->method;
     r->auth.path = r->path;
-    r->auth.body = r->body;
     r->auth.query = &q;
     r->auth.now = NOW;
     r->auth.window = 600;
     r->auth.scratch = unit_alloc(pool, query->len + NGX_CHAT_QUERY_PARAMS);
 
     rc = ngx_chat_api_auth_check(&r->auth, &app);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_api_auth_check_body(&r->auth, &r->body);
+    }
+
     EXPECT(rc != NGX_ERROR);
 
     if (rc == NGX_DECLINED) {
@@ -147,7 +152,7 @@ sign(unit_pool_t *pool, request_t *r)
     parts[2].len = ngx_chat_query_write_signed(parts[2].data + 1, &q)
                    - parts[2].data;
 
-    EXPECT(ngx_chat_signature_hex(r->signature, &app.secret, parts, 3)
+    EXPECT(ngx_chat_digest_hmac(r->signature, &app.secret, parts, 3)
            == NGX_OK);
 
     return 1;

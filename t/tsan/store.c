@@ -1,6 +1,9 @@
 
 /* sources: store/ngx_chat_store.c store/ngx_chat_writer.c */
 /* sources: store/ngx_chat_reader.c store/ngx_chat_batch.c */
+/* sources: store/ngx_chat_handle.c store/ngx_chat_turn.c */
+/* sources: store/ngx_chat_keeper.c store/ngx_chat_retention.c */
+/* sources: store/ngx_chat_meter.c */
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
 /* sources: store/ngx_chat_history.c hub/ngx_chat_ring.c */
 /* sources: wire/ngx_chat_message.c wire/ngx_chat_json*.c */

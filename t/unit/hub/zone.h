@@ -24,6 +24,7 @@
 
 
 ngx_uint_t             ngx_pagesize = 4096;
+volatile ngx_msec_t    ngx_current_msec;
 ngx_pid_t              ngx_pid;
 ngx_uint_t             ngx_event_flags;
 ngx_event_actions_t    ngx_event_actions;
@@ -60,6 +61,15 @@ ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
         fprintf(stderr, "# alert: %s\n", fmt);
         abort();
     }
+}
+
+
+/* these have no event loop to measure */
+
+void
+ngx_chat_stall_note(ngx_chat_stall_sh_t *sh)
+{
+    (void) sh;
 }
 
 

@@ -105,6 +105,12 @@ ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
 
 
 void
+ngx_chat_stall_note(ngx_chat_stall_sh_t *sh)
+{
+}
+
+
+void
 ngx_chat_wakeup_rouse(ngx_chat_zone_t *z)
 {
 }

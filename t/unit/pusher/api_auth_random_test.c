@@ -1,6 +1,7 @@
 
 /* sources: pusher/ngx_chat_api_auth.c pusher/ngx_chat_query.c */
-/* sources: pusher/ngx_chat_app.c pusher/ngx_chat_signature.c */
+/* sources: pusher/ngx_chat_app.c pusher/ngx_chat_digest.c */
+/* sources: pusher/ngx_chat_signature.c */
 /* sources: pusher/ngx_chat_name.c wire/ngx_chat_utf8.c libs: -lcrypto */
 
 /*
@@ -151,7 +152,7 @@ make_signature(request_t *r, u_char *signature)
     parts[4].data = scratch;
     parts[4].len = end - scratch;
 
-    CHECK_INT(ngx_chat_signature_hex(signature, &app.secret, parts, 5),
+    CHECK_INT(ngx_chat_digest_hmac(signature, &app.secret, parts, 5),
               NGX_OK);
 }
 
