@@ -1,6 +1,6 @@
 
 /* sources: hub/ngx_chat_zone.c hub/ngx_chat_slot.c hub/ngx_chat_ring.c */
-/* sources: hub/ngx_chat_registry.c hub/ngx_chat_presence.c */
+/* sources: hub/ngx_chat_registry*.c hub/ngx_chat_presence.c */
 /* sources: hub/ngx_chat_cache.c hub/ngx_chat_append.c */
 /* sources: hub/ngx_chat_arena.c hub/ngx_chat_wakeup.c */
 /* sources: hub/ngx_chat_repair*.c wire/ngx_chat_failpoint*.c */

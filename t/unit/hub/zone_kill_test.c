@@ -1,5 +1,5 @@
 /*
- * sources: hub/ngx_chat_registry.c hub/ngx_chat_presence.c
+ * sources: hub/ngx_chat_registry*.c hub/ngx_chat_presence.c
  * hub/ngx_chat_cache.c hub/ngx_chat_arena.c hub/ngx_chat_ring.c
  * hub/ngx_chat_append.c hub/ngx_chat_repair.c hub/ngx_chat_slot.c
  * wire/ngx_chat_hash.c wire/ngx_chat_envelope.c libs: -lpthread
