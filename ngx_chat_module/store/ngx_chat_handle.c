@@ -58,7 +58,7 @@ ngx_chat_handle_ready(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
         return NGX_OK;
     }
 
-    if (files.file == 0 && conf->sh->epoch) {
+    if (files.file == 0 && ngx_chat_store_get(&conf->sh->epoch)) {
         return ngx_chat_handle_gone(db, turn);
     }
 
@@ -224,7 +224,7 @@ ngx_chat_handle_open(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
     }
 
     open = *db_conf;
-    open.create = (conf->sh->epoch == 0);
+    open.create = (ngx_chat_store_get(&conf->sh->epoch) == 0);
 
     rc = ngx_chat_db_open(db, &open);
     if (rc != NGX_OK) {
@@ -261,6 +261,7 @@ static ngx_int_t
 ngx_chat_handle_admit(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
     ngx_chat_db_files_t *files)
 {
+    ngx_atomic_uint_t     file;
     ngx_chat_handles_t   *h;
     ngx_chat_store_sh_t  *sh;
 
@@ -277,9 +278,11 @@ ngx_chat_handle_admit(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
 
     /* the turn is ours here, or these files would have been noted */
 
-    if (sh->file && files->file && sh->file != files->file
-        && ((files->wal && files->wal == sh->wal)
-            || (files->shm && files->shm == sh->shm))
+    file = ngx_chat_store_get(&sh->file);
+
+    if (file && files->file && file != files->file
+        && ((files->wal && files->wal == ngx_chat_store_get(&sh->wal))
+            || (files->shm && files->shm == ngx_chat_store_get(&sh->shm)))
         && ngx_chat_db_unlink_wal((char *) conf->path.data) != NGX_OK)
     {
         return ngx_chat_handle_busy(db, "the -wal file beside the file is of "
@@ -344,10 +347,10 @@ ngx_chat_handle_note(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
 
     ngx_memory_barrier();
 
-    sh->wal = db->files.wal;
-    sh->shm = db->files.shm;
-    sh->file = db->files.file;
-    sh->epoch = ngx_chat_handle_epoch(db);
+    ngx_chat_store_set(&sh->wal, db->files.wal);
+    ngx_chat_store_set(&sh->shm, db->files.shm);
+    ngx_chat_store_set(&sh->file, db->files.file);
+    ngx_chat_store_set(&sh->epoch, ngx_chat_handle_epoch(db));
 
     return NGX_OK;
 }
@@ -356,8 +359,9 @@ ngx_chat_handle_note(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
 static ngx_uint_t
 ngx_chat_handle_noted(ngx_chat_store_sh_t *sh, ngx_chat_db_files_t *files)
 {
-    return files->file == sh->file && files->wal == sh->wal
-           && files->shm == sh->shm;
+    return files->file == ngx_chat_store_get(&sh->file)
+           && files->wal == ngx_chat_store_get(&sh->wal)
+           && files->shm == ngx_chat_store_get(&sh->shm);
 }
 
 

@@ -88,8 +88,10 @@ ngx_chat_keeper_exit(ngx_chat_keeper_t *kp)
 {
     ngx_chat_handle_close(kp->conf, &kp->db);
 
-    if (kp->conf->sh->keeper == (ngx_atomic_uint_t) ngx_pid) {
-        kp->conf->sh->lease = 0;
+    if (ngx_chat_store_get(&kp->conf->sh->keeper)
+        == (ngx_atomic_uint_t) ngx_pid)
+    {
+        ngx_chat_store_set(&kp->conf->sh->lease, 0);
     }
 }
 
@@ -124,12 +126,12 @@ ngx_chat_keeper_lease(ngx_chat_keeper_t *kp)
     sh = kp->conf->sh;
 
     now = ngx_current_msec;
-    lease = sh->lease;
-    mine = (sh->keeper == (ngx_atomic_uint_t) ngx_pid);
+    lease = ngx_chat_store_get(&sh->lease);
+    mine = (ngx_chat_store_get(&sh->keeper) == (ngx_atomic_uint_t) ngx_pid);
 
     if (ngx_exiting) {
         if (mine) {
-            sh->lease = 0;
+            ngx_chat_store_set(&sh->lease, 0);
         }
 
         return 0;
@@ -145,7 +147,7 @@ ngx_chat_keeper_lease(ngx_chat_keeper_t *kp)
         return 0;
     }
 
-    sh->keeper = ngx_pid;
+    ngx_chat_store_set(&sh->keeper, ngx_pid);
 
     return 1;
 }

@@ -12,6 +12,9 @@
 #include <store/ngx_chat_meter.h>
 
 
+static void ngx_chat_meter_file(ngx_atomic_t *size, const char *path);
+
+
 const ngx_uint_t  ngx_chat_meter_bounds[] = {
     500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000,
     1000000, 2500000, 10000000
@@ -58,15 +61,26 @@ ngx_chat_meter_fail(ngx_chat_meter_sh_t *m, ngx_int_t rc)
 void
 ngx_chat_meter_size(ngx_chat_meter_sh_t *m, const char *path)
 {
-    u_char       *p;
-    u_char        wal[NGX_MAX_PATH];
-    struct stat   st;
+    u_char  *p;
+    u_char   wal[NGX_MAX_PATH];
 
-    m->database = (stat(path, &st) == 0) ? (ngx_atomic_uint_t) st.st_size : 0;
+    ngx_chat_meter_file(&m->database, path);
 
     p = ngx_cpystrn(wal, (u_char *) path, NGX_MAX_PATH - sizeof("-wal") + 1);
     ngx_memcpy(p, "-wal", sizeof("-wal"));
 
-    m->wal = (stat((char *) wal, &st) == 0) ? (ngx_atomic_uint_t) st.st_size
-                                            : 0;
+    ngx_chat_meter_file(&m->wal, (char *) wal);
+}
+
+
+static void
+ngx_chat_meter_file(ngx_atomic_t *size, const char *path)
+{
+    struct stat        st;
+    ngx_atomic_uint_t  n;
+
+    n = (stat(path, &st) == 0) ? (ngx_atomic_uint_t) st.st_size : 0;
+
+    /* by several workers at a time, each with the truth of its moment */
+    __atomic_store_n(size, n, __ATOMIC_RELAXED);
 }

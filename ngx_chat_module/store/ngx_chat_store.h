@@ -41,6 +41,15 @@ typedef struct ngx_chat_write_s  ngx_chat_write_t;
 typedef struct ngx_chat_read_s  ngx_chat_read_t;
 
 
+/* A word that other threads and processes look at or change meanwhile. */
+
+#define ngx_chat_store_get(p)                                                 \
+    __atomic_load_n(p, __ATOMIC_RELAXED)
+
+#define ngx_chat_store_set(p, value)                                          \
+    __atomic_store_n(p, value, __ATOMIC_RELAXED)
+
+
 /* In shared memory; made by the master. */
 
 typedef struct {

@@ -40,6 +40,8 @@ typedef struct {
 } loop_t;
 
 
+ngx_pid_t                ngx_pid;
+ngx_uint_t               ngx_exiting;
 volatile ngx_msec_t      ngx_current_msec;
 ngx_rbtree_t             ngx_event_timer_rbtree;
 ngx_queue_t              ngx_posted_events;
@@ -75,6 +77,20 @@ ngx_rbtree_delete(ngx_rbtree_t *tree, ngx_rbtree_node_t *node)
 {
     (void) tree;
     (void) node;
+}
+
+
+u_char *
+ngx_cpystrn(u_char *dst, u_char *src, size_t n)
+{
+    size_t  len;
+
+    len = strnlen((char *) src, n - 1);
+
+    memcpy(dst, src, len);
+    dst[len] = '\0';
+
+    return dst + len;
 }
 
 

@@ -8,6 +8,7 @@
 /* sources: store/ngx_chat_history.c hub/ngx_chat_ring.c */
 /* sources: wire/ngx_chat_message.c wire/ngx_chat_json*.c */
 /* sources: wire/ngx_chat_utf8.c wire/ngx_chat_failpoint*.c */
+/* sources: wire/ngx_chat_hash.c */
 /* sources: libs: -lpthread -lsqlite3 -lyajl */
 
 /*
@@ -112,6 +113,15 @@ sent(void *data)
     (void) pthread_mutex_unlock(&ring_lock);
 
     return mark;
+}
+
+
+/* What chat_status shows of a worker: nobody asks here. */
+
+static void
+queued(ngx_uint_t n)
+{
+    (void) n;
 }
 
 
@@ -223,6 +233,7 @@ run(void *data)
     wk->conf.event_max = event_max;
     wk->conf.append = append;
     wk->conf.sent = sent;
+    wk->conf.queued = queued;
 
     wk->store = ngx_chat_store_init(&wk->conf, &cycle);
 
