@@ -19,6 +19,7 @@
 
 #include <endpoint/ngx_chat_handshake.h>
 #include <endpoint/ngx_chat_websocket.h>
+#include <hub/ngx_chat_stall.h>
 #include <ngx_chat_module.h>
 #include <pusher/ngx_chat_error.h>
 #include <wire/ngx_chat_frame.h>
@@ -327,7 +328,7 @@ ngx_chat_websocket_read_handler(ngx_event_t *rev)
 
     for (i = 0; rev->ready; i++) {
 
-        if (i == NGX_CHAT_WEBSOCKET_READS) {
+        if (i == NGX_CHAT_WEBSOCKET_READS || ngx_chat_stall_is_long()) {
             ngx_post_event(rev, &ngx_posted_next_events);
             return;
         }

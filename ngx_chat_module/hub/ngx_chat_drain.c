@@ -21,8 +21,8 @@
 
 
 #define NGX_CHAT_DRAIN_RECORDS  256        /* most records in one turn */
-#define NGX_CHAT_DRAIN_COST     65536      /* and most work, about: */
-#define NGX_CHAT_DRAIN_SEND     8          /* of a call for one subscriber */
+#define NGX_CHAT_DRAIN_COST     131072     /* and most work, about: */
+#define NGX_CHAT_DRAIN_SEND     32         /* of a call for one subscriber */
 #define NGX_CHAT_DRAIN_COPY     1          /* of one more event in it */
 
 

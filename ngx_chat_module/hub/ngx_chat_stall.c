@@ -43,6 +43,8 @@ static ngx_int_t ngx_chat_stall_process_events(ngx_cycle_t *cycle,
 static ngx_chat_stall_pt     ngx_chat_stall_next;
 static ngx_chat_stall_sh_t  *ngx_chat_stall_sh;
 
+ngx_uint_t                   ngx_chat_stall_work;
+
 /* when this turn began, in microseconds; 0: not known */
 static uint64_t              ngx_chat_stall_woke;
 
@@ -87,6 +89,8 @@ ngx_chat_stall_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
         ngx_chat_peak_add(&ngx_chat_stall_sh->busy,
                           now - ngx_chat_stall_woke, now / 1000);
     }
+
+    ngx_chat_stall_work = 0;
 
     /* with timer_resolution, nginx would leave the time as it is */
 

@@ -25,6 +25,21 @@ typedef struct {
 } ngx_chat_stall_sh_t;
 
 
+/*
+ * What this turn has done for clients that takes long where many want it,
+ * such as lists of large channels: about microseconds, added by who does it.
+ * Who finds the turn long puts off to the next one what it can, so that other
+ * events come in between.
+ */
+
+#define NGX_CHAT_STALL_LONG  10000
+
+extern ngx_uint_t  ngx_chat_stall_work;
+
+#define ngx_chat_stall_add(usec)  (ngx_chat_stall_work += (usec))
+#define ngx_chat_stall_is_long()  (ngx_chat_stall_work > NGX_CHAT_STALL_LONG)
+
+
 /* In init_process, once the events' module has begun. */
 void ngx_chat_stall_init(void);
 

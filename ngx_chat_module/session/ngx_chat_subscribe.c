@@ -13,6 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <hub/ngx_chat_stall.h>
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
@@ -21,6 +22,10 @@
 #include <session/ngx_chat_subscribe.h>
 #include <session/ngx_chat_worker.h>
 #include <wire/ngx_chat_frame.h>
+
+
+/* of a list, rendered in about a microsecond */
+#define NGX_CHAT_SUBSCRIBE_MEMBERS  2
 
 
 static void ngx_chat_subscribe_own(ngx_chat_session_t *s,
@@ -286,6 +291,8 @@ ngx_chat_subscribe_presence(ngx_chat_session_t *s,
     }
 
     ngx_chat_session_send(s, b);
+
+    ngx_chat_stall_add(n / NGX_CHAT_SUBSCRIBE_MEMBERS);
 }
 
 
