@@ -107,6 +107,11 @@ END
             proxy_pass http://127.0.0.1:$mirror_port\$request_uri;
         }
 
+        location /mirrored/app/ {
+            mirror /mirror-head;
+            chat_websocket;
+        }
+
         location = /mirrored-head {
             mirror /mirror-head;
             mirror_request_body off;
@@ -420,6 +425,35 @@ subtest 'mirror' => sub {
     $client->send_raw("GET /mirrored?limit=1 HTTP/1.1\r\nHost: a\r\n\r\n");
     mirrored($listener);
     is($client->read_response->{body}, "[$res->{body}]", 'GET');
+
+    # nginx gives the client's connection another handler where a subrequest
+    # has failed
+
+    for my $fails (0, 1) {
+        my $name = 'a WebSocket whose mirror ' . ($fails ? 'fails' : 'works');
+        my $errors = () = $server->error_log =~ /prematurely closed|reset by peer/g;
+        my $ws = Chat::WebSocket->established(
+            port => $port, path => app_path('/mirrored'));
+
+        ok($ws->subscribe('chat'), "$name: before");
+
+        if ($fails) {
+            close $listener->accept;
+            ok(wait_for(10, sub {
+                   my $now = () = $server->error_log =~ /prematurely closed|reset by peer/g;
+                   return $now > $errors;
+               }), "$name: 502");
+        } else {
+            mirrored($listener);
+        }
+
+        ok($ws->subscribe('other'), "$name: behind");
+        $res = $http->post('/messages', { content => $name });
+        is($_->next_event->{data}, $res->{body}, "$name: an event")
+            for $ws, $subscriber;
+        $ws->send_close(1000);
+        is($ws->wait_close, 1000, "$name: a close");
+    }
 };
 
 

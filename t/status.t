@@ -1002,4 +1002,33 @@ subtest 'what outlives a worker' => sub {
 };
 
 
+# SQLite has the WAL beside the file, not beside the link.
+
+subtest 'a database behind a symbolic link' => sub {
+    my $server = Chat::Server->new(workers => 1);
+    my $path = $server->database;
+    my $file = $server->dir . '/behind.db';
+
+    (my $folder = $path) =~ s{/[^/]*\z}{};
+    mkdir $folder or die "mkdir: $!";
+    Chat::Server::spew($file, '');
+    symlink $file, $path or die "symlink: $!";
+    $server->start;
+
+    my $http = Chat::HTTP->new(port => $server->port);
+
+    is($http->post('/messages', { content => 'a' })->{status}, 201,
+       'a message');
+
+    my $store;
+
+    ok(wait_for(10, sub {
+           $store = from_json($http->get('/chat_status')->{body})->{store};
+           return $store->{wal_bytes} == -s "$file-wal";
+       }), 'the size of the WAL');
+    is($store->{database_bytes}, -s $file, 'and of the file');
+    $server->finish;
+};
+
+
 done_testing();

@@ -235,6 +235,38 @@ subtest 'another file takes its place' => sub {
 };
 
 
+# The first to see that may be a new worker, which has no handle on the old
+# file.  What only the WAL has of that is for those who have it open.
+
+subtest 'another file takes its place, and nginx is reloaded' => sub {
+    start();
+    is(posts(), '201', 'before');
+    is(sqlite("VACUUM INTO '$path.backup';"), '', 'a backup');
+
+    my @backup = @stored;
+
+    posts() for 1 .. 3;
+
+    my @old = $server->worker_pids;
+    my $all = @stored;
+
+    rename $path, "$path.away" or die;
+    rename "$path.backup", $path or die;
+    $server->reload;
+
+    ok(wait_for(20, sub { !grep { kill 0, $_ } @old }),
+       'the old workers are gone');
+    is(sqlite('SELECT count(*) FROM messages;', "$path.away"), $all,
+       'what was stored is in the file that was moved');
+
+    @http = clients();
+    @stored = @backup;
+    heals('the backup');
+    nothing_lost('the backup');
+    $server->finish;
+};
+
+
 for my $case ([ 'the WAL', '-wal' ], [ 'WAL and index', '-wal', '-shm' ],
               [ 'the index', '-shm' ])
 {

@@ -30,6 +30,10 @@ END
             chat_publish  chat new_message app=17536051;
         }
 
+        location = /cached {
+            chat_publish  cache-$arg_n new_message app=17536051;
+        }
+
         location = /only {
             chat_publish  chat new_message app=2;
         }
@@ -38,6 +42,11 @@ END
 
         location /small/app/ {
             chat_send_buffer 4k;
+            chat_websocket;
+        }
+
+        location /at-once/app/ {
+            postpone_output 0;
             chat_websocket;
         }
 
@@ -124,6 +133,19 @@ subtest 'one conversation' => sub {
 };
 
 
+subtest 'an answer that nginx does not hold back' => sub {
+    for my $tls (0, 1) {
+        my $ws = open_ws($tls, path => '/at-once/app/' . APP_KEY
+                                       . '?protocol=7');
+        my $res = $http->post('/messages', { content => 'at once' });
+
+        is($ws->next_event->{data}, $res->{body},
+           'an event' . ($tls ? ' over TLS' : ''));
+        $ws->disconnect;
+    }
+};
+
+
 subtest 'events longer than chat_send_buffer' => sub {
     my $path = '/small/app/' . APP_KEY . '?protocol=7';
     my $slow = slow_ones();
@@ -180,6 +202,46 @@ subtest 'one who reads late' => sub {
     }
 
     is(slow_ones(), $slow, 'none is taken for slow');
+};
+
+
+# The answers to frames that came with the request may be more than the socket
+# takes, when the request is given back.
+
+subtest 'frames that come with the request' => sub {
+    my @channels = 1 .. 8;
+    my @bodies = map {
+        my $res = $http->post("/cached?n=$_", { content => $_ x 9000 });
+
+        is($res->{status}, 201, "cache-$_: a message");
+        $res->{body};
+    } @channels;
+
+    for my $tls (0, 1) {
+        my $name = $tls ? 'over TLS' : 'without TLS';
+        my $ws = Chat::WebSocket->established(
+            port   => $tls ? $tls_port : $plain_port,
+            tls    => $tls,
+            rcvbuf => 4096,
+            extra  => join '', map {
+                Chat::WebSocket->frame(payload => '{"event":'
+                    . '"pusher:subscribe","data":{"channel":"cache-'
+                    . $_ . '"}}')
+            } @channels);
+        my @got;
+
+        for (@channels) {
+            my $e = $ws->next_event;
+
+            is($e->{event}, 'pusher_internal:subscription_succeeded',
+               "cache-$_: a subscription, $name");
+            push @got, $ws->next_event->{data};
+        }
+
+        is_deeply(\@got, \@bodies, "each cached event is whole, $name");
+        ok($ws->nothing_waits, "and there is nothing else, $name");
+        $ws->disconnect;
+    }
 };
 
 

@@ -27,6 +27,7 @@ my $server = Chat::Server->new(workers => 2, listen => 'reuseport',
         }
 
         location /app/ { chat_websocket; }
+        location = /chat_status { chat_status; }
 END
 my $dir = $server->dir;
 my $wal = $server->database . '-wal';
@@ -66,6 +67,12 @@ note("the WAL had up to $max bytes, of " . POSTS * SIZE . ' that were posted');
 ok(wait_for(20, sub { -s $wal < 16 * 1024 * 1024 }),
    'the WAL is small, while there are readers')
     or diag(-s $wal);
+
+ok(wait_for(20, sub {
+       my ($n) = $http->get('/chat_status')->{body} =~ /"wal_bytes":(\d+)/;
+       return $n == -s $wal;
+   }),
+   'chat_status knows it, without another POST');
 
 Chat::Server::spew("$dir/stop", '');
 

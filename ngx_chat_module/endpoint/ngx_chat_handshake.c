@@ -394,9 +394,12 @@ ngx_chat_handshake_send(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    /* these few bytes find place in an empty socket, or it is broken */
+    /*
+     * These few bytes find place in an empty socket, or it is broken.  What
+     * TLS keeps back leaves with the first frame.
+     */
 
-    if (r->buffered || c->buffered) {
+    if (r->buffered || (c->buffered & ~NGX_SSL_BUFFERED)) {
         return NGX_ERROR;
     }
 

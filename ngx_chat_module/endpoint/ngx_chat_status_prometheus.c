@@ -161,7 +161,7 @@ ngx_chat_status_metric_store(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
     ngx_chat_metrics_sample(m, "", "reason", "error", st->store.failed);
 
     ngx_chat_status_metric(m, "ngx_chat_database_size_bytes",
-                           "Size of the database file after the last batch.",
+                           "Size of the database file, about a second ago.",
                            st->store.database);
     ngx_chat_status_metric(m, "ngx_chat_database_wal_size_bytes",
                            "Size of its write-ahead log.", st->store.wal);

@@ -32,6 +32,7 @@
 
 
 static void ngx_chat_websocket_take_over(ngx_chat_websocket_t *ws);
+static void ngx_chat_websocket_take_back(ngx_http_request_t *r);
 static void ngx_chat_websocket_start_handler(ngx_event_t *rev);
 static ngx_int_t ngx_chat_websocket_take_headers(ngx_chat_websocket_t *ws);
 static ngx_int_t ngx_chat_websocket_greet(ngx_chat_websocket_t *ws);
@@ -42,7 +43,6 @@ static ngx_int_t ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p,
 static ngx_int_t ngx_chat_websocket_take(ngx_chat_websocket_t *ws);
 static void ngx_chat_websocket_send(ngx_chat_websocket_t *ws,
     ngx_uint_t opcode, u_char *p, size_t len);
-static void ngx_chat_websocket_write_handler(ngx_event_t *wev);
 static void ngx_chat_websocket_silent(ngx_chat_websocket_t *ws);
 
 
@@ -132,8 +132,8 @@ ngx_chat_websocket_take_over(ngx_chat_websocket_t *ws)
 
     r->main->count++;
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
+    r->read_event_handler = ngx_chat_websocket_take_back;
+    r->write_event_handler = ngx_chat_websocket_take_back;
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
@@ -151,6 +151,37 @@ ngx_chat_websocket_take_over(ngx_chat_websocket_t *ws)
 }
 
 
+/*
+ * A subrequest that fails, such as mirror's, has nginx put its own handlers
+ * on the connection.  Events posted: nginx uses the request behind this.
+ */
+
+static void
+ngx_chat_websocket_take_back(ngx_http_request_t *r)
+{
+    ngx_connection_t      *c;
+    ngx_chat_websocket_t  *ws;
+
+    c = r->connection;
+    ws = ngx_http_get_module_ctx(r, ngx_chat_module);
+
+    if (ws->leaving) {
+        c->read->handler = ngx_chat_websocket_leave_handler;
+
+    } else if (ws->started) {
+        c->read->handler = ngx_chat_websocket_read_handler;
+
+    } else {
+        c->read->handler = ngx_chat_websocket_start_handler;
+    }
+
+    c->write->handler = ngx_chat_websocket_write_handler;
+
+    ngx_post_event(c->read, &ngx_posted_events);
+    ngx_post_event(c->write, &ngx_posted_events);
+}
+
+
 static void
 ngx_chat_websocket_start_handler(ngx_event_t *rev)
 {
@@ -164,6 +195,8 @@ ngx_chat_websocket_start_handler(ngx_event_t *rev)
         ngx_chat_websocket_abort(&ws->session);
         return;
     }
+
+    ws->started = 1;
 
     rev->handler = ngx_chat_websocket_read_handler;
     c->write->handler = ngx_chat_websocket_write_handler;
@@ -462,7 +495,7 @@ ngx_chat_websocket_send(ngx_chat_websocket_t *ws, ngx_uint_t opcode,
 }
 
 
-static void
+void
 ngx_chat_websocket_write_handler(ngx_event_t *wev)
 {
     ngx_int_t              rc;

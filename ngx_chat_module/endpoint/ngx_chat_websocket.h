@@ -25,6 +25,7 @@ typedef struct {
     ngx_msec_t               seen;         /* when the client last sent */
     ngx_chat_intake_t        intake;
 
+    unsigned                 started:1;
     unsigned                 pinged:1;
     unsigned                 leaving:1;    /* the close frame is queued */
     unsigned                 ended:1;
@@ -58,6 +59,11 @@ void ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
     ngx_str_t *reason);
 void ngx_chat_websocket_abort(ngx_chat_session_t *s);
 void ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc);
+
+/* The connection's handlers: of what is to be sent, and of what comes while
+   the close frame goes out. */
+void ngx_chat_websocket_write_handler(ngx_event_t *wev);
+void ngx_chat_websocket_leave_handler(ngx_event_t *rev);
 
 /* A cleanup handler of the request, whoever ended it. */
 void ngx_chat_websocket_cleanup(void *data);

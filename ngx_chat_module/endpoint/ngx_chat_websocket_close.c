@@ -22,11 +22,12 @@
 #define NGX_CHAT_CLOSING_READS   16        /* most in one turn */
 
 
+static ngx_chat_buf_t *ngx_chat_websocket_close_frame(ngx_uint_t code,
+    ngx_str_t *reason, ngx_log_t *log);
 static void ngx_chat_websocket_free(ngx_chat_websocket_t *ws);
 static void ngx_chat_websocket_finalize(ngx_http_request_t *r, ngx_int_t rc);
 static void ngx_chat_websocket_linger(ngx_connection_t *c);
 static void ngx_chat_websocket_linger_handler(ngx_event_t *rev);
-static void ngx_chat_websocket_leave_handler(ngx_event_t *rev);
 
 
 ngx_chat_transport_t  ngx_chat_websocket_transport = {
@@ -56,11 +57,9 @@ void
 ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
     ngx_str_t *reason)
 {
-    u_char                *p;
-    size_t                 len;
     ngx_int_t              rc;
-    ngx_connection_t      *c;
     ngx_chat_buf_t        *b;
+    ngx_connection_t      *c;
     ngx_chat_websocket_t  *ws;
 
     c = s->connection;
@@ -73,26 +72,11 @@ ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
     ws->leaving = 1;
     ngx_chat_session_leave(s);
 
-    len = 0;
-
-    if (code != NGX_CHAT_CLOSE_NO_STATUS) {
-        len = 2 + ngx_chat_error_reason_len(reason->data, reason->len);
-    }
-
-    b = ngx_chat_session_frame(NGX_CHAT_FRAME_CLOSE, len, &p, c->log);
+    b = ngx_chat_websocket_close_frame(code, reason, c->log);
 
     if (b == NULL) {
         ngx_chat_websocket_abort(s);
         return;
-    }
-
-    if (len) {
-        *p++ = (u_char) (code >> 8);
-        *p++ = (u_char) code;
-
-        if (reason->len) {
-            ngx_memcpy(p, reason->data, len - 2);
-        }
     }
 
     rc = ngx_chat_outbox_send(&s->outbox, c, b, NGX_MAX_SIZE_T_VALUE, 0);
@@ -114,11 +98,46 @@ ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
     }
 
     c->read->handler = ngx_chat_websocket_leave_handler;
+
+    /* TLS may have put its own there, which would wait for a read */
+    c->write->handler = ngx_chat_websocket_write_handler;
+
     ngx_add_timer(c->write, NGX_CHAT_CLOSING_TIME);
 
     if ((ngx_event_flags & NGX_USE_LEVEL_EVENT) && c->read->active) {
         (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
     }
+}
+
+
+static ngx_chat_buf_t *
+ngx_chat_websocket_close_frame(ngx_uint_t code, ngx_str_t *reason,
+    ngx_log_t *log)
+{
+    u_char          *p;
+    size_t           len;
+    ngx_chat_buf_t  *b;
+
+    len = 0;
+
+    if (code != NGX_CHAT_CLOSE_NO_STATUS) {
+        len = 2 + ngx_chat_error_reason_len(reason->data, reason->len);
+    }
+
+    b = ngx_chat_session_frame(NGX_CHAT_FRAME_CLOSE, len, &p, log);
+
+    if (b == NULL || len == 0) {
+        return b;
+    }
+
+    *p++ = (u_char) (code >> 8);
+    *p++ = (u_char) code;
+
+    if (reason->len) {
+        ngx_memcpy(p, reason->data, len - 2);
+    }
+
+    return b;
 }
 
 
@@ -211,6 +230,8 @@ ngx_chat_websocket_finalize(ngx_http_request_t *r, ngx_int_t rc)
     /* until nginx sets its own: the request may go on for a moment */
     c->read->handler = ngx_http_empty_handler;
     c->write->handler = ngx_http_empty_handler;
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
 
     r->lingering_close = (rc == NGX_OK);
 
@@ -306,7 +327,7 @@ ngx_chat_websocket_linger_handler(ngx_event_t *rev)
 
 /* While the last bytes go out, what the client says does not matter. */
 
-static void
+void
 ngx_chat_websocket_leave_handler(ngx_event_t *rev)
 {
     ngx_connection_t      *c;

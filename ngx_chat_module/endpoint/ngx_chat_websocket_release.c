@@ -85,7 +85,8 @@ ngx_chat_websocket_release(ngx_chat_websocket_t *ws)
     ngx_chat_websocket_free_headers(c, hc);
 
 #if (NGX_SSL)
-    /* it may still hold the greeting */
+    /* what answers frames that came with the request may wait in it */
+
     if (c->ssl && !c->buffered) {
         ngx_ssl_free_buffer(c);
     }

@@ -161,10 +161,10 @@ ngx_chat_worker_doom(ngx_chat_session_t *s)
 static void
 ngx_chat_worker_doom_handler(ngx_event_t *ev)
 {
-    ngx_queue_t                *q;
-    ngx_connection_t           *c;
-    ngx_chat_session_t         *s;
-    ngx_chat_worker_t  *w;
+    ngx_queue_t         *q;
+    ngx_connection_t    *c;
+    ngx_chat_worker_t   *w;
+    ngx_chat_session_t  *s;
 
     c = ev->data;
     w = c->data;
@@ -218,7 +218,7 @@ ngx_chat_worker_doom_handler(ngx_event_t *ev)
 static void
 ngx_chat_worker_timer_handler(ngx_event_t *ev)
 {
-    ngx_connection_t           *c;
+    ngx_connection_t   *c;
     ngx_chat_worker_t  *w;
 
     c = ev->data;
@@ -510,9 +510,9 @@ ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
 static void
 ngx_chat_worker_flush(void)
 {
-    ngx_queue_t                *q;
-    ngx_chat_session_t         *s;
-    ngx_chat_worker_t  *w;
+    ngx_queue_t         *q;
+    ngx_chat_worker_t   *w;
+    ngx_chat_session_t  *s;
 
     w = ngx_chat_worker_current;
 

@@ -542,7 +542,7 @@ done:
 static ngx_int_t
 ngx_chat_db_header(u_char *p, off_t size, char *error, size_t len)
 {
-    off_t                   page;
+    off_t                          page;
     ngx_chat_migration_identity_t  id;
 
     if (memcmp(p, "SQLite format 3", sizeof("SQLite format 3")) != 0) {

@@ -21,6 +21,8 @@
 #include <stdio.h>
 
 
+static void ngx_chat_handle_rescue(ngx_chat_store_conf_t *conf,
+    ngx_chat_db_t *db);
 static void ngx_chat_handle_drop(ngx_chat_store_conf_t *conf,
     ngx_chat_db_t *db);
 static ngx_int_t ngx_chat_handle_gone(ngx_chat_db_t *db, ngx_uint_t turn);
@@ -126,6 +128,8 @@ ngx_chat_handle_close(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db)
         return;
     }
 
+    ngx_chat_handle_rescue(conf, db);
+
     h = &conf->handles;
 
     (void) pthread_mutex_lock(&h->mutex);
@@ -140,6 +144,28 @@ ngx_chat_handle_close(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db)
     ngx_chat_db_close(db);
 
     (void) pthread_mutex_unlock(&h->mutex);
+}
+
+
+/*
+ * Of a file that was moved away SQLite leaves the WAL as it is when the last
+ * handle is closed; and whoever has noted the file in its place may have had
+ * no handle on the one before, as a new worker.  Nobody writes there any
+ * more.  A file that is where it was may have another WAL by now, and is left
+ * alone.
+ */
+
+static void
+ngx_chat_handle_rescue(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db)
+{
+    ngx_uint_t           frames;
+    ngx_chat_db_files_t  files;
+
+    if (ngx_chat_db_files((char *) conf->path.data, &files) == NGX_OK
+        && (files.dev != db->files.dev || files.file != db->files.file))
+    {
+        (void) ngx_chat_db_checkpoint(db, 0, &frames);
+    }
 }
 
 

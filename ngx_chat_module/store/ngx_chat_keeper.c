@@ -187,6 +187,7 @@ ngx_chat_keeper_thread(void *data, ngx_log_t *log)
     if (kp->db.handle && now - kp->checked >= NGX_CHAT_KEEPER_TICK) {
         kp->checked = now;
         ngx_chat_keeper_wal(kp, log);
+        ngx_chat_meter_size(&kp->conf->sh->meter, kp->db_conf.path);
         now = ngx_chat_retention_clock();
     }
 
@@ -300,6 +301,16 @@ ngx_chat_keeper_remove(ngx_chat_keeper_t *kp, ngx_log_t *log)
 
     if (!kp->conf->sh->dirty) {
         rc = ngx_chat_handle_ready(kp->conf, &kp->db, &kp->db_conf, 0, log);
+
+        /* what was found may be of another file than is there now */
+
+        if (rc == NGX_OK
+            && ngx_memcmp(&kp->files, &kp->db.files,
+                          sizeof(ngx_chat_db_files_t))
+               != 0)
+        {
+            rc = NGX_BUSY;
+        }
 
         if (rc == NGX_OK) {
             until = ngx_chat_retention_clock() + NGX_CHAT_KEEPER_REMOVE;

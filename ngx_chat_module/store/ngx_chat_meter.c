@@ -61,15 +61,19 @@ ngx_chat_meter_fail(ngx_chat_meter_sh_t *m, ngx_int_t rc)
 void
 ngx_chat_meter_size(ngx_chat_meter_sh_t *m, const char *path)
 {
-    u_char  *p;
-    u_char   wal[NGX_MAX_PATH];
+    char  name[PATH_MAX + sizeof("-wal")];
 
-    ngx_chat_meter_file(&m->database, path);
+    /* SQLite has the WAL beside what symbolic links lead to */
 
-    p = ngx_cpystrn(wal, (u_char *) path, NGX_MAX_PATH - sizeof("-wal") + 1);
-    ngx_memcpy(p, "-wal", sizeof("-wal"));
+    if (realpath(path, name) == NULL) {
+        name[0] = '\0';
+    }
 
-    ngx_chat_meter_file(&m->wal, (char *) wal);
+    ngx_chat_meter_file(&m->database, name);
+
+    ngx_memcpy(name + ngx_strlen(name), "-wal", sizeof("-wal"));
+
+    ngx_chat_meter_file(&m->wal, name);
 }
 
 

@@ -27,7 +27,7 @@ typedef struct {
     ngx_atomic_t             busy;         /* batches: a lock, the queue */
     ngx_atomic_t             failed;       /* batches: all else */
 
-    /* bytes of files, when a batch was last done */
+    /* bytes of files: behind each batch, and about each second */
     ngx_atomic_t             database;
     ngx_atomic_t             wal;
 } ngx_chat_meter_sh_t;

@@ -188,8 +188,6 @@ ngx_chat_writer_thread(void *data, ngx_log_t *log)
 
         ngx_chat_turn_give(wr->conf->sh);
     }
-
-    ngx_chat_meter_size(&wr->conf->sh->meter, wr->db_conf.path);
 }
 
 

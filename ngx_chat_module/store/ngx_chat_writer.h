@@ -24,8 +24,8 @@ typedef struct {
     ngx_thread_task_t       *task;
     ngx_queue_t              waiting;      /* the next batch */
     ngx_uint_t               nwaiting;
-    ngx_uint_t               nbatch;       /* in the batch */
     size_t                   bytes;        /* of those */
+    ngx_uint_t               nbatch;       /* in the batch */
     unsigned                 active:1;
     unsigned                 more:1;       /* the rest of a request follows */
     ngx_event_t              guard;        /* keeps an exiting worker */
