@@ -44,7 +44,8 @@ test:
 	@t/tools/test.pl $(TESTS)
 
 test-faults:
-	@CHAT_WHOLE=1 $(MAKE) --no-print-directory test TESTS=storms
+	@CHAT_WHOLE=1 $(MAKE) --no-print-directory test \
+		TESTS="storms t/presence_large.t"
 
 soak:
 	@t/tools/need.sh install test
@@ -122,5 +123,6 @@ help:
 	@echo "make install        module and example where nginx looks for them"
 	@echo "make clean          removes build/"
 	@echo
-	@echo "make run, test and bench install the Debian packages they need, as"
-	@echo "root or by sudo; the others only say what is missing."
+	@echo "What runs or tests something installs the Debian packages it needs,"
+	@echo "as root or by sudo; make, install, check, unit, fuzz, tsan and lint"
+	@echo "only say what is missing."

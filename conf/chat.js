@@ -372,6 +372,11 @@ function connect() {
             sync();
         })
         .bind(event, (message) => {
+            // a server may trigger the event with data of its own
+            if (!Number.isInteger(message?.id)) {
+                return;
+            }
+
             newest = message.id;
             show(message);
             settle();

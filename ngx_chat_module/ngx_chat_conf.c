@@ -442,7 +442,9 @@ ngx_chat_conf_init_drain(ngx_chat_main_conf_t *cmcf, ngx_core_conf_t *ccf)
     }
 
     if (cmcf->drain > most) {
-        ngx_log_error(NGX_LOG_WARN, cmcf->cycle->log, 0,
+        /* where nginx's own words on the configuration go */
+
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "\"chat_drain\" of %Mms does not fit in "
                       "\"worker_shutdown_timeout\" of %Mms, clients are "
                       "sent away within %Mms", cmcf->drain,

@@ -308,6 +308,16 @@ ngx_chat_conf_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
+        if (ngx_strcmp(value[i].data, "off") == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               cmd->post ? "\"off\" in \"%V\" must stand "
+                                           "alone"
+                                         : "\"%V\" has no \"off\", write "
+                                           "the pages that may connect, or "
+                                           "\"*\" for all", &value[0]);
+            return NGX_CONF_ERROR;
+        }
+
         if (ngx_chat_origin_parse(o, &value[i]) != NGX_OK) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid origin \"%V\" in \"%V\", it must be "

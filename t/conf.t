@@ -780,3 +780,23 @@ qr/\[emerg\].*"chat_retention" needs a database/
 --- must_die
 --- error_log eval
 qr/\[emerg\].*invalid number of arguments in "chat_retention"/
+
+
+
+=== TEST 72: chat_origins off
+--- http_config eval: $::Http
+--- config
+    location /app/ { chat_websocket; chat_origins off; }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_origins" has no "off"/
+
+
+
+=== TEST 73: chat_cors off and more
+--- http_config eval: $::Http
+--- config
+    location /app/ { chat_websocket; chat_cors example.com off; }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"off" in "chat_cors" must stand alone/
