@@ -374,10 +374,21 @@ sub mounted {
 }
 
 
-subtest 'a read-only file system' => sub {
+# With a WAL from before, what only reads is served there.
+
+for my $killed (0, 1) {
+    subtest 'a read-only file system' . ($killed ? ', and a WAL' : '') => sub {
+        read_only($killed);
+    };
+}
+
+
+sub read_only {
+    my ($killed) = @_;
+
     start();
     is(posts(), '201', 'before');
-    $server->stop;
+    $killed ? $server->kill_all : $server->stop;
 
     my $dir = $server->dir . '/data';
     my $mounted = mounted($dir, '--bind', "'$dir'");
@@ -419,7 +430,7 @@ subtest 'a read-only file system' => sub {
     $server->stop;
     system("umount '$dir'") if $mounted;
     $server->finish;
-};
+}
 
 
 done_testing();

@@ -43,6 +43,7 @@ static ngx_int_t ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p,
 static ngx_int_t ngx_chat_websocket_take(ngx_chat_websocket_t *ws);
 static void ngx_chat_websocket_send(ngx_chat_websocket_t *ws,
     ngx_uint_t opcode, u_char *p, size_t len);
+static void ngx_chat_websocket_write_handler(ngx_event_t *wev);
 static void ngx_chat_websocket_silent(ngx_chat_websocket_t *ws);
 
 
@@ -495,7 +496,7 @@ ngx_chat_websocket_send(ngx_chat_websocket_t *ws, ngx_uint_t opcode,
 }
 
 
-void
+static void
 ngx_chat_websocket_write_handler(ngx_event_t *wev)
 {
     ngx_int_t              rc;

@@ -60,9 +60,7 @@ void ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
 void ngx_chat_websocket_abort(ngx_chat_session_t *s);
 void ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc);
 
-/* The connection's handlers: of what is to be sent, and of what comes while
-   the close frame goes out. */
-void ngx_chat_websocket_write_handler(ngx_event_t *wev);
+/* The connection's read handler while the close frame goes out. */
 void ngx_chat_websocket_leave_handler(ngx_event_t *rev);
 
 /* A cleanup handler of the request, whoever ended it. */

@@ -25,6 +25,7 @@
 static ngx_chat_buf_t *ngx_chat_websocket_close_frame(ngx_uint_t code,
     ngx_str_t *reason, ngx_log_t *log);
 static void ngx_chat_websocket_free(ngx_chat_websocket_t *ws);
+static void ngx_chat_websocket_detach(ngx_http_request_t *r);
 static void ngx_chat_websocket_finalize(ngx_http_request_t *r, ngx_int_t rc);
 static void ngx_chat_websocket_linger(ngx_connection_t *c);
 static void ngx_chat_websocket_linger_handler(ngx_event_t *rev);
@@ -98,10 +99,6 @@ ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
     }
 
     c->read->handler = ngx_chat_websocket_leave_handler;
-
-    /* TLS may have put its own there, which would wait for a read */
-    c->write->handler = ngx_chat_websocket_write_handler;
-
     ngx_add_timer(c->write, NGX_CHAT_CLOSING_TIME);
 
     if ((ngx_event_flags & NGX_USE_LEVEL_EVENT) && c->read->active) {
@@ -200,6 +197,7 @@ ngx_chat_websocket_cleanup(void *data)
 
     ws->ended = 1;
 
+    ngx_chat_websocket_detach(ws->request);
     ngx_chat_session_end(&ws->session);
 
     ngx_chat_websocket_free(ws);
@@ -215,6 +213,19 @@ ngx_chat_websocket_free(ngx_chat_websocket_t *ws)
 }
 
 
+/* Until nginx sets its own handlers: the request may go on for a moment. */
+
+static void
+ngx_chat_websocket_detach(ngx_http_request_t *r)
+{
+    r->connection->read->handler = ngx_http_empty_handler;
+    r->connection->write->handler = ngx_http_empty_handler;
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+}
+
+
 /*
  * Gives the request back to nginx.  With NGX_OK all is sent, and nginx does
  * what ngx_chat_websocket_linger() does.
@@ -227,11 +238,7 @@ ngx_chat_websocket_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     c = r->connection;
 
-    /* until nginx sets its own: the request may go on for a moment */
-    c->read->handler = ngx_http_empty_handler;
-    c->write->handler = ngx_http_empty_handler;
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
+    ngx_chat_websocket_detach(r);
 
     r->lingering_close = (rc == NGX_OK);
 

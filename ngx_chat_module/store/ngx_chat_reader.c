@@ -168,6 +168,16 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
     }
 
     if (reader->rc == NGX_OK) {
+
+        /*
+         * What it has of the WAL's index SQLite gives to all of the process:
+         * kept, it would hold up the writer when the file is writable again.
+         */
+
+        if (sqlite3_db_readonly(reader->db.handle, "main")) {
+            ngx_chat_handle_close(rs->conf, &reader->db);
+        }
+
         return;
     }
 
