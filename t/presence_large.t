@@ -239,7 +239,14 @@ my ($fresh, $list, $p) = fresh_list('fresh');
 ok($list eq join(' ', sort 'fresh', @all), 'a fresh list has all of them')
     or diag(substr $list, 0, 200);
 is_deeply($p->{hash}{'user-0'}, { n => 'x' }, 'with their user_info');
+
+# unsubscribing has no answer: it is done when others have been told
+
+ok(read_until(10, sub { !grep { !$_->{book}{fresh} } @observers }),
+   'observers are told that it comes');
 $fresh->unsubscribe($channel);
+ok(read_until(10, sub { !grep { $_->{book}{fresh} } @observers }),
+   'and that it goes');
 
 
 # A second socket of one user changes nothing.
