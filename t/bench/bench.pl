@@ -155,8 +155,8 @@ my @measures = (
         title   => 'Triggers: published over 32 kept-alive connections, 32 '
                    . 'in flight, 128 B, each for one subscriber; ours are '
                    . 'signed',
-        # nchan numbers the messages of a channel's second by 16 bits, and
-        # loses those above 32,767: four channels, in turn
+        # on one channel nchan lost messages on a quiet machine, in each round
+        # (probably it numbers those of a second by 16 bits): four, in turn
         load    => [qw(subs=4 channels=4 inflight=32 lanes=32)],
         peers   => [qw(chat nchan send)],
         base    => 'nchan',
