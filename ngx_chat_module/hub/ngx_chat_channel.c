@@ -92,8 +92,8 @@ ngx_chat_channel_subscription(ngx_chat_channel_t *ch,
     if (ch->n < sr->nsubscriptions) {
 
         for (i = 0; i < ch->n; i++) {
-            if (ch->subscriptions[i]->subscriber == sr) {
-                return ch->subscriptions[i];
+            if (ch->listeners[i].subscriber == sr) {
+                return ch->listeners[i].subscription;
             }
         }
 
@@ -169,12 +169,13 @@ ngx_chat_channel_add(ngx_chat_channel_t *ch, ngx_chat_subscriber_t *sr,
     }
 
     sn->channel = ch;
-    sn->subscriber = sr;
     sn->part = NULL;
     sn->start = 0;
     sn->index = ch->n;
 
-    ch->subscriptions[ch->n++] = sn;
+    ch->listeners[ch->n].subscriber = sr;
+    ch->listeners[ch->n].subscription = sn;
+    ch->n++;
 
     ngx_queue_insert_tail(&sr->subscriptions, &sn->queue);
     sr->nsubscriptions++;
@@ -186,16 +187,17 @@ ngx_chat_channel_add(ngx_chat_channel_t *ch, ngx_chat_subscriber_t *sr,
 void
 ngx_chat_channel_remove(ngx_chat_subscription_t *sn)
 {
-    ngx_chat_channel_t  *ch;
+    ngx_chat_channel_t   *ch;
+    ngx_chat_listener_t  *l;
 
     ch = sn->channel;
+    l = &ch->listeners[sn->index];
 
-    ch->n--;
-    ch->subscriptions[sn->index] = ch->subscriptions[ch->n];
-    ch->subscriptions[sn->index]->index = sn->index;
-
+    l->subscriber->nsubscriptions--;
     ngx_queue_remove(&sn->queue);
-    sn->subscriber->nsubscriptions--;
+
+    *l = ch->listeners[--ch->n];
+    l->subscription->index = sn->index;
 
     ngx_free(sn);
 
@@ -226,8 +228,8 @@ ngx_chat_channel_free(ngx_chat_channel_table_t *t, ngx_chat_channel_t *ch)
         ngx_queue_remove(&ch->due);
     }
 
-    if (ch->subscriptions) {
-        ngx_free(ch->subscriptions);
+    if (ch->listeners) {
+        ngx_free(ch->listeners);
     }
 
     ngx_free(ch);
@@ -315,20 +317,19 @@ static ngx_int_t
 ngx_chat_channel_resize(ngx_chat_channel_t *ch, ngx_uint_t nalloc,
     ngx_log_t *log)
 {
-    ngx_chat_subscription_t  **p;
+    ngx_chat_listener_t  *p;
 
-    p = ngx_alloc(nalloc * sizeof(ngx_chat_subscription_t *), log);
+    p = ngx_alloc(nalloc * sizeof(ngx_chat_listener_t), log);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    if (ch->subscriptions) {
-        ngx_memcpy(p, ch->subscriptions,
-                   ch->n * sizeof(ngx_chat_subscription_t *));
-        ngx_free(ch->subscriptions);
+    if (ch->listeners) {
+        ngx_memcpy(p, ch->listeners, ch->n * sizeof(ngx_chat_listener_t));
+        ngx_free(ch->listeners);
     }
 
-    ch->subscriptions = p;
+    ch->listeners = p;
     ch->nalloc = nalloc;
 
     return NGX_OK;

@@ -5,7 +5,7 @@
  * This worker's channels and subscriptions, in ordinary memory.
  *
  * A table of channels that grows bucket by bucket, so that no insert ever
- * stops to move them all; in each channel a dense array of subscriptions;
+ * stops to move them all; in each channel a dense array of listeners;
  * in each subscriber a list of its own.  Subscribing and unsubscribing cost
  * the same for the first and for the last.
  */
@@ -33,11 +33,21 @@ typedef struct ngx_chat_subscriber_s  ngx_chat_subscriber_t;
 typedef struct {
     ngx_queue_t              queue;        /* in the subscriber */
     ngx_chat_channel_t      *channel;
-    ngx_chat_subscriber_t   *subscriber;
     ngx_chat_part_sh_t      *part;         /* presence, or NULL */
     uint64_t                 start;        /* gets records from here on */
     ngx_uint_t               index;        /* in the channel */
 } ngx_chat_subscription_t;
+
+
+/*
+ * One of a channel's listeners, so that giving out an event need not look at
+ * the subscription.
+ */
+
+typedef struct {
+    ngx_chat_subscriber_t   *subscriber;
+    ngx_chat_subscription_t *subscription;
+} ngx_chat_listener_t;
 
 
 /* Who receives: the first member of whatever that is. */
@@ -52,7 +62,7 @@ struct ngx_chat_subscriber_s {
 struct ngx_chat_channel_s {
     ngx_chat_channel_t       *next;        /* in the bucket */
     ngx_chat_share_sh_t      *share;       /* this worker's, in the zone */
-    ngx_chat_subscription_t **subscriptions;
+    ngx_chat_listener_t      *listeners;
     ngx_uint_t                n;
     ngx_uint_t                nalloc;
     uint64_t                  start;       /* the latest of its

@@ -26,12 +26,14 @@
 #define NGX_CHAT_DRAIN_COPY     1          /* of one more event in it */
 
 
-/* Subscribers lie all over the memory: what comes soon is fetched early. */
+/*
+ * Subscribers lie all over the memory: the next one is fetched while the
+ * kernel sends to this one.
+ */
 
 #define ngx_chat_drain_prefetch(ch, i)                                        \
-    if ((i) + 8 < (ch)->n) {                                                  \
-        __builtin_prefetch((ch)->subscriptions[(i) + 8]);                     \
-        __builtin_prefetch((ch)->subscriptions[(i) + 4]->subscriber);         \
+    if ((i) + 1 < (ch)->n) {                                                  \
+        __builtin_prefetch((ch)->listeners[(i) + 1].subscriber);              \
     }
 
 
@@ -202,6 +204,10 @@ ngx_chat_drain_begin(ngx_chat_drain_run_t *run, ngx_chat_channel_t *ch,
 {
     ngx_uint_t  i;
 
+    if (ch->n) {
+        __builtin_prefetch(ch->listeners[0].subscriber);
+    }
+
     run->cost += ch->n * NGX_CHAT_DRAIN_SEND;
 
     run->events = run->hub->handlers->render(e, run->hub->log);
@@ -209,7 +215,7 @@ ngx_chat_drain_begin(ngx_chat_drain_run_t *run, ngx_chat_channel_t *ch,
     if (run->events == NULL) {
         /* each of them would miss an event */
         for (i = 0; i < ch->n; i++) {
-            run->hub->handlers->overrun(ch->subscriptions[i]->subscriber);
+            run->hub->handlers->overrun(ch->listeners[i].subscriber);
         }
 
         return;
@@ -234,7 +240,6 @@ ngx_chat_drain_end(ngx_chat_drain_run_t *run, ngx_uint_t more)
     ngx_uint_t                i, n, again;
     ngx_chat_channel_t       *ch;
     ngx_chat_subscriber_t    *sr;
-    ngx_chat_subscription_t  *sn;
 
     ch = run->channel;
 
@@ -250,12 +255,13 @@ ngx_chat_drain_end(ngx_chat_drain_run_t *run, ngx_uint_t more)
     for (i = 0; i < ch->n; i++) {
         ngx_chat_drain_prefetch(ch, i);
 
-        sn = ch->subscriptions[i];
-        sr = sn->subscriber;
+        sr = ch->listeners[i].subscriber;
 
         /* published before this one had subscribed */
 
-        if (run->at < ch->start && run->at < sn->start) {
+        if (run->at < ch->start
+            && run->at < ch->listeners[i].subscription->start)
+        {
             continue;
         }
 
@@ -288,8 +294,8 @@ ngx_chat_drain_terminate(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
     ngx_uint_t  i;
 
     for (i = 0; i < ch->n; i++) {
-        if (at >= ch->start || at >= ch->subscriptions[i]->start) {
-            hub->handlers->terminate(ch->subscriptions[i]->subscriber);
+        if (at >= ch->start || at >= ch->listeners[i].subscription->start) {
+            hub->handlers->terminate(ch->listeners[i].subscriber);
         }
     }
 }
@@ -337,7 +343,7 @@ ngx_chat_drain_overrun(ngx_chat_hub_t *hub)
 
         for ( /* void */ ; ch; ch = ch->next) {
             for (i = 0; i < ch->n; i++) {
-                hub->handlers->overrun(ch->subscriptions[i]->subscriber);
+                hub->handlers->overrun(ch->listeners[i].subscriber);
             }
         }
     }

@@ -109,6 +109,36 @@ ngx_chat_buf_release(ngx_chat_buf_t *b)
 
 
 ngx_int_t
+ngx_chat_outbox_try(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b)
+{
+    ssize_t  n;
+
+    if (!ob->direct) {
+        return NGX_DECLINED;
+    }
+
+    n = send(ob->fd, b->data, b->len, 0);
+
+    if (n > 0) {
+        ob->unsaid += n;
+        ngx_chat_count(NGX_CHAT_SENT_e, n);
+
+        if ((size_t) n == b->len) {
+            return NGX_OK;
+        }
+
+        ob->sent = n;
+    }
+
+    /* nginx's own send() finds out why, and what to do about it */
+
+    ob->direct = 0;
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
 ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
     ngx_chat_buf_t *b, size_t limit, ngx_uint_t more)
 {
@@ -118,11 +148,16 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
 
     sent = 0;
 
+    if (ob->first == NULL) {
+        sent = ob->sent;
+        ob->sent = 0;
+    }
+
     if (ob->first == NULL && !more && c->write->ready
         && !ngx_chat_outbox_is_tls(c))
     {
 
-        n = c->send(c, b->data, b->len);
+        n = c->send(c, b->data + sent, b->len - sent);
 
         if (n == NGX_ERROR) {
             return NGX_ERROR;
@@ -130,10 +165,12 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
 
         if (n > 0) {
             ngx_chat_count(NGX_CHAT_SENT_e, n);
-            sent = n;
+            sent += n;
         }
 
         if (sent == b->len) {
+            ob->fd = c->fd;
+            ob->direct = 1;
             return NGX_OK;
         }
     }
@@ -172,6 +209,14 @@ ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c)
     }
 
     return ngx_chat_outbox_waits(ob, c) ? NGX_AGAIN : NGX_OK;
+}
+
+
+void
+ngx_chat_outbox_settle(ngx_chat_outbox_t *ob, ngx_connection_t *c)
+{
+    c->sent += ob->unsaid;
+    ob->unsaid = 0;
 }
 
 
@@ -409,6 +454,8 @@ ngx_chat_outbox_queue(ngx_chat_outbox_t *ob, ngx_connection_t *c,
     link->next = NULL;
     link->buf = b;
     b->refs++;
+
+    ob->direct = 0;
 
     if (ob->first == NULL) {
         ob->first = link;

@@ -32,9 +32,13 @@ typedef struct ngx_chat_link_s  ngx_chat_link_t;
 /* All zeroes: empty. */
 
 typedef struct {
+    int                      fd;       /* where direct is set */
+    unsigned                 direct:1; /* bytes may go to the socket at once */
+    size_t                   unsaid;   /* sent, and not told c->sent */
     ngx_chat_link_t         *first;
     ngx_chat_link_t         *last;
-    size_t                   sent;     /* of the first buffer */
+    size_t                   sent;     /* of the first buffer; of the one
+                                          that try() has begun */
     size_t                   queued;   /* bytes not sent yet */
 } ngx_chat_outbox_t;
 
@@ -52,6 +56,13 @@ ngx_chat_buf_t *ngx_chat_buf_grow(ngx_chat_buf_t *b, size_t size,
 void ngx_chat_buf_release(ngx_chat_buf_t *b);
 
 /*
+ * Sends a buffer where nothing waits and the socket took all last time: a
+ * look at one line of the cache, not at nginx's connection.  NGX_OK: gone;
+ * NGX_DECLINED: the caller calls send() with it, for what is left of it.
+ */
+ngx_int_t ngx_chat_outbox_try(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b);
+
+/*
  * Sends a buffer, or queues it (and takes a reference) where the socket
  * doesn't take it, others wait already, or more is set: then the caller
  * flushes soon.  NGX_OK: gone; NGX_AGAIN: queued; NGX_BUSY: that would be
@@ -65,6 +76,9 @@ ngx_int_t ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
  * NGX_AGAIN: a write event will come; NGX_ERROR.
  */
 ngx_int_t ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c);
+
+/* Tells nginx's connection how much was sent, for its $bytes_sent. */
+void ngx_chat_outbox_settle(ngx_chat_outbox_t *ob, ngx_connection_t *c);
 
 /* Drops all that is queued but the rest of a buffer begun. */
 void ngx_chat_outbox_truncate(ngx_chat_outbox_t *ob);

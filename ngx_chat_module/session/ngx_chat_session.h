@@ -61,14 +61,27 @@ typedef struct {
 } ngx_chat_transport_t;
 
 
+/* What a delivery looks at comes first, in one line of the cache. */
+
 struct ngx_chat_session_s {
     ngx_chat_subscriber_t    subscriber;   /* first: the hub's view of it */
+
+    unsigned                 is_dirty:1;
+    unsigned                 is_doomed:1;
+    unsigned                 broken:1;     /* doomed to an abort */
+    unsigned                 slow:1;       /* doomed for a full queue */
+    unsigned                 terminated:1; /* doomed by the app's back end */
+    unsigned                 closed:1;     /* takes and sends no more */
+    unsigned                 is_anonymous:1;
+    unsigned                 in_quota:1;   /* counts for max_connections */
+    unsigned                 user_channel:1;   /* has asked for its own */
+
+    ngx_chat_outbox_t        outbox;
     ngx_chat_worker_t       *worker;
     ngx_connection_t        *connection;
     ngx_chat_app_t          *app;          /* NULL until it is known */
     ngx_chat_session_conf_t *conf;
     ngx_chat_transport_t    *transport;
-    ngx_chat_outbox_t        outbox;
     ngx_queue_t              queue;        /* of all sessions */
     ngx_queue_t              dirty;
     ngx_queue_t              doomed;
@@ -82,16 +95,6 @@ struct ngx_chat_session_s {
                                               last ones */
     ngx_uint_t               close_code;   /* doomed to a fatal error; 0:
                                               to reconnect-now */
-
-    unsigned                 is_dirty:1;
-    unsigned                 is_doomed:1;
-    unsigned                 broken:1;     /* doomed to an abort */
-    unsigned                 slow:1;       /* doomed for a full queue */
-    unsigned                 terminated:1; /* doomed by the app's back end */
-    unsigned                 closed:1;     /* takes and sends no more */
-    unsigned                 is_anonymous:1;
-    unsigned                 in_quota:1;   /* counts for max_connections */
-    unsigned                 user_channel:1;   /* has asked for its own */
 };
 
 

@@ -479,6 +479,10 @@ ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
         return;
     }
 
+    if (!more && ngx_chat_outbox_try(&s->outbox, events) == NGX_OK) {
+        return;
+    }
+
     rc = ngx_chat_outbox_send(&s->outbox, s->connection, events,
                               s->conf->send_buffer, more);
 
