@@ -17,14 +17,23 @@
 #include <pusher/ngx_chat_digest.h>
 
 
+#define NGX_CHAT_DIGEST_KEY    128     /* longer ones are not kept */
+
+/* Before 3.0.3 a context was not reset by an init without a key. */
+#define NGX_CHAT_DIGEST_RESET  0x30000030UL
+
+
 static EVP_MAC_CTX *ngx_chat_digest_hmac_context(void);
 static ngx_int_t ngx_chat_digest_hmac_start(ngx_str_t *key);
+static ngx_int_t ngx_chat_digest_hmac_key(ngx_str_t *key);
 static ngx_int_t ngx_chat_digest_md5_start(void);
 static ngx_int_t ngx_chat_digest_failed(void);
 static void ngx_chat_digest_hex(u_char *out, u_char *p, size_t n);
 
 
 static EVP_MAC_CTX  *ngx_chat_digest_mac;
+static u_char        ngx_chat_digest_key[NGX_CHAT_DIGEST_KEY];
+static size_t        ngx_chat_digest_key_len;      /* 0: none is kept */
 static EVP_MD_CTX   *ngx_chat_digest_md;
 static EVP_MD       *ngx_chat_digest_md5_type;
 
@@ -94,6 +103,9 @@ ngx_chat_digest_exit(void)
     EVP_MD_CTX_free(ngx_chat_digest_md);
     EVP_MD_free(ngx_chat_digest_md5_type);
 
+    OPENSSL_cleanse(ngx_chat_digest_key, sizeof(ngx_chat_digest_key));
+
+    ngx_chat_digest_key_len = 0;
     ngx_chat_digest_mac = NULL;
     ngx_chat_digest_md = NULL;
     ngx_chat_digest_md5_type = NULL;
@@ -143,9 +155,43 @@ ngx_chat_digest_hmac_start(ngx_str_t *key)
 
     /* for libcrypto no key is the one before */
 
-    return (key->data != NULL
-            && EVP_MAC_init(ngx_chat_digest_mac, key->data, key->len, NULL))
-           ? NGX_OK : NGX_ERROR;
+    if (key->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (key->len == ngx_chat_digest_key_len
+        && ngx_memcmp(key->data, ngx_chat_digest_key, key->len) == 0)
+    {
+        return EVP_MAC_init(ngx_chat_digest_mac, NULL, 0, NULL)
+               ? NGX_OK : NGX_ERROR;
+    }
+
+    return ngx_chat_digest_hmac_key(key);
+}
+
+
+/*
+ * Most often the next key is the same: its part of the digest, half of a
+ * short text's, is not done again.
+ */
+
+static ngx_int_t
+ngx_chat_digest_hmac_key(ngx_str_t *key)
+{
+    ngx_chat_digest_key_len = 0;
+
+    if (!EVP_MAC_init(ngx_chat_digest_mac, key->data, key->len, NULL)) {
+        return NGX_ERROR;
+    }
+
+    if (key->len <= NGX_CHAT_DIGEST_KEY
+        && OpenSSL_version_num() >= NGX_CHAT_DIGEST_RESET)
+    {
+        ngx_memcpy(ngx_chat_digest_key, key->data, key->len);
+        ngx_chat_digest_key_len = key->len;
+    }
+
+    return NGX_OK;
 }
 
 

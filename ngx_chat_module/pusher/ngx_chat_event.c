@@ -25,26 +25,12 @@ ssize_t
 ngx_chat_event_render(u_char *buf, size_t size, ngx_str_t *event,
     ngx_str_t *channel, ngx_str_t *data)
 {
-    ngx_chat_json_write_t  w;
+    ngx_chat_event_text_t  t;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_event_text_begin_event(&t, buf, size, event, channel);
+    ngx_chat_event_text_json(&t, data);
 
-    ngx_chat_json_write_object(&w);
-
-    ngx_chat_json_write_key(&w, "event");
-    ngx_chat_json_write_string(&w, event);
-
-    if (channel != NULL) {
-        ngx_chat_json_write_key(&w, "channel");
-        ngx_chat_json_write_string(&w, channel);
-    }
-
-    ngx_chat_json_write_key(&w, "data");
-    ngx_chat_json_write_string(&w, data);
-
-    ngx_chat_json_write_object_end(&w);
-
-    return ngx_chat_json_write_done(&w);
+    return ngx_chat_event_text_end(&t);
 }
 
 

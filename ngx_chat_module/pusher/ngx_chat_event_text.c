@@ -31,13 +31,26 @@ void
 ngx_chat_event_text_begin(ngx_chat_event_text_t *t, u_char *buf, size_t size,
     const char *event, ngx_str_t *channel)
 {
+    ngx_str_t  name;
+
+    name.data = (u_char *) event;
+    name.len = ngx_strlen(event);
+
+    ngx_chat_event_text_begin_event(t, buf, size, &name, channel);
+}
+
+
+void
+ngx_chat_event_text_begin_event(ngx_chat_event_text_t *t, u_char *buf,
+    size_t size, ngx_str_t *event, ngx_str_t *channel)
+{
     t->buf = buf;
     t->len = 0;
     t->size = size;
     t->failed = 0;
 
     ngx_chat_event_text_put(t, "{\"event\":\"", sizeof("{\"event\":\"") - 1);
-    ngx_chat_event_text_put(t, event, ngx_strlen(event));
+    ngx_chat_event_text_bytes(t, event, 1);
 
     if (channel != NULL) {
         ngx_chat_event_text_put(t, "\",\"channel\":\"",

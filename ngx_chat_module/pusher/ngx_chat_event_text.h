@@ -29,17 +29,16 @@ typedef struct {
 } ngx_chat_event_text_t;
 
 
-/*
- * Up to the opening quote of data.  event is written as it is; channel NULL
- * is left out.
- */
+/* Up to the opening quote of data; channel NULL is left out. */
 void ngx_chat_event_text_begin(ngx_chat_event_text_t *t, u_char *buf,
     size_t size, const char *event, ngx_str_t *channel);
+void ngx_chat_event_text_begin_event(ngx_chat_event_text_t *t, u_char *buf,
+    size_t size, ngx_str_t *event, ngx_str_t *channel);
 
 /* The length of the event, or NGX_ERROR. */
 ssize_t ngx_chat_event_text_end(ngx_chat_event_text_t *t);
 
-/* JSON text, or a part of it. */
+/* JSON text, or a part of it; or any text that is all of data. */
 void ngx_chat_event_text_cstring(ngx_chat_event_text_t *t, const char *json);
 void ngx_chat_event_text_json(ngx_chat_event_text_t *t, ngx_str_t *json);
 

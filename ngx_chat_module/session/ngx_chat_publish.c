@@ -18,6 +18,10 @@
 #include <wire/ngx_chat_message.h>
 
 
+/* What fits is rendered once, else a first time to count. */
+#define NGX_CHAT_PUBLISH_SMALL  4096
+
+
 static time_t ngx_chat_publish_cached(ngx_chat_publish_t *pub,
     ngx_chat_record_t *rec);
 static ngx_int_t ngx_chat_publish_message(ngx_chat_record_t *rec,
@@ -25,6 +29,8 @@ static ngx_int_t ngx_chat_publish_message(ngx_chat_record_t *rec,
 static ngx_int_t ngx_chat_publish_text(ngx_chat_publish_t *pub,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except, ngx_str_t *text,
     ngx_log_t *log);
+static ngx_int_t ngx_chat_publish_large(ngx_chat_record_t *rec,
+    ngx_str_t *text, ngx_str_t *payload);
 
 
 ngx_int_t
@@ -63,6 +69,7 @@ static ngx_int_t
 ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *text, ngx_log_t *log)
 {
+    u_char               small[NGX_CHAT_PUBLISH_SMALL];
     ssize_t              len;
     ngx_int_t            rc;
     ngx_chat_envelope_t  e;
@@ -73,23 +80,22 @@ ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     e.except = *except;
     e.channel = rec->channel;
 
-    rc = NGX_ERROR;
-
-    len = ngx_chat_event_render(NULL, 0, &rec->event, &rec->channel, text);
+    len = ngx_chat_event_render(small, sizeof(small), &rec->event,
+                                &rec->channel, text);
 
     if (len != NGX_ERROR) {
         e.payload.len = len;
-        e.payload.data = malloc(len);
+        e.payload.data = small;
 
-        if (e.payload.data != NULL) {
-            (void) ngx_chat_event_render(e.payload.data, len, &rec->event,
-                                         &rec->channel, text);
+    } else if (ngx_chat_publish_large(rec, text, &e.payload) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-            rc = ngx_chat_hub_publish(pub->zone, &e,
-                                      ngx_chat_publish_cached(pub, rec));
+    rc = ngx_chat_hub_publish(pub->zone, &e,
+                              ngx_chat_publish_cached(pub, rec));
 
-            free(e.payload.data);
-        }
+    if (e.payload.data != small) {
+        free(e.payload.data);
     }
 
     if (rc == NGX_DECLINED) {
@@ -98,6 +104,32 @@ ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     }
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_chat_publish_large(ngx_chat_record_t *rec, ngx_str_t *text,
+    ngx_str_t *payload)
+{
+    ssize_t  len;
+
+    len = ngx_chat_event_render(NULL, 0, &rec->event, &rec->channel, text);
+
+    if (len == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    payload->len = len;
+    payload->data = malloc(len);
+
+    if (payload->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_chat_event_render(payload->data, len, &rec->event,
+                                 &rec->channel, text);
+
+    return NGX_OK;
 }
 
 
@@ -175,12 +207,14 @@ ngx_chat_publish_cached(ngx_chat_publish_t *pub, ngx_chat_record_t *rec)
 static ngx_int_t
 ngx_chat_publish_message(ngx_chat_record_t *rec, ngx_str_t *text)
 {
-    ssize_t             len;
+    u_char              small[NGX_CHAT_PUBLISH_SMALL];
+    ssize_t             len, done;
     ngx_chat_message_t  m;
 
     ngx_chat_record_message(rec, &m);
 
-    len = ngx_chat_message_render(&m, NULL, 0);
+    done = ngx_chat_message_render(&m, small, sizeof(small));
+    len = (done == NGX_ERROR) ? ngx_chat_message_render(&m, NULL, 0) : done;
 
     if (len == NGX_ERROR) {
         return NGX_ERROR;
@@ -193,7 +227,12 @@ ngx_chat_publish_message(ngx_chat_record_t *rec, ngx_str_t *text)
         return NGX_ERROR;
     }
 
-    (void) ngx_chat_message_render(&m, text->data, len);
+    if (done == NGX_ERROR) {
+        (void) ngx_chat_message_render(&m, text->data, len);
+
+    } else {
+        ngx_memcpy(text->data, small, len);
+    }
 
     return NGX_OK;
 }

@@ -63,6 +63,14 @@ static vector_t  channels[] = {
       "{\"user_id\":10,\"user_info\":{\"name\":\"Mr. Channels\"}}",
       "31935e7d86dba64c2a90aed31fdc61869f9b22ba9d8863bba239c03ca481bc80" },
 
+    { "app-key-1", "app-secret-1", "10.20", "private-room", NULL,
+      "393146452e4682e9516ac1af1b70e066d6021d161d55353f54cf2180218d03cc" },
+
+    /* by "openssl dgst": a secret as long as the one that was kept */
+
+    { "app-key-1", "app-secret-2", "10.20", "private-room", NULL,
+      "475ae0f6f26d43edae3ee03e807e18d8d1690b22ca6992d99bef5f4d51a9abca" },
+
     { NULL, NULL, NULL, NULL, NULL, NULL }
 };
 
