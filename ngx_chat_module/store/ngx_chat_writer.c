@@ -17,6 +17,8 @@
 #include <ngx_event.h>
 #include <ngx_thread_pool.h>
 
+#include <sched.h>
+
 #include <store/ngx_chat_batch.h>
 #include <store/ngx_chat_handle.h>
 #include <store/ngx_chat_turn.h>
@@ -441,6 +443,13 @@ ngx_chat_writer_done(ngx_event_t *ev)
 
     if (!ngx_queue_empty(&wr->waiting)) {
         ngx_chat_writer_start(wr);
+
+        /*
+         * Where the thread has no core for itself it gets to the disk first,
+         * which is busy then while the answers are written.
+         */
+
+        (void) sched_yield();
     }
 
     wr->conf->queued(wr->nwaiting + wr->nbatch);

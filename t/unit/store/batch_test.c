@@ -1,5 +1,5 @@
 
-/* sources: store/ngx_chat_batch.c store/ngx_chat_db.c */
+/* sources: store/ngx_chat_batch.c store/ngx_chat_db*.c */
 /* sources: store/ngx_chat_migration.c libs: -lsqlite3 */
 
 /*

@@ -1,5 +1,5 @@
 
-/* sources: store/ngx_chat_db.c store/ngx_chat_migration.c */
+/* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
 /* sources: store/ngx_chat_batch.c libs: -lsqlite3 */
 
 /*
