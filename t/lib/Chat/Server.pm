@@ -501,6 +501,9 @@ sub stop {
 
     $self->check_workers;
 
+    # nginx's master kills who needs more than a second, as valgrind may
+    $self->expect_death($self->all_worker_pids) if $ENV{CHAT_VALGRIND};
+
     kill $signal || 'TERM', $self->{pid};
 
     if (!$self->reap_master(15)) {
