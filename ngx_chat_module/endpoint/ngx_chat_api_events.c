@@ -389,12 +389,8 @@ static ngx_int_t
 ngx_chat_api_events_unavailable(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev)
 {
-    ngx_chat_main_conf_t  *cmcf;
-
-    cmcf = ev->api->cmcf;
-
-    ngx_chat_once_end(cmcf->zone, &ev->once, NULL);
-    ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
+    ngx_chat_once_end(ev->api->cmcf->zone, &ev->once, NULL);
+    ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
 
     if (ngx_chat_reply_retry_after(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

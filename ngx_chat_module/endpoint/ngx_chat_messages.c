@@ -394,7 +394,7 @@ ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
+    ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
 
     return ngx_chat_reply_unavailable(r, "too many messages are waiting");
 }
@@ -474,7 +474,7 @@ ngx_chat_messages_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
+    ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
 
     return ngx_chat_reply_unavailable(r, "the message can't be stored now");
 }

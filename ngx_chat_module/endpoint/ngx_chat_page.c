@@ -147,7 +147,7 @@ ngx_chat_page_start(ngx_http_request_t *r, ngx_chat_page_t *page)
     rd->data = r;
 
     if (ngx_chat_store_read(cmcf->live, rd) != NGX_OK) {
-        ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
+        ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
         return ngx_chat_reply_unavailable(r, "too many reads are waiting");
     }
 
@@ -180,10 +180,9 @@ ngx_chat_page_cleanup(void *data)
 static void
 ngx_chat_page_done(ngx_chat_read_t *rd, ngx_int_t rc)
 {
-    ngx_chat_page_t       *page;
-    ngx_connection_t      *c;
-    ngx_http_request_t    *r;
-    ngx_chat_main_conf_t  *cmcf;
+    ngx_chat_page_t     *page;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
 
     r = rd->data;
     c = r->connection;
@@ -197,8 +196,7 @@ ngx_chat_page_done(ngx_chat_read_t *rd, ngx_int_t rc)
         rc = ngx_chat_page_reply(r, rd);
 
     } else {
-        cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
-        ngx_chat_hub_count(&cmcf->hub, NGX_CHAT_UNAVAILABLE_e, 1);
+        ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
 
         rc = ngx_chat_reply_unavailable(r, "history can't be read now");
     }

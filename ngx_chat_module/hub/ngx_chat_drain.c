@@ -60,7 +60,7 @@ static void ngx_chat_drain_begin(ngx_chat_drain_run_t *run,
 static void ngx_chat_drain_end(ngx_chat_drain_run_t *run, ngx_uint_t more);
 static void ngx_chat_drain_terminate(ngx_chat_hub_t *hub,
     ngx_chat_channel_t *ch, uint64_t at);
-static ngx_int_t ngx_chat_drain_grow(ngx_chat_hub_t *hub, size_t size);
+static void ngx_chat_drain_grow(ngx_chat_hub_t *hub, size_t size);
 static void ngx_chat_drain_overrun(ngx_chat_hub_t *hub);
 
 
@@ -94,13 +94,7 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
                                 hub->record, hub->size, &len);
 
         if (rc == NGX_AGAIN) {
-
-            if (ngx_chat_drain_grow(hub, len) != NGX_OK) {
-                /* the events can't be read: as bad as overrun */
-                hub->position = ngx_chat_ring_head(hub->zone->sh->ring);
-                ngx_chat_drain_overrun(hub);
-            }
-
+            ngx_chat_drain_grow(hub, len);
             continue;
         }
 
@@ -278,7 +272,7 @@ ngx_chat_drain_end(ngx_chat_drain_run_t *run, ngx_uint_t more)
 
     run->hub->handlers->release(run->events);
 
-    ngx_chat_hub_count(run->hub, NGX_CHAT_DELIVERIES_e, n * run->n);
+    ngx_chat_count(NGX_CHAT_DELIVERIES_e, n * run->n);
 
     run->channel = NULL;
     run->runs++;
@@ -301,14 +295,19 @@ ngx_chat_drain_terminate(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
 }
 
 
-static ngx_int_t
+/* Without the memory the events can't be read: as bad as overrun. */
+
+static void
 ngx_chat_drain_grow(ngx_chat_hub_t *hub, size_t size)
 {
     u_char  *p;
 
     p = ngx_alloc(size, hub->log);
+
     if (p == NULL) {
-        return NGX_ERROR;
+        hub->position = ngx_chat_ring_head(hub->zone->sh->ring);
+        ngx_chat_drain_overrun(hub);
+        return;
     }
 
     if (hub->record) {
@@ -317,8 +316,6 @@ ngx_chat_drain_grow(ngx_chat_hub_t *hub, size_t size)
 
     hub->record = p;
     hub->size = size;
-
-    return NGX_OK;
 }
 
 
@@ -334,7 +331,7 @@ ngx_chat_drain_overrun(ngx_chat_hub_t *hub)
                   "chat worker was overrun by events, its subscribers are "
                   "told to reconnect; a larger chat_zone gives more time");
 
-    ngx_chat_hub_count(hub, NGX_CHAT_OVERRUNS_e, 1);
+    ngx_chat_count(NGX_CHAT_OVERRUNS_e, 1);
 
     for (n = 0; n < hub->channels.nbuckets; n++) {
 

@@ -143,7 +143,7 @@ ngx_chat_hub_subscribe(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
     sn->start = j->start;
     ch->start = j->start;
 
-    ngx_chat_hub_count(hub, NGX_CHAT_SUBSCRIPTIONS_e, 1);
+    ngx_chat_count(NGX_CHAT_SUBSCRIPTIONS_e, 1);
 
     return NGX_OK;
 
@@ -267,14 +267,6 @@ ngx_chat_hub_release(ngx_chat_hub_t *hub, ngx_chat_share_sh_t **share)
 }
 
 
-void
-ngx_chat_hub_count(ngx_chat_hub_t *hub, ngx_chat_counter_e counter,
-    ngx_int_t n)
-{
-    ngx_chat_count(counter, n);
-}
-
-
 static void
 ngx_chat_hub_wakeup_handler(ngx_event_t *ev)
 {
@@ -357,7 +349,7 @@ ngx_chat_hub_end(ngx_chat_hub_t *hub, ngx_chat_subscription_t *sn)
 
     due = ngx_chat_registry_leave(hub->zone, &ch->share, part);
 
-    ngx_chat_hub_count(hub, NGX_CHAT_SUBSCRIPTIONS_e, -1);
+    ngx_chat_count(NGX_CHAT_SUBSCRIPTIONS_e, -1);
 
     if (ch->n == 0) {
         ngx_chat_channel_free(&hub->channels, ch);

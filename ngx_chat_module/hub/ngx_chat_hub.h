@@ -122,9 +122,5 @@ ngx_int_t ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
     ngx_chat_share_sh_t **share, ngx_uint_t *total);
 void ngx_chat_hub_release(ngx_chat_hub_t *hub, ngx_chat_share_sh_t **share);
 
-/* Adds to one of this worker's counters, as ngx_chat_count(). */
-void ngx_chat_hub_count(ngx_chat_hub_t *hub, ngx_chat_counter_e counter,
-    ngx_int_t n);
-
 
 #endif /* _NGX_CHAT_HUB_H_INCLUDED_ */

@@ -29,7 +29,12 @@
 static ngx_int_t ngx_chat_zone_check(ngx_shm_zone_t *shm_zone);
 static ngx_int_t ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size,
     ngx_log_t *log);
+static ngx_int_t ngx_chat_zone_build_ring(ngx_chat_zone_t *zone,
+    size_t size);
+static ngx_int_t ngx_chat_zone_build_tables(ngx_chat_zone_t *zone,
+    size_t size);
 static ngx_int_t ngx_chat_zone_build_slots(ngx_chat_zone_t *zone);
+static ngx_int_t ngx_chat_zone_build_arena(ngx_chat_zone_t *zone);
 
 
 ngx_int_t
@@ -145,7 +150,6 @@ ngx_chat_zone_check(ngx_shm_zone_t *shm_zone)
 static ngx_int_t
 ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
 {
-    size_t               n;
     ngx_slab_pool_t     *pool;
     ngx_chat_zone_sh_t  *sh;
 
@@ -165,13 +169,54 @@ ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
         return NGX_ERROR;
     }
 
-    n = size / 2;
-    sh->ring = ngx_slab_alloc(pool, n);
-    if (sh->ring == NULL) {
+    if (ngx_chat_zone_build_ring(zone, size / 2) != NGX_OK
+        || ngx_chat_zone_build_tables(zone, size) != NGX_OK
+        || ngx_chat_zone_build_slots(zone) != NGX_OK
+        || ngx_chat_zone_build_arena(zone) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    ngx_chat_ring_init(sh->ring, n);
+    sh->cached.limit = sh->arena->size / NGX_CHAT_ZONE_CACHE;
+    sh->answers.limit = sh->arena->size / NGX_CHAT_ZONE_ANSWERS;
+
+    pool->data = sh;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, log, 0,
+                   "chat zone: ring %uz, arena %uz",
+                   (size_t) sh->ring->size, sh->arena->size);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_zone_build_ring(ngx_chat_zone_t *zone, size_t size)
+{
+    ngx_chat_ring_sh_t  *ring;
+
+    ring = ngx_slab_alloc(zone->shpool, size);
+    if (ring == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_chat_ring_init(ring, size);
+
+    zone->sh->ring = ring;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_zone_build_tables(ngx_chat_zone_t *zone, size_t size)
+{
+    size_t               n;
+    ngx_slab_pool_t     *pool;
+    ngx_chat_zone_sh_t  *sh;
+
+    sh = zone->sh;
+    pool = zone->shpool;
 
     for (n = 1024; n * NGX_CHAT_ZONE_PER_BUCKET < size; n *= 2) {
         /* void */
@@ -186,33 +231,6 @@ ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
     }
 
     sh->mask = n - 1;
-
-    if (ngx_chat_zone_build_slots(zone) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    /* the rest, save a few pages for the store's part and the like */
-
-    if (pool->pfree < 16) {
-        return NGX_ERROR;
-    }
-
-    n = (pool->pfree - 8) * ngx_pagesize;
-    sh->arena = ngx_slab_alloc(pool, n);
-    if (sh->arena == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_chat_arena_init(sh->arena, n);
-
-    sh->cached.limit = sh->arena->size / NGX_CHAT_ZONE_CACHE;
-    sh->answers.limit = sh->arena->size / NGX_CHAT_ZONE_ANSWERS;
-
-    pool->data = sh;
-
-    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, log, 0,
-                   "chat zone: ring %uz, arena %uz",
-                   (size_t) sh->ring->size, sh->arena->size);
 
     return NGX_OK;
 }
@@ -240,6 +258,36 @@ ngx_chat_zone_build_slots(ngx_chat_zone_t *zone)
             return NGX_ERROR;
         }
     }
+
+    return NGX_OK;
+}
+
+
+/* The rest, save a few pages for the store's part and the like. */
+
+static ngx_int_t
+ngx_chat_zone_build_arena(ngx_chat_zone_t *zone)
+{
+    size_t                n;
+    ngx_slab_pool_t      *pool;
+    ngx_chat_arena_sh_t  *arena;
+
+    pool = zone->shpool;
+
+    if (pool->pfree < 16) {
+        return NGX_ERROR;
+    }
+
+    n = (pool->pfree - 8) * ngx_pagesize;
+
+    arena = ngx_slab_alloc(pool, n);
+    if (arena == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_chat_arena_init(arena, n);
+
+    zone->sh->arena = arena;
 
     return NGX_OK;
 }

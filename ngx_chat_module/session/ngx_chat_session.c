@@ -67,7 +67,7 @@ ngx_chat_session_open(ngx_chat_worker_t *w, ngx_chat_session_t *s,
         }
     }
 
-    ngx_chat_hub_count(w->hub, NGX_CHAT_CONNECTIONS_TOTAL_e, 1);
+    ngx_chat_count(NGX_CHAT_CONNECTIONS_TOTAL_e, 1);
 
     ngx_chat_session_greet(s);
 
@@ -97,7 +97,7 @@ ngx_chat_session_message(ngx_chat_session_t *s, u_char *text, size_t len)
     ngx_chat_json_t     json;
     ngx_chat_command_t  cmd;
 
-    ngx_chat_hub_count(s->worker->hub, NGX_CHAT_COMMANDS_e, 1);
+    ngx_chat_count(NGX_CHAT_COMMANDS_e, 1);
 
     /* whatever happens below, the session lives on up to a posted event */
 
@@ -208,7 +208,7 @@ ngx_chat_session_leave(ngx_chat_session_t *s)
                              &s->worker->quotas[s->app->index]);
     }
 
-    ngx_chat_hub_count(s->worker->hub, NGX_CHAT_CONNECTIONS_e, -1);
+    ngx_chat_count(NGX_CHAT_CONNECTIONS_e, -1);
 
     ngx_queue_remove(&s->queue);
     s->worker->nsessions--;
@@ -332,7 +332,7 @@ ngx_chat_session_begin(ngx_chat_worker_t *w, ngx_chat_session_t *s)
     ngx_queue_insert_tail(&w->sessions, &s->queue);
     w->nsessions++;
 
-    ngx_chat_hub_count(w->hub, NGX_CHAT_CONNECTIONS_e, 1);
+    ngx_chat_count(NGX_CHAT_CONNECTIONS_e, 1);
 
     return ngx_chat_session_random(&s->subscriber.id);
 }

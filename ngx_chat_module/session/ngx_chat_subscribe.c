@@ -34,6 +34,8 @@ static ngx_int_t ngx_chat_subscribe_announcement(ngx_chat_session_t *s,
     ngx_str_t *channel, ngx_chat_member_t *m, ngx_chat_envelope_t *e);
 static ngx_int_t ngx_chat_subscribe_join(ngx_chat_session_t *s,
     ngx_chat_registry_join_t *j);
+static void ngx_chat_subscribe_joined(ngx_chat_session_t *s,
+    ngx_chat_registry_join_t *j);
 static void ngx_chat_subscribe_succeeded(ngx_chat_session_t *s,
     ngx_str_t *channel);
 static void ngx_chat_subscribe_presence(ngx_chat_session_t *s,
@@ -89,21 +91,28 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         return;
     }
 
-    s->nchannels++;
-
     if (type & NGX_CHAT_CHANNEL_PRIVATE) {
         ngx_chat_session_authorized(s);
     }
 
-    if (j.user) {
-        ngx_chat_subscribe_presence(s, &j);
+    ngx_chat_subscribe_joined(s, &j);
+}
+
+
+static void
+ngx_chat_subscribe_joined(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
+{
+    s->nchannels++;
+
+    if (j->user) {
+        ngx_chat_subscribe_presence(s, j);
 
     } else {
-        ngx_chat_subscribe_succeeded(s, &cmd->channel);
+        ngx_chat_subscribe_succeeded(s, j->name);
     }
 
-    if (j.cached) {
-        ngx_chat_subscribe_cached(s, &j);
+    if (j->cached) {
+        ngx_chat_subscribe_cached(s, j);
     }
 }
 
