@@ -53,8 +53,9 @@ ngx_int_t ngx_chat_api_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *text);
 
 /*
- * Sends what render() writes with arg; it is called without a buffer first,
- * and returns the length, or NGX_ERROR.
+ * Renders into the request's pool.  render() gets arg, and may be called more
+ * than once: with a buffer that is too small, where it returns NGX_ERROR;
+ * without one, to count; with one that fits.  It returns the length.
  */
 typedef ssize_t (*ngx_chat_api_render_pt)(void *arg, u_char *buf,
     size_t size);

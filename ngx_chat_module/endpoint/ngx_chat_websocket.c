@@ -25,7 +25,6 @@
 #include <wire/ngx_chat_frame.h>
 
 
-#define NGX_CHAT_WEBSOCKET_ALIGN    64        /* a line of the cache */
 #define NGX_CHAT_WEBSOCKET_BUFFER   65536
 #define NGX_CHAT_WEBSOCKET_READS    16        /* most in one turn */
 #define NGX_CHAT_WEBSOCKET_MESSAGE  65536     /* at least accepted */
@@ -67,13 +66,10 @@ ngx_chat_websocket_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    ws = ngx_memalign(NGX_CHAT_WEBSOCKET_ALIGN, sizeof(ngx_chat_websocket_t),
-                      r->connection->log);
+    ws = ngx_calloc(sizeof(ngx_chat_websocket_t), r->connection->log);
     if (ws == NULL) {
         return NGX_ERROR;
     }
-
-    ngx_memzero(ws, sizeof(ngx_chat_websocket_t));
 
     ws->cleanup = ngx_http_cleanup_add(r, 0);
     if (ws->cleanup == NULL) {

@@ -55,7 +55,8 @@ typedef struct {
 struct ngx_chat_subscriber_s {
     ngx_queue_t              subscriptions;
     ngx_uint_t               nsubscriptions;
-    ngx_chat_socket_id_t     id;
+    ngx_chat_socket_id_t     id;           /* last: a delivery looks at it and
+                                              at what follows */
 };
 
 

@@ -231,9 +231,9 @@ ngx_chat_drain_begin(ngx_chat_drain_run_t *run, ngx_chat_channel_t *ch,
 static void
 ngx_chat_drain_end(ngx_chat_drain_run_t *run, ngx_uint_t more)
 {
-    ngx_uint_t                i, n, again;
-    ngx_chat_channel_t       *ch;
-    ngx_chat_subscriber_t    *sr;
+    ngx_uint_t              i, n, again;
+    ngx_chat_channel_t     *ch;
+    ngx_chat_subscriber_t  *sr;
 
     ch = run->channel;
 

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Digests by libcrypto.  Pure, but for the contexts that are kept.
+ * Digests by libcrypto.  Pure, but for the contexts and the last key, which
+ * are kept.
  */
 
 
@@ -159,7 +160,8 @@ ngx_chat_digest_hmac_start(ngx_str_t *key)
         return NGX_ERROR;
     }
 
-    if (key->len == ngx_chat_digest_key_len
+    if (ngx_chat_digest_key_len
+        && key->len == ngx_chat_digest_key_len
         && ngx_memcmp(key->data, ngx_chat_digest_key, key->len) == 0)
     {
         return EVP_MAC_init(ngx_chat_digest_mac, NULL, 0, NULL)

@@ -415,10 +415,7 @@ ngx_chat_event_data_text(ngx_chat_json_t *j, ngx_chat_json_value_t *value,
 }
 
 
-/*
- * Text that needs no escapes.  Each client gets some of it: to set yajl up
- * for that costs more than all the rest.
- */
+/* Text that needs no escapes. */
 
 static ssize_t
 ngx_chat_event_join(u_char *buf, size_t size, ngx_str_t *parts, ngx_uint_t n)

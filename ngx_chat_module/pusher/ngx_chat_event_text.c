@@ -2,7 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * An event whose data is JSON text in a string, written at once.  Pure.
+ * An event whose data is text in a string, most often JSON, written at once.
+ * Pure.
  *
  * Escapes what yajl's generator escapes, in the same way.
  */

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * An event whose data is JSON text in a string, written at once.  Pure.
+ * An event whose data is text in a string, most often JSON, written at once.
+ * Pure.
  *
  * yajl's generator escapes once, so it would need a buffer for the text of
  * data besides the one for the frame; a list of presence members may be

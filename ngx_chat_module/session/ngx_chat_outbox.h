@@ -33,8 +33,9 @@ typedef struct ngx_chat_link_s  ngx_chat_link_t;
 
 typedef struct {
     int                      fd;       /* where direct is set */
-    unsigned                 direct:1; /* bytes may go to the socket at once */
-    size_t                   unsaid;   /* sent, and not told c->sent */
+    unsigned                 direct:1; /* bytes may go to the socket at once;
+                                          here, beside what is read with it */
+    off_t                    unsaid;   /* sent, and not told c->sent */
     ngx_chat_link_t         *first;
     ngx_chat_link_t         *last;
     size_t                   sent;     /* of the first buffer; of the one
@@ -56,9 +57,10 @@ ngx_chat_buf_t *ngx_chat_buf_grow(ngx_chat_buf_t *b, size_t size,
 void ngx_chat_buf_release(ngx_chat_buf_t *b);
 
 /*
- * Sends a buffer where nothing waits and the socket took all last time: a
- * look at one line of the cache, not at nginx's connection.  NGX_OK: gone;
- * NGX_DECLINED: the caller calls send() with it, for what is left of it.
+ * Sends a buffer where nothing waits and the socket took all last time,
+ * without a look at nginx's connection; never where that is TLS.  NGX_OK:
+ * gone; NGX_DECLINED: the next call must be send() with the same buffer, for
+ * what is left of it, and without more.
  */
 ngx_int_t ngx_chat_outbox_try(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b);
 

@@ -61,7 +61,11 @@ typedef struct {
 } ngx_chat_transport_t;
 
 
-/* What a delivery looks at comes first, in one line of the cache. */
+/*
+ * What a delivery looks at is one piece of 32 bytes, from the subscriber's id
+ * to the outbox's count: with thousands of subscribers each line of the cache
+ * is one that the kernel's sockets do not get.
+ */
 
 struct ngx_chat_session_s {
     ngx_chat_subscriber_t    subscriber;   /* first: the hub's view of it */

@@ -30,9 +30,10 @@
 #define NGX_CHAT_WRITER_QUEUE   16384      /* most waiting in a worker */
 #define NGX_CHAT_WRITER_BYTES   (64 * 1024 * 1024)
 #define NGX_CHAT_WRITER_GUARD   60000
+#define NGX_CHAT_WRITER_MANY    4          /* answers, 20 us each */
 
 
-static void ngx_chat_writer_start(ngx_chat_writer_t *wr);
+static ngx_int_t ngx_chat_writer_start(ngx_chat_writer_t *wr);
 static void ngx_chat_writer_thread(void *data, ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_turn(ngx_chat_writer_t *wr, ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_resend(ngx_chat_writer_t *wr,
@@ -79,7 +80,7 @@ ngx_chat_writer_init(ngx_chat_writer_t *wr, ngx_chat_store_conf_t *conf,
     wr->guard.data = wr;
     wr->guard.log = cycle->log;
 
-    ngx_chat_writer_start(wr);
+    (void) ngx_chat_writer_start(wr);
 
     return NGX_OK;
 }
@@ -96,7 +97,7 @@ void
 ngx_chat_writer_check(ngx_chat_writer_t *wr)
 {
     if (!wr->active && !wr->more) {
-        ngx_chat_writer_start(wr);
+        (void) ngx_chat_writer_start(wr);
     }
 }
 
@@ -122,14 +123,14 @@ ngx_chat_writer_add(ngx_chat_writer_t *wr, ngx_chat_write_t *w)
     wr->conf->queued(wr->nwaiting + wr->nbatch);
 
     if (!wr->active && !wr->more) {
-        ngx_chat_writer_start(wr);
+        (void) ngx_chat_writer_start(wr);
     }
 
     return NGX_OK;
 }
 
 
-static void
+static ngx_int_t
 ngx_chat_writer_start(ngx_chat_writer_t *wr)
 {
     size_t             bytes;
@@ -172,7 +173,10 @@ ngx_chat_writer_start(ngx_chat_writer_t *wr)
     if (ngx_thread_task_post(wr->conf->pool, wr->task) != NGX_OK) {
         wr->rc = NGX_BUSY;
         ngx_post_event(&wr->task->event, &ngx_posted_events);
+        return NGX_BUSY;
     }
+
+    return NGX_OK;
 }
 
 
@@ -419,12 +423,14 @@ static void
 ngx_chat_writer_done(ngx_event_t *ev)
 {
     ngx_int_t          rc;
+    ngx_uint_t         n;
     ngx_queue_t       *q, batch;
     ngx_chat_write_t  *w;
     ngx_chat_writer_t *wr;
 
     wr = ev->data;
     rc = wr->rc;
+    n = wr->nbatch;
 
     ngx_queue_init(&batch);
     ngx_queue_add(&batch, &wr->batch);
@@ -441,14 +447,17 @@ ngx_chat_writer_done(ngx_event_t *ev)
         ngx_del_timer(&wr->guard);
     }
 
-    if (!ngx_queue_empty(&wr->waiting)) {
-        ngx_chat_writer_start(wr);
+    /*
+     * Where the thread has no core for itself it gets to the disk first, which
+     * is busy then while the answers are written.  Others who wait for this
+     * core get it, too, for a slice of the scheduler's, a few milliseconds at
+     * most; so not for a few answers.
+     */
 
-        /*
-         * Where the thread has no core for itself it gets to the disk first,
-         * which is busy then while the answers are written.
-         */
-
+    if (!ngx_queue_empty(&wr->waiting)
+        && ngx_chat_writer_start(wr) == NGX_OK
+        && n >= NGX_CHAT_WRITER_MANY)
+    {
         (void) sched_yield();
     }
 

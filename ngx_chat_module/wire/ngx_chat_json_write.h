@@ -4,8 +4,8 @@
  *
  * JSON writer over yajl's generator.  Pure.
  *
- * A writer without a buffer only counts, so a renderer is run twice: once to
- * learn the exact size, once into a buffer of that size.  Text comes out
+ * A writer without a buffer only counts, so a renderer can be run twice: once
+ * to learn the exact size, once into a buffer of that size.  Text comes out
  * compact, members in the order of the calls.
  *
  * Whatever it is given, what comes out is UTF-8: a byte that is none becomes

@@ -146,7 +146,7 @@ check_user(void)
 static void
 test_hex(void)
 {
-    u_char     *out;
+    u_char     *out, key[131];
     ngx_str_t   secret, parts[4];
 
     out = unit_alloc(&pool, NGX_CHAT_SIGNATURE_LEN);
@@ -170,6 +170,20 @@ test_hex(void)
     CHECK_BYTES(out, NGX_CHAT_SIGNATURE_LEN,
                 "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3"
                 "843");
+
+    /* RFC 4231, section 4.7: a key too long to be kept */
+
+    memset(key, 0xaa, sizeof(key));
+    secret.data = key;
+    secret.len = sizeof(key);
+
+    ngx_str_set(&parts[0], "Test Using Larger Than Block-Size Key - Hash Key "
+                           "First");
+
+    CHECK_INT(ngx_chat_digest_hmac(out, &secret, parts, 1), NGX_OK);
+    CHECK_BYTES(out, NGX_CHAT_SIGNATURE_LEN,
+                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37"
+                "f54");
 
     /* of nothing, by the empty key */
 
