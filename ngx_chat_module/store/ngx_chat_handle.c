@@ -49,8 +49,12 @@ ngx_chat_handle_ready(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
     ngx_chat_db_files_t  files;
 
     if (ngx_chat_db_files(db_conf->path, &files) != NGX_OK) {
+        /* glibc's strerror() shares nothing between threads */
+
         (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
-                        "stat() failed: %d \"%s\"", errno, strerror(errno));
+                        "stat() failed: %d \"%s\"", errno,
+                        /* NOLINTNEXTLINE(concurrency-mt-unsafe) */
+                        strerror(errno));
         return NGX_BUSY;
     }
 

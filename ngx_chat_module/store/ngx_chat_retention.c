@@ -565,9 +565,9 @@ ngx_chat_retention_number(ngx_chat_db_t *db, ngx_chat_db_statement_e n,
 
     rc = sqlite3_step(st);
 
-    if (rc == SQLITE_ROW) {
-        *value = sqlite3_column_int64(st, 0);
-    }
+    /* an aggregate has always a row */
+
+    *value = (rc == SQLITE_ROW) ? sqlite3_column_int64(st, 0) : 0;
 
     return ngx_chat_retention_end(db, st, rc);
 }
