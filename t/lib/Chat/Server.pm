@@ -540,7 +540,8 @@ sub restart {
 }
 
 
-# Reloads and waits until the new workers are there.  Returns their ids.
+# Reloads and waits until the new workers are there, and the old ones accept
+# no more.  Returns the ids of the new.
 
 sub reload {
     my ($self) = @_;
@@ -557,6 +558,14 @@ sub reload {
         @new = grep { !$old{$_} } $self->worker_pids;
         return @new >= $self->{workers};
     }) or die "no new workers after a reload:\n" . $self->error_log;
+
+    # nginx's master tells them 0.1 s later than it has started the new
+    wait_for(15, sub {
+        my $log = $self->error_log;
+        return !grep { is_alive($_)
+                       && $log !~ / $_#\d+: gracefully shutting down/ }
+                keys %old;
+    }) or die "old workers accept after a reload:\n" . $self->error_log;
 
     $self->{workers_seen} = [ @new ];
 
