@@ -316,6 +316,9 @@ END
     is(posts(), '201', 'and behind');
     $server->stop;
 
+    # two workers that close the file at one time may both leave the WAL
+    sqlite('PRAGMA wal_checkpoint(TRUNCATE)');
+
     # its overflow pages say that they are followed by pages beyond the end
     my $bytes = slurp($path);
     my $hits = 0;

@@ -32,9 +32,12 @@ const LIMIT = whole ? 50 : 1000;        // ms
 const FORGET = 150000;                  // ms, more than chat_status remembers
 
 
-/* A member that looks at nothing any more once it has come. */
+/*
+ * A member that looks at nothing any more once it has come; lost() is called
+ * where it is closed after that.
+ */
 
-function member(port, name, channel) {
+function member(port, name, channel, lost) {
     return new Promise((resolve, reject) => {
         const socket = new WebSocket(port, `/app/${key}?protocol=7`);
 
@@ -55,10 +58,27 @@ function member(port, name, channel) {
             } else if (event === 'pusher_internal:subscription_succeeded') {
                 socket.socket.removeAllListeners('data');
                 socket.socket.on('data', () => {});
+                socket.onclose = lost;
                 resolve(socket);
             }
         };
     });
+}
+
+
+/*
+ * They do not see the server's Pings, so each gives a sign of life in less
+ * than a minute: a Pong that was not asked for (RFC 6455, section 5.5.3).
+ */
+
+function keep(members) {
+    let next = 0;
+
+    return setInterval(() => {
+        for (let n = Math.ceil(members.length / 200); n > 0; n--) {
+            members[next++ % members.length].write(10, Buffer.alloc(0));
+        }
+    }, 250);
 }
 
 
@@ -158,7 +178,11 @@ describe('stalls', { timeout: 1200000 }, () => {
                                               members: 20 });
             const idle = [];
             const seen = {};
+            const living = keep(idle);
+            let lost = 0;
             let probe;
+            const join = (name) => member(server.port, name, 'presence-idle',
+                                          () => { lost++; });
 
             try {
                 while (idle.length < IDLE) {
@@ -166,8 +190,7 @@ describe('stalls', { timeout: 1200000 }, () => {
 
                     idle.push(...await Promise.all(
                         Array.from({ length: 50 }, (_, i) => (
-                            member(server.port, `idle-${first + i}`,
-                                   'presence-idle')))));
+                            join(`idle-${first + i}`)))));
                 }
 
                 for (let i = 0; i < 125; i++) {
@@ -198,14 +221,14 @@ describe('stalls', { timeout: 1200000 }, () => {
                 await phase('pages', () => pages(server, 2000));
                 await phase('joins', async () => {
                     for (let i = 0; i < 20; i++) {
-                        idle.push(await member(server.port, `late-${i}`,
-                                               'presence-idle'));
+                        idle.push(await join(`late-${i}`));
                     }
                 });
                 await phase('slow', () => slow(server));
                 await storm.stop();
 
                 console.error(JSON.stringify(seen));
+                assert.equal(lost, 0, 'all are there to the end');
 
                 for (const [name, { ping, turn }] of Object.entries(seen)) {
                     if (name !== 'coming') {
@@ -215,6 +238,7 @@ describe('stalls', { timeout: 1200000 }, () => {
                 }
 
             } finally {
+                clearInterval(living);
                 idle.forEach((one) => {
                     one.onclose = () => {};
                     one.destroy();
