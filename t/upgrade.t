@@ -18,8 +18,8 @@ use Chat::HTTP qw(from_json);
 use Chat::Server qw(SCALE slurp wait_for);
 use Chat::WebSocket;
 
-# nginx does not hand on the environment that these need
-plan skip_all => 'not under valgrind or the sanitizers'
+plan skip_all => 'nginx starts its successor without the environment by '
+                 . 'which valgrind and the sanitizers come along'
     if $ENV{CHAT_VALGRIND} || $ENV{CHAT_ASAN};
 
 my $server = Chat::Server->new(workers => 2,

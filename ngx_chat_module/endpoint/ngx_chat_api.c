@@ -16,8 +16,7 @@
 #include <endpoint/ngx_chat_variable.h>
 
 
-#define NGX_CHAT_API_BODY   (1024 * 1024)
-#define NGX_CHAT_API_SMALL  256            /* most answers fit */
+#define NGX_CHAT_API_BODY  (1024 * 1024)
 
 
 /* Why what is asked can't be answered; status 0: it can. */
@@ -435,11 +434,9 @@ ngx_int_t
 ngx_chat_api_render(ngx_http_request_t *r, ngx_chat_api_render_pt render,
     void *arg, ngx_str_t *json)
 {
-    u_char   small[NGX_CHAT_API_SMALL];
-    ssize_t  len, done;
+    ssize_t  len;
 
-    done = render(arg, small, sizeof(small));
-    len = (done == NGX_ERROR) ? render(arg, NULL, 0) : done;
+    len = render(arg, NULL, 0);
 
     if (len == NGX_ERROR) {
         return NGX_ERROR;
@@ -452,12 +449,7 @@ ngx_chat_api_render(ngx_http_request_t *r, ngx_chat_api_render_pt render,
         return NGX_ERROR;
     }
 
-    if (done == NGX_ERROR) {
-        (void) render(arg, json->data, len);
-
-    } else {
-        ngx_memcpy(json->data, small, len);
-    }
+    (void) render(arg, json->data, len);
 
     return NGX_OK;
 }

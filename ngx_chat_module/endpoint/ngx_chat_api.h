@@ -53,9 +53,8 @@ ngx_int_t ngx_chat_api_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *text);
 
 /*
- * Renders into the request's pool.  render() gets arg, and may be called more
- * than once: with a buffer that is too small, where it returns NGX_ERROR;
- * without one, to count; with one that fits.  It returns the length.
+ * Renders into the request's pool.  render() gets arg; it is called without a
+ * buffer first, to count, and returns the length, or NGX_ERROR.
  */
 typedef ssize_t (*ngx_chat_api_render_pt)(void *arg, u_char *buf,
     size_t size);

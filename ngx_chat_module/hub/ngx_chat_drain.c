@@ -26,17 +26,6 @@
 #define NGX_CHAT_DRAIN_COPY     1          /* of one more event in it */
 
 
-/*
- * Subscribers lie all over the memory: the next one is fetched while the
- * kernel sends to this one.
- */
-
-#define ngx_chat_drain_prefetch(ch, i)                                        \
-    if ((i) + 1 < (ch)->n) {                                                  \
-        __builtin_prefetch((ch)->listeners[(i) + 1].subscriber);              \
-    }
-
-
 /* The events at hand, and what this turn has done so far. */
 
 typedef struct {
@@ -247,9 +236,13 @@ ngx_chat_drain_end(ngx_chat_drain_run_t *run, ngx_uint_t more)
     n = 0;
 
     for (i = 0; i < ch->n; i++) {
-        ngx_chat_drain_prefetch(ch, i);
-
         sr = ch->listeners[i].subscriber;
+
+        /* they lie all over the memory: fetched while this one is sent to */
+
+        if (i + 1 < ch->n) {
+            __builtin_prefetch(ch->listeners[i + 1].subscriber);
+        }
 
         /* published before this one had subscribed */
 

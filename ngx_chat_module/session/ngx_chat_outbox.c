@@ -53,7 +53,7 @@ static ngx_int_t ngx_chat_outbox_writev(ngx_chat_outbox_t *ob,
     ngx_connection_t *c);
 static void ngx_chat_outbox_advance(ngx_chat_outbox_t *ob, size_t n);
 static ngx_int_t ngx_chat_outbox_queue(ngx_chat_outbox_t *ob,
-    ngx_connection_t *c, ngx_chat_buf_t *b, size_t sent);
+    ngx_chat_buf_t *b, size_t sent);
 static void ngx_chat_outbox_shift(ngx_chat_outbox_t *ob);
 static ngx_chat_link_t *ngx_chat_outbox_link(ngx_log_t *log);
 
@@ -127,10 +127,8 @@ ngx_chat_outbox_try(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b)
             return NGX_OK;
         }
 
-        ob->sent = n;
+        return ngx_chat_outbox_queue(ob, b, n);
     }
-
-    /* nginx's own send() finds out why, and what to do about it */
 
     ob->direct = 0;
 
@@ -148,16 +146,11 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
 
     sent = 0;
 
-    if (ob->first == NULL) {
-        sent = ob->sent;
-        ob->sent = 0;
-    }
-
     if (ob->first == NULL && !more && c->write->ready
         && !ngx_chat_outbox_is_tls(c))
     {
 
-        n = c->send(c, b->data + sent, b->len - sent);
+        n = c->send(c, b->data, b->len);
 
         if (n == NGX_ERROR) {
             return NGX_ERROR;
@@ -165,7 +158,7 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
 
         if (n > 0) {
             ngx_chat_count(NGX_CHAT_SENT_e, n);
-            sent += n;
+            sent = n;
         }
 
         if (sent == b->len) {
@@ -183,7 +176,7 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
         }
     }
 
-    rc = ngx_chat_outbox_queue(ob, c, b, sent);
+    rc = ngx_chat_outbox_queue(ob, b, sent);
 
     return (rc == NGX_AGAIN && !more) ? ngx_chat_outbox_flush(ob, c) : rc;
 }
@@ -440,13 +433,14 @@ ngx_chat_outbox_advance(ngx_chat_outbox_t *ob, size_t n)
 }
 
 
+/* The rest of a buffer of which sent bytes are gone. */
+
 static ngx_int_t
-ngx_chat_outbox_queue(ngx_chat_outbox_t *ob, ngx_connection_t *c,
-    ngx_chat_buf_t *b, size_t sent)
+ngx_chat_outbox_queue(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b, size_t sent)
 {
     ngx_chat_link_t  *link;
 
-    link = ngx_chat_outbox_link(c->log);
+    link = ngx_chat_outbox_link(ngx_cycle->log);
     if (link == NULL) {
         return NGX_ERROR;
     }

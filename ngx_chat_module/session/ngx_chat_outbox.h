@@ -38,8 +38,7 @@ typedef struct {
     off_t                    unsaid;   /* sent, and not told c->sent */
     ngx_chat_link_t         *first;
     ngx_chat_link_t         *last;
-    size_t                   sent;     /* of the first buffer; of the one
-                                          that try() has begun */
+    size_t                   sent;     /* of the first buffer */
     size_t                   queued;   /* bytes not sent yet */
 } ngx_chat_outbox_t;
 
@@ -59,8 +58,8 @@ void ngx_chat_buf_release(ngx_chat_buf_t *b);
 /*
  * Sends a buffer where nothing waits and the socket took all last time,
  * without a look at nginx's connection; never where that is TLS.  NGX_OK:
- * gone; NGX_DECLINED: the next call must be send() with the same buffer, for
- * what is left of it, and without more.
+ * gone; NGX_AGAIN: a part is, the rest is queued, and the caller flushes;
+ * NGX_DECLINED: nothing is, send() knows what to do; NGX_ERROR: no memory.
  */
 ngx_int_t ngx_chat_outbox_try(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b);
 

@@ -18,7 +18,7 @@
 #include <wire/ngx_chat_message.h>
 
 
-/* What fits is rendered once, else a first time to count. */
+/* A message that fits is rendered once, else a first time to count. */
 #define NGX_CHAT_PUBLISH_SMALL  4096
 
 
@@ -29,8 +29,6 @@ static ngx_int_t ngx_chat_publish_message(ngx_chat_record_t *rec,
 static ngx_int_t ngx_chat_publish_text(ngx_chat_publish_t *pub,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except, ngx_str_t *text,
     ngx_log_t *log);
-static ngx_int_t ngx_chat_publish_large(ngx_chat_record_t *rec,
-    ngx_str_t *text, ngx_str_t *payload);
 
 
 ngx_int_t
@@ -69,7 +67,6 @@ static ngx_int_t
 ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *text, ngx_log_t *log)
 {
-    u_char               small[NGX_CHAT_PUBLISH_SMALL];
     ssize_t              len;
     ngx_int_t            rc;
     ngx_chat_envelope_t  e;
@@ -80,22 +77,23 @@ ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     e.except = *except;
     e.channel = rec->channel;
 
-    len = ngx_chat_event_render(small, sizeof(small), &rec->event,
-                                &rec->channel, text);
+    rc = NGX_ERROR;
+
+    len = ngx_chat_event_render(NULL, 0, &rec->event, &rec->channel, text);
 
     if (len != NGX_ERROR) {
         e.payload.len = len;
-        e.payload.data = small;
+        e.payload.data = malloc(len);
 
-    } else if (ngx_chat_publish_large(rec, text, &e.payload) != NGX_OK) {
-        return NGX_ERROR;
-    }
+        if (e.payload.data != NULL) {
+            (void) ngx_chat_event_render(e.payload.data, len, &rec->event,
+                                         &rec->channel, text);
 
-    rc = ngx_chat_hub_publish(pub->zone, &e,
-                              ngx_chat_publish_cached(pub, rec));
+            rc = ngx_chat_hub_publish(pub->zone, &e,
+                                      ngx_chat_publish_cached(pub, rec));
 
-    if (e.payload.data != small) {
-        free(e.payload.data);
+            free(e.payload.data);
+        }
     }
 
     if (rc == NGX_DECLINED) {
@@ -104,32 +102,6 @@ ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     }
 
     return rc;
-}
-
-
-static ngx_int_t
-ngx_chat_publish_large(ngx_chat_record_t *rec, ngx_str_t *text,
-    ngx_str_t *payload)
-{
-    ssize_t  len;
-
-    len = ngx_chat_event_render(NULL, 0, &rec->event, &rec->channel, text);
-
-    if (len == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    payload->len = len;
-    payload->data = malloc(len);
-
-    if (payload->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_chat_event_render(payload->data, len, &rec->event,
-                                 &rec->channel, text);
-
-    return NGX_OK;
 }
 
 

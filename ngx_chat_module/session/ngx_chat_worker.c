@@ -479,12 +479,19 @@ ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
         return;
     }
 
-    if (!more && ngx_chat_outbox_try(&s->outbox, events) == NGX_OK) {
+    rc = more ? NGX_DECLINED : ngx_chat_outbox_try(&s->outbox, events);
+
+    if (rc == NGX_OK) {
         return;
     }
 
-    rc = ngx_chat_outbox_send(&s->outbox, s->connection, events,
-                              s->conf->send_buffer, more);
+    if (rc == NGX_AGAIN) {
+        rc = ngx_chat_outbox_flush(&s->outbox, s->connection);
+
+    } else if (rc == NGX_DECLINED) {
+        rc = ngx_chat_outbox_send(&s->outbox, s->connection, events,
+                                  s->conf->send_buffer, more);
+    }
 
     if (rc == NGX_OK) {
         return;

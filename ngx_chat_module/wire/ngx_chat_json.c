@@ -244,7 +244,7 @@ ngx_chat_json_scan_escape(u_char **pos, u_char *last)
 }
 
 
-/* The code of the "\uXXXX" at p. */
+/* The code that the "\u" and four hex digits at p stand for. */
 
 static ngx_int_t
 ngx_chat_json_scan_hex(u_char *p, u_char *last, ngx_uint_t *code)
