@@ -20,6 +20,8 @@ static ngx_chat_channel_t **ngx_chat_channel_bucket(
     ngx_chat_channel_table_t *t, ngx_uint_t i);
 static void ngx_chat_channel_split(ngx_chat_channel_table_t *t,
     ngx_log_t *log);
+static void ngx_chat_channel_move(ngx_chat_channel_t *ch, ngx_uint_t from,
+    ngx_uint_t to);
 static ngx_int_t ngx_chat_channel_resize(ngx_chat_channel_t *ch,
     ngx_uint_t nalloc, ngx_log_t *log);
 
@@ -187,17 +189,23 @@ ngx_chat_channel_add(ngx_chat_channel_t *ch, ngx_chat_subscriber_t *sr,
 void
 ngx_chat_channel_remove(ngx_chat_subscription_t *sn)
 {
-    ngx_chat_channel_t   *ch;
-    ngx_chat_listener_t  *l;
+    ngx_uint_t           i;
+    ngx_chat_channel_t  *ch;
 
     ch = sn->channel;
-    l = &ch->listeners[sn->index];
+    i = sn->index;
 
-    l->subscriber->nsubscriptions--;
+    ch->listeners[i].subscriber->nsubscriptions--;
     ngx_queue_remove(&sn->queue);
 
-    *l = ch->listeners[--ch->n];
-    l->subscription->index = sn->index;
+    /* the gap is filled from its own part of the array, then from the end */
+
+    if (i < ch->given) {
+        ngx_chat_channel_move(ch, --ch->given, i);
+        i = ch->given;
+    }
+
+    ngx_chat_channel_move(ch, --ch->n, i);
 
     ngx_free(sn);
 
@@ -310,6 +318,14 @@ ngx_chat_channel_split(ngx_chat_channel_table_t *t, ngx_log_t *log)
         ch->next = *to;
         *to = ch;
     }
+}
+
+
+static void
+ngx_chat_channel_move(ngx_chat_channel_t *ch, ngx_uint_t from, ngx_uint_t to)
+{
+    ch->listeners[to] = ch->listeners[from];
+    ch->listeners[to].subscription->index = to;
 }
 
 

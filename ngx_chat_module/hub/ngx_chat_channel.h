@@ -66,6 +66,8 @@ struct ngx_chat_channel_s {
     ngx_chat_listener_t      *listeners;
     ngx_uint_t                n;
     ngx_uint_t                nalloc;
+    ngx_uint_t                given;       /* that many of the listeners, the
+                                              first, have the hub's run */
     uint64_t                  start;       /* the latest of its
                                               subscriptions' */
     uint64_t                  app;
@@ -107,7 +109,10 @@ ngx_chat_channel_t *ngx_chat_channel_get(ngx_chat_channel_table_t *t,
 ngx_chat_subscription_t *ngx_chat_channel_add(ngx_chat_channel_t *ch,
     ngx_chat_subscriber_t *sr, ngx_log_t *log);
 
-/* Ends one; the channel stays, even when it is empty. */
+/*
+ * Ends one; the channel stays, even when it is empty.  Others move to other
+ * places, but nobody from before ch->given to behind it, or back.
+ */
 void ngx_chat_channel_remove(ngx_chat_subscription_t *sn);
 
 /* Frees a channel without subscriptions. */

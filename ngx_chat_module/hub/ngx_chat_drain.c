@@ -7,8 +7,10 @@
  * Events that follow one another on one channel are a run: they are put
  * together, and each subscriber gets the run by one call.
  *
- * The work done for one rouse is capped; what is left is posted behind the
- * sockets' events, so that a flood of events does not keep clients waiting.
+ * The work of one turn is capped, whether it is many events or one for many
+ * subscribers.  What is left is posted behind the sockets' events, so that
+ * no client waits for the others' deliveries.  Nothing is read beyond a run
+ * that is not given out to all, so each subscriber gets all in order.
  */
 
 
@@ -17,36 +19,36 @@
 #include <ngx_event.h>
 
 #include <hub/ngx_chat_drain.h>
+#include <hub/ngx_chat_stall.h>
 #include <hub/ngx_chat_wakeup.h>
 
 
 #define NGX_CHAT_DRAIN_RECORDS  256        /* most records in one turn */
-#define NGX_CHAT_DRAIN_COST     131072     /* and most work, about: */
-#define NGX_CHAT_DRAIN_SEND     32         /* of a call for one subscriber */
-#define NGX_CHAT_DRAIN_COPY     1          /* of one more event in it */
+#define NGX_CHAT_DRAIN_COST     16384      /* and most work, about: */
+#define NGX_CHAT_DRAIN_SEND     32         /* of a call for a subscriber */
+#define NGX_CHAT_DRAIN_COPY     1          /* of an event for one */
+#define NGX_CHAT_DRAIN_USEC     3          /* work of a microsecond */
 
 
-/* The events at hand, and what this turn has done so far. */
+/* What this turn has done so far. */
 
 typedef struct {
     ngx_chat_hub_t         *hub;
-    ngx_chat_channel_t     *channel;       /* NULL: there are none */
-    void                   *events;
-    ngx_uint_t              n;             /* of them */
-    uint64_t                at;            /* the first one's position */
-    ngx_chat_socket_id_t    except;        /* 0.0: nobody */
-    ngx_uint_t              runs;          /* given out in this turn */
+    ngx_uint_t              runs;          /* given out, or begun to be */
     ngx_uint_t              cost;
-} ngx_chat_drain_run_t;
+} ngx_chat_drain_turn_t;
 
 
-static void ngx_chat_drain_record(ngx_chat_drain_run_t *run, uint64_t at,
-    size_t len);
-static ngx_uint_t ngx_chat_drain_extend(ngx_chat_drain_run_t *run,
+static ngx_int_t ngx_chat_drain_read(ngx_chat_drain_turn_t *turn);
+static ngx_int_t ngx_chat_drain_record(ngx_chat_drain_turn_t *turn,
+    uint64_t at, size_t len);
+static ngx_uint_t ngx_chat_drain_extend(ngx_chat_hub_t *hub,
     ngx_chat_channel_t *ch, ngx_chat_envelope_t *e);
-static void ngx_chat_drain_begin(ngx_chat_drain_run_t *run,
-    ngx_chat_channel_t *ch, ngx_chat_envelope_t *e, uint64_t at);
-static void ngx_chat_drain_end(ngx_chat_drain_run_t *run, ngx_uint_t more);
+static void ngx_chat_drain_begin(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
+    ngx_chat_envelope_t *e, uint64_t at);
+static ngx_int_t ngx_chat_drain_end(ngx_chat_drain_turn_t *turn,
+    ngx_uint_t more);
+static void ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more);
 static void ngx_chat_drain_terminate(ngx_chat_hub_t *hub,
     ngx_chat_channel_t *ch, uint64_t at);
 static void ngx_chat_drain_grow(ngx_chat_hub_t *hub, size_t size);
@@ -56,11 +58,8 @@ static void ngx_chat_drain_overrun(ngx_chat_hub_t *hub);
 void
 ngx_chat_drain(ngx_chat_hub_t *hub)
 {
-    size_t                len;
-    uint64_t              at;
-    ngx_int_t             rc;
-    ngx_uint_t            n;
-    ngx_chat_drain_run_t  run;
+    ngx_int_t              rc;
+    ngx_chat_drain_turn_t  turn;
 
     if (hub->slot == NULL) {
         return;
@@ -68,46 +67,27 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
 
     ngx_chat_wakeup_clear(hub->zone);
 
-    ngx_memzero(&run, sizeof(ngx_chat_drain_run_t));
-
-    run.hub = hub;
-    rc = NGX_OK;
+    turn.hub = hub;
+    turn.runs = 0;
+    turn.cost = 0;
 
     hub->turn++;
 
-    for (n = 0;
-         n < NGX_CHAT_DRAIN_RECORDS && run.cost < NGX_CHAT_DRAIN_COST;
-         n++)
-    {
-        rc = ngx_chat_ring_read(hub->zone->sh->ring, &hub->position, &at,
-                                hub->record, hub->size, &len);
+    /*
+     * What the last turn has left is all of this one: meanwhile more may
+     * come for the same subscribers, and leaves by one call then.
+     */
 
-        if (rc == NGX_AGAIN) {
-            ngx_chat_drain_grow(hub, len);
-            continue;
-        }
+    (void) ngx_chat_drain_end(&turn, 0);
 
-        if (rc == NGX_DECLINED) {
-            ngx_chat_drain_overrun(hub);
-            continue;
-        }
+    rc = turn.runs ? NGX_AGAIN : ngx_chat_drain_read(&turn);
 
-        if (rc != NGX_OK) {
-            break;
-        }
-
-        ngx_chat_drain_record(&run, at, len);
-    }
-
-    /* where one run is all, it is sent at once, else all leave together */
-
-    ngx_chat_drain_end(&run, run.runs);
-
-    if (run.runs) {
+    if (turn.runs) {
         hub->handlers->flush();
+        ngx_chat_stall_add(turn.cost / NGX_CHAT_DRAIN_USEC);
     }
 
-    hub->slot->position = hub->position;
+    hub->slot->position = hub->run.channel ? hub->run.at : hub->position;
 
     if (rc != NGX_DONE) {
         ngx_post_event(&hub->drain, &ngx_posted_next_events);
@@ -115,42 +95,110 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
 }
 
 
-static void
-ngx_chat_drain_record(ngx_chat_drain_run_t *run, uint64_t at, size_t len)
+void
+ngx_chat_drain_forget(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch)
+{
+    if (ch != NULL && ch == hub->run.channel) {
+        ch->given = 0;
+        hub->run.channel = NULL;
+        hub->handlers->release(hub->run.events);
+    }
+}
+
+
+/* NGX_DONE: all is given out; otherwise there may be more. */
+
+static ngx_int_t
+ngx_chat_drain_read(ngx_chat_drain_turn_t *turn)
+{
+    size_t           len;
+    uint64_t         at;
+    ngx_int_t        rc;
+    ngx_uint_t       n;
+    ngx_chat_hub_t  *hub;
+
+    hub = turn->hub;
+    rc = NGX_OK;
+
+    for (n = 0;
+         rc == NGX_OK
+         && n < NGX_CHAT_DRAIN_RECORDS && turn->cost < NGX_CHAT_DRAIN_COST;
+         n++)
+    {
+        rc = ngx_chat_ring_read(hub->zone->sh->ring, &hub->position, &at,
+                                hub->record, hub->size, &len);
+
+        if (rc == NGX_OK) {
+            rc = ngx_chat_drain_record(turn, at, len);
+
+        } else if (rc == NGX_AGAIN) {
+            ngx_chat_drain_grow(hub, len);
+            rc = NGX_OK;
+
+        } else if (rc == NGX_DECLINED) {
+            ngx_chat_drain_overrun(hub);
+            rc = NGX_OK;
+        }
+    }
+
+    /* where one run is all, it is sent at once, else all leave together */
+
+    if (rc != NGX_AGAIN && ngx_chat_drain_end(turn, turn->runs) != NGX_OK) {
+        return NGX_AGAIN;
+    }
+
+    return rc;
+}
+
+
+/*
+ * NGX_OK; NGX_AGAIN: the run before it takes all that is left of this turn,
+ * and the record is to be read once more.
+ */
+
+static ngx_int_t
+ngx_chat_drain_record(ngx_chat_drain_turn_t *turn, uint64_t at, size_t len)
 {
     uint32_t              hash;
     ngx_chat_hub_t       *hub;
     ngx_chat_channel_t   *ch;
     ngx_chat_envelope_t   e;
 
-    hub = run->hub;
+    hub = turn->hub;
 
     if (ngx_chat_envelope_unpack(&e, hub->record, len) != NGX_OK) {
         ngx_log_error(NGX_LOG_ALERT, hub->log, 0,
                       "chat ring has a broken record of %uz bytes", len);
         ngx_chat_drain_overrun(hub);
-        return;
+        return NGX_OK;
     }
 
     hash = ngx_chat_registry_hash(hub->zone, e.app, &e.channel);
 
     ch = ngx_chat_channel_find(&hub->channels, e.app, hash, &e.channel);
     if (ch == NULL) {
-        return;
+        return NGX_OK;
+    }
+
+    if (e.type != NGX_CHAT_ENVELOPE_TERMINATE_e
+        && ngx_chat_drain_extend(hub, ch, &e))
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_chat_drain_end(turn, 1) != NGX_OK) {
+        hub->position = at;
+        return NGX_AGAIN;
     }
 
     if (e.type == NGX_CHAT_ENVELOPE_TERMINATE_e) {
-        ngx_chat_drain_end(run, 1);
         ngx_chat_drain_terminate(hub, ch, at);
-        return;
+
+    } else {
+        ngx_chat_drain_begin(hub, ch, &e, at);
     }
 
-    if (ngx_chat_drain_extend(run, ch, &e)) {
-        return;
-    }
-
-    ngx_chat_drain_end(run, 1);
-    ngx_chat_drain_begin(run, ch, &e, at);
+    return NGX_OK;
 }
 
 
@@ -158,9 +206,13 @@ ngx_chat_drain_record(ngx_chat_drain_run_t *run, uint64_t at, size_t len)
    now. */
 
 static ngx_uint_t
-ngx_chat_drain_extend(ngx_chat_drain_run_t *run, ngx_chat_channel_t *ch,
+ngx_chat_drain_extend(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
     ngx_chat_envelope_t *e)
 {
+    ngx_chat_hub_run_t  *run;
+
+    run = &hub->run;
+
     if (ch != run->channel
         || run->at < ch->start
         || run->except.high
@@ -169,36 +221,35 @@ ngx_chat_drain_extend(ngx_chat_drain_run_t *run, ngx_chat_channel_t *ch,
         return 0;
     }
 
-    if (run->hub->handlers->extend(&run->events, e, run->hub->log) != NGX_OK)
-    {
+    if (hub->handlers->extend(&run->events, e, hub->log) != NGX_OK) {
         return 0;
     }
 
     run->n++;
-    run->cost += ch->n * NGX_CHAT_DRAIN_COPY;
 
     return 1;
 }
 
 
 static void
-ngx_chat_drain_begin(ngx_chat_drain_run_t *run, ngx_chat_channel_t *ch,
+ngx_chat_drain_begin(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
     ngx_chat_envelope_t *e, uint64_t at)
 {
-    ngx_uint_t  i;
+    ngx_uint_t           i;
+    ngx_chat_hub_run_t  *run;
+
+    run = &hub->run;
 
     if (ch->n) {
         __builtin_prefetch(ch->listeners[0].subscriber);
     }
 
-    run->cost += ch->n * NGX_CHAT_DRAIN_SEND;
-
-    run->events = run->hub->handlers->render(e, run->hub->log);
+    run->events = hub->handlers->render(e, hub->log);
 
     if (run->events == NULL) {
         /* each of them would miss an event */
         for (i = 0; i < ch->n; i++) {
-            run->hub->handlers->overrun(ch->listeners[i].subscriber);
+            hub->handlers->overrun(ch->listeners[i].subscriber);
         }
 
         return;
@@ -212,30 +263,58 @@ ngx_chat_drain_begin(ngx_chat_drain_run_t *run, ngx_chat_channel_t *ch,
 
 
 /*
- * Gives the run out.  Where more is to come in this turn, a subscriber's
- * events are gathered, so that they leave by one call; but not the first run
- * of one who listens to nothing else, for whom it most likely is all.
+ * Gives the run out, to as many as this turn still may.  NGX_OK: all have it,
+ * or there was none; NGX_AGAIN: the next turn goes on.
+ */
+
+static ngx_int_t
+ngx_chat_drain_end(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
+{
+    ngx_chat_channel_t  *ch;
+
+    ch = turn->hub->run.channel;
+
+    if (ch == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_chat_drain_give(turn, more);
+
+    if (ch->given < ch->n) {
+        return NGX_AGAIN;
+    }
+
+    ngx_chat_drain_forget(turn->hub, ch);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Where more is to come in this turn, a subscriber's events are gathered, so
+ * that they leave by one call; but not the first run of one who listens to
+ * nothing else, for whom it most likely is all.
  */
 
 static void
-ngx_chat_drain_end(ngx_chat_drain_run_t *run, ngx_uint_t more)
+ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
 {
     ngx_uint_t              i, n, again;
+    ngx_chat_hub_t         *hub;
     ngx_chat_channel_t     *ch;
+    ngx_chat_hub_run_t     *run;
     ngx_chat_subscriber_t  *sr;
 
+    hub = turn->hub;
+    run = &hub->run;
     ch = run->channel;
 
-    if (ch == NULL) {
-        return;
-    }
-
-    again = (ch->turn == run->hub->turn);
-    ch->turn = run->hub->turn;
+    again = (ch->turn == hub->turn);
+    ch->turn = hub->turn;
 
     n = 0;
 
-    for (i = 0; i < ch->n; i++) {
+    for (i = ch->given; i < ch->n && turn->cost < NGX_CHAT_DRAIN_COST; i++) {
         sr = ch->listeners[i].subscriber;
 
         /* they lie all over the memory: fetched while this one is sent to */
@@ -257,18 +336,19 @@ ngx_chat_drain_end(ngx_chat_drain_run_t *run, ngx_uint_t more)
             continue;
         }
 
-        run->hub->handlers->deliver(sr, run->events,
-                                    more && (again
-                                             || sr->nsubscriptions != 1));
+        turn->cost += NGX_CHAT_DRAIN_COPY * run->n + NGX_CHAT_DRAIN_SEND
+                      * hub->handlers->deliver(sr, run->events,
+                                               more
+                                               && (again
+                                                   || sr->nsubscriptions
+                                                      != 1));
         n++;
     }
 
-    run->hub->handlers->release(run->events);
+    ch->given = i;
+    turn->runs++;
 
     ngx_chat_count(NGX_CHAT_DELIVERIES_e, n * run->n);
-
-    run->channel = NULL;
-    run->runs++;
 }
 
 

@@ -20,6 +20,9 @@
 /* Delivers what is new, up to a cap; posts hub->drain where more is left. */
 void ngx_chat_drain(ngx_chat_hub_t *hub);
 
+/* A channel is about to be freed: nothing more goes to it.  NULL: nothing. */
+void ngx_chat_drain_forget(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
+
 /* The handler of hub->drain. */
 void ngx_chat_drain_handler(ngx_event_t *ev);
 

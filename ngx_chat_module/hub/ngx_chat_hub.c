@@ -29,6 +29,7 @@ static void ngx_chat_hub_timer_handler(ngx_event_t *ev);
 static void ngx_chat_hub_lease(ngx_chat_hub_t *hub);
 static void ngx_chat_hub_end(ngx_chat_hub_t *hub,
     ngx_chat_subscription_t *sn);
+static void ngx_chat_hub_free(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
 static ngx_int_t ngx_chat_hub_join(ngx_chat_hub_t *hub,
     ngx_chat_channel_t *ch, ngx_chat_registry_join_t *j);
 static void ngx_chat_hub_defer(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
@@ -88,6 +89,7 @@ ngx_chat_hub_exit(ngx_chat_hub_t *hub)
         hub->slot = NULL;
     }
 
+    ngx_chat_drain_forget(hub, hub->run.channel);
     ngx_chat_channel_table_free(&hub->channels);
 
     if (hub->record) {
@@ -150,7 +152,7 @@ ngx_chat_hub_subscribe(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
 failed:
 
     if (ch->n == 0) {
-        ngx_chat_channel_free(&hub->channels, ch);
+        ngx_chat_hub_free(hub, ch);
     }
 
     return rc;
@@ -270,11 +272,18 @@ ngx_chat_hub_release(ngx_chat_hub_t *hub, ngx_chat_share_sh_t **share)
 static void
 ngx_chat_hub_wakeup_handler(ngx_event_t *ev)
 {
+    ngx_chat_hub_t    *hub;
     ngx_connection_t  *c;
 
     c = ev->data;
 
-    ngx_chat_drain(c->data);
+    hub = c->data;
+
+    /* posted: comes by itself, behind the sockets' events */
+
+    if (!hub->drain.posted) {
+        ngx_chat_drain(hub);
+    }
 }
 
 
@@ -289,7 +298,9 @@ ngx_chat_hub_timer_handler(ngx_event_t *ev)
     c = ev->data;
     hub = c->data;
 
-    ngx_chat_drain(hub);
+    if (!hub->drain.posted) {
+        ngx_chat_drain(hub);
+    }
 
     if (ngx_current_msec - hub->reaped >= 1000) {
         hub->reaped = ngx_current_msec;
@@ -352,11 +363,19 @@ ngx_chat_hub_end(ngx_chat_hub_t *hub, ngx_chat_subscription_t *sn)
     ngx_chat_count(NGX_CHAT_SUBSCRIPTIONS_e, -1);
 
     if (ch->n == 0) {
-        ngx_chat_channel_free(&hub->channels, ch);
+        ngx_chat_hub_free(hub, ch);
 
     } else if (due) {
         ngx_chat_hub_defer(hub, ch);
     }
+}
+
+
+static void
+ngx_chat_hub_free(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch)
+{
+    ngx_chat_drain_forget(hub, ch);
+    ngx_chat_channel_free(&hub->channels, ch);
 }
 
 

@@ -38,11 +38,12 @@ typedef struct {
 
     /*
      * One subscriber gets what was rendered.  more: others follow at once,
-     * flush() is called behind the last.  Must not subscribe, unsubscribe
-     * or free anything.
+     * flush() is called behind the last.  Returns the calls of the kernel
+     * that this takes, now or in flush(): 1 or 0.  Must not subscribe,
+     * unsubscribe or free anything.
      */
-    void   (*deliver)(ngx_chat_subscriber_t *sr, void *events,
-                      ngx_uint_t more);
+    ngx_uint_t  (*deliver)(ngx_chat_subscriber_t *sr, void *events,
+                           ngx_uint_t more);
     void   (*flush)(void);
 
     /* This subscriber may have missed events: send it away. */
@@ -53,6 +54,17 @@ typedef struct {
 } ngx_chat_hub_handlers_t;
 
 
+/* Events that are being given out to one channel's subscribers. */
+
+typedef struct {
+    ngx_chat_channel_t        *channel;    /* NULL: there are none */
+    void                      *events;     /* as rendered */
+    ngx_uint_t                 n;          /* of them */
+    uint64_t                   at;         /* the first one's position */
+    ngx_chat_socket_id_t       except;     /* 0.0: nobody */
+} ngx_chat_hub_run_t;
+
+
 typedef struct {
     ngx_chat_zone_t           *zone;
     ngx_chat_slot_sh_t        *slot;       /* NULL: none was free (yet) */
@@ -61,6 +73,7 @@ typedef struct {
 
     uint64_t                   position;   /* in the ring */
     ngx_uint_t                 turn;       /* of reading it */
+    ngx_chat_hub_run_t         run;        /* may last for several turns */
     u_char                    *record;     /* the one being read */
     size_t                     size;       /* of record */
 

@@ -44,8 +44,8 @@ static void *ngx_chat_worker_render(ngx_chat_envelope_t *e, ngx_log_t *log);
 static ngx_int_t ngx_chat_worker_extend(void **events,
     ngx_chat_envelope_t *e, ngx_log_t *log);
 static void ngx_chat_worker_release(void *events);
-static void ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
-    ngx_uint_t more);
+static ngx_uint_t ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr,
+    void *events, ngx_uint_t more);
 static void ngx_chat_worker_flush(void);
 static void ngx_chat_worker_overrun(ngx_chat_subscriber_t *sr);
 static void ngx_chat_worker_terminate(ngx_chat_subscriber_t *sr);
@@ -466,7 +466,7 @@ ngx_chat_worker_release(void *events)
 }
 
 
-static void
+static ngx_uint_t
 ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
     ngx_uint_t more)
 {
@@ -476,13 +476,13 @@ ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
     s = (ngx_chat_session_t *) sr;
 
     if (s->is_doomed) {
-        return;
+        return 0;
     }
 
     rc = more ? NGX_DECLINED : ngx_chat_outbox_try(&s->outbox, events);
 
     if (rc == NGX_OK) {
-        return;
+        return 1;
     }
 
     if (rc == NGX_AGAIN) {
@@ -493,28 +493,28 @@ ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
                                   s->conf->send_buffer, more);
     }
 
-    if (rc == NGX_OK) {
-        return;
-    }
+    if (rc == NGX_AGAIN && more) {
 
-    if (rc == NGX_AGAIN) {
-
-        if (more && !s->is_dirty) {
-            s->is_dirty = 1;
-            ngx_queue_insert_tail(&s->worker->dirty, &s->dirty);
+        if (s->is_dirty) {
+            return 0;
         }
 
-        return;
+        s->is_dirty = 1;
+        ngx_queue_insert_tail(&s->worker->dirty, &s->dirty);
+
+        return 1;
     }
 
     if (rc == NGX_BUSY) {
         s->slow = 1;
+        ngx_chat_worker_doom(s);
 
-    } else {
+    } else if (rc == NGX_ERROR) {
         s->broken = 1;
+        ngx_chat_worker_doom(s);
     }
 
-    ngx_chat_worker_doom(s);
+    return 1;
 }
 
 
