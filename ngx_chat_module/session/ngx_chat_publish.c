@@ -18,7 +18,7 @@
 #include <wire/ngx_chat_message.h>
 
 
-/* A message that fits is rendered once, else a first time to count. */
+/* What fits is rendered once, else a first time to count. */
 #define NGX_CHAT_PUBLISH_SMALL  4096
 
 
@@ -67,34 +67,41 @@ static ngx_int_t
 ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *text, ngx_log_t *log)
 {
+    u_char               small[NGX_CHAT_PUBLISH_SMALL], *large;
     ssize_t              len;
     ngx_int_t            rc;
     ngx_chat_envelope_t  e;
+
+    large = NULL;
+    e.payload.data = small;
+
+    len = ngx_chat_event_render(small, sizeof(small), &rec->event,
+                                &rec->channel, text);
+    if (len == NGX_ERROR) {
+        len = ngx_chat_event_render(NULL, 0, &rec->event, &rec->channel,
+                                    text);
+        large = malloc(len);
+
+        if (large == NULL) {
+            return NGX_ERROR;
+        }
+
+        (void) ngx_chat_event_render(large, len, &rec->event, &rec->channel,
+                                     text);
+        e.payload.data = large;
+    }
 
     e.type = NGX_CHAT_ENVELOPE_EVENT_e;
     e.app = rec->app;
     e.message = rec->id;
     e.except = *except;
     e.channel = rec->channel;
+    e.payload.len = len;
 
-    rc = NGX_ERROR;
+    rc = ngx_chat_hub_publish(pub->zone, &e,
+                              ngx_chat_publish_cached(pub, rec));
 
-    len = ngx_chat_event_render(NULL, 0, &rec->event, &rec->channel, text);
-
-    if (len != NGX_ERROR) {
-        e.payload.len = len;
-        e.payload.data = malloc(len);
-
-        if (e.payload.data != NULL) {
-            (void) ngx_chat_event_render(e.payload.data, len, &rec->event,
-                                         &rec->channel, text);
-
-            rc = ngx_chat_hub_publish(pub->zone, &e,
-                                      ngx_chat_publish_cached(pub, rec));
-
-            free(e.payload.data);
-        }
-    }
+    free(large);
 
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_ALERT, log, 0,

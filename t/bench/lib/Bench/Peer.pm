@@ -145,11 +145,11 @@ END
 sub chat_conf {
     my ($self) = @_;
 
-    my $zone = $self->{zone} || "256m";
+    my $zone = $self->{zone} ? "chat_zone $self->{zone};" : '';
     my $activity = $self->{activity} || "120s";
 
     return <<"END", <<'END';
-    chat_zone $zone;
+    $zone
     chat_activity_timeout $activity;
     chat_database data/chat.db sync=full;
 
