@@ -324,8 +324,12 @@ ngx_chat_channel_split(ngx_chat_channel_table_t *t, ngx_log_t *log)
 static void
 ngx_chat_channel_move(ngx_chat_channel_t *ch, ngx_uint_t from, ngx_uint_t to)
 {
-    ch->listeners[to] = ch->listeners[from];
-    ch->listeners[to].subscription->index = to;
+    /* the last of its part leaves a gap that needs nobody */
+
+    if (from != to) {
+        ch->listeners[to] = ch->listeners[from];
+        ch->listeners[to].subscription->index = to;
+    }
 }
 
 

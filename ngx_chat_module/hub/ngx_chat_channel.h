@@ -66,8 +66,9 @@ struct ngx_chat_channel_s {
     ngx_chat_listener_t      *listeners;
     ngx_uint_t                n;
     ngx_uint_t                nalloc;
-    ngx_uint_t                given;       /* that many of the listeners, the
-                                              first, have the hub's run */
+    ngx_uint_t                given;       /* listeners before this one have
+                                              the hub's run; may be n, once
+                                              all others have left */
     uint64_t                  start;       /* the latest of its
                                               subscriptions' */
     uint64_t                  app;

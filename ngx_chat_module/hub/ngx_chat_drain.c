@@ -10,7 +10,9 @@
  * The work of one turn is capped, whether it is many events or one for many
  * subscribers.  What is left is posted behind the sockets' events, so that
  * no client waits for the others' deliveries.  Nothing is read beyond a run
- * that is not given out to all, so each subscriber gets all in order.
+ * that is not given out to all, so each subscriber gets all in order, nor
+ * while something is held back from the turn before, so that queues have a
+ * bound.
  */
 
 
@@ -39,7 +41,12 @@ typedef struct {
 } ngx_chat_drain_turn_t;
 
 
+#define ngx_chat_drain_is_full(turn)  ((turn)->cost >= NGX_CHAT_DRAIN_COST)
+
+
+static ngx_int_t ngx_chat_drain_left(ngx_chat_drain_turn_t *turn);
 static ngx_int_t ngx_chat_drain_read(ngx_chat_drain_turn_t *turn);
+static ngx_int_t ngx_chat_drain_flush(ngx_chat_drain_turn_t *turn);
 static ngx_int_t ngx_chat_drain_record(ngx_chat_drain_turn_t *turn,
     uint64_t at, size_t len);
 static ngx_uint_t ngx_chat_drain_extend(ngx_chat_hub_t *hub,
@@ -73,19 +80,17 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
 
     hub->turn++;
 
-    /*
-     * What the last turn has left is all of this one: meanwhile more may
-     * come for the same subscribers, and leaves by one call then.
-     */
+    rc = ngx_chat_drain_left(&turn);
 
-    (void) ngx_chat_drain_end(&turn, 0);
+    if (rc == NGX_OK) {
+        rc = ngx_chat_drain_read(&turn);
 
-    rc = turn.runs ? NGX_AGAIN : ngx_chat_drain_read(&turn);
-
-    if (turn.runs) {
-        hub->handlers->flush();
-        ngx_chat_stall_add(turn.cost / NGX_CHAT_DRAIN_USEC);
+        if (ngx_chat_drain_flush(&turn) != NGX_OK) {
+            rc = NGX_AGAIN;
+        }
     }
+
+    ngx_chat_stall_add(turn.cost / NGX_CHAT_DRAIN_USEC);
 
     hub->slot->position = hub->run.channel ? hub->run.at : hub->position;
 
@@ -106,6 +111,29 @@ ngx_chat_drain_forget(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch)
 }
 
 
+/*
+ * What earlier turns have left.  NGX_OK: nothing; NGX_AGAIN: no more in this
+ * turn.  A run that ends is all of its turn: meanwhile more may come for the
+ * same subscribers, and leaves by one call then.
+ */
+
+static ngx_int_t
+ngx_chat_drain_left(ngx_chat_drain_turn_t *turn)
+{
+    if (turn->hub->held && ngx_chat_drain_flush(turn) != NGX_OK) {
+        return NGX_AGAIN;
+    }
+
+    if (turn->hub->run.channel == NULL) {
+        return NGX_OK;
+    }
+
+    (void) ngx_chat_drain_end(turn, 0);
+
+    return NGX_AGAIN;
+}
+
+
 /* NGX_DONE: all is given out; otherwise there may be more. */
 
 static ngx_int_t
@@ -122,7 +150,7 @@ ngx_chat_drain_read(ngx_chat_drain_turn_t *turn)
 
     for (n = 0;
          rc == NGX_OK
-         && n < NGX_CHAT_DRAIN_RECORDS && turn->cost < NGX_CHAT_DRAIN_COST;
+         && n < NGX_CHAT_DRAIN_RECORDS && !ngx_chat_drain_is_full(turn);
          n++)
     {
         rc = ngx_chat_ring_read(hub->zone->sh->ring, &hub->position, &at,
@@ -291,15 +319,16 @@ ngx_chat_drain_end(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
 
 
 /*
- * Where more is to come in this turn, a subscriber's events are gathered, so
+ * Where more is to come in this turn, a subscriber's events are held back, so
  * that they leave by one call; but not the first run of one who listens to
- * nothing else, for whom it most likely is all.
+ * nothing else, for whom it most likely is all, unless it would take the turn
+ * from the others' runs.
  */
 
 static void
 ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
 {
-    ngx_uint_t              i, n, again;
+    ngx_uint_t              i, n, hold, hold_all;
     ngx_chat_hub_t         *hub;
     ngx_chat_channel_t     *ch;
     ngx_chat_hub_run_t     *run;
@@ -309,13 +338,16 @@ ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
     run = &hub->run;
     ch = run->channel;
 
-    again = (ch->turn == hub->turn);
+    hold_all = (ch->turn == hub->turn
+                || turn->cost + (ch->n - ch->given) * NGX_CHAT_DRAIN_SEND
+                   > NGX_CHAT_DRAIN_COST);
     ch->turn = hub->turn;
 
     n = 0;
 
-    for (i = ch->given; i < ch->n && turn->cost < NGX_CHAT_DRAIN_COST; i++) {
+    for (i = ch->given; i < ch->n && !ngx_chat_drain_is_full(turn); i++) {
         sr = ch->listeners[i].subscriber;
+        turn->cost += run->n * NGX_CHAT_DRAIN_COPY;
 
         /* they lie all over the memory: fetched while this one is sent to */
 
@@ -336,12 +368,10 @@ ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
             continue;
         }
 
-        turn->cost += NGX_CHAT_DRAIN_COPY * run->n + NGX_CHAT_DRAIN_SEND
-                      * hub->handlers->deliver(sr, run->events,
-                                               more
-                                               && (again
-                                                   || sr->nsubscriptions
-                                                      != 1));
+        hold = more && (hold_all || sr->nsubscriptions != 1);
+        turn->cost += hold ? 0 : NGX_CHAT_DRAIN_SEND;
+
+        hub->handlers->deliver(sr, run->events, hold);
         n++;
     }
 
@@ -349,6 +379,25 @@ ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
     turn->runs++;
 
     ngx_chat_count(NGX_CHAT_DELIVERIES_e, n * run->n);
+}
+
+
+/* NGX_OK: nothing is held back; NGX_AGAIN: something may be. */
+
+static ngx_int_t
+ngx_chat_drain_flush(ngx_chat_drain_turn_t *turn)
+{
+    ngx_uint_t  n, max;
+
+    max = ngx_chat_drain_is_full(turn)
+          ? 0 : (NGX_CHAT_DRAIN_COST - turn->cost) / NGX_CHAT_DRAIN_SEND;
+
+    n = turn->hub->handlers->flush(max);
+
+    turn->cost += n * NGX_CHAT_DRAIN_SEND;
+    turn->hub->held = (n == max);
+
+    return (n == max) ? NGX_AGAIN : NGX_OK;
 }
 
 

@@ -37,14 +37,17 @@ typedef struct {
     void   (*release)(void *events);
 
     /*
-     * One subscriber gets what was rendered.  more: others follow at once,
-     * flush() is called behind the last.  Returns the calls of the kernel
-     * that this takes, now or in flush(): 1 or 0.  Must not subscribe,
-     * unsubscribe or free anything.
+     * One subscriber gets what was rendered, or has it held back for flush().
+     * Must not subscribe, unsubscribe or free anything.
      */
-    ngx_uint_t  (*deliver)(ngx_chat_subscriber_t *sr, void *events,
-                           ngx_uint_t more);
-    void   (*flush)(void);
+    void   (*deliver)(ngx_chat_subscriber_t *sr, void *events,
+                      ngx_uint_t hold);
+
+    /*
+     * Sends what is held back, to so many subscribers at most; returns to how
+     * many.
+     */
+    ngx_uint_t  (*flush)(ngx_uint_t max);
 
     /* This subscriber may have missed events: send it away. */
     void   (*overrun)(ngx_chat_subscriber_t *sr);
@@ -74,6 +77,7 @@ typedef struct {
     uint64_t                   position;   /* in the ring */
     ngx_uint_t                 turn;       /* of reading it */
     ngx_chat_hub_run_t         run;        /* may last for several turns */
+    ngx_uint_t                 held;       /* something may be held back */
     u_char                    *record;     /* the one being read */
     size_t                     size;       /* of record */
 

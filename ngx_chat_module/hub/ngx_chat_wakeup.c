@@ -5,9 +5,10 @@
  * Rousing the workers after an append, by one eventfd for all of them.
  *
  * No rouse is lost: a publisher moves the ring's head, then sets roused; a
- * worker clears roused, then reads the head.  A publisher that finds it set
- * came before the first worker that clears it, which therefore sees the
- * head; and the write that belongs to the flag reaches every other worker.
+ * worker clears roused, then reads the head, at once or in a turn that is
+ * posted already.  A publisher that finds it set came before the first worker
+ * that clears it, which therefore sees the head; and the write that belongs
+ * to the flag reaches every other worker.
  */
 
 

@@ -44,9 +44,9 @@ static void *ngx_chat_worker_render(ngx_chat_envelope_t *e, ngx_log_t *log);
 static ngx_int_t ngx_chat_worker_extend(void **events,
     ngx_chat_envelope_t *e, ngx_log_t *log);
 static void ngx_chat_worker_release(void *events);
-static ngx_uint_t ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr,
-    void *events, ngx_uint_t more);
-static void ngx_chat_worker_flush(void);
+static void ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
+    ngx_uint_t hold);
+static ngx_uint_t ngx_chat_worker_flush(ngx_uint_t max);
 static void ngx_chat_worker_overrun(ngx_chat_subscriber_t *sr);
 static void ngx_chat_worker_terminate(ngx_chat_subscriber_t *sr);
 
@@ -466,9 +466,9 @@ ngx_chat_worker_release(void *events)
 }
 
 
-static ngx_uint_t
+static void
 ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
-    ngx_uint_t more)
+    ngx_uint_t hold)
 {
     ngx_int_t            rc;
     ngx_chat_session_t  *s;
@@ -476,13 +476,13 @@ ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
     s = (ngx_chat_session_t *) sr;
 
     if (s->is_doomed) {
-        return 0;
+        return;
     }
 
-    rc = more ? NGX_DECLINED : ngx_chat_outbox_try(&s->outbox, events);
+    rc = hold ? NGX_DECLINED : ngx_chat_outbox_try(&s->outbox, events);
 
     if (rc == NGX_OK) {
-        return 1;
+        return;
     }
 
     if (rc == NGX_AGAIN) {
@@ -490,44 +490,45 @@ ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
 
     } else if (rc == NGX_DECLINED) {
         rc = ngx_chat_outbox_send(&s->outbox, s->connection, events,
-                                  s->conf->send_buffer, more);
+                                  s->conf->send_buffer, hold);
     }
 
-    if (rc == NGX_AGAIN && more) {
+    if (rc == NGX_OK) {
+        return;
+    }
 
-        if (s->is_dirty) {
-            return 0;
+    if (rc == NGX_AGAIN) {
+
+        if (hold && !s->is_dirty) {
+            s->is_dirty = 1;
+            ngx_queue_insert_tail(&s->worker->dirty, &s->dirty);
         }
 
-        s->is_dirty = 1;
-        ngx_queue_insert_tail(&s->worker->dirty, &s->dirty);
-
-        return 1;
+        return;
     }
 
     if (rc == NGX_BUSY) {
         s->slow = 1;
-        ngx_chat_worker_doom(s);
 
-    } else if (rc == NGX_ERROR) {
+    } else {
         s->broken = 1;
-        ngx_chat_worker_doom(s);
     }
 
-    return 1;
+    ngx_chat_worker_doom(s);
 }
 
 
-static void
-ngx_chat_worker_flush(void)
+static ngx_uint_t
+ngx_chat_worker_flush(ngx_uint_t max)
 {
+    ngx_uint_t           n;
     ngx_queue_t         *q;
     ngx_chat_worker_t   *w;
     ngx_chat_session_t  *s;
 
     w = ngx_chat_worker_current;
 
-    while (!ngx_queue_empty(&w->dirty)) {
+    for (n = 0; n < max && !ngx_queue_empty(&w->dirty); n++) {
         q = ngx_queue_head(&w->dirty);
         s = ngx_queue_data(q, ngx_chat_session_t, dirty);
 
@@ -539,6 +540,8 @@ ngx_chat_worker_flush(void)
             ngx_chat_worker_doom(s);
         }
     }
+
+    return n;
 }
 
 
