@@ -553,6 +553,7 @@ ngx_chat_conf_init_store(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
     cmcf->store.sh = sh;
     cmcf->store.append = ngx_chat_publish_append;
     cmcf->store.sent = ngx_chat_publish_sent;
+    cmcf->store.renewed = ngx_chat_publish_renewed;
     cmcf->store.queued = ngx_chat_publish_queued;
     cmcf->store.event_max = ngx_chat_publish_event_max;
     cmcf->store.batch_max = zone->sh->ring->size / 8;

@@ -118,6 +118,16 @@ sub sqlite {
 
 sub epoch { $http[0]->get('/messages?limit=1')->{headers}{'chat-epoch'} }
 
+# A subscriber learns that what it knows is of another database.
+
+sub told {
+    my ($ws, $name) = @_;
+
+    is($ws->wait_close(20), 4200,
+       "$name: subscribers are told to reconnect");
+}
+
+
 sub crit {
     my ($like, $name) = @_;
 
@@ -164,6 +174,9 @@ subtest 'the file is removed' => sub {
     is(posts(), '201', 'before');
 
     my $old = epoch();
+    # ahead of what comes later
+    posts() for 1 .. 20;
+    is(sqlite("VACUUM INTO '$path.backup';"), '', 'a backup');
 
     unlink map { "$path$_" } '-wal', '-shm', '';
 
@@ -184,13 +197,29 @@ subtest 'the file is removed' => sub {
     is(posts(), '503', 'nor by a new worker');
     ok(!-e $path, 'which makes none either');
 
+    my $ws = Chat::WebSocket->established(port => $server->port);
+    $ws->subscribe('chat');
+
     @stored = ();
     open my $fh, '>', $path or die;
     close $fh;
 
     heals('an empty file');
     isnt(epoch(), $old, 'an empty file: another Chat-Epoch');
+    told($ws, 'an empty file');
     nothing_lost('an empty file');
+
+    # the backup is found after all; ids behind it have been used
+
+    my $new = epoch();
+
+    $ws = Chat::WebSocket->established(port => $server->port);
+    $ws->subscribe('chat');
+    rename "$path.backup", $path or die;
+    told($ws, 'the old backup');
+    unlike(epoch(), qr/^(?:$old|$new)$/,
+           'the old backup: neither Chat-Epoch, as ids of both come again');
+
     $server->finish;
 };
 

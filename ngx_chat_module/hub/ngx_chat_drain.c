@@ -446,14 +446,21 @@ ngx_chat_drain_grow(ngx_chat_hub_t *hub, size_t size)
 static void
 ngx_chat_drain_overrun(ngx_chat_hub_t *hub)
 {
-    ngx_uint_t           i, n;
-    ngx_chat_channel_t  *ch;
-
     ngx_log_error(NGX_LOG_ERR, hub->log, 0,
                   "chat worker was overrun by events, its subscribers are "
                   "told to reconnect; a larger chat_zone gives more time");
 
     ngx_chat_count(NGX_CHAT_OVERRUNS_e, 1);
+
+    ngx_chat_drain_away(hub);
+}
+
+
+void
+ngx_chat_drain_away(ngx_chat_hub_t *hub)
+{
+    ngx_uint_t           i, n;
+    ngx_chat_channel_t  *ch;
 
     for (n = 0; n < hub->channels.nbuckets; n++) {
 

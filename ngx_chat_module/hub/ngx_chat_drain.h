@@ -23,6 +23,9 @@ void ngx_chat_drain(ngx_chat_hub_t *hub);
 /* A channel is about to be freed: nothing more goes to it.  NULL: nothing. */
 void ngx_chat_drain_forget(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
 
+/* All of this worker's subscribers are told to reconnect. */
+void ngx_chat_drain_away(ngx_chat_hub_t *hub);
+
 /* The handler of hub->drain. */
 void ngx_chat_drain_handler(ngx_event_t *ev);
 

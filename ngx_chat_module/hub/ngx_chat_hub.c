@@ -43,6 +43,7 @@ ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle)
 
     hub->log = cycle->log;
     hub->dummy.data = hub;
+    hub->renewed = hub->zone->sh->renewed;
 
     ngx_queue_init(&hub->due);
 
@@ -300,6 +301,17 @@ ngx_chat_hub_timer_handler(ngx_event_t *ev)
 
     if (!hub->drain.posted) {
         ngx_chat_drain(hub);
+    }
+
+    /* what they know of the database is of another one */
+
+    if (hub->renewed != hub->zone->sh->renewed) {
+        hub->renewed = hub->zone->sh->renewed;
+
+        ngx_log_error(NGX_LOG_NOTICE, hub->log, 0,
+                      "chat database is another one, subscribers are told "
+                      "to reconnect");
+        ngx_chat_drain_away(hub);
     }
 
     if (ngx_current_msec - hub->reaped >= 1000) {

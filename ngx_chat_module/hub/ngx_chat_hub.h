@@ -88,6 +88,7 @@ typedef struct {
 
     ngx_event_t                timer;
     ngx_msec_t                 interval;   /* of the timer */
+    ngx_atomic_uint_t          renewed;    /* the zone's, as known here */
     ngx_msec_t                 reaped;     /* when it last looked for the
                                               dead */
     ngx_event_t                drain;      /* posted: more is in the ring */

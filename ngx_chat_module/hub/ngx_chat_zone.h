@@ -109,6 +109,8 @@ typedef struct {
 
     uint32_t                 roused;       /* see ngx_chat_wakeup.h */
     ngx_msec_t               started;      /* when the zone was made */
+    ngx_atomic_t             renewed;      /* how often the database became
+                                              another one */
 
     ngx_uint_t               busy;         /* somebody has the lock, or died
                                               with it */

@@ -133,6 +133,15 @@ ngx_chat_publish_sent(void *data)
 
 
 void
+ngx_chat_publish_renewed(void *data)
+{
+    ngx_chat_publish_t *pub = data;
+
+    (void) ngx_atomic_fetch_add(&pub->zone->sh->renewed, 1);
+}
+
+
+void
 ngx_chat_publish_queued(ngx_uint_t n)
 {
     ngx_chat_counters[NGX_CHAT_QUEUED_e] = n;

@@ -39,6 +39,9 @@ ngx_int_t ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
 /* The store's sent(). */
 uint64_t ngx_chat_publish_sent(void *data);
 
+/* The store's renewed(): all subscribers are told to reconnect. */
+void ngx_chat_publish_renewed(void *data);
+
 /* The store's queued(). */
 void ngx_chat_publish_queued(ngx_uint_t n);
 

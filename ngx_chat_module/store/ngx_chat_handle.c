@@ -325,8 +325,9 @@ ngx_chat_handle_admit(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
 
 /*
  * With the turn.  What was sent and what was not is known of the database
- * that was here before.  A file that is behind it, with its epoch, is an
- * older state of it, whose ids would come again.
+ * that was here before.  In any other file ids that clients have seen may
+ * come again: it may be an older state of this one, or of one that was here
+ * earlier.  So it gets a new epoch, except where it is this one, no older.
  */
 
 static ngx_int_t
@@ -335,9 +336,11 @@ ngx_chat_handle_note(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
 {
     int64_t               last;
     ngx_int_t             rc;
+    ngx_uint_t            renewed;
     ngx_chat_store_sh_t  *sh;
 
     sh = conf->sh;
+    renewed = 0;
 
     rc = ngx_chat_db_number(db, "SELECT coalesce(max(seq), 0)"
                             " FROM sqlite_sequence WHERE name = 'messages'",
@@ -348,29 +351,28 @@ ngx_chat_handle_note(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
 
     if (sh->file && sh->file != db->files.file) {
 
-        if (ngx_chat_handle_epoch(db) == sh->epoch
-            && (uint64_t) last < sh->last)
+        if (ngx_chat_handle_epoch(db) != sh->epoch
+            || (uint64_t) last < sh->last)
         {
             if (!db_conf->write) {
-                return ngx_chat_handle_busy(db, "a backup was put in place");
+                return ngx_chat_handle_busy(db, "another file was put in "
+                                            "place");
             }
 
             rc = ngx_chat_migration_renew(db);
             if (rc != NGX_OK) {
                 return rc;
             }
-        }
 
-        if (ngx_chat_handle_epoch(db) != sh->epoch) {
             sh->dirty = 0;
             sh->foreign = conf->sent(conf->data);
+            renewed = 1;
         }
 
         ngx_log_error(NGX_LOG_NOTICE, log, 0,
                       "chat database \"%V\" is another file now, with %s "
                       "epoch", &conf->path,
-                      (ngx_chat_handle_epoch(db) == sh->epoch)
-                      ? "the same" : "another");
+                      renewed ? "another" : "the same");
     }
 
     sh->last = last;
@@ -381,6 +383,10 @@ ngx_chat_handle_note(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
     ngx_chat_store_set(&sh->shm, db->files.shm);
     ngx_chat_store_set(&sh->file, db->files.file);
     ngx_chat_store_set(&sh->epoch, ngx_chat_handle_epoch(db));
+
+    if (renewed) {
+        conf->renewed(conf->data);
+    }
 
     return NGX_OK;
 }

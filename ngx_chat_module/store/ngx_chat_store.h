@@ -117,9 +117,15 @@ typedef struct {
     /* The id of the last message that append() has sent, or 0. */
     uint64_t               (*sent)(void *data);
 
+    /*
+     * On a thread, with the turn: the database is another one now, and ids
+     * that subscribers have seen may come again.
+     */
+    void                   (*renewed)(void *data);
+
     /* On the event loop: so many messages of this worker are to be stored. */
     void                   (*queued)(ngx_uint_t n);
-    void                    *data;         /* of append() and sent() */
+    void                    *data;         /* of those with data */
 } ngx_chat_store_conf_t;
 
 
