@@ -28,6 +28,7 @@
 #define NGX_CHAT_DRAIN_RECORDS  256        /* most records in one turn */
 #define NGX_CHAT_DRAIN_COST     16384      /* and most work, about: */
 #define NGX_CHAT_DRAIN_SEND     32         /* of a call for a subscriber */
+#define NGX_CHAT_DRAIN_HOLD     4          /* of holding back for one */
 #define NGX_CHAT_DRAIN_COPY     1          /* of an event for one */
 #define NGX_CHAT_DRAIN_USEC     3          /* work of a microsecond */
 
@@ -369,7 +370,7 @@ ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
         }
 
         hold = more && (hold_all || sr->nsubscriptions != 1);
-        turn->cost += hold ? 0 : NGX_CHAT_DRAIN_SEND;
+        turn->cost += hold ? NGX_CHAT_DRAIN_HOLD : NGX_CHAT_DRAIN_SEND;
 
         hub->handlers->deliver(sr, run->events, hold);
         n++;

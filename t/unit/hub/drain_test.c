@@ -73,8 +73,8 @@ static void
 test_gathers(void)
 {
     gathers(300, 300);
-    gathers(600, 600);
-    gathers(2000, 6 * 2000);
+    gathers(600, 5 * 600);
+    gathers(2000, 14 * 2000);
 }
 
 
@@ -92,7 +92,7 @@ test_gathers_except(void)
     }
 
     turns();
-    CHECK_INT(calls, 599);
+    CHECK(calls <= 5 * 599);
     got(0, 599, 20, 20);
     got(599, 600, 0, 0);
 
