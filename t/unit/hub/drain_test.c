@@ -72,8 +72,8 @@ gathers(ngx_uint_t n, ngx_uint_t most)
 static void
 test_gathers(void)
 {
-    gathers(300, 300);
-    gathers(600, 5 * 600);
+    gathers(300, 3 * 300);
+    gathers(600, 6 * 600);
     gathers(2000, 14 * 2000);
 }
 
@@ -92,7 +92,7 @@ test_gathers_except(void)
     }
 
     turns();
-    CHECK(calls <= 5 * 599);
+    CHECK(calls <= 6 * 599);
     got(0, 599, 20, 20);
     got(599, 600, 0, 0);
 
