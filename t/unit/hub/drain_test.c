@@ -42,8 +42,8 @@ test_small(void)
 }
 
 
-/* Of several channels of the same subscribers: about one call for each, also
-   where they are more than one turn can send to. */
+/* 20 events of two channels with the same subscribers: far less than 20 calls
+   for each of these, also where they are more than one turn can send to. */
 
 static void
 gathers(ngx_uint_t n, ngx_uint_t most)
