@@ -69,7 +69,9 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
     ngx_int_t              rc;
     ngx_chat_drain_turn_t  turn;
 
-    if (hub->slot == NULL) {
+    /* posted: comes by itself, behind the sockets' events */
+
+    if (hub->slot == NULL || hub->drain.posted) {
         return;
     }
 

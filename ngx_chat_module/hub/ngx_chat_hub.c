@@ -273,18 +273,11 @@ ngx_chat_hub_release(ngx_chat_hub_t *hub, ngx_chat_share_sh_t **share)
 static void
 ngx_chat_hub_wakeup_handler(ngx_event_t *ev)
 {
-    ngx_chat_hub_t    *hub;
     ngx_connection_t  *c;
 
     c = ev->data;
 
-    hub = c->data;
-
-    /* posted: comes by itself, behind the sockets' events */
-
-    if (!hub->drain.posted) {
-        ngx_chat_drain(hub);
-    }
+    ngx_chat_drain(c->data);
 }
 
 
@@ -299,9 +292,7 @@ ngx_chat_hub_timer_handler(ngx_event_t *ev)
     c = ev->data;
     hub = c->data;
 
-    if (!hub->drain.posted) {
-        ngx_chat_drain(hub);
-    }
+    ngx_chat_drain(hub);
 
     /* what they know of the database is of another one */
 

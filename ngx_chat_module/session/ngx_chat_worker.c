@@ -29,6 +29,7 @@
 #define NGX_CHAT_WORKER_RUN      16384     /* bytes of events put together */
 #define NGX_CHAT_WORKER_LAST     500       /* ms for all last words; nginx
                                               kills who takes 1000 */
+#define NGX_CHAT_WORKER_DOOM     64        /* the doomed ended in one turn */
 #define NGX_CHAT_WORKER_LOOK     64        /* words between looks at that */
 
 
@@ -161,6 +162,7 @@ ngx_chat_worker_doom(ngx_chat_session_t *s)
 static void
 ngx_chat_worker_doom_handler(ngx_event_t *ev)
 {
+    ngx_uint_t           n;
     ngx_queue_t         *q;
     ngx_connection_t    *c;
     ngx_chat_worker_t   *w;
@@ -169,7 +171,14 @@ ngx_chat_worker_doom_handler(ngx_event_t *ev)
     c = ev->data;
     w = c->data;
 
-    while (!ngx_queue_empty(&w->doomed)) {
+    for (n = 0; !ngx_queue_empty(&w->doomed); n++) {
+
+        if (n == NGX_CHAT_WORKER_DOOM) {
+            /* all of them may be: others come in between */
+            ngx_post_event(ev, &ngx_posted_next_events);
+            return;
+        }
+
         q = ngx_queue_head(&w->doomed);
         s = ngx_queue_data(q, ngx_chat_session_t, doomed);
 

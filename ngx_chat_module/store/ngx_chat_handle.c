@@ -336,11 +336,9 @@ ngx_chat_handle_note(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
 {
     int64_t               last;
     ngx_int_t             rc;
-    ngx_uint_t            renewed;
     ngx_chat_store_sh_t  *sh;
 
     sh = conf->sh;
-    renewed = 0;
 
     rc = ngx_chat_db_number(db, "SELECT coalesce(max(seq), 0)"
                             " FROM sqlite_sequence WHERE name = 'messages'",
@@ -366,13 +364,14 @@ ngx_chat_handle_note(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
 
             sh->dirty = 0;
             sh->foreign = conf->sent(conf->data);
-            renewed = 1;
+            conf->renewed(conf->data);
         }
 
         ngx_log_error(NGX_LOG_NOTICE, log, 0,
                       "chat database \"%V\" is another file now, with %s "
                       "epoch", &conf->path,
-                      renewed ? "another" : "the same");
+                      (ngx_chat_handle_epoch(db) == sh->epoch)
+                      ? "the same" : "another");
     }
 
     sh->last = last;
@@ -383,10 +382,6 @@ ngx_chat_handle_note(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
     ngx_chat_store_set(&sh->shm, db->files.shm);
     ngx_chat_store_set(&sh->file, db->files.file);
     ngx_chat_store_set(&sh->epoch, ngx_chat_handle_epoch(db));
-
-    if (renewed) {
-        conf->renewed(conf->data);
-    }
 
     return NGX_OK;
 }

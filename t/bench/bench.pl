@@ -33,11 +33,9 @@ $ENV{LC_ALL} = 'C';
 # a load generator that is busier than this may have been the bottleneck
 use constant LOAD_LIMIT => 0.85;
 
-# SQLite begins it anew behind 1,000 pages
-use constant WAL_SIZE => 4_000_000;
-
-# events of these messages that are longer than the ring of chat_zone's default
-use constant RING_ROUND => 50_000;
+# so many messages fill the ring of chat_zone's default, and the WAL, which
+# SQLite begins anew behind 1,000 pages
+use constant STORE_FILL => 50_000;
 
 my $cores = () = slurp('/proc/cpuinfo') =~ /^processor\s/mg;
 
@@ -397,9 +395,7 @@ sub store_posts {
 
     # while the WAL grows, a commit costs more than later; the same holds for
     # an event before the ring has gone round, as the kernel makes its memory
-    for (my $posted = 0;
-         $posted < RING_ROUND || -s "$db-wal" <= WAL_SIZE; )
-    {
+    for (my $posted = 0; $posted < STORE_FILL; ) {
         my $seen = load($server, $load_cpus, @store,
                         qw(inflight=64 lanes=64 warm=0 seconds=0.5));
 
