@@ -126,6 +126,7 @@ static ngx_int_t
 ngx_chat_api_read(ngx_http_request_t *r, ngx_chat_api_t *api)
 {
     u_char  *p, *last;
+    size_t   size;
 
     api->path = r->unparsed_uri;
 
@@ -141,15 +142,16 @@ ngx_chat_api_read(ngx_http_request_t *r, ngx_chat_api_t *api)
         api->args.len = last - (p + 1);
     }
 
-    p = ngx_pnalloc(r->pool, r->unparsed_uri.len + 1);
+    size = ngx_chat_query_size(api->args.data, api->args.len);
+
+    p = ngx_palloc(r->pool, size + api->path.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    api->decoded = p;
+    api->decoded = p + size;
 
-    return ngx_chat_query_read(&api->query, api->args.data, api->args.len,
-                               p + api->path.len);
+    return ngx_chat_query_read(&api->query, api->args.data, api->args.len, p);
 }
 
 
@@ -268,44 +270,38 @@ static ngx_int_t
 ngx_chat_api_check(ngx_http_request_t *r, ngx_chat_api_t *api,
     ngx_int_t *reply)
 {
-    ngx_int_t             rc;
-    ngx_chat_api_auth_t  *auth, *second;
+    ngx_int_t            rc;
+    ngx_chat_api_auth_t  auth, second;
 
-    auth = ngx_palloc(r->pool, 2 * sizeof(ngx_chat_api_auth_t)
-                               + api->args.len + NGX_CHAT_QUERY_PARAMS);
-    if (auth == NULL) {
+    auth.method = r->method_name;
+    auth.path = api->path;
+    auth.query = &api->query;
+    auth.now = ngx_time();
+    auth.window = api->app->timestamp_window;
+
+    auth.scratch = ngx_pnalloc(r->pool, api->args.len + api->query.n);
+    if (auth.scratch == NULL) {
         *reply = NGX_HTTP_INTERNAL_SERVER_ERROR;
         return NGX_DECLINED;
     }
 
-    auth->method = r->method_name;
-    auth->path = api->path;
-    auth->query = &api->query;
-    auth->now = ngx_time();
-    auth->window = api->app->timestamp_window;
-    auth->scratch = (u_char *) (auth + 2);
-
-    api->auth = auth;
-
-    rc = ngx_chat_api_auth_check(auth, api->app);
+    rc = ngx_chat_api_auth_check(&auth, api->app);
 
     /* a slash too many is a changed path, and no prefix */
 
     if (rc == NGX_DECLINED && api->route.prefix > 1) {
-        second = auth + 1;
+        second = auth;
+        second.path.data += api->route.prefix;
+        second.path.len -= api->route.prefix;
 
-        *second = *auth;
-        second->path.data += api->route.prefix;
-        second->path.len -= api->route.prefix;
-
-        rc = ngx_chat_api_auth_check(second, api->app);
+        rc = ngx_chat_api_auth_check(&second, api->app);
     }
 
     if (rc == NGX_OK) {
         return NGX_OK;
     }
 
-    *reply = ngx_chat_api_denied(r, auth, rc);
+    *reply = ngx_chat_api_denied(r, &auth, rc);
 
     return NGX_DECLINED;
 }
@@ -357,15 +353,18 @@ ngx_chat_api_body(ngx_http_request_t *r, ngx_chat_body_t *body, void *data)
 {
     ngx_chat_api_t *api = data;
 
-    ngx_int_t  rc;
+    ngx_int_t            rc;
+    ngx_chat_api_auth_t  auth;
 
     api->body.data = body->start;
     api->body.len = body->len;
 
-    rc = ngx_chat_api_auth_check_body(api->auth, &api->body);
+    auth.query = &api->query;
+
+    rc = ngx_chat_api_auth_check_body(&auth, &api->body);
 
     return (rc == NGX_OK) ? ngx_chat_api_answer(r, api)
-                          : ngx_chat_api_denied(r, api->auth, rc);
+                          : ngx_chat_api_denied(r, &auth, rc);
 }
 
 

@@ -30,8 +30,7 @@ typedef struct {
     ngx_str_t                  path;       /* as on the request line */
     ngx_str_t                  args;       /* so, too */
     ngx_str_t                  body;
-    u_char                    *decoded;    /* room for both */
-    ngx_chat_api_auth_t       *auth;
+    u_char                    *decoded;    /* room for the path */
     ngx_chat_query_t           query;
 } ngx_chat_api_t;
 

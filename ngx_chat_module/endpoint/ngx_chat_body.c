@@ -215,6 +215,7 @@ static ngx_int_t
 ngx_chat_body_reserve(ngx_http_request_t *r, ngx_chat_body_t *body,
     size_t len)
 {
+    off_t    announced;
     size_t   size;
     u_char  *start;
 
@@ -224,7 +225,12 @@ ngx_chat_body_reserve(ngx_http_request_t *r, ngx_chat_body_t *body,
 
     if (len > body->size - body->len) {
 
-        size = ngx_max(body->size * 2, NGX_CHAT_BODY_FIRST);
+        announced = r->headers_in.content_length_n;
+
+        size = (announced >= 0 && announced < NGX_CHAT_BODY_FIRST)
+               ? (size_t) announced : NGX_CHAT_BODY_FIRST;
+
+        size = ngx_max(body->size * 2, size);
         size = ngx_max(size, body->len + len);
         size = ngx_min(size, body->limit);
 

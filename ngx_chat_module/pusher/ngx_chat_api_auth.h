@@ -29,10 +29,7 @@ typedef struct {
     time_t                  now;       /* Unix seconds */
     time_t                  window;    /* seconds; 600 */
 
-    /*
-     * Room for query length + NGX_CHAT_QUERY_PARAMS bytes: the sorted
-     * parameters.
-     */
+    /* room for the query's length and a byte per parameter: them, sorted */
     u_char                 *scratch;
 
     /* after NGX_DECLINED */
@@ -46,7 +43,7 @@ typedef struct {
 /*
  * Both: NGX_OK; NGX_DECLINED with status and error; NGX_ERROR where libcrypto
  * has no memory.  The second follows once the first has said NGX_OK and the
- * raw body is there.
+ * raw body is there; of what it is given it reads the query.
  *
  * The key may be any of the app's (ngx_chat_app_secret()).
  *

@@ -12,9 +12,37 @@
 #include <pusher/ngx_chat_query.h>
 
 
+static ngx_uint_t ngx_chat_query_params(u_char *text, size_t len);
 static u_char *ngx_chat_query_decode(u_char *dst, u_char *src, u_char *last);
 static ngx_int_t ngx_chat_query_hex(u_char ch);
 static int ngx_chat_query_compare(ngx_str_t *a, ngx_str_t *b);
+
+
+size_t
+ngx_chat_query_size(u_char *text, size_t len)
+{
+    return ngx_chat_query_params(text, len) * sizeof(ngx_chat_query_param_t)
+           + len;
+}
+
+
+/* The most that are read, empty ones counted. */
+
+static ngx_uint_t
+ngx_chat_query_params(u_char *text, size_t len)
+{
+    u_char      *p, *last;
+    ngx_uint_t   n;
+
+    last = text + len;
+    n = 1;
+
+    for (p = text; p < last && n < NGX_CHAT_QUERY_PARAMS; p++) {
+        n += (*p == '&');
+    }
+
+    return n;
+}
 
 
 ngx_int_t
@@ -26,6 +54,9 @@ ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
     ngx_chat_query_param_t  *param;
 
     q->n = 0;
+    q->params = (ngx_chat_query_param_t *) buf;
+
+    buf += ngx_chat_query_params(text, len) * sizeof(ngx_chat_query_param_t);
 
     last = text + len;
 

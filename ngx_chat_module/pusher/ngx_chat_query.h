@@ -27,15 +27,19 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t              n;
-    ngx_chat_query_param_t  params[NGX_CHAT_QUERY_PARAMS];  /* as sent */
+    ngx_chat_query_param_t *params;    /* as sent; in the reader's buf */
 } ngx_chat_query_t;
 
 
+/* The bytes that ngx_chat_query_read() needs for that text. */
+size_t ngx_chat_query_size(u_char *text, size_t len);
+
 /*
- * Reads a query string (without its "?").  buf has room for len bytes and
- * takes the decoded text; "+" becomes a space, %XX a byte, a broken escape
- * stays as it is; a parameter without "=" has an empty value; empty ones
- * ("&&") are left out.  NGX_OK; NGX_DECLINED: more than
+ * Reads a query string (without its "?").  buf has room for
+ * ngx_chat_query_size() bytes, is aligned for pointers, and takes the
+ * parameters and their decoded text; "+" becomes a space, %XX a byte, a
+ * broken escape stays as it is; a parameter without "=" has an empty value;
+ * empty ones ("&&") are left out.  NGX_OK; NGX_DECLINED: more than
  * NGX_CHAT_QUERY_PARAMS.
  */
 ngx_int_t ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,

@@ -60,7 +60,7 @@ send_request(unit_pool_t *pool, request_t *r, ngx_str_t *query)
     ngx_int_t          rc;
     ngx_chat_query_t   q;
 
-    buf = unit_alloc(pool, query->len);
+    buf = unit_alloc(pool, ngx_chat_query_size(query->data, query->len));
 
     if (ngx_chat_query_read(&q, query->data, query->len, buf) != NGX_OK) {
         return NGX_DECLINED;
@@ -73,7 +73,7 @@ send_request(unit_pool_t *pool, request_t *r, ngx_str_t *query)
     r->auth.query = &q;
     r->auth.now = NOW;
     r->auth.window = 600;
-    r->auth.scratch = unit_alloc(pool, query->len + NGX_CHAT_QUERY_PARAMS);
+    r->auth.scratch = unit_alloc(pool, query->len + q.n);
 
     rc = ngx_chat_api_auth_check(&r->auth, &app);
 
@@ -150,7 +150,7 @@ sign(unit_pool_t *pool, request_t *r)
     ngx_str_t          parts[3];
     ngx_chat_query_t   q;
 
-    buf = unit_alloc(pool, r->query.len);
+    buf = unit_alloc(pool, ngx_chat_query_size(r->query.data, r->query.len));
 
     if (ngx_chat_query_read(&q, r->query.data, r->query.len, buf) != NGX_OK
         || q.n == NGX_CHAT_QUERY_PARAMS)

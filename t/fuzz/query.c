@@ -74,7 +74,7 @@ check_again(unit_pool_t *pool, ngx_chat_query_t *q)
 
     len = p - text;
     copy = unit_copy(pool, text, len);
-    buf = unit_alloc(pool, len);
+    buf = unit_alloc(pool, ngx_chat_query_size(copy, len));
 
     EXPECT(ngx_chat_query_read(&again, copy, len, buf) == NGX_OK);
     EXPECT(again.n == q->n);
@@ -187,7 +187,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     f.len = size;
 
     text = fuzz_take(&f, &pool, size);
-    buf = unit_alloc(&pool, text.len);
+    buf = unit_alloc(&pool, ngx_chat_query_size(text.data, text.len));
 
     rc = ngx_chat_query_read(&q, text.data, text.len, buf);
 

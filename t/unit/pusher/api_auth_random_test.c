@@ -62,7 +62,7 @@ static uint32_t             seed = 20240229;
 static ngx_chat_app_t       app;
 static ngx_chat_query_t     query;
 static ngx_chat_api_auth_t  auth;
-static u_char               decoded[SIZE];
+static uint64_t             decoded[SIZE];      /* aligned */
 static u_char               scratch[SIZE + NGX_CHAT_QUERY_PARAMS];
 
 
@@ -141,7 +141,8 @@ make_signature(request_t *r, u_char *signature)
     ngx_str_t   parts[5];
 
     CHECK_INT(ngx_chat_query_read(&query, r->part[QUERY].data,
-                                  r->part[QUERY].len, decoded), NGX_OK);
+                                  r->part[QUERY].len, (u_char *) decoded),
+              NGX_OK);
 
     end = ngx_chat_query_write_signed(scratch, &query);
 
@@ -208,7 +209,8 @@ check(request_t *r, result_t *result)
     ngx_str_t  *sent;
 
     CHECK_INT(ngx_chat_query_read(&query, r->part[QUERY].data,
-                                  r->part[QUERY].len, decoded), NGX_OK);
+                                  r->part[QUERY].len, (u_char *) decoded),
+              NGX_OK);
 
     end = ngx_chat_query_write_signed(result->text, &query);
     result->wanted.data = result->text;

@@ -59,7 +59,9 @@ check_at(request_t *r, time_t now)
     len = strlen(r->query);
 
     CHECK_INT(ngx_chat_query_read(&query, (u_char *) r->query, len,
-                                  unit_alloc(&pool, len)), NGX_OK);
+                                  unit_alloc(&pool, ngx_chat_query_size(
+                                             (u_char *) r->query, len))),
+              NGX_OK);
 
     memset(&auth, 0xff, sizeof(auth));
 
@@ -72,7 +74,7 @@ check_at(request_t *r, time_t now)
     body.data = body.len ? (u_char *) r->body : NULL;
     auth.now = now;
     auth.window = 600;
-    auth.scratch = unit_alloc(&pool, len + NGX_CHAT_QUERY_PARAMS);
+    auth.scratch = unit_alloc(&pool, len + query.n);
 
     rc = ngx_chat_api_auth_check(&auth, &app);
 

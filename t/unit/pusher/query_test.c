@@ -25,7 +25,8 @@ read_query(const char *text)
     len = strlen(text);
 
     return ngx_chat_query_read(&query, unit_copy(&pool, text, len), len,
-                               unit_alloc(&pool, len));
+                               unit_alloc(&pool, ngx_chat_query_size(
+                                              (u_char *) text, len)));
 }
 
 
