@@ -12,6 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <wire/ngx_chat_json_plain.h>
 #include <wire/ngx_chat_utf8.h>
 #include <pusher/ngx_chat_event_text.h>
 
@@ -152,18 +153,19 @@ ngx_chat_event_text_escape(ngx_chat_event_text_t *t, u_char *p, size_t len,
     size_t   n;
     u_char  *last, *plain, sequence[6];
 
-    plain = p;
+    last = p + len;
 
-    for (last = p + len; p < last; p++) {
-
-        if (*p >= 0x20 && *p != '"' && *p != '\\') {
-            continue;
-        }
+    for ( ;; ) {
+        plain = p;
+        p = ngx_chat_json_plain(p, last);
 
         ngx_chat_event_text_put(t, plain, p - plain);
-        plain = p + 1;
 
-        n = ngx_chat_event_text_sequence(sequence, *p);
+        if (p == last) {
+            return;
+        }
+
+        n = ngx_chat_event_text_sequence(sequence, *p++);
 
         if (times == 1) {
             ngx_chat_event_text_put(t, sequence, n);
@@ -172,8 +174,6 @@ ngx_chat_event_text_escape(ngx_chat_event_text_t *t, u_char *p, size_t len,
             ngx_chat_event_text_escape(t, sequence, n, times - 1);
         }
     }
-
-    ngx_chat_event_text_put(t, plain, p - plain);
 }
 
 

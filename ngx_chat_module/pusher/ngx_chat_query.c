@@ -35,10 +35,15 @@ ngx_chat_query_params(u_char *text, size_t len)
     ngx_uint_t   n;
 
     last = text + len;
-    n = 1;
 
-    for (p = text; p < last && n < NGX_CHAT_QUERY_PARAMS; p++) {
-        n += (*p == '&');
+    for (n = 1; n < NGX_CHAT_QUERY_PARAMS; n++) {
+        p = (text < last) ? memchr(text, '&', last - text) : NULL;
+
+        if (p == NULL) {
+            break;
+        }
+
+        text = p + 1;
     }
 
     return n;
@@ -49,8 +54,7 @@ ngx_int_t
 ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
     u_char *buf)
 {
-    u_char                  *p, *last, *end, *eq;
-    size_t                   i;
+    u_char                  *p, *last, *end, *eq, *ch;
     ngx_chat_query_param_t  *param;
 
     q->n = 0;
@@ -88,8 +92,8 @@ ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
         buf = ngx_chat_query_decode(buf, p, eq);
         param->name.len = buf - param->name.data;
 
-        for (i = 0; i < param->name.len; i++) {
-            param->name.data[i] = ngx_tolower(param->name.data[i]);
+        for (ch = param->name.data; ch < buf; ch++) {
+            *ch = ngx_tolower(*ch);
         }
 
         param->value.data = buf;
@@ -182,7 +186,16 @@ ngx_chat_query_write_signed(u_char *p, ngx_chat_query_t *q)
 static u_char *
 ngx_chat_query_decode(u_char *dst, u_char *src, u_char *last)
 {
+    size_t     len;
     ngx_int_t  high, low;
+
+    len = last - src;
+
+    if (len == 0
+        || (memchr(src, '%', len) == NULL && memchr(src, '+', len) == NULL))
+    {
+        return ngx_cpymem(dst, src, len);
+    }
 
     while (src < last) {
 

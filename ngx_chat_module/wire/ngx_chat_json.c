@@ -19,6 +19,7 @@
 #include <yajl/yajl_parse.h>
 
 #include <wire/ngx_chat_json.h>
+#include <wire/ngx_chat_json_plain.h>
 #include <wire/ngx_chat_utf8.h>
 
 
@@ -188,7 +189,7 @@ ngx_chat_json_scan(u_char *p, size_t len)
     last = p + len;
     string = 0;
 
-    while (p < last) {
+    while ((p = ngx_chat_json_plain(p, last)) < last) {
 
         if (*p == '\\') {
 

@@ -70,14 +70,15 @@ for my $test (glob($how->{glob})) {
     open my $fh, '<', $test or die "open $test: $!";
     my $text = do { local $/; <$fh> };
 
-    my @words = map { split } $text =~ m{/\*[\s*]*sources:(.*?)\*/}gs;
+    my @named = $text =~ m{/\*[\s*]*sources:(.*?)\*/}gs;
+    my @words = map { split } @named;
 
     my @sources = map { glob("ngx_chat_module/$_") } grep { /\.c$/ } @words;
     my @libs = grep { /^-/ } @words;
 
     (my $bin = $test) =~ s{^t/(.*)\.c$}{build/$1};
 
-    if (!@sources) {
+    if (!@named) {
         warn "$test: no comment \"sources:\"\n";
         unlink $bin;
         next;
