@@ -981,6 +981,21 @@ sub queries {
 sub users {
     my ($t, $any) = @_;
 
+    # a worker sends 64 away in a turn of its event loop
+
+    subtest 'P77: many connections' => sub {
+        my @mine = $t->spread(200);
+        my $u = fresh('many');
+
+        signin($_, { id => $u }) for @mine;
+        is_ok($any->()->terminate($u), {}, '200 connections');
+
+        my %codes;
+        $codes{$_->wait_close(1)}++ for @mine;
+
+        is_deeply(\%codes, { 4009 => 200 }, 'all are sent away');
+    };
+
     my %way = (
         'P77: terminate_connections' => sub {
             my ($id, %o) = @_;

@@ -22,6 +22,7 @@
 
 typedef struct {
     uint32_t                len;
+    uint32_t                renewed;       /* the zone's, when it came */
     u_char                  data[];
 } ngx_chat_payload_sh_t;
 
@@ -79,6 +80,7 @@ ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
                                sizeof(ngx_chat_payload_sh_t) + payload->len);
     if (new) {
         new->len = payload->len;
+        new->renewed = (uint32_t) zone->sh->renewed;
         ngx_memcpy(new->data, payload->data, payload->len);
     }
 
@@ -137,6 +139,13 @@ ngx_chat_cache_get(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
     now = ngx_chat_cache_now();
 
     if (c == NULL || c->payload == NULL || c->expires <= now) {
+        return NGX_DECLINED;
+    }
+
+    /* it may be a message of another database; without text it is none */
+
+    if (c->payload->len && c->payload->renewed != (uint32_t) zone->sh->renewed)
+    {
         return NGX_DECLINED;
     }
 

@@ -30,7 +30,8 @@ void ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
 
 /*
  * NGX_OK with *payload in the zone, good while the lock is held, and *ttl
- * the seconds left; NGX_DECLINED: nothing is cached.
+ * the seconds left; NGX_DECLINED: nothing is cached, or from before the
+ * database became another one.
  */
 ngx_int_t ngx_chat_cache_get(ngx_chat_zone_t *zone, uint64_t app,
     uint32_t hash, ngx_str_t *channel, ngx_str_t *payload, ngx_uint_t *ttl);

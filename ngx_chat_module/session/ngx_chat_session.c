@@ -97,6 +97,12 @@ ngx_chat_session_message(ngx_chat_session_t *s, u_char *text, size_t len)
     ngx_chat_json_t     json;
     ngx_chat_command_t  cmd;
 
+    /* whoever is about to be told to go has no say any more */
+
+    if (s->is_doomed) {
+        return;
+    }
+
     ngx_chat_count(NGX_CHAT_COMMANDS_e, 1);
 
     /* whatever happens below, the session lives on up to a posted event */

@@ -175,6 +175,11 @@ ngx_chat_worker_doom_handler(ngx_event_t *ev)
 
         if (n == NGX_CHAT_WORKER_DOOM) {
             /* all of them may be: others come in between */
+
+            if (ev->posted) {
+                ngx_delete_posted_event(ev);
+            }
+
             ngx_post_event(ev, &ngx_posted_next_events);
             return;
         }

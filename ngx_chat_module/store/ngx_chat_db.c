@@ -27,6 +27,8 @@
 #define NGX_CHAT_DB_CHANNEL  " WHERE app = ?1 AND channel = ?2"
 
 
+static ngx_int_t ngx_chat_db_expected(ngx_chat_db_t *db,
+    ngx_chat_db_conf_t *conf);
 static ngx_int_t ngx_chat_db_connect(ngx_chat_db_t *db,
     ngx_chat_db_conf_t *conf);
 static ngx_int_t ngx_chat_db_wal(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf);
@@ -112,6 +114,11 @@ ngx_chat_db_open(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
         goto failed;
     }
 
+    rc = ngx_chat_db_expected(db, conf);
+    if (rc != NGX_OK) {
+        goto failed;
+    }
+
     /* the file is ours */
 
     (void) sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0,
@@ -147,6 +154,35 @@ failed:
     ngx_chat_db_close(db);
 
     return rc;
+}
+
+
+/*
+ * Another file may have been moved to the path since it was looked at.  Beside
+ * it lies the WAL of the one before, which SQLite would take for its own.
+ */
+
+static ngx_int_t
+ngx_chat_db_expected(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
+{
+    ngx_chat_db_files_t  now, *expected;
+
+    expected = conf->expected;
+
+    if (expected == NULL || expected->file == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_chat_db_files(conf->path, &now) == NGX_OK
+        && now.dev == expected->dev && now.file == expected->file)
+    {
+        return NGX_OK;
+    }
+
+    (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
+                    "another file was put in place while it was opened");
+
+    return NGX_BUSY;
 }
 
 
@@ -281,6 +317,12 @@ ngx_chat_db_prepare(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
                         "the file, its -wal or its -shm was removed while it "
                         "was opened");
         return NGX_BUSY;
+    }
+
+    rc = ngx_chat_db_expected(db, conf);
+    if (rc != NGX_OK) {
+        ngx_chat_db_abandon(db);
+        return rc;
     }
 
     if (conf->write) {

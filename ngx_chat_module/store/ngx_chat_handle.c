@@ -255,6 +255,7 @@ ngx_chat_handle_open(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
 
     open = *db_conf;
     open.create = (ngx_chat_store_get(&conf->sh->epoch) == 0);
+    open.expected = files;
 
     rc = ngx_chat_db_open(db, &open);
     if (rc != NGX_OK) {

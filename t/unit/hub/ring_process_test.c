@@ -8,9 +8,9 @@
  */
 
 
+#include "lock.h"
 #include "ring.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -36,10 +36,7 @@ typedef struct {
 static void
 shared_lock(shared_t *sh)
 {
-    if (pthread_mutex_lock(&sh->lock) == EOWNERDEAD) {
-        (void) pthread_mutex_consistent(&sh->lock);
-        sh->killed++;
-    }
+    sh->killed += unit_lock(&sh->lock);
 }
 
 

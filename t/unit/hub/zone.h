@@ -17,7 +17,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include <pthread.h>
+#include "lock.h"
 
 #include <hub/ngx_chat_slot.h>
 #include <hub/ngx_chat_zone.h>
@@ -87,10 +87,7 @@ ngx_shmtx_lock(ngx_shmtx_t *mtx)
 {
     (void) mtx;
 
-    if (pthread_mutex_lock(&unit_memory->mutex) == EOWNERDEAD) {
-        (void) pthread_mutex_consistent(&unit_memory->mutex);
-        unit_memory->found_dead++;
-    }
+    unit_memory->found_dead += unit_lock(&unit_memory->mutex);
 }
 
 

@@ -265,6 +265,65 @@ test_own_wal(void)
 }
 
 
+/*
+ * A backup is moved in between looking at the path and opening it.  The WAL of
+ * the database before lies beside it, and must not become the backup's.
+ */
+
+static void
+test_moved_in(void)
+{
+    char                 backup[96];
+    ngx_chat_db_t        old, db;
+    ngx_chat_db_conf_t   conf;
+    ngx_chat_db_files_t  files;
+    snapshot_t           s;
+
+    store_setup();
+
+    (void) snprintf(backup, sizeof(backup), "%s.backup", store_path);
+
+    CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
+    CHECK_INT(store_add(&db, 1, "chat", "of the backup"), 1);
+    ngx_chat_db_close(&db);
+    CHECK_INT(rename(store_path, backup), 0);
+
+    CHECK_INT(store_open(&old, 1000, 1), NGX_OK);
+    CHECK_INT(store_add(&old, 1, "chat", "of the one before"), 1);
+    CHECK_INT(ngx_chat_db_files(store_path, &files), NGX_OK);
+
+    conf.path = store_path;
+    conf.timeout = 1000;
+    conf.full = 0;
+    conf.write = 1;
+    conf.create = 0;
+    conf.expected = &files;
+
+    CHECK_INT(ngx_chat_db_open(&db, &conf), NGX_OK);
+    ngx_chat_db_close(&db);
+
+    CHECK_INT(rename(backup, store_path), 0);
+    snapshot_take(&s);
+
+    CHECK_INT(ngx_chat_db_open(&db, &conf), NGX_BUSY);
+    CHECK(strstr(db.error, "another file was put in place") != NULL);
+    CHECK(db.handle == NULL);
+
+    ngx_chat_db_abandon(&old);
+    ngx_chat_db_close(&old);
+    CHECK(snapshot_holds(&s));
+
+    CHECK_INT(ngx_chat_db_unlink_wal(store_path), NGX_OK);
+    CHECK_INT(ngx_chat_db_files(store_path, &files), NGX_OK);
+    CHECK_INT(ngx_chat_db_open(&db, &conf), NGX_OK);
+    CHECK_INT(store_number(db.handle, "SELECT content = 'of the backup'"
+                                      " FROM messages"), 1);
+    ngx_chat_db_close(&db);
+
+    store_teardown();
+}
+
+
 static void
 test_not_a_database(void)
 {
@@ -344,6 +403,7 @@ main(void)
     RUN(test_foreign);
     RUN(test_foreign_wal);
     RUN(test_own_wal);
+    RUN(test_moved_in);
     RUN(test_not_a_database);
     RUN(test_unusable_paths);
 

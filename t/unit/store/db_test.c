@@ -65,6 +65,7 @@ test_synchronous(void)
     conf.full = 1;
     conf.write = 1;
     conf.create = 1;
+    conf.expected = NULL;
 
     CHECK_INT(ngx_chat_db_open(&db, &conf), NGX_OK);
     CHECK_INT(store_number(db.handle, "PRAGMA synchronous"), 2);

@@ -85,6 +85,7 @@ store_open(ngx_chat_db_t *db, ngx_msec_t timeout, ngx_uint_t write)
     conf.full = 0;
     conf.write = write;
     conf.create = 1;
+    conf.expected = NULL;
 
     return ngx_chat_db_open(db, &conf);
 }
