@@ -27,7 +27,7 @@
 #define NGX_CHAT_DB_CHANNEL  " WHERE app = ?1 AND channel = ?2"
 
 
-static ngx_int_t ngx_chat_db_expected(ngx_chat_db_t *db,
+static ngx_int_t ngx_chat_db_look(ngx_chat_db_t *db,
     ngx_chat_db_conf_t *conf);
 static ngx_int_t ngx_chat_db_connect(ngx_chat_db_t *db,
     ngx_chat_db_conf_t *conf);
@@ -114,7 +114,7 @@ ngx_chat_db_open(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
         goto failed;
     }
 
-    rc = ngx_chat_db_expected(db, conf);
+    rc = ngx_chat_db_look(db, conf);
     if (rc != NGX_OK) {
         goto failed;
     }
@@ -158,23 +158,22 @@ failed:
 
 
 /*
- * Another file may have been moved to the path since it was looked at.  Beside
- * it lies the WAL of the one before, which SQLite would take for its own.
+ * Which files are there now.  Another one may have been moved to the path since
+ * it was looked at; beside it lies the WAL of the one before, which SQLite
+ * would take for its own.
  */
 
 static ngx_int_t
-ngx_chat_db_expected(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
+ngx_chat_db_look(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
 {
-    ngx_chat_db_files_t  now, *expected;
+    ngx_chat_db_files_t  *expected;
 
     expected = conf->expected;
 
-    if (expected == NULL || expected->file == 0) {
-        return NGX_OK;
-    }
-
-    if (ngx_chat_db_files(conf->path, &now) == NGX_OK
-        && now.dev == expected->dev && now.file == expected->file)
+    if (ngx_chat_db_files(conf->path, &db->files) == NGX_OK
+        && (expected == NULL || expected->file == 0
+            || (db->files.dev == expected->dev
+                && db->files.file == expected->file)))
     {
         return NGX_OK;
     }
@@ -310,19 +309,16 @@ ngx_chat_db_prepare(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
 
     /* the schema was read, so the WAL is open, too */
 
-    if (ngx_chat_db_files(conf->path, &db->files) != NGX_OK
-        || db->files.wal == 0 || db->files.shm == 0)
-    {
+    if (ngx_chat_db_look(db, conf) != NGX_OK) {
+        ngx_chat_db_abandon(db);
+        return NGX_BUSY;
+    }
+
+    if (db->files.wal == 0 || db->files.shm == 0) {
         (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
                         "the file, its -wal or its -shm was removed while it "
                         "was opened");
         return NGX_BUSY;
-    }
-
-    rc = ngx_chat_db_expected(db, conf);
-    if (rc != NGX_OK) {
-        ngx_chat_db_abandon(db);
-        return rc;
     }
 
     if (conf->write) {
