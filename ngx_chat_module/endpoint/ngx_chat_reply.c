@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <endpoint/ngx_chat_pipeline.h>
 #include <endpoint/ngx_chat_reply.h>
 #include <wire/ngx_chat_json_write.h>
 
@@ -107,7 +108,7 @@ ngx_chat_reply_body(ngx_http_request_t *r, ngx_uint_t status,
     out.buf = b;
     out.next = NULL;
 
-    return ngx_http_output_filter(r, &out);
+    return ngx_chat_pipeline_output(r, &out);
 }
 
 

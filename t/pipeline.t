@@ -1,0 +1,235 @@
+# Pipelined requests (P98): answers leave together where more requests are
+# here already, and none waits for a request that isn't, or takes its time.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+use IO::Select;
+use Time::HiRes qw(time);
+use Socket qw(IPPROTO_TCP SHUT_WR SOL_SOCKET SO_RCVBUF);
+
+use Chat::API;
+use Chat::HTTP qw(json_bytes);
+use Chat::Pusher qw(subscribe_to);
+use Chat::Server qw(APP_ID SCALE);
+
+use constant {
+    TCP_INFO      => 11,
+    DATA_SEGS_IN  => 152,          # in struct tcp_info
+    KERNEL_HOLDS  => 0.2,          # seconds, if nobody pushes
+};
+
+my $app = APP_ID;
+my $t = Chat::Pusher->new(workers => 1, tls => 1, listen => 'sndbuf=64k',
+                          more => <<"END_OF_MORE");
+        location /apps/ { chat_api; }
+
+        location = /messages {
+            chat_history  chat app=$app;
+            chat_publish  chat new_message app=$app;
+        }
+
+        location = /plain { return 200 "plain\\n"; }
+END_OF_MORE
+
+my $ws = $t->ws;
+subscribe_to($ws, 'c');
+
+
+sub trigger {
+    my ($api, $data, %o) = @_;
+
+    my $body = json_bytes({ name => 'e', channel => 'c', data => "$data" });
+
+    return $api->request_bytes('POST', 'events', body => $body, %o);
+}
+
+
+sub statuses {
+    my ($api, $n) = @_;
+
+    return join ' ', map { $api->http->read_response('POST')->{status} }
+                         1 .. $n;
+}
+
+
+sub arrive {
+    my ($name, @data) = @_;
+
+    is(join(' ', map { $ws->next_event->{data} } @data), "@data", $name);
+}
+
+
+# Segments with data that the client's kernel has got so far.
+
+sub segments {
+    my ($api) = @_;
+
+    my $info = getsockopt($api->http->socket, IPPROTO_TCP, TCP_INFO)
+        or die "TCP_INFO: $!";
+
+    length $info >= DATA_SEGS_IN + 4
+        or die 'struct tcp_info has ' . length($info) . ' bytes';
+
+    return unpack 'L', substr $info, DATA_SEGS_IN, 4;
+}
+
+
+subtest 'answers leave together' => sub {
+    my $api = Chat::API->new(port => $t->port);
+
+    # from the second request on a connection nginx lets Nagle do nothing
+    $api->http->send_raw(trigger($api, 'first'));
+    is(statuses($api, 1), '200', 'one is answered by itself');
+    arrive('its event', 'first');
+
+    my $before = segments($api);
+
+    $api->http->send_raw(join '', map { trigger($api, $_) } 1 .. 100);
+    is(statuses($api, 100), join(' ', (200) x 100), '100 are answered');
+    arrive('their events, in order', 1 .. 100);
+
+    # about 45 KB, of which nginx reads 8 at a time
+    my $n = segments($api) - $before;
+    cmp_ok($n, '>=', 1, 'answers come in segments');
+    cmp_ok($n, '<=', 20, 'in a few');
+};
+
+
+subtest 'an answer does not wait for the rest of the next request' => sub {
+    my $api = Chat::API->new(port => $t->port);
+    my $rounds = 40;
+    my $rest = '';
+    my $begin = time();
+
+    for my $n (1 .. $rounds) {
+        my $next = trigger($api, "b$n");
+        my $half = length($next) / 2;
+
+        $api->http->send_raw($rest . trigger($api, "a$n")
+                             . substr $next, 0, $half);
+        $rest = substr $next, $half;
+
+        # of this round's first and of the last one's second
+        is(statuses($api, $n > 1 ? 2 : 1), $n > 1 ? '200 200' : '200',
+           "answered, $n");
+    }
+
+    cmp_ok(time() - $begin, '<', $rounds * KERNEL_HOLDS / 2,
+           'pushed by the module, not by a timer of the kernel');
+
+    $api->http->send_raw($rest);
+    is(statuses($api, 1), '200', 'the last');
+    arrive('all events', map { ("a$_", "b$_") } 1 .. $rounds);
+};
+
+
+subtest 'what the client leaves half said costs no answer' => sub {
+    my $api = Chat::API->new(port => $t->port);
+
+    $api->http->send_raw(trigger($api, 'c1') . trigger($api, 'c2')
+                         . "POST /apps/1/events?auth");
+    shutdown $api->http->socket, SHUT_WR or die "shutdown: $!";
+
+    is(statuses($api, 2), '200 200', 'both are answered');
+    is($api->http->read_response('POST')->{status}, 0, 'no more is');
+    arrive('both events', 'c1', 'c2');
+};
+
+
+subtest 'answers of all kinds, in order' => sub {
+    my $api = Chat::API->new(port => $t->port);
+    my $post = Chat::HTTP->format_request('POST', '/messages',
+        { 'Content-Type' => 'application/json' }, '{"content":"stored"}');
+    my $get = sub { Chat::HTTP->format_request('GET', $_[0], {}) };
+
+    my @all = (
+        [ trigger($api, 'd1'), 200, qr/^\{\}$/ ],
+        [ $get->('/plain'), 200, qr/^plain$/ ],
+        [ trigger($api, 'd2'), 200, qr/^\{\}$/ ],
+        [ $post, 201, qr/"content":"stored"/ ],
+        [ trigger($api, 'd3', after => { auth_key => 'x' }), 401, qr/\S/ ],
+        [ $get->('/none'), 404, qr/404/ ],
+        [ trigger($api, 'd4'), 200, qr/^\{\}$/ ],
+        [ $get->('/messages'), 200, qr/^\[.*"stored".*\]$/ ],
+        [ $api->request_bytes('GET', 'channels/c'), 200, qr/"occupied":true/ ],
+        [ trigger($api, 'd5', headers => { Connection => 'close' }), 200,
+          qr/^\{\}$/ ],
+    );
+
+    $api->http->send_raw(join '', map { $_->[0] } @all);
+
+    for my $one (@all) {
+        my $res = $api->http->read_response('POST');
+
+        is($res->{status}, $one->[1], "a $one->[1]");
+        like($res->{body}, $one->[2], 'with its body');
+    }
+
+    is($api->http->read_response('POST')->{status}, 0, 'closed behind the last');
+    arrive('the events', map { "d$_" } 1, 2, 4, 5);
+};
+
+
+subtest 'over TLS' => sub {
+    my $api = Chat::API->new(port => $t->server->tls_port, tls => 1);
+
+    $api->http->send_raw(join '', map { trigger($api, "t$_") } 1 .. 50);
+    is(statuses($api, 50), join(' ', (200) x 50), '50 are answered');
+    arrive('their events', map { "t$_" } 1 .. 50);
+};
+
+
+# The kernel takes what the client does not read until it is full; then nginx
+# waits, and goes on where it was.
+
+subtest 'a client that does not read' => sub {
+    my $api = Chat::API->new(port => $t->port);
+    my $socket = $api->http->socket;
+    my $one = $api->request_bytes('GET', 'channels/none');
+    my ($sent, $n) = (0, 0);
+    my $all = $one x 1000;
+
+    setsockopt($socket, SOL_SOCKET, SO_RCVBUF, pack 'i', 65536)
+        or die "SO_RCVBUF: $!";
+
+    $socket->blocking(0);
+
+    # until neither side takes any more, for a while
+    while (IO::Select->new($socket)->can_write(0.5 * SCALE)) {
+        my $put = syswrite $socket, $all, length($all) - $sent % length $all,
+                           $sent % length $all;
+        $sent += $put if $put;
+    }
+
+    $n = int($sent / length $one);
+    cmp_ok($n, '>', 1000, 'many are sent');
+
+    my ($ok, $bad) = (0, 0);
+
+    while ($ok + $bad < $n) {
+        my $res = $api->http->read_response('GET');
+
+        last if $res->{status} == 0;
+        $res->{status} == 200 ? $ok++ : $bad++;
+    }
+
+    is($bad, 0, 'none is refused');
+    is($ok, $n, 'all are answered');
+
+    $socket->blocking(1);
+    $api->http->send_raw(substr($one x 2, $sent % length $one)
+                         . trigger($api, 'last'));
+    is(statuses($api, 3), '200 200 200',
+       'and so are those that follow');
+    arrive('with the last event', 'last');
+};
+
+
+$t->nothing('that is all', $ws);
+$t->finish;
+done_testing();
