@@ -27,6 +27,7 @@
 
 #define NGX_CHAT_DRAIN_RECORDS  256        /* most records in one turn */
 #define NGX_CHAT_DRAIN_COST     16384      /* and most work, about: */
+#define NGX_CHAT_DRAIN_SMALL    1024       /* goes beyond that in one go */
 #define NGX_CHAT_DRAIN_SEND     32         /* of a call for a subscriber */
 #define NGX_CHAT_DRAIN_HOLD     4          /* of holding back for one */
 #define NGX_CHAT_DRAIN_COPY     1          /* of an event for one */
@@ -325,13 +326,14 @@ ngx_chat_drain_end(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
  * Where more is to come in this turn, a subscriber's events are held back, so
  * that they leave by one call; but not the first run of one who listens to
  * nothing else, for whom it most likely is all, unless it would take the turn
- * from the others' runs.
+ * from the others' runs.  A run for a few goes to all of them, even if the
+ * turn gets a little longer: what is held back costs more.
  */
 
 static void
 ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
 {
-    ngx_uint_t              i, n, hold, hold_all;
+    ngx_uint_t              i, n, cost, hold, hold_all, whole;
     ngx_chat_hub_t         *hub;
     ngx_chat_channel_t     *ch;
     ngx_chat_hub_run_t     *run;
@@ -341,14 +343,19 @@ ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
     run = &hub->run;
     ch = run->channel;
 
+    cost = (ch->n - ch->given) * NGX_CHAT_DRAIN_SEND;
+
+    whole = (cost <= NGX_CHAT_DRAIN_SMALL);
     hold_all = (ch->turn == hub->turn
-                || turn->cost + (ch->n - ch->given) * NGX_CHAT_DRAIN_SEND
-                   > NGX_CHAT_DRAIN_COST);
+                || (!whole && turn->cost + cost > NGX_CHAT_DRAIN_COST));
     ch->turn = hub->turn;
 
     n = 0;
 
-    for (i = ch->given; i < ch->n && !ngx_chat_drain_is_full(turn); i++) {
+    for (i = ch->given;
+         i < ch->n && (whole || !ngx_chat_drain_is_full(turn));
+         i++)
+    {
         sr = ch->listeners[i].subscriber;
         turn->cost += run->n * NGX_CHAT_DRAIN_COPY;
 

@@ -48,6 +48,7 @@ static ngx_chat_hub_t    hub;
 static subscriber_t      subscribers[SUBSCRIBERS];
 static subscriber_t     *held[SUBSCRIBERS];
 static ngx_uint_t        nheld;
+static ngx_uint_t        holds;            /* of all turns() */
 static ngx_uint_t        calls;            /* of the kernel */
 ngx_uint_t               ngx_chat_stall_work;
 static ngx_uint_t        rendered;         /* and not released */
@@ -109,6 +110,7 @@ deliver(ngx_chat_subscriber_t *sr, void *events, ngx_uint_t hold)
     ngx_uint_t  i;
 
     calls += !hold;
+    holds += !!hold;
 
     /* what is sent at once would overtake what is held back */
     s->disorder += (!hold && s->held);
@@ -258,7 +260,8 @@ turn(void)
 }
 
 
-/* Until none is posted; returns how many there were, calls has theirs. */
+/* Until none is posted; returns how many there were, calls and holds have
+   theirs. */
 
 static ngx_uint_t
 turns(void)
@@ -266,6 +269,7 @@ turns(void)
     ngx_uint_t  n;
 
     calls = 0;
+    holds = 0;
 
     for (n = 1; turn(); n++) {
 

@@ -140,6 +140,42 @@ test_many_records(void)
 }
 
 
+/* More sends than a turn has, in small channels: nothing is held back. */
+
+static void
+test_many_small(void)
+{
+    u_char      names[100][4];
+    ngx_str_t   name[100];
+    ngx_uint_t  i;
+
+    begin(0);
+
+    for (i = 0; i < 100; i++) {
+        name[i].data = names[i];
+        name[i].len = sprintf((char *) names[i], "c%u", (unsigned) i);
+    }
+
+    for (i = 0; i < 1000; i++) {
+        subscribe(&subscribers[i], &name[i / 10]);
+    }
+
+    for (i = 0; i < 100; i++) {
+        event(&name[i], i + 1);
+    }
+
+    CHECK(turns() > 1);
+    CHECK_INT(calls, 1000);
+    CHECK_INT(holds, 0);
+
+    for (i = 0; i < 100; i++) {
+        got(i * 10, i * 10 + 10, 1, i + 1);
+    }
+
+    end();
+}
+
+
 /* Who comes between two events that wait gets the second one only. */
 
 static void
@@ -495,6 +531,7 @@ main(void)
     RUN(test_gathers_except);
     RUN(test_except_between);
     RUN(test_many_records);
+    RUN(test_many_small);
     RUN(test_come_between_events);
     RUN(test_large_takes_turns);
     RUN(test_others_follow);
