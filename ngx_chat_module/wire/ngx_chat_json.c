@@ -127,7 +127,14 @@ ngx_chat_json_parse(ngx_chat_json_t *j, u_char *text, size_t len,
 
     status = yajl_parse(yajl, text, len);
 
-    if (status == yajl_status_ok) {
+    /*
+     * An object or array that the text's last byte has ended is complete, and
+     * yajl would take 2 KB to find that nothing follows.
+     */
+
+    if (status == yajl_status_ok
+        && !(ps.depth == 0 && (text[len - 1] == '}' || text[len - 1] == ']')))
+    {
         status = yajl_complete_parse(yajl);
     }
 
