@@ -72,6 +72,7 @@
 #define READ_SIZE   (256 * 1024)
 #define OUT_SIZE    (1024 * 1024)
 #define FRAME       131               /* the longest that is sent */
+#define ROUNDS      8                 /* of all channels, in one order */
 #define COMMANDS    64                /* of a connection at a time */
 #define HOLDERS     100               /* connections that hold channels */
 #define VISITORS    10
@@ -199,6 +200,7 @@ static int         commanding;        /* subscribers are sent commands */
 static uint64_t    pings;
 static sub_t      *subs;
 static lane_t     *lanes;
+static uint32_t   *counts;            /* messages of each channel */
 static uint32_t    per_channel;       /* lanes of one channel */
 static uint32_t    stride;            /* between messages that are in order */
 static message_t   ring[RING];
@@ -1070,17 +1072,19 @@ choose_lane(uint32_t channel)
 
 
 /*
- * The channel of the next message: all have their turn, in another order each
- * time.  In the same order a subscriber's messages would come at a steady
- * pace, and about that of TCP's shortest timeout, 200 ms, it would depend on
- * whether a server is a little slower that each message is acknowledged at
- * once, which on loopback costs the server as much as a third more.
+ * The channel of the next message: all have ROUNDS turns in a random order,
+ * then all again.  A subscriber's messages come as at random then.  At a
+ * steady pace, or one that is bound to be within twice the mean, it would
+ * depend on the server's speed whether most pauses are longer than TCP's
+ * shortest timeout, 200 ms, behind which Linux acknowledges each segment at
+ * once, on loopback at the server's cost: a server slower than that would pay
+ * a third more for each delivery than one a little faster.
  */
 
 static uint32_t
 choose_channel(void)
 {
-    uint32_t         i, k, n;
+    uint32_t         i, k, n, all;
     static uint32_t  *order;
 
     if (opt.nobody) {
@@ -1091,17 +1095,19 @@ choose_channel(void)
         return published % opt.channels;
     }
 
-    if (order == NULL) {
-        order = get(opt.channels, sizeof(uint32_t));
+    all = opt.channels * ROUNDS;
 
-        for (i = 0; i < opt.channels; i++) {
-            order[i] = i;
+    if (order == NULL) {
+        order = get(all, sizeof(uint32_t));
+
+        for (i = 0; i < all; i++) {
+            order[i] = i % opt.channels;
         }
     }
 
-    if (published % opt.channels == 0) {
+    if (published % all == 0) {
 
-        for (i = opt.channels - 1; i > 0; i--) {
+        for (i = all - 1; i > 0; i--) {
             k = random() % (i + 1);
             n = order[i];
             order[i] = order[k];
@@ -1109,7 +1115,27 @@ choose_channel(void)
         }
     }
 
-    return order[published % opt.channels];
+    return order[published % all];
+}
+
+
+/*
+ * The number of the next message: those of a channel, or of its lanes where
+ * there is but one channel, count each by itself.
+ */
+
+static uint32_t
+choose_number(uint32_t channel, lane_t *l)
+{
+    if (per_channel > 1) {
+        return l->count * per_channel + (l - lanes);
+    }
+
+    if (opt.nobody) {
+        return published;
+    }
+
+    return counts[channel] * opt.channels + channel;
 }
 
 
@@ -1130,18 +1156,7 @@ publish(double due)
         return 0;
     }
 
-    /* the lanes of a channel count each by itself, as many channels do */
-
-    if (per_channel > 1) {
-        number = l->count * per_channel + (l - lanes);
-
-    } else if (opt.nobody) {
-        number = published;
-
-    } else {
-        number = published - published % opt.channels + channel;
-    }
-
+    number = choose_number(channel, l);
     m = &ring[number % RING];
 
     if (m->left || l->nout + 2048 > OUT_SIZE) {
@@ -1172,6 +1187,10 @@ publish(double due)
     l->nout += write_request((char *) l->out + l->nout, channel, data);
     l->numbers[l->last++ % RING] = number;
     l->count++;
+
+    if (!opt.nobody) {
+        counts[channel]++;
+    }
 
     published++;
     in_flight++;
@@ -1349,6 +1368,7 @@ open_lanes(void)
     uint32_t   i;
 
     lanes = get(opt.lanes, sizeof(lane_t));
+    counts = get(opt.channels, sizeof(uint32_t));
 
     for (i = 0; i < opt.lanes; i++) {
         l = &lanes[i];
