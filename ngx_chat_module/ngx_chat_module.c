@@ -11,6 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <endpoint/ngx_chat_pipeline.h>
 #include <endpoint/ngx_chat_variable.h>
 #include <ngx_chat_conf.h>
 #include <ngx_chat_module.h>
@@ -204,6 +205,8 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    ngx_chat_pipeline_init();
+
     cmcf->hub.zone = cmcf->zone;
     cmcf->sessions.drain = cmcf->drain;
 
@@ -237,6 +240,9 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
     if (cmcf == NULL || cmcf->zone == NULL || cmcf->sessions.hub == NULL) {
         return;
     }
+
+    /* a fast shutdown does not close connections */
+    ngx_chat_pipeline_push_all();
 
     if (cmcf->live) {
         ngx_chat_store_exit(cmcf->live);

@@ -9,13 +9,15 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 use IO::Select;
+use IO::Socket::INET;
+use IO::Socket::UNIX;
 use Time::HiRes qw(time);
 use Socket qw(IPPROTO_TCP SHUT_WR SOL_SOCKET SO_RCVBUF);
 
 use Chat::API;
 use Chat::HTTP qw(json_bytes);
 use Chat::Pusher qw(subscribe_to);
-use Chat::Server qw(APP_ID SCALE);
+use Chat::Server qw(APP_ID SCALE build_dir);
 
 use constant {
     TCP_INFO      => 11,
@@ -24,8 +26,15 @@ use constant {
 };
 
 my $app = APP_ID;
+my $path = build_dir() . "/pipeline-$$.sock";
+
+# takes connections, and answers nothing
+my $silent = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1')
+    or die "listen: $@";
+my $silent_port = $silent->sockport;
+
 my $t = Chat::Pusher->new(workers => 1, tls => 1, listen => 'sndbuf=64k',
-                          more => <<"END_OF_MORE");
+                          server => "listen unix:$path;", more => <<"END_OF_MORE");
         location /apps/ { chat_api; }
 
         location = /messages {
@@ -34,6 +43,8 @@ my $t = Chat::Pusher->new(workers => 1, tls => 1, listen => 'sndbuf=64k',
         }
 
         location = /plain { return 200 "plain\\n"; }
+        location = /drop { return 444; }
+        location = /silent { proxy_pass http://127.0.0.1:$silent_port; }
 END_OF_MORE
 
 my $ws = $t->ws;
@@ -141,6 +152,49 @@ subtest 'what the client leaves half said costs no answer' => sub {
 };
 
 
+# With bytes unread, close() takes along what the kernel has not sent.
+
+subtest 'a connection that nginx closes costs no answer' => sub {
+    my ($worker) = $t->server->worker_pids;
+    my $unread = "GET /plain HTTP/1.1\r\nX: " . 'y' x 6000;
+    my $get = sub { Chat::HTTP->format_request('GET', $_[0], {}) };
+
+    for my $next ('/drop', '/silent') {
+        my $api = Chat::API->new(port => $t->port);
+
+        $api->http->send_raw(trigger($api, 'first'));
+        is(statuses($api, 1), '200', 'one by itself');
+
+        # all of it is there when the worker looks
+        kill 'STOP', $worker;
+        $api->http->send_raw(trigger($api, 'second') . $get->($next)
+                             . "$unread\r\n\r\n");
+        shutdown $api->http->socket, SHUT_WR or die "shutdown: $!";
+        kill 'CONT', $worker;
+
+        is(statuses($api, 1), '200', "answered before $next");
+        arrive('both events', 'first', 'second');
+    }
+};
+
+
+subtest 'over a unix socket' => sub {
+    my $api = Chat::API->new(port => $t->port);
+
+    $api->http->{socket} = IO::Socket::UNIX->new(Peer => $path)
+        or die "connect to $path: $!";
+
+    my $next = trigger($api, 'u3');
+
+    $api->http->send_raw(trigger($api, 'u1') . trigger($api, 'u2')
+                         . substr $next, 0, 100);
+    is(statuses($api, 2), '200 200', 'two are answered');
+    $api->http->send_raw(substr $next, 100);
+    is(statuses($api, 1), '200', 'and the third');
+    arrive('the events', 'u1', 'u2', 'u3');
+};
+
+
 subtest 'answers of all kinds, in order' => sub {
     my $api = Chat::API->new(port => $t->port);
     my $post = Chat::HTTP->format_request('POST', '/messages',
@@ -232,4 +286,5 @@ subtest 'a client that does not read' => sub {
 
 $t->nothing('that is all', $ws);
 $t->finish;
+unlink $path;
 done_testing();

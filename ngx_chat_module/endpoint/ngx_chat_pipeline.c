@@ -6,15 +6,19 @@
  *
  * A segment on its own costs about as much as a delivery, and wakes the
  * client.  So an answer behind which the next request is already here is sent
- * with MSG_MORE: the kernel has it, whatever becomes of the connection, and
- * sends it together with the next answer.  If that is not due at once, as the
- * next request is incomplete or has to wait for the disk, the next turn of
- * the event loop pushes what is held back.
+ * with MSG_MORE, and the kernel sends it together with the next answer.  If
+ * that is not due at once, as the next request is incomplete or has to wait
+ * for something, the next turn of the event loop pushes what is held back.
+ *
+ * A connection that is closed with bytes unread takes along what it has not
+ * sent.  So it is pushed before, too: nginx calls ngx_del_conn() first,
+ * whoever closes it, and by a pointer, which is each process's own.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_event.h>
 #include <ngx_http.h>
 
 #include <endpoint/ngx_chat_pipeline.h>
@@ -24,26 +28,59 @@
 #define NGX_CHAT_PIPELINE_BUFS  8          /* of an answer, at most */
 
 
-/* This worker's connections with something held back in the kernel. */
-
-typedef struct {
-    ngx_connection_t     *connection;
-    ngx_atomic_uint_t     number;          /* another one: it is closed */
-} ngx_chat_pipeline_held_t;
+typedef ngx_int_t (*ngx_chat_pipeline_pt)(ngx_connection_t *c,
+    ngx_uint_t flags);
 
 
+static ngx_int_t ngx_chat_pipeline_del_conn(ngx_connection_t *c,
+    ngx_uint_t flags);
 static ngx_uint_t ngx_chat_pipeline_may_hold(ngx_http_request_t *r);
 static ngx_chain_t *ngx_chat_pipeline_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
 static void ngx_chat_pipeline_hold(ngx_connection_t *c);
-static void ngx_chat_pipeline_forget(ngx_connection_t *c);
-static void ngx_chat_pipeline_push(ngx_event_t *ev);
+static void ngx_chat_pipeline_push_handler(ngx_event_t *ev);
+static void ngx_chat_pipeline_push(ngx_connection_t *c);
 
 
-static ngx_chat_pipeline_held_t
-                    ngx_chat_pipeline_held[NGX_CHAT_PIPELINE_HELD];
-static ngx_uint_t   ngx_chat_pipeline_nheld;
-static ngx_event_t  ngx_chat_pipeline_event;
+static ngx_chat_pipeline_pt   ngx_chat_pipeline_next;
+static ngx_event_t            ngx_chat_pipeline_event;
+
+/* this worker's connections with something held back in the kernel */
+static ngx_connection_t      *ngx_chat_pipeline_held[NGX_CHAT_PIPELINE_HELD];
+static ngx_uint_t             ngx_chat_pipeline_nheld;
+
+
+void
+ngx_chat_pipeline_init(void)
+{
+    if (ngx_event_actions.del_conn == NULL
+        || ngx_event_actions.del_conn == ngx_chat_pipeline_del_conn)
+    {
+        return;
+    }
+
+    ngx_chat_pipeline_next = ngx_event_actions.del_conn;
+    ngx_event_actions.del_conn = ngx_chat_pipeline_del_conn;
+}
+
+
+static ngx_int_t
+ngx_chat_pipeline_del_conn(ngx_connection_t *c, ngx_uint_t flags)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ngx_chat_pipeline_nheld; i++) {
+
+        if (ngx_chat_pipeline_held[i] == c) {
+            ngx_chat_pipeline_held[i] =
+                          ngx_chat_pipeline_held[--ngx_chat_pipeline_nheld];
+            ngx_chat_pipeline_push(c);
+            break;
+        }
+    }
+
+    return ngx_chat_pipeline_next(c, flags);
+}
 
 
 ngx_int_t
@@ -52,16 +89,11 @@ ngx_chat_pipeline_output(ngx_http_request_t *r, ngx_chain_t *out)
     ngx_int_t          rc;
     ngx_connection_t  *c;
 
-    c = r->connection;
-
     if (!ngx_chat_pipeline_may_hold(r)) {
-        rc = ngx_http_output_filter(r, out);
-
-        /* without MSG_MORE all has left */
-        ngx_chat_pipeline_forget(c);
-
-        return rc;
+        return ngx_http_output_filter(r, out);
     }
+
+    c = r->connection;
 
     c->send_chain = ngx_chat_pipeline_send_chain;
     rc = ngx_http_output_filter(r, out);
@@ -72,7 +104,7 @@ ngx_chat_pipeline_output(ngx_http_request_t *r, ngx_chain_t *out)
 
 
 /*
- * Only what goes through the socket as it is, and stays open behind it.  The
+ * Only what goes through a TCP socket as it is, and stays open behind it.  The
  * next request is in nginx's buffer, or, where that ended in this one's body,
  * still in the socket.
  */
@@ -90,6 +122,8 @@ ngx_chat_pipeline_may_hold(ngx_http_request_t *r)
            && (r->header_in->pos < r->header_in->last
                || (c->read->ready && c->read->available > 0))
            && c->send_chain == ngx_send_chain
+           && c->sockaddr->sa_family != AF_UNIX
+           && ngx_event_actions.del_conn == ngx_chat_pipeline_del_conn
            && ngx_chat_pipeline_nheld < NGX_CHAT_PIPELINE_HELD;
 }
 
@@ -154,20 +188,22 @@ ngx_chat_pipeline_send_chain(ngx_connection_t *c, ngx_chain_t *in,
 static void
 ngx_chat_pipeline_hold(ngx_connection_t *c)
 {
-    ngx_event_t               *ev;
-    ngx_chat_pipeline_held_t  *held;
+    ngx_uint_t    i;
+    ngx_event_t  *ev;
 
-    ngx_chat_pipeline_forget(c);
+    for (i = 0; i < ngx_chat_pipeline_nheld; i++) {
 
-    held = &ngx_chat_pipeline_held[ngx_chat_pipeline_nheld++];
+        if (ngx_chat_pipeline_held[i] == c) {
+            return;
+        }
+    }
 
-    held->connection = c;
-    held->number = c->number;
+    ngx_chat_pipeline_held[ngx_chat_pipeline_nheld++] = c;
 
     ev = &ngx_chat_pipeline_event;
 
     if (!ev->posted) {
-        ev->handler = ngx_chat_pipeline_push;
+        ev->handler = ngx_chat_pipeline_push_handler;
         ev->log = ngx_cycle->log;
 
         ngx_post_event(ev, &ngx_posted_next_events);
@@ -175,41 +211,32 @@ ngx_chat_pipeline_hold(ngx_connection_t *c)
 }
 
 
+/* In most turns the last answer has pushed all: then this does nothing. */
+
 static void
-ngx_chat_pipeline_forget(ngx_connection_t *c)
+ngx_chat_pipeline_push_handler(ngx_event_t *ev)
 {
-    ngx_uint_t  i;
+    ngx_chat_pipeline_push_all();
+}
 
-    for (i = 0; i < ngx_chat_pipeline_nheld; i++) {
 
-        if (ngx_chat_pipeline_held[i].connection == c) {
-            ngx_chat_pipeline_held[i] =
-                          ngx_chat_pipeline_held[--ngx_chat_pipeline_nheld];
-            return;
-        }
+void
+ngx_chat_pipeline_push_all(void)
+{
+    while (ngx_chat_pipeline_nheld) {
+        ngx_chat_pipeline_push(
+                          ngx_chat_pipeline_held[--ngx_chat_pipeline_nheld]);
     }
 }
 
 
+/* The end of TCP_CORK sends what there is, also without its begin. */
+
 static void
-ngx_chat_pipeline_push(ngx_event_t *ev)
+ngx_chat_pipeline_push(ngx_connection_t *c)
 {
-    ngx_connection_t          *c;
-    ngx_chat_pipeline_held_t  *held;
-
-    while (ngx_chat_pipeline_nheld) {
-        held = &ngx_chat_pipeline_held[--ngx_chat_pipeline_nheld];
-        c = held->connection;
-
-        if (c->fd == (ngx_socket_t) -1 || c->number != held->number) {
-            continue;
-        }
-
-        /* the end of TCP_CORK sends what there is, also without its begin */
-
-        if (ngx_tcp_push(c->fd) == -1) {
-            ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
-                          ngx_tcp_push_n " failed");
-        }
+    if (ngx_tcp_push(c->fd) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
+                      ngx_tcp_push_n " failed");
     }
 }

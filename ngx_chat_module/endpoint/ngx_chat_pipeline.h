@@ -15,13 +15,19 @@
 #include <ngx_http.h>
 
 
+/* In a worker, behind the event modules. */
+void ngx_chat_pipeline_init(void);
+
 /*
  * Hands the rest of an answer to the output filters and returns what they do.
- * Where the connection's next request has already been read, the kernel is
- * told that more will follow, so that many answers leave as one segment; none
+ * Where the connection's next request is already here, the kernel is told
+ * that more will follow, so that many answers leave as one segment; none
  * waits longer than until the next turn of the event loop.
  */
 ngx_int_t ngx_chat_pipeline_output(ngx_http_request_t *r, ngx_chain_t *out);
+
+/* Sends what is held back, of all connections. */
+void ngx_chat_pipeline_push_all(void);
 
 
 #endif /* _NGX_CHAT_PIPELINE_H_INCLUDED_ */
