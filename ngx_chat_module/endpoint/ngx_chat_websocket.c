@@ -47,6 +47,11 @@ static void ngx_chat_websocket_write_handler(ngx_event_t *wev);
 static void ngx_chat_websocket_silent(ngx_chat_websocket_t *ws);
 
 
+ngx_chat_slab_t  ngx_chat_websocket_slab = {
+    sizeof(ngx_chat_websocket_t), { NULL, NULL }
+};
+
+
 /* what is read is used before the next connection's turn */
 static u_char  ngx_chat_websocket_buffer[NGX_CHAT_WEBSOCKET_BUFFER];
 
@@ -66,14 +71,14 @@ ngx_chat_websocket_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    ws = ngx_calloc(sizeof(ngx_chat_websocket_t), r->connection->log);
+    ws = ngx_chat_slab_alloc(&ngx_chat_websocket_slab, r->connection->log);
     if (ws == NULL) {
         return NGX_ERROR;
     }
 
     ws->cleanup = ngx_http_cleanup_add(r, 0);
     if (ws->cleanup == NULL) {
-        ngx_free(ws);
+        ngx_chat_slab_free(&ngx_chat_websocket_slab, ws);
         return NGX_ERROR;
     }
 

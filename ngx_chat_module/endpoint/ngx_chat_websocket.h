@@ -16,6 +16,7 @@
 
 #include <endpoint/ngx_chat_intake.h>
 #include <session/ngx_chat_session.h>
+#include <session/ngx_chat_slab.h>
 
 
 typedef struct {
@@ -33,6 +34,9 @@ typedef struct {
 
 
 extern ngx_chat_transport_t  ngx_chat_websocket_transport;
+
+/* All ngx_chat_websocket_t of this worker. */
+extern ngx_chat_slab_t  ngx_chat_websocket_slab;
 
 
 /* The session of a connection, with or without its request. */

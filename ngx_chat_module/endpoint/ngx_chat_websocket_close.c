@@ -209,7 +209,7 @@ ngx_chat_websocket_free(ngx_chat_websocket_t *ws)
 {
     ngx_chat_intake_clear(&ws->intake);
 
-    ngx_free(ws);
+    ngx_chat_slab_free(&ngx_chat_websocket_slab, ws);
 }
 
 

@@ -359,10 +359,12 @@ ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
         sr = ch->listeners[i].subscriber;
         turn->cost += run->n * NGX_CHAT_DRAIN_COPY;
 
-        /* they lie all over the memory: fetched while this one is sent to */
+        /* they lie all over the memory: fetched while this one is sent to;
+           so is the next line of the list */
 
         if (i + 1 < ch->n) {
             __builtin_prefetch(ch->listeners[i + 1].subscriber);
+            __builtin_prefetch(&ch->listeners[i + 6]);
         }
 
         /* published before this one had subscribed */

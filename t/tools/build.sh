@@ -25,6 +25,7 @@ ld_opt=
 
 if [ "$variant" = asan ]; then
     cc_opt="-O1 -Wextra -fno-omit-frame-pointer -fsanitize=address,undefined"
+    cc_opt="$cc_opt -DNGX_CHAT_NO_SLAB=1"
     ld_opt="-fsanitize=address,undefined"
 
     # nginx's configure runs programs that leak

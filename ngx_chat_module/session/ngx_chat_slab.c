@@ -1,0 +1,156 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Blocks of 64 KB, cut into items.  An item knows its block, which knows how
+ * many are in use, so that both calls take the same time whatever there is.
+ *
+ * With NGX_CHAT_NO_SLAB all is left to malloc(), for tools that watch it.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <session/ngx_chat_slab.h>
+
+
+#define NGX_CHAT_SLAB_BLOCK  65536
+
+/* Behind an item's head, 32 bytes from it are within a line of the cache. */
+#define NGX_CHAT_SLAB_ALIGN  32
+
+
+typedef struct ngx_chat_slab_block_s  ngx_chat_slab_block_t;
+typedef struct ngx_chat_slab_item_s  ngx_chat_slab_item_t;
+
+
+struct ngx_chat_slab_block_s {
+    ngx_queue_t              queue;        /* of the open ones, unless full */
+    ngx_chat_slab_item_t    *free;         /* given back */
+    u_char                  *fresh;        /* the first that never was used */
+    ngx_uint_t               left;         /* of these */
+    ngx_uint_t               used;
+};
+
+
+struct ngx_chat_slab_item_s {
+    ngx_chat_slab_block_t   *block;
+    union {
+        ngx_chat_slab_item_t  *next;       /* of those given back */
+        u_char                 data[1];
+    } u;
+};
+
+
+#define ngx_chat_slab_head  offsetof(ngx_chat_slab_item_t, u)
+
+
+static ngx_chat_slab_block_t *ngx_chat_slab_block(ngx_chat_slab_t *slab,
+    size_t size, ngx_log_t *log);
+
+
+void *
+ngx_chat_slab_alloc(ngx_chat_slab_t *slab, ngx_log_t *log)
+{
+    size_t                  size;
+    ngx_chat_slab_item_t   *item;
+    ngx_chat_slab_block_t  *b;
+
+#if (NGX_CHAT_NO_SLAB)
+    return ngx_calloc(slab->size, log);
+#endif
+
+    size = ngx_align(ngx_chat_slab_head + slab->size, NGX_CHAT_SLAB_ALIGN);
+
+    if (slab->open.next == NULL) {
+        ngx_queue_init(&slab->open);
+    }
+
+    b = ngx_queue_empty(&slab->open)
+        ? ngx_chat_slab_block(slab, size, log)
+        : ngx_queue_data(ngx_queue_head(&slab->open), ngx_chat_slab_block_t,
+                         queue);
+
+    if (b == NULL) {
+        return NULL;
+    }
+
+    if (b->free) {
+        item = b->free;
+        b->free = item->u.next;
+
+    } else {
+        item = (ngx_chat_slab_item_t *) b->fresh;
+        item->block = b;
+        b->fresh += size;
+        b->left--;
+    }
+
+    b->used++;
+
+    if (b->free == NULL && b->left == 0) {
+        ngx_queue_remove(&b->queue);
+    }
+
+    ngx_memzero(item->u.data, slab->size);
+
+    return item->u.data;
+}
+
+
+void
+ngx_chat_slab_free(ngx_chat_slab_t *slab, void *p)
+{
+    ngx_chat_slab_item_t   *item;
+    ngx_chat_slab_block_t  *b;
+
+#if (NGX_CHAT_NO_SLAB)
+    ngx_free(p);
+    return;
+#endif
+
+    item = (ngx_chat_slab_item_t *) ((u_char *) p - ngx_chat_slab_head);
+    b = item->block;
+
+    if (b->free == NULL && b->left == 0) {
+        ngx_queue_insert_head(&slab->open, &b->queue);
+    }
+
+    item->u.next = b->free;
+    b->free = item;
+    b->used--;
+
+    /* one is kept: the next client is most likely not far */
+
+    if (b->used == 0
+        && ngx_queue_head(&slab->open) != ngx_queue_last(&slab->open))
+    {
+        ngx_queue_remove(&b->queue);
+        ngx_free(b);
+    }
+}
+
+
+static ngx_chat_slab_block_t *
+ngx_chat_slab_block(ngx_chat_slab_t *slab, size_t size, ngx_log_t *log)
+{
+    u_char                 *last;
+    ngx_chat_slab_block_t  *b;
+
+    b = ngx_alloc(NGX_CHAT_SLAB_BLOCK, log);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    last = (u_char *) b + NGX_CHAT_SLAB_BLOCK;
+
+    b->fresh = ngx_align_ptr(b + 1, NGX_CHAT_SLAB_ALIGN);
+    b->left = (last - b->fresh) / size;
+    b->free = NULL;
+    b->used = 0;
+
+    ngx_queue_insert_head(&slab->open, &b->queue);
+
+    return b;
+}

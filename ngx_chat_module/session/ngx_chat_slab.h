@@ -1,0 +1,36 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Memory of things of one size, densely packed, for one process.
+ *
+ * A delivery looks at 32 bytes of each session.  Where sessions lie among all
+ * else that a connection has, each is in another page, and 10,000 of them are
+ * more than the processor keeps addresses of.
+ */
+
+
+#ifndef _NGX_CHAT_SLAB_H_INCLUDED_
+#define _NGX_CHAT_SLAB_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* Set up by { size, { NULL, NULL } }. */
+
+typedef struct {
+    size_t                   size;         /* of a thing, without overhead */
+    ngx_queue_t              open;         /* blocks with room */
+} ngx_chat_slab_t;
+
+
+/* A thing, zeroed; or NULL. */
+void *ngx_chat_slab_alloc(ngx_chat_slab_t *slab, ngx_log_t *log);
+
+/* Gives it back; blocks that are empty go back to the system, but one. */
+void ngx_chat_slab_free(ngx_chat_slab_t *slab, void *p);
+
+
+#endif /* _NGX_CHAT_SLAB_H_INCLUDED_ */
