@@ -27,6 +27,9 @@
  *                    them, and ends when all have arrived; without lanes,
  *                    they come from elsewhere
  *     addr=          the first source address, as a number
+ *     slices=        measures in so many pieces of seconds= each, with others
+ *                    in turns: a line on stdin begins each, one on stdout
+ *                    ends it, when nothing is in flight
  *     warm= seconds= burst=
  *
  * Every message has a number.  A subscriber knows which one is next, on each
@@ -73,6 +76,7 @@
 #define OUT_SIZE    (1024 * 1024)
 #define FRAME       131               /* the longest that is sent */
 #define ROUNDS      8                 /* of all channels, in one order */
+#define SLICE_WARM  0.02              /* seconds before each slice */
 #define COMMANDS    64                /* of a connection at a time */
 #define HOLDERS     100               /* connections that hold channels */
 #define VISITORS    10
@@ -178,6 +182,7 @@ static struct {
     uint32_t    inflight;
     uint32_t    burst;
     uint32_t    count;
+    uint32_t    slices;
     uint32_t    addr;
     int         await;
     int         store;
@@ -1477,6 +1482,43 @@ print_rates(mark_t *a, mark_t *b)
 }
 
 
+/* Adds up what slices have seen, in turns with the loads of other servers. */
+
+static void
+fan_slices(mark_t *sum)
+{
+    mark_t    a, b;
+    uint32_t  i;
+
+    watch(STDIN_FILENO, &stdin_type);
+    run(now(), 0);
+
+    for (i = 0; i < opt.slices; i++) {
+        printf("ready %u\n", i);
+        fflush(stdout);
+
+        while (!go) {
+            turn(100);
+        }
+
+        go = 0;
+
+        run(now() + SLICE_WARM, 1);
+        a = mark();
+        run(a.time + opt.seconds, 1);
+        b = mark();
+        run(now(), 0);
+
+        sum->time += b.time - a.time;
+        sum->server += b.server - a.server;
+        sum->own += b.own - a.own;
+        sum->deliveries += b.deliveries - a.deliveries;
+        sum->complete += b.complete - a.complete;
+        sum->commits += b.commits - a.commits;
+    }
+}
+
+
 static void
 fan(void)
 {
@@ -1494,9 +1536,17 @@ fan(void)
     run(now() + opt.warm, 1);
 
     counting = opt.rate > 0;
-    a = mark();
-    run(a.time + opt.seconds, 1);
-    b = mark();
+
+    if (opt.slices) {
+        memset(&a, 0, sizeof(mark_t));
+        b = a;
+        fan_slices(&b);
+
+    } else {
+        a = mark();
+        run(a.time + opt.seconds, 1);
+        b = mark();
+    }
 
     /* what is doubled comes late */
 
@@ -1851,6 +1901,8 @@ set_option(const char *name, char *value)
         opt.rate = atof(value);
     } else if (strcmp(name, "warm") == 0) {
         opt.warm = atof(value);
+    } else if (strcmp(name, "slices") == 0) {
+        opt.slices = atoi(value);
     } else if (strcmp(name, "seconds") == 0) {
         opt.seconds = atof(value);
     } else {
