@@ -27,8 +27,7 @@
 #define NGX_CHAT_DB_CHANNEL  " WHERE app = ?1 AND channel = ?2"
 
 
-static ngx_int_t ngx_chat_db_look(ngx_chat_db_t *db,
-    ngx_chat_db_conf_t *conf);
+static ngx_int_t ngx_chat_db_look(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf);
 static ngx_int_t ngx_chat_db_connect(ngx_chat_db_t *db,
     ngx_chat_db_conf_t *conf);
 static ngx_int_t ngx_chat_db_wal(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf);
@@ -170,10 +169,16 @@ ngx_chat_db_look(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
 
     expected = conf->expected;
 
-    if (ngx_chat_db_files(conf->path, &db->files) == NGX_OK
-        && (expected == NULL || expected->file == 0
-            || (db->files.dev == expected->dev
-                && db->files.file == expected->file)))
+    if (ngx_chat_db_files(conf->path, &db->files) != NGX_OK) {
+        (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
+                        "it was opened, but can't be looked at: %s",
+                        strerror(errno));
+        return NGX_BUSY;
+    }
+
+    if (expected == NULL || expected->file == 0
+        || (db->files.dev == expected->dev
+            && db->files.file == expected->file))
     {
         return NGX_OK;
     }

@@ -57,15 +57,15 @@ typedef struct {
 
 
 typedef struct {
-    const char        *path;           /* NUL-terminated, outlives the handle */
-    ngx_msec_t         timeout;        /* longest wait for SQLite's lock */
-
-    unsigned           full:1;         /* synchronous=FULL, else NORMAL */
-    unsigned           write:1;        /* may INSERT; a reader is query_only */
-    unsigned           create:1;       /* makes the file where there is none */
+    const char           *path;        /* NUL-terminated, outlives the handle */
+    ngx_msec_t            timeout;     /* longest wait for SQLite's lock */
     ngx_chat_db_files_t  *expected;    /* NULL: whichever file is there; else
                                           this one, or a new one where file
                                           is 0 */
+
+    unsigned              full:1;      /* synchronous=FULL, else NORMAL */
+    unsigned              write:1;     /* may INSERT; a reader is query_only */
+    unsigned              create:1;    /* makes the file where there is none */
 } ngx_chat_db_conf_t;
 
 
@@ -84,7 +84,7 @@ typedef struct {
  * Opens, in WAL mode, and brings the schema up to date in one transaction;
  * either kind of handle does so, the winner of a race is whoever comes
  * first.  NGX_OK; NGX_BUSY: locked beyond the timeout, or another file than
- * the expected one, of which nothing was changed; NGX_DECLINED: not a
+ * the expected one, or one that can't be looked at; NGX_DECLINED: not a
  * database, or one of another application or of a newer schema (left
  * untouched); NGX_ERROR: anything else.  On failure db->error tells and the
  * handle is closed.  Where nothing is missing nothing is written, and nobody

@@ -36,7 +36,7 @@ use constant LOAD_LIMIT => 0.85;
 
 # in so many pieces of 50 ms all servers of a round are measured in turns; the
 # machine is another one after a tenth of a second, and this way for all
-use constant { SLICES => 40, SLICE => 0.05 };
+use constant { SLICES => 12, SLICE => 0.2 };
 
 # so many messages fill the ring of chat_zone's default, and the WAL, which
 # SQLite begins anew behind 1,000 pages

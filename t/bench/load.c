@@ -76,7 +76,7 @@
 #define OUT_SIZE    (1024 * 1024)
 #define FRAME       131               /* the longest that is sent */
 #define ROUNDS      8                 /* of all channels, in one order */
-#define SLICE_WARM  0.02              /* seconds before each slice */
+#define SLICE_WARM  0.1               /* seconds before each slice */
 #define COMMANDS    64                /* of a connection at a time */
 #define HOLDERS     100               /* connections that hold channels */
 #define VISITORS    10
