@@ -34,8 +34,8 @@ $ENV{LC_ALL} = 'C';
 # a load generator that is busier than this may have been the bottleneck
 use constant LOAD_LIMIT => 0.85;
 
-# in so many pieces of 50 ms all servers of a round are measured in turns; the
-# machine is another one after a tenth of a second, and this way for all
+# in so many pieces, of seconds, all servers of a round are measured in turns:
+# the machine is another one after a while, and this way for all
 use constant { SLICES => 12, SLICE => 0.2 };
 
 # so many messages fill the ring of chat_zone's default, and the WAL, which
