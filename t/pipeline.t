@@ -17,7 +17,7 @@ use Socket qw(IPPROTO_TCP SHUT_WR SOL_SOCKET SO_RCVBUF);
 use Chat::API;
 use Chat::HTTP qw(json_bytes);
 use Chat::Pusher qw(subscribe_to);
-use Chat::Server qw(APP_ID SCALE build_dir);
+use Chat::Server qw(APP_ID SCALE build_dir slurp wait_for);
 
 use constant {
     TCP_INFO      => 11,
@@ -34,7 +34,8 @@ my $silent = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1')
 my $silent_port = $silent->sockport;
 
 my $t = Chat::Pusher->new(workers => 1, tls => 1, listen => 'sndbuf=64k',
-                          server => "listen unix:$path;", more => <<"END_OF_MORE");
+                          server => "listen unix:$path; set_real_ip_from unix:; "
+                                    . 'real_ip_header X-Real-IP;', more => <<"END_OF_MORE");
         location /apps/ { chat_api; }
 
         location = /messages {
@@ -167,6 +168,9 @@ subtest 'a connection that nginx closes costs no answer' => sub {
 
         # all of it is there when the worker looks
         kill 'STOP', $worker;
+        wait_for(10, sub { slurp("/proc/$worker/stat") =~ /\) T / })
+            or die 'the worker does not stop';
+
         $api->http->send_raw(trigger($api, 'second') . $get->($next)
                              . "$unread\r\n\r\n");
         shutdown $api->http->socket, SHUT_WR or die "shutdown: $!";
@@ -184,9 +188,11 @@ subtest 'over a unix socket' => sub {
     $api->http->{socket} = IO::Socket::UNIX->new(Peer => $path)
         or die "connect to $path: $!";
 
+    # realip makes it look like another socket
+    my %as = (headers => { 'X-Real-IP' => '192.0.2.1' });
     my $next = trigger($api, 'u3');
 
-    $api->http->send_raw(trigger($api, 'u1') . trigger($api, 'u2')
+    $api->http->send_raw(trigger($api, 'u1', %as) . trigger($api, 'u2', %as)
                          . substr $next, 0, 100);
     is(statuses($api, 2), '200 200', 'two are answered');
     $api->http->send_raw(substr $next, 100);

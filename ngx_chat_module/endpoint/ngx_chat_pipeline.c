@@ -12,7 +12,8 @@
  *
  * A connection that is closed with bytes unread takes along what it has not
  * sent.  So it is pushed before, too: nginx calls ngx_del_conn() first,
- * whoever closes it, and by a pointer, which is each process's own.
+ * whoever closes it, and by a pointer, which is each process's own.  Only a
+ * worker that is killed takes them along.
  */
 
 
@@ -104,9 +105,10 @@ ngx_chat_pipeline_output(ngx_http_request_t *r, ngx_chain_t *out)
 
 
 /*
- * Only what goes through a TCP socket as it is, and stays open behind it.  The
- * next request is in nginx's buffer, or, where that ended in this one's body,
- * still in the socket.
+ * Only what goes through a TCP socket as it is, and stays open behind it (the
+ * client's address may be another one by now, as realip does it).  The next
+ * request is in nginx's buffer, or, where that ended in this one's body, still
+ * in the socket.
  */
 
 static ngx_uint_t
@@ -122,7 +124,7 @@ ngx_chat_pipeline_may_hold(ngx_http_request_t *r)
            && (r->header_in->pos < r->header_in->last
                || (c->read->ready && c->read->available > 0))
            && c->send_chain == ngx_send_chain
-           && c->sockaddr->sa_family != AF_UNIX
+           && c->listening->sockaddr->sa_family != AF_UNIX
            && ngx_event_actions.del_conn == ngx_chat_pipeline_del_conn
            && ngx_chat_pipeline_nheld < NGX_CHAT_PIPELINE_HELD;
 }
@@ -230,7 +232,8 @@ ngx_chat_pipeline_push_all(void)
 }
 
 
-/* The end of TCP_CORK sends what there is, also without its begin. */
+/* The end of TCP_CORK sends what there is, also without its begin; where nginx
+   has not set TCP_NODELAY yet, Nagle's algorithm has a say, as ever. */
 
 static void
 ngx_chat_pipeline_push(ngx_connection_t *c)

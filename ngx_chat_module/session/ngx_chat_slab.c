@@ -17,8 +17,8 @@
 
 #define NGX_CHAT_SLAB_BLOCK  65536
 
-/* Behind an item's head, 32 bytes from it are within a line of the cache. */
-#define NGX_CHAT_SLAB_ALIGN  32
+/* What is within 56 bytes of a thing's begin is in one line of the cache. */
+#define NGX_CHAT_SLAB_ALIGN  64
 
 
 typedef struct ngx_chat_slab_block_s  ngx_chat_slab_block_t;

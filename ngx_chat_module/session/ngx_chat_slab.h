@@ -18,7 +18,7 @@
 #include <ngx_core.h>
 
 
-/* Set up by { size, { NULL, NULL } }. */
+/* Set up by { size, { NULL, NULL } }; some KB at most. */
 
 typedef struct {
     size_t                   size;         /* of a thing, without overhead */
@@ -29,7 +29,7 @@ typedef struct {
 /* A thing, zeroed; or NULL. */
 void *ngx_chat_slab_alloc(ngx_chat_slab_t *slab, ngx_log_t *log);
 
-/* Gives it back; blocks that are empty go back to the system, but one. */
+/* Gives it back; blocks that are empty are freed, but one. */
 void ngx_chat_slab_free(ngx_chat_slab_t *slab, void *p);
 
 
