@@ -13,6 +13,7 @@
 
 #include <endpoint/ngx_chat_pipeline.h>
 #include <endpoint/ngx_chat_variable.h>
+#include <endpoint/ngx_chat_websocket.h>
 #include <ngx_chat_conf.h>
 #include <ngx_chat_module.h>
 #include <pusher/ngx_chat_digest.h>
@@ -250,5 +251,6 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
 
     ngx_chat_worker_exit(&cmcf->sessions);
     ngx_chat_hub_exit(&cmcf->hub);
+    ngx_chat_slab_exit(&ngx_chat_websocket_slab);
     ngx_chat_digest_exit();
 }

@@ -132,6 +132,31 @@ ngx_chat_slab_free(ngx_chat_slab_t *slab, void *p)
 }
 
 
+void
+ngx_chat_slab_exit(ngx_chat_slab_t *slab)
+{
+    ngx_queue_t            *q, *next;
+    ngx_chat_slab_block_t  *b;
+
+    if (slab->open.next == NULL) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&slab->open);
+         q != ngx_queue_sentinel(&slab->open);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        b = ngx_queue_data(q, ngx_chat_slab_block_t, queue);
+
+        if (b->used == 0) {
+            ngx_queue_remove(q);
+            ngx_free(b);
+        }
+    }
+}
+
+
 static ngx_chat_slab_block_t *
 ngx_chat_slab_block(ngx_chat_slab_t *slab, size_t size, ngx_log_t *log)
 {

@@ -32,5 +32,8 @@ void *ngx_chat_slab_alloc(ngx_chat_slab_t *slab, ngx_log_t *log);
 /* Gives it back; blocks that are empty are freed, but one. */
 void ngx_chat_slab_free(ngx_chat_slab_t *slab, void *p);
 
+/* At the process's end: frees the block that was kept, too. */
+void ngx_chat_slab_exit(ngx_chat_slab_t *slab);
+
 
 #endif /* _NGX_CHAT_SLAB_H_INCLUDED_ */

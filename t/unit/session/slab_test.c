@@ -188,12 +188,36 @@ test_no_memory(void)
 }
 
 
+/* What is in use stays; the sanitizer sees a block that is not freed. */
+
+static void
+test_exit(void)
+{
+    ngx_uint_t  before;
+
+    take(0);
+    ngx_chat_slab_exit(&slab);
+    give(0);
+
+    before = blocks;
+    ngx_chat_slab_exit(&slab);
+    CHECK(ngx_queue_empty(&slab.open));
+
+    take(0);
+    CHECK_INT(blocks, before + 1);
+    give(0);
+    ngx_chat_slab_exit(&slab);
+    CHECK(ngx_queue_empty(&slab.open));
+}
+
+
 int
 main(void)
 {
     RUN(test_all_and_back);
     RUN(test_in_any_order);
     RUN(test_no_memory);
+    RUN(test_exit);
 
     return unit_done();
 }
