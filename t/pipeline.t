@@ -33,9 +33,11 @@ my $silent = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1')
     or die "listen: $@";
 my $silent_port = $silent->sockport;
 
+my $also = "listen unix:$path;"
+           . 'set_real_ip_from unix:; real_ip_header X-Real-IP;';
+
 my $t = Chat::Pusher->new(workers => 1, tls => 1, listen => 'sndbuf=64k',
-                          server => "listen unix:$path; set_real_ip_from unix:; "
-                                    . 'real_ip_header X-Real-IP;', more => <<"END_OF_MORE");
+                          server => $also, more => <<"END_OF_MORE");
         location /apps/ { chat_api; }
 
         location = /messages {
@@ -230,7 +232,7 @@ subtest 'answers of all kinds, in order' => sub {
         like($res->{body}, $one->[2], 'with its body');
     }
 
-    is($api->http->read_response('POST')->{status}, 0, 'closed behind the last');
+    is($api->http->read_response('POST')->{status}, 0, 'then it is closed');
     arrive('the events', map { "d$_" } 1, 2, 4, 5);
 };
 
