@@ -39,6 +39,7 @@ static ngx_uint_t ngx_chat_pipeline_may_hold(ngx_http_request_t *r);
 static ngx_chain_t *ngx_chat_pipeline_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
 static void ngx_chat_pipeline_hold(ngx_connection_t *c);
+static ngx_uint_t ngx_chat_pipeline_find(ngx_connection_t *c);
 static void ngx_chat_pipeline_push_handler(ngx_event_t *ev);
 static void ngx_chat_pipeline_push(ngx_connection_t *c);
 
@@ -70,14 +71,12 @@ ngx_chat_pipeline_del_conn(ngx_connection_t *c, ngx_uint_t flags)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < ngx_chat_pipeline_nheld; i++) {
+    i = ngx_chat_pipeline_find(c);
 
-        if (ngx_chat_pipeline_held[i] == c) {
-            ngx_chat_pipeline_held[i] =
+    if (i < ngx_chat_pipeline_nheld) {
+        ngx_chat_pipeline_held[i] =
                           ngx_chat_pipeline_held[--ngx_chat_pipeline_nheld];
-            ngx_chat_pipeline_push(c);
-            break;
-        }
+        ngx_chat_pipeline_push(c);
     }
 
     return ngx_chat_pipeline_next(c, flags);
@@ -136,38 +135,25 @@ static ngx_chain_t *
 ngx_chat_pipeline_send_chain(ngx_connection_t *c, ngx_chain_t *in,
     off_t limit)
 {
-    off_t          size;
     ssize_t        n;
-    ngx_uint_t     i;
-    ngx_chain_t   *cl;
-    struct iovec   iov[NGX_CHAT_PIPELINE_BUFS];
+    ngx_iovec_t    vec;
+    struct iovec   iovs[NGX_CHAT_PIPELINE_BUFS];
     struct msghdr  msg;
 
-    size = 0;
-    i = 0;
+    vec.iovs = iovs;
+    vec.nalloc = NGX_CHAT_PIPELINE_BUFS;
 
-    for (cl = in; cl; cl = cl->next) {
-
-        if (ngx_buf_special(cl->buf)) {
-            continue;
-        }
-
-        if (i == NGX_CHAT_PIPELINE_BUFS || !ngx_buf_in_memory(cl->buf)) {
-            return ngx_send_chain(c, in, limit);
-        }
-
-        iov[i].iov_base = cl->buf->pos;
-        iov[i].iov_len = cl->buf->last - cl->buf->pos;
-        size += iov[i++].iov_len;
-    }
-
-    if (size == 0 || (limit && size > limit)) {
+    if (ngx_output_chain_to_iovec(&vec, in, NGX_MAX_SIZE_T_VALUE, c->log)
+        != NULL
+        || vec.size == 0
+        || (limit && (off_t) vec.size > limit))
+    {
         return ngx_send_chain(c, in, limit);
     }
 
     ngx_memzero(&msg, sizeof(struct msghdr));
-    msg.msg_iov = iov;
-    msg.msg_iovlen = i;
+    msg.msg_iov = vec.iovs;
+    msg.msg_iovlen = vec.count;
 
     n = sendmsg(c->fd, &msg, MSG_MORE);
 
@@ -179,7 +165,7 @@ ngx_chat_pipeline_send_chain(ngx_connection_t *c, ngx_chain_t *in,
 
     c->sent += n;
 
-    if (n < size) {
+    if ((size_t) n < vec.size) {
         c->write->ready = 0;
     }
 
@@ -190,14 +176,10 @@ ngx_chat_pipeline_send_chain(ngx_connection_t *c, ngx_chain_t *in,
 static void
 ngx_chat_pipeline_hold(ngx_connection_t *c)
 {
-    ngx_uint_t    i;
     ngx_event_t  *ev;
 
-    for (i = 0; i < ngx_chat_pipeline_nheld; i++) {
-
-        if (ngx_chat_pipeline_held[i] == c) {
-            return;
-        }
+    if (ngx_chat_pipeline_find(c) < ngx_chat_pipeline_nheld) {
+        return;
     }
 
     ngx_chat_pipeline_held[ngx_chat_pipeline_nheld++] = c;
@@ -210,6 +192,24 @@ ngx_chat_pipeline_hold(ngx_connection_t *c)
 
         ngx_post_event(ev, &ngx_posted_next_events);
     }
+}
+
+
+/* Its place among those held; nheld: it is none of them. */
+
+static ngx_uint_t
+ngx_chat_pipeline_find(ngx_connection_t *c)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ngx_chat_pipeline_nheld; i++) {
+
+        if (ngx_chat_pipeline_held[i] == c) {
+            break;
+        }
+    }
+
+    return i;
 }
 
 

@@ -360,10 +360,13 @@ ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
         turn->cost += run->n * NGX_CHAT_DRAIN_COPY;
 
         /* they lie all over the memory: fetched while this one is sent to;
-           so is the next line of the list */
+           so is the list's next line, of four */
 
         if (i + 1 < ch->n) {
             __builtin_prefetch(ch->listeners[i + 1].subscriber);
+        }
+
+        if (i + 6 < ch->n) {
             __builtin_prefetch(&ch->listeners[i + 6]);
         }
 

@@ -183,8 +183,9 @@ ngx_chat_db_look(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
         return NGX_OK;
     }
 
-    (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
-                    "another file was put in place while it was opened");
+    (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN, "%s while it was opened",
+                    db->files.file ? "another file was put in place"
+                                   : "the file was removed");
 
     return NGX_BUSY;
 }

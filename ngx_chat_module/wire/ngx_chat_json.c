@@ -133,7 +133,7 @@ ngx_chat_json_parse(ngx_chat_json_t *j, u_char *text, size_t len,
      */
 
     if (status == yajl_status_ok
-        && !(ps.depth == 0 && (text[len - 1] == '}' || text[len - 1] == ']')))
+        && (ps.depth || (text[len - 1] != '}' && text[len - 1] != ']')))
     {
         status = yajl_complete_parse(yajl);
     }
