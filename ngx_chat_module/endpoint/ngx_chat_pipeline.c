@@ -5,15 +5,16 @@
  * Answers to pipelined requests leave together.
  *
  * A segment on its own costs about as much as a delivery, and wakes the
- * client.  So an answer behind which the next request is already here is sent
- * with MSG_MORE, and the kernel sends it together with the next answer.  If
- * that is not due at once, as the next request is incomplete or has to wait
- * for something, the next turn of the event loop pushes what is held back.
+ * client.  So an answer behind which the next request is already here is kept
+ * here, and leaves by the same call as the next answer.  If that is not due
+ * at once, as the next request is incomplete or has to wait for something,
+ * the next turn of the event loop sends what is kept.
  *
- * A connection that is closed with bytes unread takes along what it has not
- * sent.  So it is pushed before, too: nginx calls ngx_del_conn() first,
- * whoever closes it, and by a pointer, which is each process's own.  Only a
- * worker that is killed takes them along.
+ * Whatever else goes to the connection comes behind it: while something is
+ * kept, the connection's calls for sending are those of this file.  Nor does
+ * nginx close the connection before it is sent: it calls ngx_del_conn()
+ * first, by a pointer, which is each process's own.  What the kernel does not
+ * take, since the client does not read, is tried again.
  */
 
 
@@ -25,12 +26,20 @@
 #include <endpoint/ngx_chat_pipeline.h>
 
 
-#define NGX_CHAT_PIPELINE_HELD  64         /* connections, at most */
-#define NGX_CHAT_PIPELINE_BUFS  8          /* of an answer, at most */
+#define NGX_CHAT_PIPELINE_HELD   64        /* connections, at most */
+#define NGX_CHAT_PIPELINE_SIZE   4096      /* bytes of each, at most */
+#define NGX_CHAT_PIPELINE_RETRY  50        /* ms, if the kernel is full */
 
 
 typedef ngx_int_t (*ngx_chat_pipeline_pt)(ngx_connection_t *c,
     ngx_uint_t flags);
+
+
+typedef struct {
+    ngx_connection_t        *connection;
+    u_char                  *data;         /* one of the buffers */
+    size_t                   len;          /* bytes to be sent from there */
+} ngx_chat_pipeline_t;
 
 
 static ngx_int_t ngx_chat_pipeline_del_conn(ngx_connection_t *c,
@@ -38,23 +47,37 @@ static ngx_int_t ngx_chat_pipeline_del_conn(ngx_connection_t *c,
 static ngx_uint_t ngx_chat_pipeline_may_hold(ngx_http_request_t *r);
 static ngx_chain_t *ngx_chat_pipeline_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
-static void ngx_chat_pipeline_hold(ngx_connection_t *c);
-static ngx_uint_t ngx_chat_pipeline_find(ngx_connection_t *c);
+static ssize_t ngx_chat_pipeline_send(ngx_connection_t *c, u_char *buf,
+    size_t size);
+static size_t ngx_chat_pipeline_hold(ngx_connection_t *c,
+    ngx_chat_pipeline_t *held, ngx_chain_t *in, off_t limit);
+static ngx_chain_t *ngx_chat_pipeline_flush(ngx_chat_pipeline_t *held,
+    ngx_chain_t *in, off_t limit);
+static ngx_chat_pipeline_t *ngx_chat_pipeline_find(ngx_connection_t *c);
+static ngx_chat_pipeline_t *ngx_chat_pipeline_add(ngx_connection_t *c);
+static void ngx_chat_pipeline_drop(ngx_chat_pipeline_t *held);
 static void ngx_chat_pipeline_push_handler(ngx_event_t *ev);
-static void ngx_chat_pipeline_push(ngx_connection_t *c);
 
 
-static ngx_chat_pipeline_pt   ngx_chat_pipeline_next;
-static ngx_event_t            ngx_chat_pipeline_event;
+static ngx_chat_pipeline_pt  ngx_chat_pipeline_next;
+static ngx_event_t           ngx_chat_pipeline_event;
 
-/* this worker's connections with something held back in the kernel */
-static ngx_connection_t      *ngx_chat_pipeline_held[NGX_CHAT_PIPELINE_HELD];
-static ngx_uint_t             ngx_chat_pipeline_nheld;
+/* the answer that is sent just now may be kept */
+static ngx_uint_t            ngx_chat_pipeline_more;
+
+/* this worker's connections with something kept; behind them free buffers */
+static ngx_chat_pipeline_t   ngx_chat_pipeline_held[NGX_CHAT_PIPELINE_HELD];
+static ngx_uint_t            ngx_chat_pipeline_nheld;
+
+static u_char                ngx_chat_pipeline_buffers
+                         [NGX_CHAT_PIPELINE_HELD][NGX_CHAT_PIPELINE_SIZE];
 
 
 void
 ngx_chat_pipeline_init(void)
 {
+    ngx_uint_t  i;
+
     if (ngx_event_actions.del_conn == NULL
         || ngx_event_actions.del_conn == ngx_chat_pipeline_del_conn)
     {
@@ -63,20 +86,31 @@ ngx_chat_pipeline_init(void)
 
     ngx_chat_pipeline_next = ngx_event_actions.del_conn;
     ngx_event_actions.del_conn = ngx_chat_pipeline_del_conn;
+
+    for (i = 0; i < NGX_CHAT_PIPELINE_HELD; i++) {
+        ngx_chat_pipeline_held[i].data = ngx_chat_pipeline_buffers[i];
+    }
+
+    ngx_chat_pipeline_event.handler = ngx_chat_pipeline_push_handler;
+    ngx_chat_pipeline_event.log = ngx_cycle->log;
+    ngx_chat_pipeline_event.cancelable = 1;
 }
 
 
 static ngx_int_t
 ngx_chat_pipeline_del_conn(ngx_connection_t *c, ngx_uint_t flags)
 {
-    ngx_uint_t  i;
+    ngx_chat_pipeline_t  *held;
 
-    i = ngx_chat_pipeline_find(c);
+    held = ngx_chat_pipeline_find(c);
 
-    if (i < ngx_chat_pipeline_nheld) {
-        ngx_chat_pipeline_held[i] =
-                          ngx_chat_pipeline_held[--ngx_chat_pipeline_nheld];
-        ngx_chat_pipeline_push(c);
+    if (held) {
+        (void) ngx_chat_pipeline_flush(held, NULL, 0);
+    }
+
+    if (ngx_chat_pipeline_find(c)) {
+        /* the client has not read for a long time */
+        ngx_chat_pipeline_drop(held);
     }
 
     return ngx_chat_pipeline_next(c, flags);
@@ -89,25 +123,31 @@ ngx_chat_pipeline_output(ngx_http_request_t *r, ngx_chain_t *out)
     ngx_int_t          rc;
     ngx_connection_t  *c;
 
+    c = r->connection;
+
     if (!ngx_chat_pipeline_may_hold(r)) {
         return ngx_http_output_filter(r, out);
     }
 
-    c = r->connection;
-
+    ngx_chat_pipeline_more = 1;
     c->send_chain = ngx_chat_pipeline_send_chain;
+
     rc = ngx_http_output_filter(r, out);
-    c->send_chain = ngx_send_chain;
+
+    ngx_chat_pipeline_more = 0;
+
+    if (c->send != ngx_chat_pipeline_send) {
+        c->send_chain = ngx_send_chain;
+    }
 
     return rc;
 }
 
 
 /*
- * Only what goes through a TCP socket as it is, and stays open behind it (the
- * client's address may be another one by now, as realip does it).  The next
- * request is in nginx's buffer, or, where that ended in this one's body, still
- * in the socket.
+ * Only what goes through a socket as it is, and stays open behind it.  The
+ * next request is in nginx's buffer, or, where that ended in this one's body,
+ * still in the socket.
  */
 
 static ngx_uint_t
@@ -117,129 +157,294 @@ ngx_chat_pipeline_may_hold(ngx_http_request_t *r)
 
     c = r->connection;
 
-    return r == r->main
-           && r->keepalive
-           && r->http_version == NGX_HTTP_VERSION_11
-           && (r->header_in->pos < r->header_in->last
-               || (c->read->ready && c->read->available > 0))
-           && c->send_chain == ngx_send_chain
-           && c->listening->sockaddr->sa_family != AF_UNIX
-           && ngx_event_actions.del_conn == ngx_chat_pipeline_del_conn
-           && ngx_chat_pipeline_nheld < NGX_CHAT_PIPELINE_HELD;
+    if (r != r->main
+        || !r->keepalive
+        || !c->write->ready
+        || (r->header_in->pos == r->header_in->last
+            && !(c->read->ready && c->read->available > 0))
+        || ngx_event_actions.del_conn != ngx_chat_pipeline_del_conn)
+    {
+        return 0;
+    }
+
+    return c->send == ngx_chat_pipeline_send
+           || (c->send == ngx_send
+               && c->send_chain == ngx_send_chain
+               && ngx_chat_pipeline_nheld < NGX_CHAT_PIPELINE_HELD);
 }
 
 
-/* A ngx_send_chain_pt; what is not as simple as usual is left to nginx's. */
+/* A ngx_send_chain_pt. */
 
 static ngx_chain_t *
 ngx_chat_pipeline_send_chain(ngx_connection_t *c, ngx_chain_t *in,
     off_t limit)
 {
-    ssize_t        n;
-    ngx_iovec_t    vec;
-    struct iovec   iovs[NGX_CHAT_PIPELINE_BUFS];
-    struct msghdr  msg;
+    size_t                size;
+    ngx_chat_pipeline_t  *held;
 
-    vec.iovs = iovs;
-    vec.nalloc = NGX_CHAT_PIPELINE_BUFS;
+    held = ngx_chat_pipeline_find(c);
 
-    if (ngx_output_chain_to_iovec(&vec, in, NGX_MAX_SIZE_T_VALUE, c->log)
-        != NULL
-        || vec.size == 0
-        || (limit && (off_t) vec.size > limit))
-    {
-        return ngx_send_chain(c, in, limit);
+    if (ngx_chat_pipeline_more) {
+        size = ngx_chat_pipeline_hold(c, held, in, limit);
+
+        if (size) {
+            return ngx_chain_update_sent(in, size);
+        }
     }
 
-    ngx_memzero(&msg, sizeof(struct msghdr));
-    msg.msg_iov = vec.iovs;
-    msg.msg_iovlen = vec.count;
-
-    n = sendmsg(c->fd, &msg, MSG_MORE);
-
-    if (n <= 0) {
-        return ngx_send_chain(c, in, limit);
-    }
-
-    ngx_chat_pipeline_hold(c);
-
-    c->sent += n;
-
-    if ((size_t) n < vec.size) {
-        c->write->ready = 0;
-    }
-
-    return ngx_chain_update_sent(in, n);
+    return held ? ngx_chat_pipeline_flush(held, in, limit)
+                : ngx_send_chain(c, in, limit);
 }
 
 
-static void
-ngx_chat_pipeline_hold(ngx_connection_t *c)
+/* A ngx_send_pt: 100 Continue, and proxied upgrades. */
+
+static ssize_t
+ngx_chat_pipeline_send(ngx_connection_t *c, u_char *buf, size_t size)
 {
-    ngx_event_t  *ev;
+    ngx_chat_pipeline_t  *held;
 
-    if (ngx_chat_pipeline_find(c) < ngx_chat_pipeline_nheld) {
-        return;
+    held = ngx_chat_pipeline_find(c);
+
+    if (held && ngx_chat_pipeline_flush(held, NULL, 0) == NGX_CHAIN_ERROR) {
+        return NGX_ERROR;
     }
 
-    ngx_chat_pipeline_held[ngx_chat_pipeline_nheld++] = c;
-
-    ev = &ngx_chat_pipeline_event;
-
-    if (!ev->posted) {
-        ev->handler = ngx_chat_pipeline_push_handler;
-        ev->log = ngx_cycle->log;
-
-        ngx_post_event(ev, &ngx_posted_next_events);
-    }
+    return ngx_chat_pipeline_find(c) ? NGX_AGAIN : ngx_send(c, buf, size);
 }
 
 
-/* Its place among those held; nheld: it is none of them. */
+/* Keeps all of an answer's part, or nothing; its bytes, or 0. */
 
-static ngx_uint_t
+static size_t
+ngx_chat_pipeline_hold(ngx_connection_t *c, ngx_chat_pipeline_t *held,
+    ngx_chain_t *in, off_t limit)
+{
+    u_char       *p;
+    size_t        size;
+    ngx_chain_t  *cl;
+
+    size = 0;
+
+    for (cl = in; cl; cl = cl->next) {
+
+        if (ngx_buf_special(cl->buf)) {
+            continue;
+        }
+
+        if (!ngx_buf_in_memory_only(cl->buf)) {
+            return 0;
+        }
+
+        size += cl->buf->last - cl->buf->pos;
+    }
+
+    if (size == 0
+        || size > NGX_CHAT_PIPELINE_SIZE - (held ? held->len : 0)
+        || (limit && (off_t) size > limit))
+    {
+        return 0;
+    }
+
+    if (held == NULL) {
+        held = ngx_chat_pipeline_add(c);
+    }
+
+    p = held->data + held->len;
+
+    for (cl = in; cl; cl = cl->next) {
+
+        if (!ngx_buf_special(cl->buf)) {
+            p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+        }
+    }
+
+    held->len += size;
+    c->sent += size;
+
+    return size;
+}
+
+
+/*
+ * Sends what is kept, and what comes behind it, which may be NULL.  Returns
+ * what is left of the latter, as a ngx_send_chain_pt; something may then be
+ * kept still, or is no more.
+ */
+
+static ngx_chain_t *
+ngx_chat_pipeline_flush(ngx_chat_pipeline_t *held, ngx_chain_t *in,
+    off_t limit)
+{
+    ngx_buf_t          b;
+    ngx_chain_t        out, *rest;
+    ngx_connection_t  *c;
+
+    ngx_memzero(&b, sizeof(ngx_buf_t));
+
+    b.pos = held->data;
+    b.last = held->data + held->len;
+    b.memory = 1;
+    b.flush = 1;
+
+    out.buf = &b;
+    out.next = in;
+
+    c = held->connection;
+
+    /* what is kept has been counted before, for the limit, too */
+
+    rest = ngx_send_chain(c, &out, limit ? limit + (off_t) held->len : 0);
+
+    c->sent -= b.pos - held->data;
+
+    if (rest != NGX_CHAIN_ERROR && b.pos < b.last) {
+        held->len = b.last - b.pos;
+        ngx_memmove(held->data, b.pos, held->len);
+
+        return in;
+    }
+
+    ngx_chat_pipeline_drop(held);
+
+    return rest;
+}
+
+
+size_t
+ngx_chat_pipeline_kept(ngx_connection_t *c)
+{
+    ngx_chat_pipeline_t  *held;
+
+    held = ngx_chat_pipeline_find(c);
+
+    return held ? held->len : 0;
+}
+
+
+u_char *
+ngx_chat_pipeline_take(ngx_connection_t *c, u_char *p)
+{
+    ngx_chat_pipeline_t  *held;
+
+    held = ngx_chat_pipeline_find(c);
+
+    if (held) {
+        p = ngx_cpymem(p, held->data, held->len);
+        ngx_chat_pipeline_drop(held);
+    }
+
+    return p;
+}
+
+
+/* NULL: nothing of the connection's is kept. */
+
+static ngx_chat_pipeline_t *
 ngx_chat_pipeline_find(ngx_connection_t *c)
 {
     ngx_uint_t  i;
 
+    /* most connections, without looking at all of the others */
+
+    if (c->send != ngx_chat_pipeline_send) {
+        return NULL;
+    }
+
     for (i = 0; i < ngx_chat_pipeline_nheld; i++) {
 
-        if (ngx_chat_pipeline_held[i] == c) {
-            break;
+        if (ngx_chat_pipeline_held[i].connection == c) {
+            return &ngx_chat_pipeline_held[i];
         }
     }
 
-    return i;
+    return NULL;
 }
 
 
-/* In most turns the last answer has pushed all: then this does nothing. */
+/* There is room: may_hold() has seen to it. */
+
+static ngx_chat_pipeline_t *
+ngx_chat_pipeline_add(ngx_connection_t *c)
+{
+    ngx_chat_pipeline_t  *held;
+
+    held = &ngx_chat_pipeline_held[ngx_chat_pipeline_nheld++];
+
+    held->connection = c;
+    held->len = 0;
+
+    c->send_chain = ngx_chat_pipeline_send_chain;
+    c->send = ngx_chat_pipeline_send;
+
+    if (!ngx_chat_pipeline_event.posted) {
+        ngx_post_event(&ngx_chat_pipeline_event, &ngx_posted_next_events);
+    }
+
+    return held;
+}
+
+
+static void
+ngx_chat_pipeline_drop(ngx_chat_pipeline_t *held)
+{
+    ngx_connection_t     *c;
+    ngx_chat_pipeline_t  *last, free;
+
+    c = held->connection;
+
+    c->send_chain = ngx_send_chain;
+    c->send = ngx_send;
+
+    /* each buffer stays in the table once */
+
+    last = &ngx_chat_pipeline_held[--ngx_chat_pipeline_nheld];
+
+    free = *held;
+    *held = *last;
+    *last = free;
+}
+
+
+/* In most turns the last answer has taken all along: nothing is left. */
 
 static void
 ngx_chat_pipeline_push_handler(ngx_event_t *ev)
 {
+    ngx_uint_t         i;
+    ngx_connection_t  *c;
+
     ngx_chat_pipeline_push_all();
+
+    if (ngx_chat_pipeline_nheld == 0) {
+        return;
+    }
+
+    for (i = 0; i < ngx_chat_pipeline_nheld; i++) {
+        c = ngx_chat_pipeline_held[i].connection;
+
+        /* tells when the kernel takes more */
+
+        if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
+            ngx_log_error(NGX_LOG_ALERT, c->log, 0,
+                          "chat can't wait for a client to read");
+        }
+    }
+
+    ngx_add_timer(ev, NGX_CHAT_PIPELINE_RETRY);
 }
 
 
 void
 ngx_chat_pipeline_push_all(void)
 {
-    while (ngx_chat_pipeline_nheld) {
-        ngx_chat_pipeline_push(
-                          ngx_chat_pipeline_held[--ngx_chat_pipeline_nheld]);
-    }
-}
+    ngx_uint_t  i;
 
+    /* backwards: who has no more goes, and the last one comes there */
 
-/* The end of TCP_CORK sends what there is, also without its begin; where nginx
-   has not set TCP_NODELAY yet, Nagle's algorithm has a say, as ever. */
-
-static void
-ngx_chat_pipeline_push(ngx_connection_t *c)
-{
-    if (ngx_tcp_push(c->fd) == -1) {
-        ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
-                      ngx_tcp_push_n " failed");
+    for (i = ngx_chat_pipeline_nheld; i > 0; i--) {
+        (void) ngx_chat_pipeline_flush(&ngx_chat_pipeline_held[i - 1], NULL,
+                                       0);
     }
 }

@@ -18,6 +18,7 @@
 #include <ngx_http.h>
 
 #include <endpoint/ngx_chat_handshake.h>
+#include <endpoint/ngx_chat_pipeline.h>
 #include <endpoint/ngx_chat_websocket.h>
 #include <hub/ngx_chat_stall.h>
 #include <ngx_chat_module.h>
@@ -235,7 +236,8 @@ ngx_chat_websocket_start_handler(ngx_event_t *rev)
 }
 
 
-/* What nginx has of the answer's headers leaves with the first frame. */
+/* What nginx has of the answer's headers leaves with the first frame; so do
+   answers to requests before this one. */
 
 static ngx_int_t
 ngx_chat_websocket_take_headers(ngx_chat_websocket_t *ws)
@@ -258,12 +260,13 @@ ngx_chat_websocket_take_headers(ngx_chat_websocket_t *ws)
         return NGX_OK;
     }
 
-    b = ngx_chat_buf_alloc(len, r->connection->log);
+    b = ngx_chat_buf_alloc(len + ngx_chat_pipeline_kept(r->connection),
+                           r->connection->log);
     if (b == NULL) {
         return NGX_ERROR;
     }
 
-    p = b->data;
+    p = ngx_chat_pipeline_take(r->connection, b->data);
 
     for (cl = r->out; cl; cl = cl->next) {
         p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);

@@ -32,6 +32,8 @@
 #define NGX_CHAT_DRAIN_HOLD     4          /* of holding back for one */
 #define NGX_CHAT_DRAIN_COPY     1          /* of an event for one */
 #define NGX_CHAT_DRAIN_USEC     3          /* work of a microsecond */
+#define NGX_CHAT_DRAIN_FETCH    12         /* listeners, of a run to come */
+#define NGX_CHAT_DRAIN_LINE     4          /* of them in a line of the cache */
 
 
 /* What this turn has done so far. */
@@ -51,6 +53,7 @@ static ngx_int_t ngx_chat_drain_read(ngx_chat_drain_turn_t *turn);
 static ngx_int_t ngx_chat_drain_flush(ngx_chat_drain_turn_t *turn);
 static ngx_int_t ngx_chat_drain_record(ngx_chat_drain_turn_t *turn,
     uint64_t at, size_t len);
+static void ngx_chat_drain_fetch(ngx_chat_channel_t *ch);
 static ngx_uint_t ngx_chat_drain_extend(ngx_chat_hub_t *hub,
     ngx_chat_channel_t *ch, ngx_chat_envelope_t *e);
 static void ngx_chat_drain_begin(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
@@ -218,6 +221,8 @@ ngx_chat_drain_record(ngx_chat_drain_turn_t *turn, uint64_t at, size_t len)
         return NGX_OK;
     }
 
+    ngx_chat_drain_fetch(ch);
+
     if (ngx_chat_drain_end(turn, 1) != NGX_OK) {
         hub->position = at;
         return NGX_AGAIN;
@@ -231,6 +236,25 @@ ngx_chat_drain_record(ngx_chat_drain_turn_t *turn, uint64_t at, size_t len)
     }
 
     return NGX_OK;
+}
+
+
+/* Where the channel's listeners are: read while the run before is sent. */
+
+static void
+ngx_chat_drain_fetch(ngx_chat_channel_t *ch)
+{
+    ngx_uint_t  i, n;
+
+    n = ngx_min(ch->n, NGX_CHAT_DRAIN_FETCH);
+
+    for (i = 0; i < n; i += NGX_CHAT_DRAIN_LINE) {
+        __builtin_prefetch(&ch->listeners[i]);
+    }
+
+    if (n) {
+        __builtin_prefetch(&ch->listeners[n - 1]);
+    }
 }
 
 

@@ -38,9 +38,10 @@ use constant LOAD_LIMIT => 0.85;
 # the machine is another one after a while, and this way for all
 use constant { SLICES => 12, SLICE => 0.2 };
 
-# so many messages fill the ring of chat_zone's default, and the WAL, which
-# SQLite begins anew behind 1,000 pages
-use constant STORE_FILL => 50_000;
+# so many messages fill the ring of chat_zone's default, and, where they are
+# stored, the WAL, which SQLite begins anew behind 1,000 pages: while these
+# grow, the kernel has to make memory, which it does once
+use constant { RING_FILL => 80_000, STORE_FILL => 50_000 };
 
 my $cores = () = slurp('/proc/cpuinfo') =~ /^processor\s/mg;
 
@@ -377,6 +378,11 @@ sub begin_sliced {
     my ($measure, $peer) = @_;
 
     my $server = Bench::Peer->start(peer => $peer, cpus => $server_cpus);
+
+    if ($peer eq 'chat') {
+        fill($server, RING_FILL, qw(subs=10 channels=10 nobody=1 await=1));
+    }
+
     my $pid = IPC::Open2::open2(my $out, my $in,
         @{load_command($server, $load_cpus)}, @{$measure->{load}},
         'slices=' . SLICES, 'seconds=' . SLICE * $chosen{seconds});
@@ -474,14 +480,7 @@ sub store_posts {
     my @store = ('subs=0', 'await=1', 'store=1');
     my $db = "$server->{dir}/data/chat.db";
 
-    # while the WAL grows, a commit costs more than later; the same holds for
-    # an event before the ring has gone round, as the kernel makes its memory
-    for (my $posted = 0; $posted < STORE_FILL; ) {
-        my $seen = load($server, $load_cpus, @store,
-                        qw(inflight=64 lanes=64 warm=0 seconds=0.5));
-
-        $posted += $seen->{messages} * 0.5;
-    }
+    fill($server, STORE_FILL, @store);
 
     my $figures = load($server, $load_cpus, @store, "inflight=$clients",
                        "lanes=$clients", "shm=$db-shm");
@@ -490,6 +489,18 @@ sub store_posts {
     $batches{$clients} = $figures->{batch};
 
     return $figures;
+}
+
+
+sub fill {
+    my ($server, $most, @load) = @_;
+
+    for (my $posted = 0; $posted < $most; ) {
+        my $seen = load($server, $load_cpus, @load,
+                        qw(inflight=64 lanes=64 warm=0 seconds=0.5));
+
+        $posted += $seen->{messages} * 0.5;
+    }
 }
 
 
