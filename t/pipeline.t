@@ -13,12 +13,14 @@ use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use Time::HiRes qw(time);
-use Socket qw(IPPROTO_TCP SHUT_WR SOL_SOCKET SO_RCVBUF);
+use Socket qw(INADDR_LOOPBACK IPPROTO_TCP PF_INET SHUT_WR SOCK_STREAM
+              SOL_SOCKET SO_RCVBUF sockaddr_in);
 
 use Chat::API;
 use Chat::HTTP qw(json_bytes);
 use Chat::Pusher qw(subscribe_to);
-use Chat::Server qw(APP_ID SCALE slurp wait_for);
+use Chat::Server qw(APP_ID APP_KEY SCALE free_port slurp
+                    wait_for);
 
 use constant {
     TCP_INFO      => 11,
@@ -36,7 +38,10 @@ my $silent = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1')
     or die "listen: $@";
 my $silent_port = $silent->sockport;
 
-my $also = "listen unix:$path;"
+# its connections' kernel takes a few KB
+my $small = free_port();
+
+my $also = "listen unix:$path; listen 127.0.0.1:$small sndbuf=1;"
            . 'set_real_ip_from unix:; real_ip_header X-Real-IP;';
 
 my $t = Chat::Pusher->new(workers => 1, tls => 1, listen => 'sndbuf=64k',
@@ -78,6 +83,32 @@ sub arrive {
     my ($name, @data) = @_;
 
     is(join(' ', map { $ws->next_event->{data} } @data), "@data", $name);
+}
+
+
+# Until it is, so that all that is sent meanwhile is there when it looks.
+
+sub stop_worker {
+    my ($worker) = @_;
+
+    kill 'STOP', $worker;
+    wait_for(10, sub { slurp("/proc/$worker/stat") =~ /\) T / })
+        or die 'the worker does not stop';
+
+    return;
+}
+
+
+# A client that takes next to nothing until it reads.
+
+sub small_socket {
+    my ($port) = @_;
+
+    socket my $s, PF_INET, SOCK_STREAM, 0 or die "socket: $!";
+    setsockopt $s, SOL_SOCKET, SO_RCVBUF, 1 or die "SO_RCVBUF: $!";
+    connect $s, sockaddr_in($port, INADDR_LOOPBACK) or die "connect: $!";
+
+    return $s;
 }
 
 
@@ -171,11 +202,7 @@ subtest 'a connection that nginx closes costs no answer' => sub {
         $api->http->send_raw(trigger($api, 'first'));
         is(statuses($api, 1), '200', 'one by itself');
 
-        # all of it is there when the worker looks
-        kill 'STOP', $worker;
-        wait_for(10, sub { slurp("/proc/$worker/stat") =~ /\) T / })
-            or die 'the worker does not stop';
-
+        stop_worker($worker);
         $api->http->send_raw(trigger($api, 'second') . $get->($next)
                              . "$unread\r\n\r\n");
         shutdown $api->http->socket, SHUT_WR or die "shutdown: $!";
@@ -184,6 +211,51 @@ subtest 'a connection that nginx closes costs no answer' => sub {
         is(statuses($api, 1), '200', "answered before $next");
         arrive('both events', 'first', 'second');
     }
+};
+
+
+# What nginx sends by other ways than its filters comes behind, too.
+
+subtest 'before 100 Continue' => sub {
+    my $api = Chat::API->new(port => $t->port);
+    my ($head, $body) = trigger($api, 'later',
+                                headers => { Expect => '100-continue' })
+                        =~ /^(.*?\r\n\r\n)(.*)$/s;
+
+    $api->http->send_raw(trigger($api, 'sooner') . $head);
+    is(statuses($api, 2), '200 100', 'the answer, and a word for the next');
+
+    $api->http->send_raw($body);
+    is(statuses($api, 1), '200', 'which is answered, too');
+    arrive('both events', 'sooner', 'later');
+};
+
+
+subtest 'before a WebSocket' => sub {
+    my $api = Chat::API->new(port => $t->port);
+    my $http = $api->http;
+
+    $http->send_raw(trigger($api, 'before') . Chat::HTTP->format_request(
+        'GET', '/app/' . APP_KEY . '?protocol=7', {
+            'Connection'            => 'Upgrade',
+            'Upgrade'               => 'websocket',
+            'Sec-WebSocket-Version' => 13,
+            'Sec-WebSocket-Key'     => 'dGhlIHNhbXBsZSBub25jZQ==',
+        }));
+
+    is(statuses($api, 2), '200 101', 'the answer, and the upgrade');
+
+    my $end = time() + 10 * SCALE;
+
+    while ($http->{buffer} !~ /pusher:connection_established/) {
+        last if !$http->fill($end);
+    }
+
+    # opcode 1 and FIN, its length, its text
+    like($http->{buffer},
+         qr/^\x81.\{"event":"pusher:connection_established"/s,
+         'then the first frame');
+    arrive('the event', 'before');
 };
 
 
@@ -246,6 +318,38 @@ subtest 'over TLS' => sub {
     $api->http->send_raw(join '', map { trigger($api, "t$_") } 1 .. 50);
     is(statuses($api, 50), join(' ', (200) x 50), '50 are answered');
     arrive('their events', map { "t$_" } 1 .. 50);
+};
+
+
+# Twelve answers fill the kernel, of the next twenty it takes a part, and
+# nothing comes any more that would take the rest along.
+
+subtest 'a client that reads late' => sub {
+    my $api = Chat::API->new(port => $t->port);
+    my ($worker) = $t->server->worker_pids;
+    my @all = map { trigger($api, "r$_") } 1 .. 33;
+    my $rest = '';
+    my $n = 0;
+
+    $api->http->{socket} = small_socket($small);
+
+    for my $more (12, 20) {
+        my @now = ($n + 1 .. $n + $more);
+
+        $n += $more;
+
+        stop_worker($worker);
+        $api->http->send_raw(substr(join('', @all[map { $_ - 1 } @now]),
+                                    length $rest)
+                             . ($rest = substr $all[$n], 0, 100));
+        kill 'CONT', $worker;
+        arrive('events', map { "r$_" } @now);
+    }
+
+    is(statuses($api, $n), join(' ', (200) x $n), "$n are answered");
+    $api->http->send_raw(substr $all[$n], length $rest);
+    is(statuses($api, 1), '200', 'and the last');
+    arrive('its event', 'r33');
 };
 
 

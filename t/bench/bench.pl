@@ -21,7 +21,7 @@ use List::Util ();
 use lib dirname(Cwd::abs_path($0)) . '/lib';
 
 use Bench::Noise;
-use Bench::Peer qw(peer_names peer_title binary nginx slurp);
+use Bench::Peer qw(peer_names peer_title is_ours binary nginx slurp);
 use Bench::Table qw(median figure table);
 
 $| = 1;
@@ -85,6 +85,7 @@ my @measures = (
         title   => '10,000 subscribers over 1,000 channels, 64 in flight, '
                    . 'from 8 connections',
         load    => [qw(subs=10000 channels=1000 inflight=64 lanes=8)],
+        peers   => [qw(chat plain nchan send writev)],
         sliced  => 1,
         columns => \@deliveries,
         wanted  => { rate => '0.90 or more' },
@@ -261,7 +262,8 @@ my %chosen = (
 
 
 sub chosen_peers {
-    my %want = map { $_ => 1 } split ' ', $ENV{PEERS} || 'chat nchan floor';
+    my $want = $ENV{PEERS} || 'chat plain nchan floor';
+    my %want = map { $_ => 1 } split ' ', $want;
 
     @want{qw(send writev sqlite sqlite1)} = (1) x 4 if delete $want{floor};
 
@@ -303,8 +305,8 @@ sub figures_of {
 sub load_command {
     my ($server, $cpus) = @_;
 
-    my $kind = $server->{peer} =~ /^(?:chat|nchan)$/ ? $server->{peer}
-                                                     : 'floor';
+    my $peer = $server->{peer};
+    my $kind = is_ours($peer) ? 'chat' : $peer eq 'nchan' ? $peer : 'floor';
 
     return [ 'taskset', '-c', $cpus, binary('load', '-lcrypto'),
              "kind=$kind", "port=$server->{port}",
@@ -379,7 +381,7 @@ sub begin_sliced {
 
     my $server = Bench::Peer->start(peer => $peer, cpus => $server_cpus);
 
-    if ($peer eq 'chat') {
+    if (is_ours($peer)) {
         fill($server, RING_FILL, qw(subs=10 channels=10 nobody=1 await=1));
     }
 
@@ -746,7 +748,7 @@ sub cells {
 
         my $wanted = $measure->{wanted}{$metric};
 
-        $cells[-1] .= ", wanted: $wanted" if $peer eq 'chat' && $wanted;
+        $cells[-1] .= ", wanted: $wanted" if is_ours($peer) && $wanted;
     }
 
     my $share = median(grep { defined }

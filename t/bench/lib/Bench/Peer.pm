@@ -12,10 +12,11 @@ use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes qw(time sleep);
 
-our @EXPORT_OK = qw(peer_names peer_title binary nginx slurp);
+our @EXPORT_OK = qw(peer_names peer_title is_ours binary nginx slurp);
 
 my %title = (
     chat    => 'ngx_chat_module',
+    plain   => 'the same, no `chat_database`',
     nchan   => 'nchan',
     send    => 'floor, a `send()` per delivery',
     writev  => 'floor, gathering',
@@ -28,10 +29,15 @@ my %running;
 my $nchan;
 
 
-sub peer_names { qw(chat nchan send writev sqlite sqlite1) }
+sub peer_names { qw(chat plain nchan send writev sqlite sqlite1) }
 
 
 sub peer_title { $title{$_[0]} }
+
+
+# This module, whatever its configuration.
+
+sub is_ours { $_[0] eq 'chat' || $_[0] eq 'plain' }
 
 
 sub slurp {
@@ -66,7 +72,7 @@ sub nginx {
 
     return $ENV{TEST_NGINX_BINARY} if $ENV{TEST_NGINX_BINARY};
 
-    return 'build/src-objs/nginx' if $ENV{NGINX_SRC} && $peer eq 'chat';
+    return 'build/src-objs/nginx' if $ENV{NGINX_SRC} && is_ours($peer);
 
     return 'nginx';
 }
@@ -76,7 +82,7 @@ sub module {
     my ($peer) = @_;
 
     return $ENV{CHAT_MODULE} || POSIX::getcwd() . '/build/ngx_chat_module.so'
-        if $peer eq 'chat';
+        if is_ours($peer);
 
     if (!$nchan) {
         chomp($nchan = `t/bench/nchan.sh`);
@@ -105,8 +111,8 @@ sub conf {
     my $listen = "127.0.0.1:$self->{port}"
                  . ($self->{workers} > 1 ? ' reuseport' : '');
 
-    my ($http, $server) = $self->{peer} eq 'chat' ? chat_conf($self)
-                                                  : nchan_conf();
+    my ($http, $server) = is_ours($self->{peer}) ? chat_conf($self)
+                                                 : nchan_conf();
 
     return <<"END";
 load_module $module;
@@ -147,11 +153,15 @@ sub chat_conf {
 
     my $zone = $self->{zone} ? "chat_zone $self->{zone};" : '';
     my $activity = $self->{activity} || "120s";
+    my ($database, $store) = ('chat_database data/chat.db sync=full;',
+                              'location = /messages { chat_publish chat m; }');
 
-    return <<"END", <<'END';
+    ($database, $store) = ('', '') if $self->{peer} eq 'plain';
+
+    return <<"END", <<"END";
     $zone
     chat_activity_timeout $activity;
-    chat_database data/chat.db sync=full;
+    $database
 
     chat_app 1001 {
         key benchkey;
@@ -160,7 +170,7 @@ sub chat_conf {
 END
         location /app/ { chat_websocket; }
         location /apps/ { chat_api; }
-        location = /messages { chat_publish chat m; }
+        $store
 END
 }
 
@@ -199,7 +209,7 @@ sub start {
 
     my @command;
 
-    if ($self->{peer} eq 'chat' || $self->{peer} eq 'nchan') {
+    if (is_ours($self->{peer}) || $self->{peer} eq 'nchan') {
         open my $fh, '>', "$dir/nginx.conf" or die "$dir: $!\n";
         print $fh $self->conf;
         close $fh or die $!;
