@@ -179,7 +179,8 @@ my @measures = (
     {
         name    => 's',
         title   => 'a1 with 100, 1,000 and 10,000 subscribers',
-        run     => \&run_sizes,
+        sizes   => [100, 1000, 10000],
+        sliced  => 1,
         peers   => [qw(chat send)],
         columns => [
             [ rate100   => 'deliveries/s, 100', 'times the floor' ],
@@ -376,6 +377,26 @@ sub run_sliced {
 }
 
 
+# The same with several numbers of subscribers, one after the other.
+
+sub run_sizes {
+    my ($measure, @peers) = @_;
+
+    my %figures = map { $_ => {} } @peers;
+
+    for my $subs (@{$measure->{sizes}}) {
+        my $seen = run_sliced({ %$measure, load => ["subs=$subs"] }, @peers);
+
+        for my $peer (@peers) {
+            $figures{$peer}{"rate$subs"} = $seen->{$peer}{rate};
+            $figures{$peer}{load_share} = $seen->{$peer}{load_share};
+        }
+    }
+
+    return \%figures;
+}
+
+
 sub begin_sliced {
     my ($measure, $peer) = @_;
 
@@ -558,22 +579,6 @@ sub run_workers {
 }
 
 
-sub run_sizes {
-    my ($peer) = @_;
-
-    my %figures;
-
-    for my $subs (100, 1000, 10000) {
-        my $seen = serve_load({ peer => $peer }, "subs=$subs");
-
-        $figures{"rate$subs"} = $seen->{rate};
-        $figures{load_share} = $seen->{load_share};
-    }
-
-    return \%figures;
-}
-
-
 sub run_nobody {
     my ($peer) = @_;
 
@@ -696,9 +701,14 @@ sub run_round {
         }
 
         if ($measure->{sliced}) {
-            my $figures = run_sliced($measure, @peers);
+            my $run = $measure->{sizes} ? \&run_sizes : \&run_sliced;
+            my $figures = $run->($measure, @peers);
 
-            push @{$results->{$measure->{name}}{$_}}, $figures->{$_} for @peers;
+            for my $peer (@peers) {
+                push @{$results->{$measure->{name}}{$peer}},
+                     $figures->{$peer};
+            }
+
             next;
         }
 
