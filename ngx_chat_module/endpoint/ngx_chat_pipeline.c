@@ -106,9 +106,11 @@ ngx_chat_pipeline_del_conn(ngx_connection_t *c, ngx_uint_t flags)
 
     if (held) {
         (void) ngx_chat_pipeline_flush(held, NULL, 0);
+
+        held = ngx_chat_pipeline_find(c);
     }
 
-    if (ngx_chat_pipeline_find(c)) {
+    if (held) {
         /* the client has not read for a long time */
         ngx_chat_pipeline_drop(held);
     }

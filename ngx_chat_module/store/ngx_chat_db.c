@@ -170,8 +170,11 @@ ngx_chat_db_look(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
     expected = conf->expected;
 
     if (ngx_chat_db_files(conf->path, &db->files) != NGX_OK) {
+        /* glibc's strerror() shares nothing between threads */
+
         (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
                         "it was opened, but can't be looked at: %s",
+                        /* NOLINTNEXTLINE(concurrency-mt-unsafe) */
                         strerror(errno));
         return NGX_BUSY;
     }
