@@ -10,11 +10,17 @@
  * at once, as the next request is incomplete or has to wait for something,
  * the next turn of the event loop sends what is kept.
  *
- * Whatever else goes to the connection comes behind it: while something is
- * kept, the connection's calls for sending are those of this file.  Nor does
- * nginx close the connection before it is sent: it calls ngx_del_conn()
- * first, by a pointer, which is each process's own.  What the kernel does not
- * take, since the client does not read, is tried again.
+ * For nginx an answer that is kept is sent: it closes the request.  So
+ * nothing is kept unless the kernel has room for much more, and whoever does
+ * not read gets each answer by itself, and has nginx wait.  If the kernel
+ * does not take it nevertheless, as it is short of memory, the connection
+ * ends: the client must not take the next answer for this one.
+ *
+ * What else nginx sends comes behind: while something is kept, the
+ * connection's calls for sending are those of this file.  Before it closes a
+ * connection it calls ngx_del_conn(), by a pointer, which is each process's
+ * own: what is kept is sent there.  Only the end of lingering for an HTTP/0.9
+ * request that is answered by nothing at all comes before.
  */
 
 
@@ -23,12 +29,16 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 
+#include <linux/sock_diag.h>
+
 #include <endpoint/ngx_chat_pipeline.h>
 
 
-#define NGX_CHAT_PIPELINE_HELD   64        /* connections, at most */
-#define NGX_CHAT_PIPELINE_SIZE   4096      /* bytes of each, at most */
-#define NGX_CHAT_PIPELINE_RETRY  50        /* ms, if the kernel is full */
+#define NGX_CHAT_PIPELINE_HELD  64         /* connections, at most */
+#define NGX_CHAT_PIPELINE_SIZE  4096       /* bytes of each, at most */
+
+/* Memory that the kernel has to have for them: small segments take more. */
+#define NGX_CHAT_PIPELINE_ROOM  (4 * NGX_CHAT_PIPELINE_SIZE)
 
 
 typedef ngx_int_t (*ngx_chat_pipeline_pt)(ngx_connection_t *c,
@@ -45,6 +55,7 @@ typedef struct {
 static ngx_int_t ngx_chat_pipeline_del_conn(ngx_connection_t *c,
     ngx_uint_t flags);
 static ngx_uint_t ngx_chat_pipeline_may_hold(ngx_http_request_t *r);
+static ngx_uint_t ngx_chat_pipeline_has_room(ngx_connection_t *c);
 static ngx_chain_t *ngx_chat_pipeline_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
 static ssize_t ngx_chat_pipeline_send(ngx_connection_t *c, u_char *buf,
@@ -53,6 +64,7 @@ static size_t ngx_chat_pipeline_hold(ngx_connection_t *c,
     ngx_chat_pipeline_t *held, ngx_chain_t *in, off_t limit);
 static ngx_chain_t *ngx_chat_pipeline_flush(ngx_chat_pipeline_t *held,
     ngx_chain_t *in, off_t limit);
+static void ngx_chat_pipeline_fail(ngx_connection_t *c);
 static ngx_chat_pipeline_t *ngx_chat_pipeline_find(ngx_connection_t *c);
 static ngx_chat_pipeline_t *ngx_chat_pipeline_add(ngx_connection_t *c);
 static void ngx_chat_pipeline_drop(ngx_chat_pipeline_t *held);
@@ -69,8 +81,8 @@ static ngx_uint_t            ngx_chat_pipeline_more;
 static ngx_chat_pipeline_t   ngx_chat_pipeline_held[NGX_CHAT_PIPELINE_HELD];
 static ngx_uint_t            ngx_chat_pipeline_nheld;
 
-static u_char                ngx_chat_pipeline_buffers
-                         [NGX_CHAT_PIPELINE_HELD][NGX_CHAT_PIPELINE_SIZE];
+static u_char                ngx_chat_pipeline_buffers[NGX_CHAT_PIPELINE_HELD]
+                                                     [NGX_CHAT_PIPELINE_SIZE];
 
 
 void
@@ -93,7 +105,6 @@ ngx_chat_pipeline_init(void)
 
     ngx_chat_pipeline_event.handler = ngx_chat_pipeline_push_handler;
     ngx_chat_pipeline_event.log = ngx_cycle->log;
-    ngx_chat_pipeline_event.cancelable = 1;
 }
 
 
@@ -106,13 +117,6 @@ ngx_chat_pipeline_del_conn(ngx_connection_t *c, ngx_uint_t flags)
 
     if (held) {
         (void) ngx_chat_pipeline_flush(held, NULL, 0);
-
-        held = ngx_chat_pipeline_find(c);
-    }
-
-    if (held) {
-        /* the client has not read for a long time */
-        ngx_chat_pipeline_drop(held);
     }
 
     return ngx_chat_pipeline_next(c, flags);
@@ -147,9 +151,10 @@ ngx_chat_pipeline_output(ngx_http_request_t *r, ngx_chain_t *out)
 
 
 /*
- * Only what goes through a socket as it is, and stays open behind it.  The
- * next request is in nginx's buffer, or, where that ended in this one's body,
- * still in the socket.
+ * Only what goes through a TCP socket as it is, and stays open behind it (the
+ * client's address may be another one by now, as realip does it).  The next
+ * request is in nginx's buffer, or, where that ended in this one's body, still
+ * in the socket.
  */
 
 static ngx_uint_t
@@ -172,7 +177,28 @@ ngx_chat_pipeline_may_hold(ngx_http_request_t *r)
     return c->send == ngx_chat_pipeline_send
            || (c->send == ngx_send
                && c->send_chain == ngx_send_chain
-               && ngx_chat_pipeline_nheld < NGX_CHAT_PIPELINE_HELD);
+               && c->listening->sockaddr->sa_family != AF_UNIX
+               && ngx_chat_pipeline_nheld < NGX_CHAT_PIPELINE_HELD
+               && ngx_chat_pipeline_has_room(c));
+}
+
+
+static ngx_uint_t
+ngx_chat_pipeline_has_room(ngx_connection_t *c)
+{
+    uint32_t   mem[SK_MEMINFO_VARS];
+    socklen_t  len;
+
+    len = sizeof(mem);
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_MEMINFO, mem, &len) == -1
+        || len <= SK_MEMINFO_WMEM_QUEUED * sizeof(uint32_t))
+    {
+        return 0;
+    }
+
+    return mem[SK_MEMINFO_SNDBUF]
+           >= mem[SK_MEMINFO_WMEM_QUEUED] + NGX_CHAT_PIPELINE_ROOM;
 }
 
 
@@ -213,7 +239,7 @@ ngx_chat_pipeline_send(ngx_connection_t *c, u_char *buf, size_t size)
         return NGX_ERROR;
     }
 
-    return ngx_chat_pipeline_find(c) ? NGX_AGAIN : ngx_send(c, buf, size);
+    return ngx_send(c, buf, size);
 }
 
 
@@ -271,8 +297,7 @@ ngx_chat_pipeline_hold(ngx_connection_t *c, ngx_chat_pipeline_t *held,
 
 /*
  * Sends what is kept, and what comes behind it, which may be NULL.  Returns
- * what is left of the latter, as a ngx_send_chain_pt; something may then be
- * kept still, or is no more.
+ * what is left of the latter, as a ngx_send_chain_pt; nothing is kept then.
  */
 
 static ngx_chain_t *
@@ -301,16 +326,28 @@ ngx_chat_pipeline_flush(ngx_chat_pipeline_t *held, ngx_chain_t *in,
 
     c->sent -= b.pos - held->data;
 
-    if (rest != NGX_CHAIN_ERROR && b.pos < b.last) {
-        held->len = b.last - b.pos;
-        ngx_memmove(held->data, b.pos, held->len);
-
-        return in;
-    }
-
     ngx_chat_pipeline_drop(held);
 
+    if (rest == NGX_CHAIN_ERROR || b.pos < b.last) {
+        ngx_chat_pipeline_fail(c);
+        return NGX_CHAIN_ERROR;
+    }
+
     return rest;
+}
+
+
+/* Nothing more is sent, and what nginx reads next is the end. */
+
+static void
+ngx_chat_pipeline_fail(ngx_connection_t *c)
+{
+    ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                  "chat answer could not be sent, the connection ends");
+
+    c->error = 1;
+
+    (void) shutdown(c->fd, SHUT_RDWR);
 }
 
 
@@ -334,6 +371,10 @@ ngx_chat_pipeline_take(ngx_connection_t *c, u_char *p)
 
     if (held) {
         p = ngx_cpymem(p, held->data, held->len);
+
+        /* who sends them counts them once more */
+        c->sent -= held->len;
+
         ngx_chat_pipeline_drop(held);
     }
 
@@ -392,7 +433,8 @@ static void
 ngx_chat_pipeline_drop(ngx_chat_pipeline_t *held)
 {
     ngx_connection_t     *c;
-    ngx_chat_pipeline_t  *last, free;
+    ngx_chat_pipeline_t  *last;
+    ngx_chat_pipeline_t   empty;
 
     c = held->connection;
 
@@ -403,9 +445,9 @@ ngx_chat_pipeline_drop(ngx_chat_pipeline_t *held)
 
     last = &ngx_chat_pipeline_held[--ngx_chat_pipeline_nheld];
 
-    free = *held;
+    empty = *held;
     *held = *last;
-    *last = free;
+    *last = empty;
 }
 
 
@@ -414,39 +456,16 @@ ngx_chat_pipeline_drop(ngx_chat_pipeline_t *held)
 static void
 ngx_chat_pipeline_push_handler(ngx_event_t *ev)
 {
-    ngx_uint_t         i;
-    ngx_connection_t  *c;
-
     ngx_chat_pipeline_push_all();
-
-    if (ngx_chat_pipeline_nheld == 0) {
-        return;
-    }
-
-    for (i = 0; i < ngx_chat_pipeline_nheld; i++) {
-        c = ngx_chat_pipeline_held[i].connection;
-
-        /* tells when the kernel takes more */
-
-        if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
-            ngx_log_error(NGX_LOG_ALERT, c->log, 0,
-                          "chat can't wait for a client to read");
-        }
-    }
-
-    ngx_add_timer(ev, NGX_CHAT_PIPELINE_RETRY);
 }
 
 
 void
 ngx_chat_pipeline_push_all(void)
 {
-    ngx_uint_t  i;
-
-    /* backwards: who has no more goes, and the last one comes there */
-
-    for (i = ngx_chat_pipeline_nheld; i > 0; i--) {
-        (void) ngx_chat_pipeline_flush(&ngx_chat_pipeline_held[i - 1], NULL,
-                                       0);
+    while (ngx_chat_pipeline_nheld) {
+        (void) ngx_chat_pipeline_flush(
+                         &ngx_chat_pipeline_held[ngx_chat_pipeline_nheld - 1],
+                         NULL, 0);
     }
 }
