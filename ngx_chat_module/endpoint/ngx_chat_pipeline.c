@@ -11,10 +11,11 @@
  * the next turn of the event loop sends what is kept.
  *
  * For nginx an answer that is kept is sent: it closes the request.  So
- * nothing is kept unless the kernel has room for much more, and whoever does
- * not read gets each answer by itself, and has nginx wait.  If the kernel
- * does not take it nevertheless, as it is short of memory, the connection
- * ends: the client must not take the next answer for this one.
+ * nothing is kept unless the kernel has sent all that it got, and has room
+ * for much more; whoever does not read gets each answer by itself, and has
+ * nginx wait.  If the kernel does not take it nevertheless, as it is short of
+ * memory, the connection ends: the client must not take the next answer for
+ * this one.
  *
  * What else nginx sends comes behind: while something is kept, the
  * connection's calls for sending are those of this file.  Before it closes a
@@ -30,6 +31,7 @@
 #include <ngx_http.h>
 
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
 
 #include <endpoint/ngx_chat_pipeline.h>
 
@@ -166,7 +168,6 @@ ngx_chat_pipeline_may_hold(ngx_http_request_t *r)
 
     if (r != r->main
         || !r->keepalive
-        || !c->write->ready
         || (r->header_in->pos == r->header_in->last
             && !(c->read->ready && c->read->available > 0))
         || ngx_event_actions.del_conn != ngx_chat_pipeline_del_conn)
@@ -177,17 +178,26 @@ ngx_chat_pipeline_may_hold(ngx_http_request_t *r)
     return c->send == ngx_chat_pipeline_send
            || (c->send == ngx_send
                && c->send_chain == ngx_send_chain
-               && c->listening->sockaddr->sa_family != AF_UNIX
-               && ngx_chat_pipeline_nheld < NGX_CHAT_PIPELINE_HELD
-               && ngx_chat_pipeline_has_room(c));
+               && c->listening->sockaddr->sa_family != AF_UNIX);
 }
 
+
+/* There is a place in the table, and all of it would be taken at once; limits
+   such as tcp_notsent_lowat are for what is unsent. */
 
 static ngx_uint_t
 ngx_chat_pipeline_has_room(ngx_connection_t *c)
 {
+    int        unsent;
     uint32_t   mem[SK_MEMINFO_VARS];
     socklen_t  len;
+
+    if (ngx_chat_pipeline_nheld == NGX_CHAT_PIPELINE_HELD
+        || ioctl(c->fd, SIOCOUTQNSD, &unsent) == -1
+        || unsent)
+    {
+        return 0;
+    }
 
     len = sizeof(mem);
 
@@ -276,6 +286,11 @@ ngx_chat_pipeline_hold(ngx_connection_t *c, ngx_chat_pipeline_t *held,
     }
 
     if (held == NULL) {
+
+        if (!c->write->ready || !ngx_chat_pipeline_has_room(c)) {
+            return 0;
+        }
+
         held = ngx_chat_pipeline_add(c);
     }
 
@@ -328,23 +343,29 @@ ngx_chat_pipeline_flush(ngx_chat_pipeline_t *held, ngx_chain_t *in,
 
     ngx_chat_pipeline_drop(held);
 
-    if (rest == NGX_CHAIN_ERROR || b.pos < b.last) {
-        ngx_chat_pipeline_fail(c);
-        return NGX_CHAIN_ERROR;
+    if (rest != NGX_CHAIN_ERROR && b.pos == b.last) {
+        return rest;
     }
 
-    return rest;
+    if (rest != NGX_CHAIN_ERROR) {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                      "chat answer could not be sent, the connection ends");
+    }
+
+    ngx_chat_pipeline_fail(c);
+
+    return NGX_CHAIN_ERROR;
 }
 
 
-/* Nothing more is sent, and what nginx reads next is the end. */
+/*
+ * Nothing more is sent, and nginx reads the end, behind what it has read
+ * already: at most one request of that is done still, without an answer.
+ */
 
 static void
 ngx_chat_pipeline_fail(ngx_connection_t *c)
 {
-    ngx_log_error(NGX_LOG_ERR, c->log, 0,
-                  "chat answer could not be sent, the connection ends");
-
     c->error = 1;
 
     (void) shutdown(c->fd, SHUT_RDWR);
@@ -406,7 +427,7 @@ ngx_chat_pipeline_find(ngx_connection_t *c)
 }
 
 
-/* There is room: may_hold() has seen to it. */
+/* The caller has seen to it that there is room. */
 
 static ngx_chat_pipeline_t *
 ngx_chat_pipeline_add(ngx_connection_t *c)
