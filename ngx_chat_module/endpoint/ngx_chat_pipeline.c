@@ -192,6 +192,8 @@ ngx_chat_pipeline_has_room(ngx_connection_t *c)
     uint32_t   mem[SK_MEMINFO_VARS];
     socklen_t  len;
 
+    unsent = 0;
+
     if (ngx_chat_pipeline_nheld == NGX_CHAT_PIPELINE_HELD
         || ioctl(c->fd, SIOCOUTQNSD, &unsent) == -1
         || unsent)

@@ -128,7 +128,8 @@ sub wait_for {
 }
 
 
-# A shell script that runs nginx under valgrind.
+# A shell script that runs nginx under valgrind, which does not know all of
+# the kernel's ioctl() requests (SIOCOUTQNSD).
 
 sub write_wrapper {
     my ($path, $name) = @_;
@@ -145,6 +146,7 @@ case " \$* " in
 *" -V "*) exec $nginx "\$@" ;;
 esac
 exec valgrind --quiet --log-file=$logs/$name.%p.log --num-callers=30 \\
+    --sim-hints=lax-ioctls \\
     --keep-debuginfo=yes --leak-check=full --show-leak-kinds=definite \\
     --errors-for-leak-kinds=definite --gen-suppressions=all \\
     --suppressions=$root/t/valgrind.suppress $nginx "\$@"
