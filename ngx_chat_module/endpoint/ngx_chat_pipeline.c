@@ -66,7 +66,6 @@ static size_t ngx_chat_pipeline_hold(ngx_connection_t *c,
     ngx_chat_pipeline_t *held, ngx_chain_t *in, off_t limit);
 static ngx_chain_t *ngx_chat_pipeline_flush(ngx_chat_pipeline_t *held,
     ngx_chain_t *in, off_t limit);
-static void ngx_chat_pipeline_fail(ngx_connection_t *c);
 static ngx_chat_pipeline_t *ngx_chat_pipeline_find(ngx_connection_t *c);
 static ngx_chat_pipeline_t *ngx_chat_pipeline_add(ngx_connection_t *c);
 static void ngx_chat_pipeline_drop(ngx_chat_pipeline_t *held);
@@ -113,13 +112,7 @@ ngx_chat_pipeline_init(void)
 static ngx_int_t
 ngx_chat_pipeline_del_conn(ngx_connection_t *c, ngx_uint_t flags)
 {
-    ngx_chat_pipeline_t  *held;
-
-    held = ngx_chat_pipeline_find(c);
-
-    if (held) {
-        (void) ngx_chat_pipeline_flush(held, NULL, 0);
-    }
+    (void) ngx_chat_pipeline_push(c);
 
     return ngx_chat_pipeline_next(c, flags);
 }
@@ -243,11 +236,7 @@ ngx_chat_pipeline_send_chain(ngx_connection_t *c, ngx_chain_t *in,
 static ssize_t
 ngx_chat_pipeline_send(ngx_connection_t *c, u_char *buf, size_t size)
 {
-    ngx_chat_pipeline_t  *held;
-
-    held = ngx_chat_pipeline_find(c);
-
-    if (held && ngx_chat_pipeline_flush(held, NULL, 0) == NGX_CHAIN_ERROR) {
+    if (ngx_chat_pipeline_push(c) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -345,63 +334,22 @@ ngx_chat_pipeline_flush(ngx_chat_pipeline_t *held, ngx_chain_t *in,
 
     ngx_chat_pipeline_drop(held);
 
-    if (rest != NGX_CHAIN_ERROR && b.pos == b.last) {
-        return rest;
-    }
-
-    if (rest != NGX_CHAIN_ERROR) {
+    if (rest != NGX_CHAIN_ERROR && b.pos < b.last) {
         ngx_log_error(NGX_LOG_ERR, c->log, 0,
                       "chat answer could not be sent, the connection ends");
+        rest = NGX_CHAIN_ERROR;
     }
 
-    ngx_chat_pipeline_fail(c);
+    if (rest == NGX_CHAIN_ERROR) {
 
-    return NGX_CHAIN_ERROR;
-}
+        /* nginx reads the end, behind what it has read already: at most one
+           request of that is done still, without an answer */
 
-
-/*
- * Nothing more is sent, and nginx reads the end, behind what it has read
- * already: at most one request of that is done still, without an answer.
- */
-
-static void
-ngx_chat_pipeline_fail(ngx_connection_t *c)
-{
-    c->error = 1;
-
-    (void) shutdown(c->fd, SHUT_RDWR);
-}
-
-
-size_t
-ngx_chat_pipeline_kept(ngx_connection_t *c)
-{
-    ngx_chat_pipeline_t  *held;
-
-    held = ngx_chat_pipeline_find(c);
-
-    return held ? held->len : 0;
-}
-
-
-u_char *
-ngx_chat_pipeline_take(ngx_connection_t *c, u_char *p)
-{
-    ngx_chat_pipeline_t  *held;
-
-    held = ngx_chat_pipeline_find(c);
-
-    if (held) {
-        p = ngx_cpymem(p, held->data, held->len);
-
-        /* who sends them counts them once more */
-        c->sent -= held->len;
-
-        ngx_chat_pipeline_drop(held);
+        c->error = 1;
+        (void) shutdown(c->fd, SHUT_RDWR);
     }
 
-    return p;
+    return rest;
 }
 
 
@@ -483,12 +431,26 @@ ngx_chat_pipeline_push_handler(ngx_event_t *ev)
 }
 
 
+ngx_int_t
+ngx_chat_pipeline_push(ngx_connection_t *c)
+{
+    ngx_chat_pipeline_t  *held;
+
+    held = ngx_chat_pipeline_find(c);
+
+    if (held && ngx_chat_pipeline_flush(held, NULL, 0) == NGX_CHAIN_ERROR) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
 void
 ngx_chat_pipeline_push_all(void)
 {
     while (ngx_chat_pipeline_nheld) {
-        (void) ngx_chat_pipeline_flush(
-                         &ngx_chat_pipeline_held[ngx_chat_pipeline_nheld - 1],
-                         NULL, 0);
+        (void) ngx_chat_pipeline_push(
+               ngx_chat_pipeline_held[ngx_chat_pipeline_nheld - 1].connection);
     }
 }

@@ -26,15 +26,14 @@ void ngx_chat_pipeline_init(void);
  */
 ngx_int_t ngx_chat_pipeline_output(ngx_http_request_t *r, ngx_chain_t *out);
 
-/* Sends what is kept, of all connections. */
-void ngx_chat_pipeline_push_all(void);
-
 /*
- * For who takes the connection over: how many bytes are kept, and these, to p,
- * which are then his to send, before all else; gives the byte behind them.
+ * Sends what is kept of the connection's answers, if anything is: for who
+ * takes it over and sends by himself.  NGX_OK; NGX_ERROR: it is broken.
  */
-size_t ngx_chat_pipeline_kept(ngx_connection_t *c);
-u_char *ngx_chat_pipeline_take(ngx_connection_t *c, u_char *p);
+ngx_int_t ngx_chat_pipeline_push(ngx_connection_t *c);
+
+/* The same for all connections. */
+void ngx_chat_pipeline_push_all(void);
 
 
 #endif /* _NGX_CHAT_PIPELINE_H_INCLUDED_ */

@@ -236,7 +236,7 @@ ngx_chat_websocket_start_handler(ngx_event_t *rev)
 }
 
 
-/* What nginx has of the answer's headers leaves with the first frame; so do
+/* What nginx has of the answer's headers leaves with the first frame, behind
    answers to requests before this one. */
 
 static ngx_int_t
@@ -260,13 +260,16 @@ ngx_chat_websocket_take_headers(ngx_chat_websocket_t *ws)
         return NGX_OK;
     }
 
-    b = ngx_chat_buf_alloc(len + ngx_chat_pipeline_kept(r->connection),
-                           r->connection->log);
+    if (ngx_chat_pipeline_push(r->connection) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    b = ngx_chat_buf_alloc(len, r->connection->log);
     if (b == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_chat_pipeline_take(r->connection, b->data);
+    p = b->data;
 
     for (cl = r->out; cl; cl = cl->next) {
         p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);

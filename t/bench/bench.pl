@@ -515,12 +515,16 @@ sub store_posts {
 }
 
 
+# At least so many messages, before anything is measured.
+
 sub fill {
     my ($server, $most, @load) = @_;
 
     for (my $posted = 0; $posted < $most; ) {
         my $seen = load($server, $load_cpus, @load,
                         qw(inflight=64 lanes=64 warm=0 seconds=0.5));
+
+        die "$server->{peer} takes no messages\n" if !$seen->{messages};
 
         $posted += $seen->{messages} * 0.5;
     }
