@@ -209,6 +209,7 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
     ngx_chat_pipeline_init();
 
     cmcf->hub.zone = cmcf->zone;
+    cmcf->hub.answer = ngx_chat_pipeline_push_all;
     cmcf->sessions.drain = cmcf->drain;
 
     if (ngx_chat_worker_init(&cmcf->sessions, &cmcf->hub, cmcf->apps.nelts,

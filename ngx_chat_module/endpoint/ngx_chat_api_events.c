@@ -448,10 +448,10 @@ static ngx_int_t
 ngx_chat_api_events_reply(ngx_http_request_t *r, ngx_chat_api_events_t *ev,
     ngx_str_t *json)
 {
-    return ngx_chat_reply_send(r, (ev->api->route.kind
-                                   == NGX_CHAT_ROUTE_PUBLISH_e)
-                                  ? NGX_HTTP_ACCEPTED : NGX_HTTP_OK,
-                               json);
+    return ngx_chat_reply_behind(r, (ev->api->route.kind
+                                     == NGX_CHAT_ROUTE_PUBLISH_e)
+                                    ? NGX_HTTP_ACCEPTED : NGX_HTTP_OK,
+                                 json);
 }
 
 

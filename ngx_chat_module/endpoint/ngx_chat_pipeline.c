@@ -2,13 +2,18 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Answers to pipelined requests leave together.
+ * Answers to pipelined requests leave together, those to triggers behind the
+ * first deliveries.
  *
  * A segment on its own costs about as much as a delivery, and wakes the
  * client.  So an answer behind which the next request is already here is kept
  * here, and leaves by the same call as the next answer.  If that is not due
  * at once, as the next request is incomplete or has to wait for something,
  * the next turn of the event loop sends what is kept.
+ *
+ * The answer to a trigger is kept in any case: its event leaves in the next
+ * turn, and is what is waited for.  The hub has such answers sent in the midst
+ * of a long turn.
  *
  * For nginx an answer that is kept is sent: it closes the request.  So
  * nothing is kept unless the kernel has sent all that it got, and has room
@@ -56,7 +61,8 @@ typedef struct {
 
 static ngx_int_t ngx_chat_pipeline_del_conn(ngx_connection_t *c,
     ngx_uint_t flags);
-static ngx_uint_t ngx_chat_pipeline_may_hold(ngx_http_request_t *r);
+static ngx_uint_t ngx_chat_pipeline_may_hold(ngx_http_request_t *r,
+    ngx_uint_t behind);
 static ngx_uint_t ngx_chat_pipeline_has_room(ngx_connection_t *c);
 static ngx_chain_t *ngx_chat_pipeline_send_chain(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
@@ -119,14 +125,15 @@ ngx_chat_pipeline_del_conn(ngx_connection_t *c, ngx_uint_t flags)
 
 
 ngx_int_t
-ngx_chat_pipeline_output(ngx_http_request_t *r, ngx_chain_t *out)
+ngx_chat_pipeline_output(ngx_http_request_t *r, ngx_chain_t *out,
+    ngx_uint_t behind)
 {
     ngx_int_t          rc;
     ngx_connection_t  *c;
 
     c = r->connection;
 
-    if (!ngx_chat_pipeline_may_hold(r)) {
+    if (!ngx_chat_pipeline_may_hold(r, behind)) {
         return ngx_http_output_filter(r, out);
     }
 
@@ -147,13 +154,13 @@ ngx_chat_pipeline_output(ngx_http_request_t *r, ngx_chain_t *out)
 
 /*
  * Only what goes through a TCP socket as it is, and stays open behind it (the
- * client's address may be another one by now, as realip does it).  The next
- * request is in nginx's buffer, or, where that ended in this one's body, still
- * in the socket.
+ * client's address may be another one by now, as realip does it), which a
+ * leaving worker's does not.  The next request is in nginx's buffer, or, where
+ * that ended in this one's body, still in the socket.
  */
 
 static ngx_uint_t
-ngx_chat_pipeline_may_hold(ngx_http_request_t *r)
+ngx_chat_pipeline_may_hold(ngx_http_request_t *r, ngx_uint_t behind)
 {
     ngx_connection_t  *c;
 
@@ -161,7 +168,10 @@ ngx_chat_pipeline_may_hold(ngx_http_request_t *r)
 
     if (r != r->main
         || !r->keepalive
-        || (r->header_in->pos == r->header_in->last
+        || ngx_exiting
+        || ngx_terminate
+        || (!behind
+            && r->header_in->pos == r->header_in->last
             && !(c->read->ready && c->read->available > 0))
         || ngx_event_actions.del_conn != ngx_chat_pipeline_del_conn)
     {
@@ -185,25 +195,24 @@ ngx_chat_pipeline_has_room(ngx_connection_t *c)
     uint32_t   mem[SK_MEMINFO_VARS];
     socklen_t  len;
 
-    unsent = 0;
-
-    if (ngx_chat_pipeline_nheld == NGX_CHAT_PIPELINE_HELD
-        || ioctl(c->fd, SIOCOUTQNSD, &unsent) == -1
-        || unsent)
-    {
+    if (ngx_chat_pipeline_nheld == NGX_CHAT_PIPELINE_HELD) {
         return 0;
     }
 
     len = sizeof(mem);
 
     if (getsockopt(c->fd, SOL_SOCKET, SO_MEMINFO, mem, &len) == -1
-        || len <= SK_MEMINFO_WMEM_QUEUED * sizeof(uint32_t))
+        || len <= SK_MEMINFO_WMEM_QUEUED * sizeof(uint32_t)
+        || mem[SK_MEMINFO_SNDBUF]
+           < mem[SK_MEMINFO_WMEM_QUEUED] + NGX_CHAT_PIPELINE_ROOM)
     {
         return 0;
     }
 
-    return mem[SK_MEMINFO_SNDBUF]
-           >= mem[SK_MEMINFO_WMEM_QUEUED] + NGX_CHAT_PIPELINE_ROOM;
+    /* what is queued is not acknowledged, at least */
+
+    return mem[SK_MEMINFO_WMEM_QUEUED] == 0
+           || (ioctl(c->fd, SIOCOUTQNSD, &unsent) == 0 && unsent == 0);
 }
 
 

@@ -16,26 +16,35 @@
 
 
 static ngx_int_t ngx_chat_reply_body(ngx_http_request_t *r,
-    ngx_uint_t status, ngx_str_t *type, ngx_str_t *text);
+    ngx_uint_t status, ngx_str_t *type, ngx_str_t *text, ngx_uint_t behind);
 static void *ngx_chat_request_alloc(void *ctx, size_t size);
 static ssize_t ngx_chat_reply_render(u_char *buf, size_t size,
     const char *text);
+
+
+static ngx_str_t  ngx_chat_reply_json = ngx_string("application/json");
 
 
 ngx_int_t
 ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text)
 {
-    static ngx_str_t  type = ngx_string("application/json");
+    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json, text, 0);
+}
 
-    return ngx_chat_reply_body(r, status, &type, text);
+
+ngx_int_t
+ngx_chat_reply_behind(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *text)
+{
+    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json, text, 1);
 }
 
 
 ngx_int_t
 ngx_chat_reply_typed(ngx_http_request_t *r, ngx_str_t *type, ngx_str_t *text)
 {
-    return ngx_chat_reply_body(r, NGX_HTTP_OK, type, text);
+    return ngx_chat_reply_body(r, NGX_HTTP_OK, type, text, 0);
 }
 
 
@@ -57,13 +66,13 @@ ngx_chat_reply_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *line)
     p = ngx_cpymem(text.data, line->data, line->len);
     *p = '\n';
 
-    return ngx_chat_reply_body(r, status, &type, &text);
+    return ngx_chat_reply_body(r, status, &type, &text, 0);
 }
 
 
 static ngx_int_t
 ngx_chat_reply_body(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_str_t *type, ngx_str_t *text)
+    ngx_str_t *type, ngx_str_t *text, ngx_uint_t behind)
 {
     ngx_buf_t    *b;
     ngx_int_t     rc;
@@ -108,7 +117,7 @@ ngx_chat_reply_body(ngx_http_request_t *r, ngx_uint_t status,
     out.buf = b;
     out.next = NULL;
 
-    return ngx_chat_pipeline_output(r, &out);
+    return ngx_chat_pipeline_output(r, &out, behind);
 }
 
 

@@ -25,6 +25,11 @@
 ngx_int_t ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text);
 
+/* The same for who has published: the answer leaves behind the first
+   deliveries. */
+ngx_int_t ngx_chat_reply_behind(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *text);
+
 /* The same as another content type, with 200. */
 ngx_int_t ngx_chat_reply_typed(ngx_http_request_t *r, ngx_str_t *type,
     ngx_str_t *text);

@@ -28,6 +28,7 @@
 #define NGX_CHAT_DRAIN_RECORDS  256        /* most records in one turn */
 #define NGX_CHAT_DRAIN_COST     16384      /* and most work, about: */
 #define NGX_CHAT_DRAIN_SMALL    1024       /* goes beyond that in one go */
+#define NGX_CHAT_DRAIN_ANSWER   1024       /* what publishers wait for */
 #define NGX_CHAT_DRAIN_SEND     32         /* of a call for a subscriber */
 #define NGX_CHAT_DRAIN_HOLD     4          /* of holding back for one */
 #define NGX_CHAT_DRAIN_COPY     1          /* of an event for one */
@@ -42,6 +43,7 @@ typedef struct {
     ngx_chat_hub_t         *hub;
     ngx_uint_t              runs;          /* given out, or begun to be */
     ngx_uint_t              cost;
+    ngx_uint_t              answered;
 } ngx_chat_drain_turn_t;
 
 
@@ -84,6 +86,7 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
     turn.hub = hub;
     turn.runs = 0;
     turn.cost = 0;
+    turn.answered = (hub->answer == NULL);
 
     hub->turn++;
 
@@ -412,6 +415,11 @@ ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
 
         hub->handlers->deliver(sr, run->events, hold);
         n++;
+
+        if (!turn->answered && turn->cost >= NGX_CHAT_DRAIN_ANSWER) {
+            turn->answered = 1;
+            hub->answer();
+        }
     }
 
     ch->given = i;

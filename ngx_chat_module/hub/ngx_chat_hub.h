@@ -92,6 +92,9 @@ typedef struct {
     ngx_msec_t                 reaped;     /* when it last looked for the
                                               dead */
     ngx_event_t                drain;      /* posted: more is in the ring */
+    void                     (*answer)(void);  /* lets those answers leave
+                                              that wait for a turn's first
+                                              deliveries; may be NULL */
     ngx_connection_t           dummy;      /* carries this for the timers */
     ngx_log_t                 *log;
 } ngx_chat_hub_t;

@@ -19,6 +19,10 @@
 #include "drain.h"
 
 
+static ngx_uint_t  answers;
+static ngx_uint_t  answered_at;            /* so many calls */
+
+
 static void
 test_small(void)
 {
@@ -504,6 +508,49 @@ test_overrun_between_turns(void)
 }
 
 
+/* Publishers wait for a few deliveries of each turn, but not for all. */
+
+static void
+answer(void)
+{
+    answers++;
+    answered_at = calls;
+}
+
+
+static void
+test_answers_leave(void)
+{
+    hub.answer = answer;
+
+    begin(SUBSCRIBERS);
+    calls = 0;
+    event(&large, 1);
+
+    CHECK(turn());
+    CHECK_INT(answers, 1);
+    CHECK_INT(answered_at, 32);
+
+    CHECK(turn());
+    CHECK_INT(answers, 2);
+
+    turns();
+    end();
+
+    /* where there are fewer, those who keep them see to it */
+
+    answers = 0;
+
+    begin(10);
+    event(&large, 1);
+    turns();
+    CHECK_INT(answers, 0);
+    end();
+
+    hub.answer = NULL;
+}
+
+
 static void
 test_no_memory(void)
 {
@@ -543,6 +590,7 @@ main(void)
     RUN(test_channel_goes_between_turns);
     RUN(test_terminate_waits);
     RUN(test_overrun_between_turns);
+    RUN(test_answers_leave);
     RUN(test_no_memory);
 
     ngx_chat_channel_table_free(&hub.channels);
