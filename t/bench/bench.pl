@@ -687,7 +687,8 @@ sub peers_of {
 }
 
 
-# Each round in another order, so that none always follows the same one.
+# Each round in another order: what comes first, or behind another, may have a
+# disadvantage (where several run at once, who connects first, of some 2 %).
 
 sub run_round {
     my ($round, $results, @list) = @_;
@@ -704,6 +705,10 @@ sub run_round {
             next;
         }
 
+        for (1 .. ($measure->{fixed} ? 0 : $round % (@peers || 1))) {
+            push @peers, shift @peers;
+        }
+
         if ($measure->{sliced}) {
             my $run = $measure->{sizes} ? \&run_sizes : \&run_sliced;
             my $figures = $run->($measure, @peers);
@@ -714,10 +719,6 @@ sub run_round {
             }
 
             next;
-        }
-
-        for (1 .. ($measure->{fixed} ? 0 : $round % (@peers || 1))) {
-            push @peers, shift @peers;
         }
 
         for my $peer (@peers) {
