@@ -458,8 +458,10 @@ ngx_chat_pipeline_push(ngx_connection_t *c)
 void
 ngx_chat_pipeline_push_all(void)
 {
+    ngx_uint_t  n;
+
     while (ngx_chat_pipeline_nheld) {
-        (void) ngx_chat_pipeline_push(
-               ngx_chat_pipeline_held[ngx_chat_pipeline_nheld - 1].connection);
+        n = ngx_chat_pipeline_nheld - 1;
+        (void) ngx_chat_pipeline_flush(&ngx_chat_pipeline_held[n], NULL, 0);
     }
 }
