@@ -11,9 +11,9 @@
  * at once, as the next request is incomplete or has to wait for something,
  * the next turn of the event loop sends what is kept.
  *
- * The answer to a trigger is kept in any case: its event leaves in the next
- * turn, and is what is waited for.  The hub has such answers sent in the midst
- * of a long turn.
+ * The answer to a trigger is kept in any case: its event most likely leaves in
+ * the next turn, and is what is waited for.  The hub has what is kept sent in
+ * the midst of a long turn.
  *
  * For nginx an answer that is kept is sent: it closes the request.  So
  * nothing is kept unless the kernel has sent all that it got, and has room
@@ -25,8 +25,9 @@
  * What else nginx sends comes behind: while something is kept, the
  * connection's calls for sending are those of this file.  Before it closes a
  * connection it calls ngx_del_conn(), by a pointer, which is each process's
- * own: what is kept is sent there.  Only the end of lingering for an HTTP/0.9
- * request that is answered by nothing at all comes before.
+ * own: what is kept is sent there.  Only lingering comes before: for an
+ * HTTP/0.9 request that is answered by nothing at all, and where a SIGTERM
+ * comes just between an answer and the end of its request.
  */
 
 

@@ -22,14 +22,14 @@ static ssize_t ngx_chat_reply_render(u_char *buf, size_t size,
     const char *text);
 
 
-static ngx_str_t  ngx_chat_reply_json = ngx_string("application/json");
+static ngx_str_t  ngx_chat_reply_json_type = ngx_string("application/json");
 
 
 ngx_int_t
 ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text)
 {
-    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json, text, 0);
+    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json_type, text, 0);
 }
 
 
@@ -37,7 +37,7 @@ ngx_int_t
 ngx_chat_reply_behind(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text)
 {
-    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json, text, 1);
+    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json_type, text, 1);
 }
 
 

@@ -25,8 +25,8 @@
 ngx_int_t ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text);
 
-/* The same for who has published: the answer leaves behind the first
-   deliveries. */
+/* The same for a trigger: most likely the answer leaves behind the first of
+   its deliveries. */
 ngx_int_t ngx_chat_reply_behind(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text);
 

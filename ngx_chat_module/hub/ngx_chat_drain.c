@@ -28,7 +28,7 @@
 #define NGX_CHAT_DRAIN_RECORDS  256        /* most records in one turn */
 #define NGX_CHAT_DRAIN_COST     16384      /* and most work, about: */
 #define NGX_CHAT_DRAIN_SMALL    1024       /* goes beyond that in one go */
-#define NGX_CHAT_DRAIN_ANSWER   1024       /* what publishers wait for */
+#define NGX_CHAT_DRAIN_ANSWER   32         /* calls publishers wait for */
 #define NGX_CHAT_DRAIN_SEND     32         /* of a call for a subscriber */
 #define NGX_CHAT_DRAIN_HOLD     4          /* of holding back for one */
 #define NGX_CHAT_DRAIN_COPY     1          /* of an event for one */
@@ -43,7 +43,8 @@ typedef struct {
     ngx_chat_hub_t         *hub;
     ngx_uint_t              runs;          /* given out, or begun to be */
     ngx_uint_t              cost;
-    ngx_uint_t              answered;
+    ngx_uint_t              calls;         /* for subscribers */
+    ngx_uint_t              answered;      /* publishers have their answers */
 } ngx_chat_drain_turn_t;
 
 
@@ -53,6 +54,7 @@ typedef struct {
 static ngx_int_t ngx_chat_drain_left(ngx_chat_drain_turn_t *turn);
 static ngx_int_t ngx_chat_drain_read(ngx_chat_drain_turn_t *turn);
 static ngx_int_t ngx_chat_drain_flush(ngx_chat_drain_turn_t *turn);
+static void ngx_chat_drain_answer(ngx_chat_drain_turn_t *turn);
 static ngx_int_t ngx_chat_drain_record(ngx_chat_drain_turn_t *turn,
     uint64_t at, size_t len);
 static void ngx_chat_drain_fetch(ngx_chat_channel_t *ch);
@@ -86,6 +88,7 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
     turn.hub = hub;
     turn.runs = 0;
     turn.cost = 0;
+    turn.calls = 0;
     turn.answered = (hub->answer == NULL);
 
     hub->turn++;
@@ -416,10 +419,8 @@ ngx_chat_drain_give(ngx_chat_drain_turn_t *turn, ngx_uint_t more)
         hub->handlers->deliver(sr, run->events, hold);
         n++;
 
-        if (!turn->answered && turn->cost >= NGX_CHAT_DRAIN_ANSWER) {
-            turn->answered = 1;
-            hub->answer();
-        }
+        turn->calls += !hold;
+        ngx_chat_drain_answer(turn);
     }
 
     ch->given = i;
@@ -439,12 +440,33 @@ ngx_chat_drain_flush(ngx_chat_drain_turn_t *turn)
     max = ngx_chat_drain_is_full(turn)
           ? 0 : (NGX_CHAT_DRAIN_COST - turn->cost) / NGX_CHAT_DRAIN_SEND;
 
-    n = turn->hub->handlers->flush(max);
+    n = 0;
+
+    if (!turn->answered) {
+        n = turn->hub->handlers->flush(ngx_min(max, NGX_CHAT_DRAIN_ANSWER));
+
+        turn->calls += n;
+        ngx_chat_drain_answer(turn);
+    }
+
+    n += turn->hub->handlers->flush(max - n);
 
     turn->cost += n * NGX_CHAT_DRAIN_SEND;
     turn->hub->held = (n == max);
 
     return (n == max) ? NGX_AGAIN : NGX_OK;
+}
+
+
+/* In the midst of a long turn.  In a short one they come behind it. */
+
+static void
+ngx_chat_drain_answer(ngx_chat_drain_turn_t *turn)
+{
+    if (!turn->answered && turn->calls >= NGX_CHAT_DRAIN_ANSWER) {
+        turn->answered = 1;
+        turn->hub->answer();
+    }
 }
 
 

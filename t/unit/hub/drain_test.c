@@ -521,6 +521,8 @@ answer(void)
 static void
 test_answers_leave(void)
 {
+    ngx_uint_t  i;
+
     hub.answer = answer;
 
     begin(SUBSCRIBERS);
@@ -535,6 +537,25 @@ test_answers_leave(void)
     CHECK_INT(answers, 2);
 
     turns();
+    end();
+
+    /* nor for all for whom it is held back, as they listen to both */
+
+    begin(200);
+
+    for (i = 0; i < 200; i++) {
+        subscribe(&subscribers[i], &small);
+    }
+
+    answers = 0;
+    calls = 0;
+    event(&small, 1);
+    event(&large, 2);
+
+    CHECK(!turn());
+    CHECK_INT(answers, 1);
+    CHECK_INT(answered_at, 32);
+    CHECK(calls >= 200);
     end();
 
     /* where there are fewer, those who keep them see to it */
