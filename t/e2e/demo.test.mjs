@@ -188,7 +188,7 @@ describe('the demo page', { timeout: 120000 }, () => {
             await server.stop();
             await window.state('Reconnecting…');
             await window.send('not sent');
-            await window.page.getByText('The server cannot be reached')
+            await window.page.getByText('Not sent. The server cannot')
                              .waitFor();
 
             /* Elsewhere, so that the page cannot be there meanwhile. */
