@@ -57,6 +57,7 @@ my $t = Chat::Pusher->new(workers => 1, tls => 1, listen => 'sndbuf=64k',
             chat_publish  chat new_message app=$app;
         }
 
+        location = /status { chat_status; }
         location = /plain { return 200 "plain\\n"; }
         location = /drop { return 444; }
         location = /silent { proxy_pass http://127.0.0.1:$silent_port; }
@@ -507,6 +508,29 @@ subtest 'behind the deliveries' => sub {
 
     cmp_ok($ready, '>=', 0.9 * $rounds * @listeners,
            'most have it when the answer is there');
+};
+
+
+# A turn of nginx's is as long as requests are pipelined: deliveries do not
+# wait for its end, unless it publishes on.
+
+subtest 'in the midst of a long turn' => sub {
+    my $api = Chat::API->new(port => $t->port);
+    my $pipelined = "GET /status HTTP/1.1\r\nHost: x\r\n\r\n" x 60;
+
+    $api->http->send_raw(trigger($api, 'long') . $pipelined);
+    is(statuses($api, 1), '200', 'the trigger is answered');
+
+    my @deliveries = map {
+        $api->http->read_response('GET')->{body}
+            =~ /"deliveries_total":(\d+)/ ? $1 : ()
+    } 1 .. 60;
+
+    is(scalar @deliveries, 60, 'all requests behind it are');
+    is($deliveries[-1], $deliveries[0] + 1, 'it was delivered between them');
+    is($deliveries[3], $deliveries[-1], 'soon');
+
+    arrive('it has arrived', 'long');
 };
 
 

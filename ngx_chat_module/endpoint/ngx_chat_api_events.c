@@ -18,6 +18,7 @@
 #include <endpoint/ngx_chat_idempotency.h>
 #include <endpoint/ngx_chat_reply.h>
 #include <hub/ngx_chat_census.h>
+#include <hub/ngx_chat_drain.h>
 #include <pusher/ngx_chat_name.h>
 #include <wire/ngx_chat_json_write.h>
 
@@ -66,8 +67,7 @@ static ngx_int_t ngx_chat_api_events_unavailable(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_send(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
-static ngx_int_t ngx_chat_api_events_reply(ngx_http_request_t *r,
-    ngx_chat_api_events_t *ev, ngx_str_t *json);
+static ngx_uint_t ngx_chat_api_events_status(ngx_chat_api_events_t *ev);
 static void ngx_chat_api_events_count(ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_answer(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev, ngx_str_t *json);
@@ -209,7 +209,7 @@ ngx_chat_api_events_begin(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     }
 
     if (rc == NGX_DONE) {
-        return ngx_chat_api_events_reply(r, ev, &answer);
+        return ngx_chat_reply_send(r, ngx_chat_api_events_status(ev), &answer);
     }
 
     if (rc == NGX_BUSY) {
@@ -440,18 +440,17 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_chat_api_events_reply(r, ev, &json);
+    ngx_chat_drain_soon(&cmcf->hub);
+
+    return ngx_chat_reply_behind(r, ngx_chat_api_events_status(ev), &json);
 }
 
 
-static ngx_int_t
-ngx_chat_api_events_reply(ngx_http_request_t *r, ngx_chat_api_events_t *ev,
-    ngx_str_t *json)
+static ngx_uint_t
+ngx_chat_api_events_status(ngx_chat_api_events_t *ev)
 {
-    return ngx_chat_reply_behind(r, (ev->api->route.kind
-                                     == NGX_CHAT_ROUTE_PUBLISH_e)
-                                    ? NGX_HTTP_ACCEPTED : NGX_HTTP_OK,
-                                 json);
+    return (ev->api->route.kind == NGX_CHAT_ROUTE_PUBLISH_e)
+           ? NGX_HTTP_ACCEPTED : NGX_HTTP_OK;
 }
 
 

@@ -11,9 +11,9 @@
  * at once, as the next request is incomplete or has to wait for something,
  * the next turn of the event loop sends what is kept.
  *
- * The answer to a trigger is kept in any case: its event most likely leaves in
- * the next turn, and is what is waited for.  The hub has what is kept sent in
- * the midst of a long turn.
+ * The answer to a trigger is kept in any case: its event most likely leaves at
+ * the end of this turn, and is what is waited for.  The hub has what is kept
+ * sent behind the first deliveries.
  *
  * For nginx an answer that is kept is sent: it closes the request.  So
  * nothing is kept unless the kernel has sent all that it got, and has room
@@ -464,5 +464,9 @@ ngx_chat_pipeline_push_all(void)
     while (ngx_chat_pipeline_nheld) {
         n = ngx_chat_pipeline_nheld - 1;
         (void) ngx_chat_pipeline_flush(&ngx_chat_pipeline_held[n], NULL, 0);
+    }
+
+    if (ngx_chat_pipeline_event.posted) {
+        ngx_delete_posted_event(&ngx_chat_pipeline_event);
     }
 }

@@ -26,8 +26,13 @@ void ngx_chat_drain_forget(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
 /* All of this worker's subscribers are told to reconnect. */
 void ngx_chat_drain_away(ngx_chat_hub_t *hub);
 
-/* The handler of hub->drain. */
+/* The event loop has published: drains at the end of this turn of it, without
+   waiting to be roused, and lets publishers' answers leave behind that. */
+void ngx_chat_drain_soon(ngx_chat_hub_t *hub);
+
+/* The handlers of hub->drain and hub->soon. */
 void ngx_chat_drain_handler(ngx_event_t *ev);
+void ngx_chat_drain_soon_handler(ngx_event_t *ev);
 
 
 #endif /* _NGX_CHAT_DRAIN_H_INCLUDED_ */

@@ -67,6 +67,10 @@ ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle)
     hub->drain.data = &hub->dummy;
     hub->drain.log = hub->log;
 
+    hub->soon.handler = ngx_chat_drain_soon_handler;
+    hub->soon.data = &hub->dummy;
+    hub->soon.log = hub->log;
+
     hub->timer.handler = ngx_chat_hub_timer_handler;
     hub->timer.data = &hub->dummy;
     hub->timer.log = hub->log;

@@ -41,6 +41,7 @@ typedef struct {
 } events_t;
 
 
+ngx_queue_t              ngx_posted_events;
 ngx_queue_t              ngx_posted_next_events;
 
 static ngx_chat_zone_t   zone;
@@ -339,6 +340,7 @@ setup(void)
     zone.workers = 1;
     unit_zone_create(&zone, 4 * 1024 * 1024);
 
+    ngx_queue_init(&ngx_posted_events);
     ngx_queue_init(&ngx_posted_next_events);
 
     hub.zone = &zone;
@@ -352,25 +354,6 @@ setup(void)
 
     hub.slot = ngx_chat_slot_lease(&zone, &unit_log);
     hub.position = hub.slot->position;
-}
-
-
-/* Each listener is where its subscription says. */
-
-static void
-check_indexes(ngx_str_t *name)
-{
-    ngx_uint_t           i, wrong;
-    ngx_chat_channel_t  *ch;
-
-    ch = channel(name);
-    wrong = 0;
-
-    for (i = 0; i < ch->n; i++) {
-        wrong += (ch->listeners[i].subscription->index != i);
-    }
-
-    CHECK_INT(wrong, 0);
 }
 
 

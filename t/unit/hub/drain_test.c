@@ -23,6 +23,25 @@ static ngx_uint_t  answers;
 static ngx_uint_t  answered_at;            /* so many calls */
 
 
+/* Each listener is where its subscription says. */
+
+static void
+check_indexes(ngx_str_t *name)
+{
+    ngx_uint_t           i, wrong;
+    ngx_chat_channel_t  *ch;
+
+    ch = channel(name);
+    wrong = 0;
+
+    for (i = 0; i < ch->n; i++) {
+        wrong += (ch->listeners[i].subscription->index != i);
+    }
+
+    CHECK_INT(wrong, 0);
+}
+
+
 static void
 test_small(void)
 {

@@ -1,0 +1,70 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What a worker has published itself leaves in the same turn of its event
+ * loop, and the publishers' answers behind it.
+ *
+ * To be roused would take until the next turn.  A turn can be long: nginx
+ * does all pipelined requests that it can read in one.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <hub/ngx_chat_drain.h>
+
+
+#define NGX_CHAT_DRAIN_FRESH  128          /* events that wait for more */
+
+
+void
+ngx_chat_drain_soon(ngx_chat_hub_t *hub)
+{
+    hub->fresh++;
+
+    if (!hub->soon.posted) {
+        ngx_post_event(&hub->soon, &ngx_posted_events);
+    }
+}
+
+
+/*
+ * Pipelined requests come one after the other in this turn, too: as long as
+ * they publish, all of it leaves together.  Where more is left from the turn
+ * before, this comes behind it.
+ */
+
+void
+ngx_chat_drain_soon_handler(ngx_event_t *ev)
+{
+    ngx_chat_hub_t    *hub;
+    ngx_connection_t  *c;
+
+    c = ev->data;
+    hub = c->data;
+
+    if (hub->fresh != hub->seen
+        && hub->fresh < NGX_CHAT_DRAIN_FRESH
+        && !ngx_queue_empty(&ngx_posted_events))
+    {
+        hub->seen = hub->fresh;
+        ngx_post_event(ev, &ngx_posted_events);
+        return;
+    }
+
+    hub->fresh = 0;
+    hub->seen = 0;
+
+    if (hub->drain.posted) {
+        return;
+    }
+
+    ngx_chat_drain(hub);
+
+    if (hub->answer) {
+        hub->answer();
+    }
+}
