@@ -6,7 +6,7 @@
 #
 #     BENCH='a1 a32'    some of the measurements (@measures below)
 #     PEERS='chat floor'
-#     ROUNDS=5
+#     ROUNDS=9
 #     BENCH_SECONDS=1   of each measured piece
 
 use strict;
@@ -36,7 +36,10 @@ use constant LOAD_LIMIT => 0.85;
 
 # in so many pieces, of seconds, all servers of a round are measured in turns:
 # the machine is another one after a while, and this way for all
-use constant { SLICES => 12, SLICE => 0.2 };
+use constant { SLICES => 8, SLICE => 0.2 };
+
+# what is not measured like this does not need as many rounds
+use constant ROUNDS => 5;
 
 # so many messages fill the ring of chat_zone's default, and, where they are
 # stored, the WAL, which SQLite begins anew behind 1,000 pages: while these
@@ -94,19 +97,24 @@ my @measures = (
         name    => 'c50',
         title   => 'Latency from the time a message is due to each delivery: '
                    . '50 messages a second to 1,000 subscribers',
-        load    => [qw(subs=1000 rate=50 seconds=2)],
+        load    => [qw(subs=1000 rate=50)],
+        sliced  => 1,
+        slice   => 0.4,
         columns => \@latencies,
         wanted  => { p50 => '1.1 at most' },
     },
     {
         name    => 'c100',
         title   => 'The same, 100 messages a second',
-        load    => [qw(subs=1000 rate=100 seconds=2)],
+        load    => [qw(subs=1000 rate=100)],
+        sliced  => 1,
+        slice   => 0.4,
         columns => \@latencies,
         wanted  => { p99 => '1.3 at most' },
     },
     {
         name    => 'd',
+        rounds  => ROUNDS,
         title   => 'User-space memory of an idle subscribed connection, of '
                    . '15,000 (growth of the PSS of all processes)',
         load    => [qw(mode=idle subs=15000 seconds=1)],
@@ -115,6 +123,7 @@ my @measures = (
     },
     {
         name    => 'e',
+        rounds  => ROUNDS,
         title   => 'Handshakes, each with a subscription to the same channel',
         same    => 'd',
         columns => [
@@ -131,25 +140,28 @@ my @measures = (
         name    => 'f',
         title   => '`POST` of stored messages, `sync=full`, by clients that '
                    . 'wait for the answer: messages a second',
-        run     => \&run_store,
+        sizes   => [1, 8, 64],
+        size    => 'clients',
+        sliced  => 1,
         peers   => [qw(chat sqlite sqlite1)],
         base    => 'sqlite',
         fixed   => 1,
         columns => [
-            [ m1      => '1 client',                      'times the floor' ],
-            [ m8      => '8 clients',                     'times the floor' ],
-            [ m64     => '64 clients',                    'times the floor' ],
-            [ gain    => '64 clients for 1' ],
-            [ batch8  => 'messages a commit at 8 clients' ],
-            [ batch64 => 'at 64' ],
+            [ messages1  => '1 client',   'times the floor' ],
+            [ messages8  => '8 clients',  'times the floor' ],
+            [ messages64 => '64 clients', 'times the floor' ],
+            [ gain       => '64 clients for 1' ],
+            [ batch8     => 'messages a commit at 8 clients' ],
+            [ batch64    => 'at 64' ],
         ],
-        wanted  => { m64 => '0.5 or more', gain => '10 or more' },
+        wanted  => { messages64 => '0.5 or more', gain => '10 or more' },
         note    => 'The floor inserts and commits batches as large as the '
-                   . 'module has reached in the same round; the last row '
-                   . 'commits each message.',
+                   . 'module has reached just before; the last row commits '
+                   . 'each message.',
     },
     {
         name    => 'g',
+        rounds  => ROUNDS,
         title   => 'b with 2 workers, and what that brings',
         run     => \&run_workers,
         peers   => [qw(chat nchan send)],
@@ -163,6 +175,7 @@ my @measures = (
     },
     {
         name    => 't',
+        rounds  => ROUNDS,
         title   => 'Triggers: published over 32 kept-alive connections, 32 '
                    . 'in flight, 128 B, each for one subscriber; ours are '
                    . 'signed',
@@ -180,6 +193,7 @@ my @measures = (
         name    => 's',
         title   => 'a1 with 100, 1,000 and 10,000 subscribers',
         sizes   => [100, 1000, 10000],
+        size    => 'subs',
         sliced  => 1,
         peers   => [qw(chat send)],
         columns => [
@@ -191,6 +205,7 @@ my @measures = (
     },
     {
         name    => 'n',
+        rounds  => ROUNDS,
         title   => 'Triggers on a channel that nobody listens to, while 10 '
                    . 'or 10,000 subscribers listen to others: they get not a '
                    . 'byte',
@@ -252,11 +267,11 @@ my %by_name = map { $_->{name} => $_ } @measures;
 # rounds in which nchan lost messages, by measurement
 my %lost;
 
-# messages a commit, by clients, as the module reached them last
+# messages a commit, by clients, as the module has reached them just before
 my %batches;
 
 my %chosen = (
-    rounds  => $ENV{ROUNDS} || 5,
+    rounds  => $ENV{ROUNDS} || 9,
     seconds => $ENV{BENCH_SECONDS} || 1,
     peers   => [ chosen_peers() ],
 );
@@ -377,20 +392,28 @@ sub run_sliced {
 }
 
 
-# The same with several numbers of subscribers, one after the other.
+# The same with several numbers of subscribers or clients, one after the other.
 
 sub run_sizes {
     my ($measure, @peers) = @_;
 
     my %figures = map { $_ => {} } @peers;
 
-    for my $subs (@{$measure->{sizes}}) {
-        my $seen = run_sliced({ %$measure, load => ["subs=$subs"] }, @peers);
+    for my $size (@{$measure->{sizes}}) {
+        my $seen = run_sliced({ %$measure, $measure->{size} => $size },
+                              @peers);
 
         for my $peer (@peers) {
-            $figures{$peer}{"rate$subs"} = $seen->{$peer}{rate};
+            for my $metric (qw(rate messages batch)) {
+                $figures{$peer}{"$metric$size"} = $seen->{$peer}{$metric};
+            }
+
             $figures{$peer}{load_share} = $seen->{$peer}{load_share};
         }
+    }
+
+    if (my $ours = $measure->{size} eq 'clients' && $figures{chat}) {
+        $ours->{gain} = $ours->{messages64} / $ours->{messages1};
     }
 
     return \%figures;
@@ -400,17 +423,37 @@ sub run_sizes {
 sub begin_sliced {
     my ($measure, $peer) = @_;
 
+    my @slices = ('slices=' . SLICES,
+                  'seconds=' . slice_of($measure) * $chosen{seconds});
+
+    return begin_load(undef, bare_command($measure, $peer))
+        if $peer =~ /^sqlite/;
+
     my $server = Bench::Peer->start(peer => $peer, cpus => $server_cpus);
 
-    if (is_ours($peer)) {
+    my @load = $measure->{clients} ? store_load($server, $measure->{clients})
+               : $measure->{subs} ? "subs=$measure->{subs}"
+               : @{$measure->{load}};
+
+    if (is_ours($peer) && !$measure->{clients}) {
         fill($server, RING_FILL, qw(subs=10 channels=10 nobody=1 await=1));
     }
 
-    my $pid = IPC::Open2::open2(my $out, my $in,
-        @{load_command($server, $load_cpus)}, @{$measure->{load}},
-        'slices=' . SLICES, 'seconds=' . SLICE * $chosen{seconds});
+    return begin_load($server, @{load_command($server, $load_cpus)}, @load,
+                      @slices);
+}
 
-    # until it is ready; if it is not, the first slice tells
+
+sub slice_of { $_[0]{slice} || SLICE }
+
+
+# Returns when it is ready; if it does not become so, its first slice tells.
+
+sub begin_load {
+    my ($server, @command) = @_;
+
+    my $pid = IPC::Open2::open2(my $out, my $in, @command);
+
     readline $out;
 
     return { server => $server, pid => $pid, in => $in, out => $out };
@@ -439,7 +482,7 @@ sub end_sliced {
 
     close $_ for @$running{qw(in out)};
     waitpid($running->{pid}, 0);
-    $running->{server}->stop;
+    $running->{server}->stop if $running->{server};
 }
 
 
@@ -474,44 +517,38 @@ sub measure {
 }
 
 
-# Stored messages by 1, 8 and 64 clients; the bare loops need no clients.
+# The load of clients that store; what they have reached is what the floor
+# commits at once.
 
-sub run_store {
-    my ($peer) = @_;
+sub store_load {
+    my ($server, $clients) = @_;
 
-    my %figures;
-
-    for my $clients (1, 8, 64) {
-        my $seen = $peer eq 'chat' ? store_posts($clients)
-                                   : store_bare($peer, $clients);
-
-        $figures{"m$clients"} = $seen->{messages};
-        $figures{"batch$clients"} = $seen->{batch};
-        $figures{load_share} = $seen->{load_share};
-    }
-
-    $figures{gain} = $figures{m64} / $figures{m1} if $peer eq 'chat';
-
-    return \%figures;
-}
-
-
-sub store_posts {
-    my ($clients) = @_;
-
-    my $server = Bench::Peer->start(peer => 'chat', cpus => $server_cpus);
-    my @store = ('subs=0', 'await=1', 'store=1');
-    my $db = "$server->{dir}/data/chat.db";
+    my @store = qw(subs=0 await=1 store=1);
+    my @load = (@store, "inflight=$clients", "lanes=$clients",
+                "shm=$server->{dir}/data/chat.db-shm");
 
     fill($server, STORE_FILL, @store);
 
-    my $figures = load($server, $load_cpus, @store, "inflight=$clients",
-                       "lanes=$clients", "shm=$db-shm");
-    $server->stop;
+    $batches{$clients} = load($server, $load_cpus, @load,
+                              'seconds=0.5')->{batch};
+    return @load;
+}
 
-    $batches{$clients} = $figures->{batch};
 
-    return $figures;
+# A bare loop that inserts and commits needs no clients.
+
+sub bare_command {
+    my ($measure, $peer) = @_;
+
+    my $batch = $peer eq 'sqlite' ? $batches{$measure->{clients}} || 1 : 1;
+    my $dir = "build/bench/run-$peer";
+
+    File::Path::remove_tree($dir);
+    File::Path::make_path($dir);
+
+    return ('taskset', '-c', $server_cpus, binary('sqlite', '-lsqlite3'),
+            "$dir/chat.db", int($batch + 0.5), SLICES,
+            slice_of($measure) * $chosen{seconds}, sort glob 'sql/*.sql');
 }
 
 
@@ -528,29 +565,6 @@ sub fill {
 
         $posted += $seen->{messages} * 0.5;
     }
-}
-
-
-sub store_bare {
-    my ($peer, $clients) = @_;
-
-    my $batch = $peer eq 'sqlite' ? int(($batches{$clients} || 1) + 0.5) : 1;
-    my $dir = 'build/bench/run-sqlite';
-
-    File::Path::remove_tree($dir);
-    File::Path::make_path($dir);
-
-    my @command = (binary('sqlite', '-lsqlite3'), "$dir/chat.db", $batch,
-                   $chosen{seconds}, sort glob 'sql/*.sql');
-
-    open my $pipe, '-|', 'taskset', '-c', $server_cpus, @command
-        or die "no SQLite: $!\n";
-
-    my %figures = figures_of($pipe);
-
-    close $pipe or die "\nFAILED: @command\n";
-
-    return { %figures, batch => $batch };
 }
 
 
@@ -786,14 +800,17 @@ sub section {
 
     return if !@peers;
 
-    return "**$measure->{name}** $measure->{title}\n\n"
+    my $rounds = List::Util::min($measure->{rounds} || (), $chosen{rounds});
+    my $fewer = $rounds < $chosen{rounds} ? " ($rounds rounds)" : '';
+
+    return "**$measure->{name}** $measure->{title}$fewer\n\n"
            . table([ '', @head, 'load' ],
                    map { [ peer_title($_), cells($measure, $runs, $_) ] }
                    @peers)
            . ($measure->{note} ? "\n$measure->{note}\n" : '')
            . ($lost{$measure->{name}}
               ? "\nnchan lost messages in $lost{$measure->{name}} of "
-                . "$chosen{rounds} rounds, which are left out for it.\n" : '');
+                . "$rounds rounds, which are left out for it.\n" : '');
 }
 
 

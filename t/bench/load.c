@@ -1503,7 +1503,16 @@ fan_slices(mark_t *sum)
 
         go = 0;
 
+        /* an open loop goes on where it was, and as if it were now */
+
+        if (opt.rate) {
+            base = now() - published / opt.rate;
+        }
+
+        counting = 0;
         run(now() + SLICE_WARM, 1);
+        counting = opt.rate > 0;
+
         a = mark();
         run(a.time + opt.seconds, 1);
         b = mark();
@@ -1535,14 +1544,13 @@ fan(void)
 
     run(now() + opt.warm, 1);
 
-    counting = opt.rate > 0;
-
     if (opt.slices) {
         memset(&a, 0, sizeof(mark_t));
         b = a;
         fan_slices(&b);
 
     } else {
+        counting = opt.rate > 0;
         a = mark();
         run(a.time + opt.seconds, 1);
         b = mark();

@@ -5,7 +5,9 @@
  * The floor of stored messages: one loop that inserts and commits, with the
  * module's own schema.
  *
- *     sqlite DATABASE MESSAGES-PER-COMMIT SECONDS SCHEMA ...
+ *     sqlite DATABASE MESSAGES-PER-COMMIT SLICES SECONDS SCHEMA ...
+ *
+ * Slices and seconds are as in load.c: a line on stdin begins each.
  */
 
 
@@ -19,9 +21,12 @@
 
 #define DATA  128
 #define FILL  25000                   /* messages of 4 MB of WAL, and more */
+#define WARM  0.1                     /* seconds before each slice */
 
 
-static sqlite3  *db;
+static sqlite3       *db;
+static sqlite3_stmt  *begin, *insert, *commit;
+static uint64_t       numbered;
 
 
 static void
@@ -61,9 +66,10 @@ step(sqlite3_stmt *st)
 
 
 static void
-insert_one(sqlite3_stmt *st, uint64_t n)
+insert_one(void)
 {
-    static char  content[DATA];
+    static char    content[DATA];
+    sqlite3_stmt  *st = insert;
 
     memset(content, 'x', DATA);
 
@@ -71,7 +77,7 @@ insert_one(sqlite3_stmt *st, uint64_t n)
     sqlite3_bind_text(st, 2, "chat", 4, SQLITE_STATIC);
     sqlite3_bind_text(st, 3, "m", 1, SQLITE_STATIC);
     sqlite3_bind_text(st, 4, content, DATA, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 5, 1769851800123 + n);
+    sqlite3_bind_int64(st, 5, 1769851800123 + numbered++);
     step(st);
 }
 
@@ -108,27 +114,60 @@ now(void)
 }
 
 
+/* Adds the seconds that it took, a little more than those it was given;
+   returns how many messages. */
+
+static uint64_t
+run(int batch, double seconds, double *took)
+{
+    int       i;
+    double    start, time;
+    uint64_t  from;
+
+    from = numbered;
+    start = now();
+
+    do {
+        step(begin);
+
+        for (i = 0; i < batch; i++) {
+            insert_one();
+        }
+
+        step(commit);
+        time = now();
+
+    } while (time < start + seconds);
+
+    *took += time - start;
+
+    return numbered - from;
+}
+
+
 int
 main(int argc, char **argv)
 {
-    int            i, batch;
-    double         start, end, time;
-    uint64_t       n;
-    sqlite3_stmt  *begin, *insert, *commit;
+    int       i, batch, slices;
+    char      line[16];
+    double    time, warm;
+    uint64_t  n;
 
-    if (argc < 5) {
-        fprintf(stderr, "usage: sqlite DATABASE BATCH SECONDS SCHEMA ...\n");
+    if (argc < 6) {
+        fprintf(stderr, "usage: sqlite DATABASE BATCH SLICES SECONDS"
+                        " SCHEMA ...\n");
         return 2;
     }
 
     batch = atoi(argv[2]);
+    slices = atoi(argv[3]);
 
     check(sqlite3_open(argv[1], &db) == SQLITE_OK);
 
     exec("PRAGMA journal_mode = WAL");
     exec("PRAGMA synchronous = FULL");
 
-    for (i = 4; i < argc; i++) {
+    for (i = 5; i < argc; i++) {
         exec_file(argv[i]);
     }
 
@@ -143,29 +182,30 @@ main(int argc, char **argv)
     step(begin);
 
     for (i = 0; i < FILL; i++) {
-        insert_one(insert, i);
+        insert_one();
     }
 
     step(commit);
     exec("PRAGMA wal_checkpoint");
 
     n = 0;
-    start = now();
-    end = start + atof(argv[3]);
+    time = 0;
+    warm = 0;
 
-    do {
-        step(begin);
+    for (i = 0; i < slices; i++) {
+        printf("ready %d\n", i);
+        fflush(stdout);
 
-        for (i = 0; i < batch; i++) {
-            insert_one(insert, n++);
+        if (fgets(line, sizeof(line), stdin) == NULL) {
+            return 1;
         }
 
-        step(commit);
-        time = now();
+        (void) run(batch, WARM, &warm);
+        n += run(batch, atof(argv[4]), &time);
+    }
 
-    } while (time < end);
-
-    printf("messages %.1f\n", n / (time - start));
+    printf("seconds %.3f\n", time);
+    printf("messages %.1f\n", n / time);
 
     return 0;
 }
