@@ -19,7 +19,7 @@ use Socket qw(INADDR_LOOPBACK IPPROTO_TCP PF_INET SHUT_WR SOCK_STREAM
 
 use Chat::API;
 use Chat::HTTP qw(json_bytes);
-use Chat::Pusher qw(subscribe_to);
+use Chat::Pusher qw(subscribe_to client_event);
 use Chat::Server qw(APP_ID APP_KEY SCALE free_port slurp wait_for);
 
 use constant {
@@ -48,6 +48,7 @@ my $also = "listen unix:$path; listen 127.0.0.1:$small sndbuf=1;"
 my $http = 'log_format sent "$status $bytes_sent $http_x_test";';
 
 my $t = Chat::Pusher->new(workers => 1, tls => 1, listen => 'sndbuf=64k',
+                          app => 'client_events on;',
                           http => $http, server => $also,
                           more => <<"END_OF_MORE");
         location /apps/ { chat_api; }
@@ -511,6 +512,18 @@ subtest 'behind the deliveries' => sub {
 };
 
 
+# So many as there were, by each of n answers.
+
+sub deliveries {
+    my ($api, $n) = @_;
+
+    return map {
+        $api->http->read_response('GET')->{body}
+            =~ /"deliveries_total":(\d+)/ ? $1 : ()
+    } 1 .. $n;
+}
+
+
 # A turn of nginx's is as long as requests are pipelined: deliveries do not
 # wait for its end, unless it publishes on.
 
@@ -521,16 +534,29 @@ subtest 'in the midst of a long turn' => sub {
     $api->http->send_raw(trigger($api, 'long') . $pipelined);
     is(statuses($api, 1), '200', 'the trigger is answered');
 
-    my @deliveries = map {
-        $api->http->read_response('GET')->{body}
-            =~ /"deliveries_total":(\d+)/ ? $1 : ()
-    } 1 .. 60;
+    my @deliveries = deliveries($api, 60);
 
     is(scalar @deliveries, 60, 'all requests behind it are');
     is($deliveries[-1], $deliveries[0] + 1, 'it was delivered between them');
     is($deliveries[3], $deliveries[-1], 'soon');
 
     arrive('it has arrived', 'long');
+
+    # both are here when the turn begins
+
+    my @private = map { $t->ws } 1 .. 2;
+    subscribe_to($_, 'private-long') for @private;
+
+    my ($worker) = $t->server->worker_pids;
+    stop_worker($worker);
+
+    client_event($private[0], 'private-long', 'client-e', 'x');
+    $api->http->send_raw($pipelined);
+    kill 'CONT', $worker;
+
+    @deliveries = deliveries($api, 60);
+    is($deliveries[-1], $deliveries[0] + 1, 'so is a client event');
+    is($private[1]->next_event->{event}, 'client-e', 'which has arrived');
 };
 
 

@@ -429,6 +429,8 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
                                      NULL, r->connection->log);
     }
 
+    ngx_chat_drain_soon(&cmcf->hub, ev->n - ev->nstored);
+
     if (rc == NGX_OK) {
         ngx_chat_api_events_count(ev);
         rc = ngx_chat_api_events_answer(r, ev, &json);
@@ -439,8 +441,6 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ngx_chat_drain_soon(&cmcf->hub);
 
     return ngx_chat_reply_behind(r, ngx_chat_api_events_status(ev), &json);
 }

@@ -26,9 +26,12 @@ void ngx_chat_drain_forget(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
 /* All of this worker's subscribers are told to reconnect. */
 void ngx_chat_drain_away(ngx_chat_hub_t *hub);
 
-/* The event loop has published: drains at the end of this turn of it, without
-   waiting to be roused, and lets publishers' answers leave behind that. */
-void ngx_chat_drain_soon(ngx_chat_hub_t *hub);
+/*
+ * The event loop has published n events: drains in this turn of it, as soon as
+ * nothing that is posted publishes on, and lets publishers' answers leave
+ * behind that; in the next turn where this one has been long.
+ */
+void ngx_chat_drain_soon(ngx_chat_hub_t *hub, ngx_uint_t n);
 
 /* The handlers of hub->drain and hub->soon. */
 void ngx_chat_drain_handler(ngx_event_t *ev);

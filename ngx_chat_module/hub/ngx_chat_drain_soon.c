@@ -6,7 +6,8 @@
  * loop, and the publishers' answers behind it.
  *
  * To be roused would take until the next turn.  A turn can be long: nginx
- * does all pipelined requests that it can read in one.
+ * does all pipelined requests that it can read in one.  By this it becomes
+ * longer by about two drains at most.
  */
 
 
@@ -15,15 +16,18 @@
 #include <ngx_event.h>
 
 #include <hub/ngx_chat_drain.h>
+#include <hub/ngx_chat_stall.h>
 
 
 #define NGX_CHAT_DRAIN_FRESH  128          /* events that wait for more */
+#define NGX_CHAT_DRAIN_SPENT  5000         /* about microseconds of a turn's
+                                              work that leave it for others */
 
 
 void
-ngx_chat_drain_soon(ngx_chat_hub_t *hub)
+ngx_chat_drain_soon(ngx_chat_hub_t *hub, ngx_uint_t n)
 {
-    hub->fresh++;
+    hub->fresh += n;
 
     if (!hub->soon.posted) {
         ngx_post_event(&hub->soon, &ngx_posted_events);
@@ -33,8 +37,9 @@ ngx_chat_drain_soon(ngx_chat_hub_t *hub)
 
 /*
  * Pipelined requests come one after the other in this turn, too: as long as
- * they publish, all of it leaves together.  Where more is left from the turn
- * before, this comes behind it.
+ * they publish, all of it leaves together.  Where this turn has done enough
+ * for others, or is to go on in the next one, all waits for that: the worker
+ * has roused itself, too.
  */
 
 void
@@ -58,7 +63,7 @@ ngx_chat_drain_soon_handler(ngx_event_t *ev)
     hub->fresh = 0;
     hub->seen = 0;
 
-    if (hub->drain.posted) {
+    if (hub->drain.posted || ngx_chat_stall_work > NGX_CHAT_DRAIN_SPENT) {
         return;
     }
 

@@ -92,9 +92,9 @@ typedef struct {
     ngx_msec_t                 reaped;     /* when it last looked for the
                                               dead */
     ngx_event_t                drain;      /* posted: more is in the ring */
-    ngx_event_t                soon;       /* posted: this loop published, */
-    ngx_uint_t                 fresh;      /* so often, */
-    ngx_uint_t                 seen;       /* and when soon came last */
+    ngx_event_t                soon;       /* posted: this loop has published */
+    ngx_uint_t                 fresh;      /* so many events since it drained */
+    ngx_uint_t                 seen;       /* fresh, when soon came last */
     void                     (*answer)(void);  /* lets those answers leave
                                               that wait for a turn's first
                                               deliveries; may be NULL */

@@ -7,7 +7,7 @@
 #     BENCH='a1 a32'    some of the measurements (@measures below)
 #     PEERS='chat floor'
 #     ROUNDS=9
-#     BENCH_SECONDS=1   of each measured piece
+#     BENCH_SECONDS=1   of each measured piece; of slices a part of that
 
 use strict;
 use warnings;
@@ -540,8 +540,10 @@ sub store_load {
 sub bare_command {
     my ($measure, $peer) = @_;
 
-    my $batch = $peer eq 'sqlite' ? $batches{$measure->{clients}} || 1 : 1;
+    my $batch = $peer eq 'sqlite' ? $batches{$measure->{clients}} : 1;
     my $dir = "build/bench/run-$peer";
+
+    die "f needs chat, whose commits its floor repeats\n" if !$batch;
 
     File::Path::remove_tree($dir);
     File::Path::make_path($dir);

@@ -215,7 +215,8 @@ static uint64_t    deliveries;
 static uint64_t    complete;
 static uint32_t    nready;
 static double      base;              /* of the open loop's schedule */
-static int         counting;          /* latencies are kept */
+static int         counting;          /* latencies are kept, of messages */
+static double      counted_from;      /* due from then on */
 static uint64_t    histogram[64 * 128];
 static uint64_t    nlatencies;
 static u_char      space[KEEP + READ_SIZE];
@@ -751,7 +752,7 @@ got_message(sub_t *s, u_char *p, size_t len, double time)
         return;
     }
 
-    if (counting) {
+    if (counting && m->due >= counted_from) {
         latency_add(time - m->due);
     }
 
@@ -1503,16 +1504,16 @@ fan_slices(mark_t *sum)
 
         go = 0;
 
-        /* an open loop goes on where it was, and as if it were now */
+        /* an open loop goes on where it was, from now on; half a message
+           later, so that the slice does not begin and end with one */
 
         if (opt.rate) {
-            base = now() - published / opt.rate;
+            base = now() + (0.5 - published) / opt.rate;
         }
 
-        counting = 0;
-        run(now() + SLICE_WARM, 1);
-        counting = opt.rate > 0;
+        counted_from = now() + SLICE_WARM;
 
+        run(counted_from, 1);
         a = mark();
         run(a.time + opt.seconds, 1);
         b = mark();
@@ -1544,13 +1545,14 @@ fan(void)
 
     run(now() + opt.warm, 1);
 
+    counting = opt.rate > 0;
+
     if (opt.slices) {
         memset(&a, 0, sizeof(mark_t));
         b = a;
         fan_slices(&b);
 
     } else {
-        counting = opt.rate > 0;
         a = mark();
         run(a.time + opt.seconds, 1);
         b = mark();

@@ -206,6 +206,7 @@ main(int argc, char **argv)
 
     printf("seconds %.3f\n", time);
     printf("messages %.1f\n", n / time);
+    printf("batch %d\n", batch);
 
     return 0;
 }

@@ -25,6 +25,7 @@ typedef struct {
     ngx_event_t   event;
     ngx_uint_t    left;                    /* requests */
     ngx_str_t    *channel;                 /* they publish on; NULL: none */
+    ngx_uint_t    each;                    /* so many for one that publishes */
 } requests_t;
 
 
@@ -51,9 +52,9 @@ request(ngx_event_t *ev)
 
     requests++;
 
-    if (r->channel) {
+    if (r->channel && r->left % r->each == 0) {
         event(r->channel, ++number);
-        ngx_chat_drain_soon(&hub);
+        ngx_chat_drain_soon(&hub, 1);
     }
 
     if (--r->left) {
@@ -72,6 +73,7 @@ pipeline(requests_t *r, ngx_uint_t n, ngx_str_t *channel)
     r->event.log = &unit_log;
     r->left = n;
     r->channel = channel;
+    r->each = 1;
 
     ngx_post_event(&r->event, &ngx_posted_events);
 }
@@ -113,6 +115,7 @@ begin_loop(ngx_uint_t subs)
     requests = 0;
     answers = 0;
     calls = 0;
+    ngx_chat_stall_work = 0;
 }
 
 
@@ -254,6 +257,59 @@ test_behind_rest(void)
 }
 
 
+/* Who publishes with every third request does not make a turn much longer:
+   the rest is roused for, and leaves together. */
+
+static void
+test_long_turn(void)
+{
+    requests_t  one;
+
+    begin_loop(400);
+    pipeline(&one, 300, &large);
+    one.each = 3;
+    loop();
+
+    CHECK_INT(requests, 300);
+    CHECK(calls >= 400);
+    CHECK(calls <= 2 * TURN_MAX);
+    CHECK_INT(hub.fresh, 0);
+
+    turns();
+    got(0, 400, 100, 100);
+    CHECK(calls <= 400 * (100 / RUN_MAX + 1));
+
+    end_loop();
+}
+
+
+/* Without a slot nothing is read; the answers leave nevertheless. */
+
+static void
+test_no_slot(void)
+{
+    requests_t           one;
+    ngx_chat_slot_sh_t  *slot;
+
+    begin_loop(10);
+
+    slot = hub.slot;
+    hub.slot = NULL;
+
+    pipeline(&one, 1, &large);
+    loop();
+
+    CHECK_INT(calls, 0);
+    CHECK_INT(answers, 1);
+
+    hub.slot = slot;
+    turns();
+    got(0, 10, 1, 1);
+
+    end_loop();
+}
+
+
 int
 main(void)
 {
@@ -270,6 +326,8 @@ main(void)
     RUN(test_beside_others);
     RUN(test_bound);
     RUN(test_behind_rest);
+    RUN(test_long_turn);
+    RUN(test_no_slot);
 
     ngx_chat_channel_table_free(&hub.channels);
     free(hub.record);
