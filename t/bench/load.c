@@ -9,7 +9,7 @@
  *
  *     mode=fan       subscribes, publishes for a while, prints the rates
  *     mode=idle      opens connections: handshakes, and their memory
- *     mode=channels  subscribes to many channels, and to some more
+ *     mode=channels  subscribes to count= channels, and in slices to some more
  *     mode=memory    how much the server has
  *     mode=spin      how long a fixed amount of work takes
  *
@@ -81,7 +81,6 @@
 #define HOLDERS     100               /* connections that hold channels */
 #define VISITORS    10
 #define VISITS      2000              /* channels that each comes to */
-#define VISIT_ROUNDS  5
 #define PER_ADDR    10000             /* connections of one source address */
 #define STUCK       5.0               /* seconds without any progress */
 
@@ -1483,7 +1482,23 @@ print_rates(mark_t *a, mark_t *b)
 }
 
 
-/* Adds up what slices have seen, in turns with the loads of other servers. */
+/* Until it has its turn, among the loads of other servers. */
+
+static void
+await_slice(uint32_t i)
+{
+    printf("ready %u\n", i);
+    fflush(stdout);
+
+    while (!go) {
+        turn(100);
+    }
+
+    go = 0;
+}
+
+
+/* Adds up what slices have seen. */
 
 static void
 fan_slices(mark_t *sum)
@@ -1495,14 +1510,7 @@ fan_slices(mark_t *sum)
     run(now(), 0);
 
     for (i = 0; i < opt.slices; i++) {
-        printf("ready %u\n", i);
-        fflush(stdout);
-
-        while (!go) {
-            turn(100);
-        }
-
-        go = 0;
+        await_slice(i);
 
         /* an open loop goes on where it was, from now on; half a message
            later, so that the slice does not begin and end with one */
@@ -1736,73 +1744,71 @@ command(sub_t *from, uint32_t n, commands_t *c)
  */
 
 static void
-come_and_go(sub_t *from, uint32_t held)
+come_and_go(sub_t *from, uint32_t held, mark_t *marks)
 {
-    int         i;
-    double      cpu[2], time[2], all;
-    mark_t      a, b, c;
     commands_t  cmd;
 
-    memset(cpu, 0, sizeof(cpu));
-    memset(time, 0, sizeof(time));
     memset(&cmd, 0, sizeof(cmd));
 
     cmd.each = VISITS;
     cmd.batch = opt.inflight < COMMANDS ? opt.inflight : COMMANDS;
     cmd.held = held;
 
-    for (i = 0; i < VISIT_ROUNDS; i++) {
-        a = mark();
-        cmd.subscribe = 1;
-        command(from, VISITORS, &cmd);
+    marks[0] = mark();
+    cmd.subscribe = 1;
+    command(from, VISITORS, &cmd);
 
-        b = mark();
-        cmd.subscribe = 0;
-        command(from, VISITORS, &cmd);
+    marks[1] = mark();
+    cmd.subscribe = 0;
+    command(from, VISITORS, &cmd);
 
-        c = mark();
-
-        cpu[0] += b.server - a.server;
-        cpu[1] += c.server - b.server;
-        time[0] += b.time - a.time;
-        time[1] += c.time - b.time;
-    }
-
-    all = (double) VISITORS * VISITS * VISIT_ROUNDS;
-
-    printf("subscribes%u %.1f\n", held, all / time[0]);
-    printf("unsubscribes%u %.1f\n", held, all / time[1]);
-    printf("subscribe_cpu%u %.3f\n", held, cpu[0] / all * 1e6);
-    printf("unsubscribe_cpu%u %.3f\n", held, cpu[1] / all * 1e6);
+    marks[2] = mark();
 }
 
 
 static void
 channels(void)
 {
-    mark_t      marks[4];
-    uint32_t    held;
+    double      cpu[2], time[2], all;
+    mark_t      m[4];
+    uint32_t    i, k;
     commands_t  cmd;
 
     opt.subs = HOLDERS + VISITORS;
-    connect_subs(marks);
+    connect_subs(m);
     commanding = 1;
 
     memset(&cmd, 0, sizeof(cmd));
     cmd.subscribe = 1;
     cmd.batch = COMMANDS;
+    cmd.each = opt.count / HOLDERS;
+    command(subs, HOLDERS, &cmd);
 
-    for (held = 1000; held <= opt.count; held = opt.count) {
-        cmd.each = (held - cmd.base) / HOLDERS;
-        command(subs, HOLDERS, &cmd);
-        cmd.base = held;
+    /* memory for as many has been there */
 
-        come_and_go(subs + HOLDERS, held);
+    come_and_go(subs + HOLDERS, opt.count, m);
 
-        if (held == opt.count) {
-            break;
+    memset(cpu, 0, sizeof(cpu));
+    memset(time, 0, sizeof(time));
+    watch(STDIN_FILENO, &stdin_type);
+
+    for (i = 0; i < opt.slices; i++) {
+        await_slice(i);
+        come_and_go(subs + HOLDERS, opt.count, m);
+
+        for (k = 0; k < 2; k++) {
+            cpu[k] += m[k + 1].server - m[k].server;
+            time[k] += m[k + 1].time - m[k].time;
         }
     }
+
+    all = (double) VISITORS * VISITS * opt.slices;
+
+    printf("seconds %.3f\n", time[0] + time[1]);
+    printf("subscribes %.1f\n", all / time[0]);
+    printf("unsubscribes %.1f\n", all / time[1]);
+    printf("subscribe_cpu %.3f\n", cpu[0] / all * 1e6);
+    printf("unsubscribe_cpu %.3f\n", cpu[1] / all * 1e6);
 }
 
 

@@ -194,13 +194,15 @@ END
 }
 
 
-# start(peer => 'chat', workers => 1, cpus => '0')
+# start(peer => 'chat', workers => 1, cpus => '0'), and where there are several
+# of one peer, name => 'another for its folder'
 
 sub start {
     my ($class, %args) = @_;
 
     my $self = bless { workers => 1, cpus => 0, %args }, $class;
-    my $dir = $self->{dir} = POSIX::getcwd() . "/$out/run-$self->{peer}";
+    my $name = $self->{name} || $self->{peer};
+    my $dir = $self->{dir} = POSIX::getcwd() . "/$out/run-$name";
 
     File::Path::remove_tree($dir);
     File::Path::make_path($dir);
