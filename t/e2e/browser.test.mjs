@@ -10,7 +10,7 @@ import { key, libraries, options } from './libraries.mjs';
 import { withServer } from './server.mjs';
 import { withSigner } from './signer.mjs';
 
-const limit = { timeout: 120000 };
+const limit = { timeout: 120000 };      // of a test
 
 let browser;
 
@@ -136,15 +136,17 @@ function suite(library, workers) {
     const on = `Chromium, ${library.name}, workers: ${workers}`;
     const pages = (test) => withPages(library, { workers }, test);
 
-    describe(on, limit, () => {
-        it(`${on}: public and private`, pages(publicAndPrivate));
-        it(`${on}: refused`, pages(refused));
-        it(`${on}: presence and client events`, pages(presence));
-        it(`${on}: encrypted`, pages(withSigner(encrypted)));
-        it(`${on}: cache`, pages(cache));
-        it(`${on}: sign-in and user events`, pages(signin));
-        it(`${on}: watchlist`, pages(withSigner(watchlist)));
-        it(`${on}: a killed worker`, withPages(library,
+    const each = (what, test) => it(`${on}: ${what}`, limit, test);
+
+    describe(on, () => {
+        each('public and private', pages(publicAndPrivate));
+        each('refused', pages(refused));
+        each('presence and client events', pages(presence));
+        each('encrypted', pages(withSigner(encrypted)));
+        each('cache', pages(cache));
+        each('sign-in and user events', pages(signin));
+        each('watchlist', pages(withSigner(watchlist)));
+        each('a killed worker', withPages(library,
             { workers, allow: /exited on signal 9/ }, killedWorker));
     });
 }

@@ -69,6 +69,7 @@ describe('the demo page', { timeout: 120000 }, () => {
         await one.send('Hello');
         await other.shows(['Hello']);
         await other.send('Hello yourself');
+        await one.shows(['Hello', 'Hello yourself']);
         await one.send('How are you?');
 
         const all = ['Hello', 'Hello yourself', 'How are you?'];
