@@ -7,6 +7,8 @@ import { after, before, describe, it } from 'node:test';
 import { launch, Window } from './browser.mjs';
 import { withServer } from './server.mjs';
 
+const limit = { timeout: 120000 };      // of a test
+
 let browser;
 
 before(async () => { browser = await launch(); });
@@ -37,9 +39,9 @@ function withDemo(test) {
 }
 
 
-describe('the demo page', { timeout: 120000 }, () => {
+describe('the demo page', () => {
 
-    it('says that there is nothing yet', withDemo(async ({ open }) => {
+    it('says that there is nothing yet', limit, withDemo(async ({ open }) => {
         const window = await open();
 
         await window.live();
@@ -50,7 +52,7 @@ describe('the demo page', { timeout: 120000 }, () => {
                          .waitFor({ state: 'hidden' });
     }));
 
-    it('shows the history', withDemo(async ({ server, open }) => {
+    it('shows the history', limit, withDemo(async ({ server, open }) => {
         await server.post('one');
         await server.post('two\nlines');
 
@@ -61,7 +63,7 @@ describe('the demo page', { timeout: 120000 }, () => {
         await window.shows(['one', 'two\nlines']);
     }));
 
-    it('sends from one window to the other', withDemo(async ({ open }) => {
+    it('sends from window to window', limit, withDemo(async ({ open }) => {
         const [one, other] = [await open(), await open()];
 
         await Promise.all([one.live(), other.live()]);
@@ -84,7 +86,7 @@ describe('the demo page', { timeout: 120000 }, () => {
         assert.deepEqual(await one.own(), ['Hello', 'How are you?']);
     }));
 
-    it('keeps the order of messages sent at once', withDemo(
+    it('keeps the order of messages sent at once', limit, withDemo(
         async ({ open }) => {
             const [one, other] = [await open(), await open()];
             const all = Array.from({ length: 20 }, (_, i) => `message ${i}`);
@@ -98,7 +100,7 @@ describe('the demo page', { timeout: 120000 }, () => {
             await Promise.all([one.shows(all), other.shows(all)]);
         }));
 
-    it('shows markup as text', withDemo(async ({ open }) => {
+    it('shows markup as text', limit, withDemo(async ({ open }) => {
         const [one, other] = [await open(), await open()];
         const script = '<script>document.title = "taken"</script>'
                        + '<img src=x onerror="document.title = \'taken\'">';
@@ -114,7 +116,7 @@ describe('the demo page', { timeout: 120000 }, () => {
         }
     }));
 
-    it('sends by Enter, not by Shift and Enter', withDemo(
+    it('sends by Enter, not by Shift and Enter', limit, withDemo(
         async ({ open }) => {
             const window = await open();
             const box = window.page.getByLabel('Your message');
@@ -132,7 +134,7 @@ describe('the demo page', { timeout: 120000 }, () => {
             assert.ok(await box.evaluate((e) => e === document.activeElement));
         }));
 
-    it('says why a message was not taken', withDemo(
+    it('says why a message was not taken', limit, withDemo(
         async ({ server, open }) => {
             const window = await open();
 
@@ -148,7 +150,7 @@ describe('the demo page', { timeout: 120000 }, () => {
             assert.equal((await server.history()).length, 0);
         }));
 
-    it('reads earlier messages on scrolling up', withDemo(
+    it('reads earlier messages on scrolling up', limit, withDemo(
         async ({ server, open }) => {
             const all = [];
 
@@ -174,7 +176,7 @@ describe('the demo page', { timeout: 120000 }, () => {
                              .waitFor({ state: 'hidden' });
         }));
 
-    it('catches up after the server was away', withDemo(
+    it('catches up after the server was away', limit, withDemo(
         async ({ server, open }) => {
             const window = await open();
             const { port } = server;
@@ -212,7 +214,7 @@ describe('the demo page', { timeout: 120000 }, () => {
             await window.shows([...all, 'not sent', 'after']);
         }));
 
-    it('fits a phone', withDemo(async ({ open }) => {
+    it('fits a phone', limit, withDemo(async ({ open }) => {
         const window = await open({ viewport: { width: 360, height: 640 } });
 
         await window.live();
@@ -230,7 +232,7 @@ describe('the demo page', { timeout: 120000 }, () => {
         assert.ok(box.x + box.width <= 360 && box.y + box.height <= 640);
     }));
 
-    it('serves nothing else of its folder', withDemo(async ({ server }) => {
+    it('serves no more of its folder', limit, withDemo(async ({ server }) => {
         const status = async (target) => (
             (await server.request('GET', target)).status);
 
