@@ -8,6 +8,9 @@
  * To be roused would take until the next turn.  A turn can be long: nginx
  * does all pipelined requests that it can read in one.  By this it becomes
  * longer by about two drains at most.
+ *
+ * That answers come behind deliveries saves wakeups, and is no promise: where
+ * a drain stops in an event for many subscribers, they leave before its rest.
  */
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# make bench: measures this module, nchan, and the floors below them, one
-# after the other, in rounds, and writes what came out to stdout and, as
-# Markdown, to build/bench/table.md.
+# make bench: measures this module, nchan, and the floors below them, in
+# rounds, by turns where a slice of time is enough, and writes what came out
+# to stdout and, as Markdown, to build/bench/table.md.
 #
 #     BENCH='a1 a32'    some of the measurements (@measures below)
 #     PEERS='chat floor'
@@ -853,16 +853,17 @@ sub machine {
     chomp $commit;
 
     return sprintf("%d cores of %s, %.0f GB, Linux %s, nginx %s%s; server on "
-                   . "core %s, load on core %s; %s of %s s; figures "
-                   . "are medians, with the range behind them; a ratio is the "
-                   . "median of the rounds' ratios.\n"
+                   . "core %s, load on core %s; %s, each of %s s, or of "
+                   . "%s slices by turns; figures are medians, with the "
+                   . "range behind them; a ratio is the median of the "
+                   . "rounds' ratios.\n"
                    . "\"load\" is how busy the load generator's core was: "
                    . "above %.0f %% it may have been what was measured.\n",
                    $cores, $model || 'an unknown model', $memory / 1048576,
                    $kernel, $version || '?', $commit && ", module at $commit",
                    $server_cpus, $load_cpus,
                    "$chosen{rounds} round" . ($chosen{rounds} > 1 && 's'),
-                   $chosen{seconds}, LOAD_LIMIT * 100);
+                   $chosen{seconds}, SLICES, LOAD_LIMIT * 100);
 }
 
 

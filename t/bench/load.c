@@ -1418,9 +1418,9 @@ run(double until, int publishing)
     for ( ;; ) {
         if (publishing) {
             publish_due();
-            flush_lanes();
         }
 
+        flush_lanes();
         turn(publishing ? 100 : 10);
 
         if (deliveries + complete != seen || in_flight == 0) {
