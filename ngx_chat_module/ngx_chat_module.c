@@ -11,6 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <endpoint/ngx_chat_pace.h>
 #include <endpoint/ngx_chat_pipeline.h>
 #include <endpoint/ngx_chat_variable.h>
 #include <endpoint/ngx_chat_websocket.h>
@@ -207,6 +208,7 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_chat_pipeline_init();
+    ngx_chat_pace_init(&cmcf->hub);
 
     cmcf->hub.zone = cmcf->zone;
     cmcf->hub.answer = ngx_chat_pipeline_push_all;

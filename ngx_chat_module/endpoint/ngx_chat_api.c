@@ -12,6 +12,7 @@
 
 #include <endpoint/ngx_chat_api.h>
 #include <endpoint/ngx_chat_body.h>
+#include <endpoint/ngx_chat_pace.h>
 #include <endpoint/ngx_chat_reply.h>
 #include <endpoint/ngx_chat_variable.h>
 
@@ -396,7 +397,7 @@ ngx_chat_api_answer(ngx_http_request_t *r, ngx_chat_api_t *api)
         return ngx_chat_api_terminate(r, api);
 
     default: /* events, batch, the old way to publish */
-        return ngx_chat_api_events(r, api);
+        return ngx_chat_pace(r, ngx_chat_api_events, api);
     }
 }
 

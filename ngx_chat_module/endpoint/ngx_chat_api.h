@@ -37,7 +37,8 @@ typedef struct {
 
 /* Each returns what ngx_http_finalize_request() takes. */
 
-ngx_int_t ngx_chat_api_events(ngx_http_request_t *r, ngx_chat_api_t *api);
+/* data is the ngx_chat_api_t */
+ngx_int_t ngx_chat_api_events(ngx_http_request_t *r, void *data);
 ngx_int_t ngx_chat_api_channels(ngx_http_request_t *r, ngx_chat_api_t *api);
 ngx_int_t ngx_chat_api_channel(ngx_http_request_t *r, ngx_chat_api_t *api);
 ngx_int_t ngx_chat_api_users(ngx_http_request_t *r, ngx_chat_api_t *api);

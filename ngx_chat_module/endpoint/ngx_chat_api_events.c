@@ -79,9 +79,13 @@ static void ngx_chat_api_write_target(ngx_chat_json_write_t *w,
     ngx_chat_api_target_t *t);
 
 
+/* A ngx_chat_pace_pt. */
+
 ngx_int_t
-ngx_chat_api_events(ngx_http_request_t *r, ngx_chat_api_t *api)
+ngx_chat_api_events(ngx_http_request_t *r, void *data)
 {
+    ngx_chat_api_t *api = data;
+
     ngx_int_t               rc;
     ngx_chat_loc_conf_t    *clcf;
     ngx_chat_api_events_t  *ev;

@@ -13,6 +13,7 @@
 #include <endpoint/ngx_chat_body.h>
 #include <endpoint/ngx_chat_commit.h>
 #include <endpoint/ngx_chat_idempotency.h>
+#include <endpoint/ngx_chat_pace.h>
 #include <endpoint/ngx_chat_page.h>
 #include <endpoint/ngx_chat_reply.h>
 #include <endpoint/ngx_chat_variable.h>
@@ -30,6 +31,7 @@ static ngx_int_t ngx_chat_messages_post(ngx_http_request_t *r,
     ngx_chat_loc_conf_t *clcf);
 static ngx_int_t ngx_chat_messages_body(ngx_http_request_t *r,
     ngx_chat_body_t *body, void *data);
+static ngx_int_t ngx_chat_messages_take(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_chat_messages_read(ngx_http_request_t *r,
     ngx_chat_body_t *body, ngx_chat_message_post_t *post);
 static ngx_int_t ngx_chat_messages_type(ngx_http_request_t *r,
@@ -114,6 +116,17 @@ static ngx_int_t
 ngx_chat_messages_body(ngx_http_request_t *r, ngx_chat_body_t *body,
     void *data)
 {
+    return ngx_chat_pace(r, ngx_chat_messages_take, body);
+}
+
+
+/* A ngx_chat_pace_pt. */
+
+static ngx_int_t
+ngx_chat_messages_take(ngx_http_request_t *r, void *data)
+{
+    ngx_chat_body_t *body = data;
+
     ngx_int_t                rc;
     ngx_chat_record_t        rec;
     ngx_chat_loc_conf_t     *clcf;

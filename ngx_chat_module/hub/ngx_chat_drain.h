@@ -20,6 +20,10 @@
 /* Delivers what is new, up to a cap; posts hub->drain where more is left. */
 void ngx_chat_drain(ngx_chat_hub_t *hub);
 
+/* Whether so much is in the ring for this worker that publishers should wait;
+   never where it has no slot, and reads nothing. */
+ngx_uint_t ngx_chat_drain_is_behind(ngx_chat_hub_t *hub);
+
 /* A channel is about to be freed: nothing more goes to it.  NULL: nothing. */
 void ngx_chat_drain_forget(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
 

@@ -1,0 +1,177 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Publishers go no faster than their worker's deliveries.
+ *
+ * nginx does all requests that it can read in one turn of the event loop,
+ * and of deliveries a turn has so many and no more.  A few connections that
+ * pipeline would have the worker fall a whole ring behind itself: all of its
+ * subscribers would be sent away.  So while it is behind, requests wait,
+ * those that publish and no others, with what they need of memory at nginx.
+ *
+ * Each worker looks at itself only: nobody waits for another one that is
+ * slow, or stopped.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <endpoint/ngx_chat_pace.h>
+#include <hub/ngx_chat_drain.h>
+
+
+#define NGX_CHAT_PACE_TURN  64             /* requests, of one turn */
+
+
+typedef struct {
+    ngx_queue_t                queue;
+    ngx_http_request_t        *request;    /* NULL: it does not wait */
+    ngx_chat_pace_pt           handler;
+    void                      *data;
+} ngx_chat_pace_t;
+
+
+static ngx_int_t ngx_chat_pace_wait(ngx_http_request_t *r,
+    ngx_chat_pace_pt handler, void *data);
+static void ngx_chat_pace_cleanup(void *data);
+static void ngx_chat_pace_handler(ngx_event_t *ev);
+static void ngx_chat_pace_go_on(ngx_chat_pace_t *p);
+
+
+/* this worker's */
+static ngx_chat_hub_t  *ngx_chat_pace_hub;
+static ngx_queue_t      ngx_chat_pace_waiting;
+static ngx_event_t      ngx_chat_pace_event;
+
+
+void
+ngx_chat_pace_init(ngx_chat_hub_t *hub)
+{
+    ngx_queue_init(&ngx_chat_pace_waiting);
+
+    ngx_chat_pace_event.handler = ngx_chat_pace_handler;
+    ngx_chat_pace_event.log = ngx_cycle->log;
+
+    ngx_chat_pace_hub = hub;
+}
+
+
+ngx_int_t
+ngx_chat_pace(ngx_http_request_t *r, ngx_chat_pace_pt handler, void *data)
+{
+    /* NULL: a reload without a new process */
+
+    if (ngx_chat_pace_hub == NULL
+        || (ngx_queue_empty(&ngx_chat_pace_waiting)
+            && !ngx_chat_drain_is_behind(ngx_chat_pace_hub)))
+    {
+        return handler(r, data);
+    }
+
+    return ngx_chat_pace_wait(r, handler, data);
+}
+
+
+static ngx_int_t
+ngx_chat_pace_wait(ngx_http_request_t *r, ngx_chat_pace_pt handler,
+    void *data)
+{
+    ngx_chat_pace_t     *p;
+    ngx_http_cleanup_t  *cln;
+
+    p = ngx_palloc(r->pool, sizeof(ngx_chat_pace_t));
+    cln = ngx_http_cleanup_add(r, 0);
+
+    if (p == NULL || cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p->request = r;
+    p->handler = handler;
+    p->data = data;
+
+    cln->handler = ngx_chat_pace_cleanup;
+    cln->data = p;
+
+    ngx_queue_insert_tail(&ngx_chat_pace_waiting, &p->queue);
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    r->main->count++;
+
+    if (!ngx_chat_pace_event.posted) {
+        ngx_post_event(&ngx_chat_pace_event, &ngx_posted_next_events);
+    }
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_chat_pace_cleanup(void *data)
+{
+    ngx_chat_pace_t *p = data;
+
+    if (p->request) {
+        ngx_queue_remove(&p->queue);
+        p->request = NULL;
+    }
+}
+
+
+/*
+ * As many as make the worker be behind again; the next turn goes on with the
+ * others, behind what has come on sockets and behind the drain.  Those that
+ * publish nothing have a bound of their own.
+ */
+
+static void
+ngx_chat_pace_handler(ngx_event_t *ev)
+{
+    ngx_uint_t        n;
+    ngx_queue_t      *q;
+    ngx_chat_pace_t  *p;
+
+    for (n = 0; n < NGX_CHAT_PACE_TURN; n++) {
+
+        if (ngx_queue_empty(&ngx_chat_pace_waiting)) {
+            return;
+        }
+
+        if (ngx_chat_drain_is_behind(ngx_chat_pace_hub)) {
+            break;
+        }
+
+        q = ngx_queue_head(&ngx_chat_pace_waiting);
+        p = ngx_queue_data(q, ngx_chat_pace_t, queue);
+
+        ngx_chat_pace_go_on(p);
+    }
+
+    ngx_post_event(ev, &ngx_posted_next_events);
+}
+
+
+static void
+ngx_chat_pace_go_on(ngx_chat_pace_t *p)
+{
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = p->request;
+    c = r->connection;
+
+    ngx_chat_pace_cleanup(p);
+
+    ngx_http_set_log_request(c->log, r);
+
+    rc = p->handler(r, p->data);
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
