@@ -1,6 +1,7 @@
 # Publishers that are faster than deliveries: they wait, and nobody is
 # overrun.  More than the ring holds is sent to a worker, over connections
 # that pipeline; each subscriber gets all of it, each connection's in order.
+# What waits is done also by a worker that leaves.
 
 use strict;
 use warnings;
@@ -15,7 +16,7 @@ use Time::HiRes qw(time);
 
 use Chat::API;
 use Chat::HTTP qw(from_json json_bytes);
-use Chat::Server qw(SCALE);
+use Chat::Server qw(SCALE wait_for slurp);
 use Chat::WebSocket qw(TEXT read_all);
 
 
@@ -119,6 +120,8 @@ sub flood {
 
     my $pid = open my $pump, '-|';
 
+    die "fork: $!" if !defined $pid;
+
     if (!$pid) {
         print pump($f{each}, @conns);
         close STDOUT;
@@ -192,6 +195,40 @@ subtest 'messages' => sub {
                 { 'Content-Type' => 'application/json' },
                 json_bytes({ content => $_[1] }));
         });
+    $server->finish;
+};
+
+
+# More than it does at once comes whole while it is stopped, and so does the
+# word that it is to leave.
+
+subtest 'a worker that leaves' => sub {
+    my $server = server();
+    my ($worker) = $server->worker_pids;
+    my @apis = map { Chat::API->new(port => $server->port) } 1 .. 200;
+    my @asked = map {
+        $_->request_bytes('POST', 'events',
+            body => json_bytes({ name => 'e', channel => 'chat',
+                                 data => 'x' x 8000 }));
+    } @apis;
+
+    # the worker has read so much before it answers this
+    $apis[$_]->http->send_raw(substr $asked[$_], 0, -1) for 0 .. $#apis;
+    Chat::API->new(port => $server->port)->get('channels');
+
+    kill 'STOP', $worker;
+    wait_for(10, sub { slurp("/proc/$worker/stat") =~ /\) T / })
+        or die 'the worker does not stop';
+
+    $apis[$_]->http->send_raw(substr $asked[$_], -1) for 0 .. $#apis;
+    kill 'QUIT', $server->master_pid;
+    wait_for(10, sub { $server->error_log =~ /SIGQUIT\) received/ })
+        or die 'the master is not told';
+    kill 'CONT', $worker;
+
+    is(scalar(grep { $_->http->read_response('POST')->{status} == 200 } @apis),
+       scalar @apis, 'all that was begun is answered');
+    ok($server->reap_master(15), 'nginx ends');
     $server->finish;
 };
 

@@ -410,6 +410,7 @@ ngx_chat_api_events_unavailable(ngx_http_request_t *r,
 static ngx_int_t
 ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 {
+    size_t                  size;
     ngx_int_t               rc;
     ngx_str_t               json;
     ngx_uint_t              i;
@@ -419,9 +420,11 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 
     cmcf = ev->api->cmcf;
     rc = NGX_OK;
+    size = 0;
 
     for (i = 0; i < ev->n && rc == NGX_OK; i++) {
         t = &ev->targets[i];
+        size += t->event->data.len;
 
         if (t->is_stored) {
             continue;
@@ -433,6 +436,7 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
                                      NULL, r->connection->log);
     }
 
+    ngx_chat_drain_owe(&cmcf->hub, ev->n, size);
     ngx_chat_drain_soon(&cmcf->hub, ev->n - ev->nstored);
 
     if (rc == NGX_OK) {

@@ -17,6 +17,7 @@
 #include <endpoint/ngx_chat_page.h>
 #include <endpoint/ngx_chat_reply.h>
 #include <endpoint/ngx_chat_variable.h>
+#include <hub/ngx_chat_drain.h>
 #include <ngx_chat_module.h>
 #include <pusher/ngx_chat_name.h>
 #include <wire/ngx_chat_message.h>
@@ -477,6 +478,7 @@ ngx_chat_messages_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
     reply = &c->results[0].reply;
 
     if (rc == NGX_OK && reply->data != NULL) {
+        ngx_chat_drain_owe(&cmcf->hub, 1, reply->len);
         ngx_chat_once_end(cmcf->zone, c->data, reply);
         return ngx_chat_reply_send(r, NGX_HTTP_CREATED, reply);
     }

@@ -7,11 +7,13 @@
  * nginx does all requests that it can read in one turn of the event loop,
  * and of deliveries a turn has so many and no more.  A few connections that
  * pipeline would have the worker fall a whole ring behind itself: all of its
- * subscribers would be sent away.  So while it is behind, requests wait,
- * those that publish and no others, with what they need of memory at nginx.
+ * subscribers would be sent away.  So while it has much of its own still to
+ * deliver, requests that publish wait, as if their bodies were not whole yet.
  *
  * Each worker looks at itself only: nobody waits for another one that is
- * slow, or stopped.
+ * slow, or stopped, or for what another one publishes.
+ *
+ * The timer, by which they go on, also keeps a worker that leaves.
  */
 
 
@@ -23,7 +25,8 @@
 #include <hub/ngx_chat_drain.h>
 
 
-#define NGX_CHAT_PACE_TURN  64             /* requests, of one turn */
+#define NGX_CHAT_PACE_TURN      64         /* requests, of one turn */
+#define NGX_CHAT_PACE_INTERVAL  1          /* ms */
 
 
 typedef struct {
@@ -103,8 +106,8 @@ ngx_chat_pace_wait(ngx_http_request_t *r, ngx_chat_pace_pt handler,
 
     r->main->count++;
 
-    if (!ngx_chat_pace_event.posted) {
-        ngx_post_event(&ngx_chat_pace_event, &ngx_posted_next_events);
+    if (!ngx_chat_pace_event.timer_set) {
+        ngx_add_timer(&ngx_chat_pace_event, NGX_CHAT_PACE_INTERVAL);
     }
 
     return NGX_DONE;
@@ -123,11 +126,8 @@ ngx_chat_pace_cleanup(void *data)
 }
 
 
-/*
- * As many as make the worker be behind again; the next turn goes on with the
- * others, behind what has come on sockets and behind the drain.  Those that
- * publish nothing have a bound of their own.
- */
+/* As many as make the worker be behind again; those that publish nothing have
+   a bound of their own. */
 
 static void
 ngx_chat_pace_handler(ngx_event_t *ev)
@@ -152,7 +152,9 @@ ngx_chat_pace_handler(ngx_event_t *ev)
         ngx_chat_pace_go_on(p);
     }
 
-    ngx_post_event(ev, &ngx_posted_next_events);
+    if (!ev->timer_set) {
+        ngx_add_timer(ev, NGX_CHAT_PACE_INTERVAL);
+    }
 }
 
 

@@ -26,9 +26,10 @@ void ngx_chat_pace_init(ngx_chat_hub_t *hub);
 
 /*
  * For a body's handler to return: calls the handler now, or, where this
- * worker is behind with the ring, once it has caught up; then it returns
- * NGX_DONE, or 500 without memory.  The handler is called once, unless nginx
- * ends the request by force.
+ * worker is behind with what it has published, once it has caught up; then
+ * it returns NGX_DONE, or 500 without memory.  The handler is called once,
+ * unless nginx ends the request by force: that the client leaves does not end
+ * it.
  */
 ngx_int_t ngx_chat_pace(ngx_http_request_t *r, ngx_chat_pace_pt handler,
     void *data);

@@ -27,8 +27,6 @@
 
 #define NGX_CHAT_DRAIN_RECORDS  256        /* most records in one turn */
 #define NGX_CHAT_DRAIN_COST     16384      /* and most work, about: */
-#define NGX_CHAT_DRAIN_BEHIND   131072     /* bytes that may be in the ring
-                                              before publishers wait */
 #define NGX_CHAT_DRAIN_SMALL    1024       /* goes beyond that in one go */
 #define NGX_CHAT_DRAIN_ANSWER   32         /* calls publishers wait for */
 #define NGX_CHAT_DRAIN_SEND     32         /* of a call for a subscriber */
@@ -112,22 +110,6 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
     if (rc != NGX_DONE) {
         ngx_post_event(&hub->drain, &ngx_posted_next_events);
     }
-}
-
-
-ngx_uint_t
-ngx_chat_drain_is_behind(ngx_chat_hub_t *hub)
-{
-    uint64_t  at;
-
-    if (hub->slot == NULL) {
-        return 0;
-    }
-
-    at = hub->run.channel ? hub->run.at : hub->position;
-
-    return ngx_chat_ring_head(hub->zone->sh->ring) - at
-           > NGX_CHAT_DRAIN_BEHIND;
 }
 
 

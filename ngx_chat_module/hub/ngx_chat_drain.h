@@ -20,10 +20,6 @@
 /* Delivers what is new, up to a cap; posts hub->drain where more is left. */
 void ngx_chat_drain(ngx_chat_hub_t *hub);
 
-/* Whether so much is in the ring for this worker that publishers should wait;
-   never where it has no slot, and reads nothing. */
-ngx_uint_t ngx_chat_drain_is_behind(ngx_chat_hub_t *hub);
-
 /* A channel is about to be freed: nothing more goes to it.  NULL: nothing. */
 void ngx_chat_drain_forget(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
 
@@ -36,6 +32,14 @@ void ngx_chat_drain_away(ngx_chat_hub_t *hub);
  * behind that; in the next turn where this one has been long.
  */
 void ngx_chat_drain_soon(ngx_chat_hub_t *hub, ngx_uint_t n);
+
+/* n events of this worker's own, with size bytes of data, are in the ring; its
+   event loop calls. */
+void ngx_chat_drain_owe(ngx_chat_hub_t *hub, ngx_uint_t n, size_t size);
+
+/* Whether so much of its own is still to be delivered by this worker that
+   those who publish should wait; never where it has no slot. */
+ngx_uint_t ngx_chat_drain_is_behind(ngx_chat_hub_t *hub);
 
 /* The handlers of hub->drain and hub->soon. */
 void ngx_chat_drain_handler(ngx_event_t *ev);

@@ -23,6 +23,8 @@
 
 
 #define NGX_CHAT_DRAIN_FRESH  128          /* events that wait for more */
+#define NGX_CHAT_DRAIN_OWED   131072       /* bytes before others wait */
+#define NGX_CHAT_DRAIN_RECORD 64           /* of an event, beside its data */
 #define NGX_CHAT_DRAIN_SPENT  5000         /* about microseconds of a turn's
                                               work that leave it for others */
 
@@ -75,4 +77,37 @@ ngx_chat_drain_soon_handler(ngx_event_t *ev)
     if (hub->answer) {
         hub->answer();
     }
+}
+
+
+void
+ngx_chat_drain_owe(ngx_chat_hub_t *hub, ngx_uint_t n, size_t size)
+{
+    hub->owed += size + n * NGX_CHAT_DRAIN_RECORD;
+    hub->owed_to = ngx_chat_ring_head(hub->zone->sh->ring);
+}
+
+
+/*
+ * Only what the worker has published itself counts: for what others have it
+ * need not wait, which would not stop them.  Once behind, it is until it has
+ * delivered all of that.
+ */
+
+ngx_uint_t
+ngx_chat_drain_is_behind(ngx_chat_hub_t *hub)
+{
+    uint64_t  at;
+
+    if (hub->slot == NULL) {
+        return 0;
+    }
+
+    at = hub->run.channel ? hub->run.at : hub->position;
+
+    if (at >= hub->owed_to) {
+        hub->owed = 0;
+    }
+
+    return hub->owed > NGX_CHAT_DRAIN_OWED;
 }

@@ -310,6 +310,63 @@ test_no_slot(void)
 }
 
 
+/* Others wait where more than 128 KB of this worker's own are to be delivered,
+   until all of it is. */
+
+static void
+test_behind(void)
+{
+    ngx_chat_slot_sh_t  *slot;
+
+    begin_loop(2000);
+
+    /* others' events */
+
+    event(&large, ++number);
+    CHECK_INT(ngx_chat_drain_is_behind(&hub), 0);
+
+    event(&large, ++number);
+    ngx_chat_drain_owe(&hub, 1, 128 * 1024 - 64);
+    CHECK_INT(ngx_chat_drain_is_behind(&hub), 0);
+
+    event(&large, ++number);
+    ngx_chat_drain_owe(&hub, 1, 0);
+    CHECK_INT(ngx_chat_drain_is_behind(&hub), 1);
+
+    slot = hub.slot;
+    hub.slot = NULL;
+    CHECK_INT(ngx_chat_drain_is_behind(&hub), 0);
+    hub.slot = slot;
+
+    /* all is read, and not given to all */
+
+    CHECK(turn());
+    CHECK(hub.position == ngx_chat_ring_head(zone.sh->ring));
+    CHECK_INT(ngx_chat_drain_is_behind(&hub), 1);
+
+    /* others' behind it don't count */
+
+    event(&small, ++number);
+
+    while (turn()) {
+        if (hub.run.channel == NULL || hub.run.at >= hub.owed_to) {
+            break;
+        }
+    }
+
+    CHECK_INT(ngx_chat_drain_is_behind(&hub), 0);
+
+    turns();
+
+    /* it begins anew */
+
+    ngx_chat_drain_owe(&hub, 1, 128 * 1024 - 64);
+    CHECK_INT(ngx_chat_drain_is_behind(&hub), 0);
+
+    end_loop();
+}
+
+
 int
 main(void)
 {
@@ -328,6 +385,7 @@ main(void)
     RUN(test_behind_rest);
     RUN(test_long_turn);
     RUN(test_no_slot);
+    RUN(test_behind);
 
     ngx_chat_channel_table_free(&hub.channels);
     free(hub.record);

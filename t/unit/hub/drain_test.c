@@ -591,67 +591,6 @@ test_answers_leave(void)
 }
 
 
-/* Publishers wait where there are more than 128 KB. */
-
-static void
-until_behind(void)
-{
-    uint64_t    head, more;
-    ngx_uint_t  i;
-
-    head = ngx_chat_ring_head(zone.sh->ring);
-
-    for (i = 1; i <= 10000; i++) {
-        more = ngx_chat_ring_head(zone.sh->ring) - head;
-
-        if (!CHECK_INT(ngx_chat_drain_is_behind(&hub), more > 128 * 1024)
-            || more > 128 * 1024)
-        {
-            return;
-        }
-
-        event(&large, i);
-    }
-
-    CHECK(0);
-}
-
-
-static void
-test_behind(void)
-{
-    ngx_chat_slot_sh_t  *slot;
-
-    begin(2);
-
-    until_behind();
-
-    slot = hub.slot;
-    hub.slot = NULL;
-    CHECK_INT(ngx_chat_drain_is_behind(&hub), 0);
-    hub.slot = slot;
-
-    turns();
-    CHECK_INT(ngx_chat_drain_is_behind(&hub), 0);
-
-    end();
-
-    /* read, but not given to all */
-
-    begin(2000);
-
-    until_behind();
-    CHECK(turn());
-    CHECK(ngx_chat_ring_head(zone.sh->ring) - hub.position < 128 * 1024);
-    CHECK_INT(ngx_chat_drain_is_behind(&hub), 1);
-
-    turns();
-    CHECK_INT(ngx_chat_drain_is_behind(&hub), 0);
-
-    end();
-}
-
-
 static void
 test_no_memory(void)
 {
@@ -692,7 +631,6 @@ main(void)
     RUN(test_terminate_waits);
     RUN(test_overrun_between_turns);
     RUN(test_answers_leave);
-    RUN(test_behind);
     RUN(test_no_memory);
 
     ngx_chat_channel_table_free(&hub.channels);
