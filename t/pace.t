@@ -21,7 +21,7 @@ use Chat::WebSocket qw(TEXT read_all);
 
 
 sub server {
-    return Chat::Server->new(workers => 1, zone => '1m', tls => 1,
+    return Chat::Server->new(workers => 1, zone => '1m', tls => 1, @_,
                              server => 'chat_send_buffer 64m; '
                                        . 'location /apps/ { chat_api; }')
                        ->start;
@@ -200,10 +200,10 @@ subtest 'messages' => sub {
 
 
 # More than it does at once comes whole while it is stopped, and so does the
-# word that it is to leave.
+# word that it is to leave.  (nginx's log of timers looks at what they have.)
 
 subtest 'a worker that leaves' => sub {
-    my $server = server();
+    my $server = server(main => 'error_log logs/debug.log debug;');
     my ($worker) = $server->worker_pids;
     my @apis = map { Chat::API->new(port => $server->port) } 1 .. 200;
     my @asked = map {

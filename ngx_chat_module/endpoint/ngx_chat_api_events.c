@@ -424,7 +424,7 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 
     for (i = 0; i < ev->n && rc == NGX_OK; i++) {
         t = &ev->targets[i];
-        size += t->event->data.len;
+        size += t->event->data.len + t->event->name.len + t->census.name.len;
 
         if (t->is_stored) {
             continue;

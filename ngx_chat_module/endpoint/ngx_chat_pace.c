@@ -13,7 +13,8 @@
  * Each worker looks at itself only: nobody waits for another one that is
  * slow, or stopped, or for what another one publishes.
  *
- * The timer, by which they go on, also keeps a worker that leaves.
+ * They go on by a posted event; the timer keeps a worker that leaves, which
+ * posted events do not.
  */
 
 
@@ -25,8 +26,8 @@
 #include <hub/ngx_chat_drain.h>
 
 
-#define NGX_CHAT_PACE_TURN      64         /* requests, of one turn */
-#define NGX_CHAT_PACE_INTERVAL  1          /* ms */
+#define NGX_CHAT_PACE_TURN   64            /* requests, of one turn */
+#define NGX_CHAT_PACE_GUARD  1000          /* ms */
 
 
 typedef struct {
@@ -41,6 +42,7 @@ static ngx_int_t ngx_chat_pace_wait(ngx_http_request_t *r,
     ngx_chat_pace_pt handler, void *data);
 static void ngx_chat_pace_cleanup(void *data);
 static void ngx_chat_pace_handler(ngx_event_t *ev);
+static void ngx_chat_pace_keep_on(void);
 static void ngx_chat_pace_go_on(ngx_chat_pace_t *p);
 
 
@@ -49,6 +51,9 @@ static ngx_chat_hub_t  *ngx_chat_pace_hub;
 static ngx_queue_t      ngx_chat_pace_waiting;
 static ngx_event_t      ngx_chat_pace_event;
 
+/* its log wants a connection */
+static ngx_connection_t  ngx_chat_pace_dummy;
+
 
 void
 ngx_chat_pace_init(ngx_chat_hub_t *hub)
@@ -56,7 +61,9 @@ ngx_chat_pace_init(ngx_chat_hub_t *hub)
     ngx_queue_init(&ngx_chat_pace_waiting);
 
     ngx_chat_pace_event.handler = ngx_chat_pace_handler;
+    ngx_chat_pace_event.data = &ngx_chat_pace_dummy;
     ngx_chat_pace_event.log = ngx_cycle->log;
+    ngx_chat_pace_dummy.fd = (ngx_socket_t) -1;
 
     ngx_chat_pace_hub = hub;
 }
@@ -106,9 +113,7 @@ ngx_chat_pace_wait(ngx_http_request_t *r, ngx_chat_pace_pt handler,
 
     r->main->count++;
 
-    if (!ngx_chat_pace_event.timer_set) {
-        ngx_add_timer(&ngx_chat_pace_event, NGX_CHAT_PACE_INTERVAL);
-    }
+    ngx_chat_pace_keep_on();
 
     return NGX_DONE;
 }
@@ -139,6 +144,11 @@ ngx_chat_pace_handler(ngx_event_t *ev)
     for (n = 0; n < NGX_CHAT_PACE_TURN; n++) {
 
         if (ngx_queue_empty(&ngx_chat_pace_waiting)) {
+
+            if (ev->timer_set) {
+                ngx_del_timer(ev);
+            }
+
             return;
         }
 
@@ -152,8 +162,19 @@ ngx_chat_pace_handler(ngx_event_t *ev)
         ngx_chat_pace_go_on(p);
     }
 
-    if (!ev->timer_set) {
-        ngx_add_timer(ev, NGX_CHAT_PACE_INTERVAL);
+    ngx_chat_pace_keep_on();
+}
+
+
+static void
+ngx_chat_pace_keep_on(void)
+{
+    if (!ngx_chat_pace_event.timer_set) {
+        ngx_add_timer(&ngx_chat_pace_event, NGX_CHAT_PACE_GUARD);
+    }
+
+    if (!ngx_chat_pace_event.posted) {
+        ngx_post_event(&ngx_chat_pace_event, &ngx_posted_next_events);
     }
 }
 

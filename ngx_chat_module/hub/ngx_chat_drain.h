@@ -37,6 +37,9 @@ void ngx_chat_drain_soon(ngx_chat_hub_t *hub, ngx_uint_t n);
    event loop calls. */
 void ngx_chat_drain_owe(ngx_chat_hub_t *hub, ngx_uint_t n, size_t size);
 
+/* All before a position of the ring is delivered. */
+void ngx_chat_drain_settle(ngx_chat_hub_t *hub, uint64_t at);
+
 /* Whether so much of its own is still to be delivered by this worker that
    those who publish should wait; never where it has no slot. */
 ngx_uint_t ngx_chat_drain_is_behind(ngx_chat_hub_t *hub);

@@ -83,31 +83,30 @@ ngx_chat_drain_soon_handler(ngx_event_t *ev)
 void
 ngx_chat_drain_owe(ngx_chat_hub_t *hub, ngx_uint_t n, size_t size)
 {
-    hub->owed += size + n * NGX_CHAT_DRAIN_RECORD;
-    hub->owed_to = ngx_chat_ring_head(hub->zone->sh->ring);
+    hub->owed[1] += size + n * NGX_CHAT_DRAIN_RECORD;
+    hub->owed_to[1] = ngx_chat_ring_head(hub->zone->sh->ring);
 }
 
 
 /*
- * Only what the worker has published itself counts: for what others have it
- * need not wait, which would not stop them.  Once behind, it is until it has
- * delivered all of that.
+ * Two sums instead of one for each event: what was published before a mark
+ * counts until the worker has delivered all up to there.  So up to twice as
+ * much counts as is owed, and never what was owed long ago.
  */
+
+void
+ngx_chat_drain_settle(ngx_chat_hub_t *hub, uint64_t at)
+{
+    if (at >= hub->owed_to[0]) {
+        hub->owed[0] = (at >= hub->owed_to[1]) ? 0 : hub->owed[1];
+        hub->owed_to[0] = hub->owed_to[1];
+        hub->owed[1] = 0;
+    }
+}
+
 
 ngx_uint_t
 ngx_chat_drain_is_behind(ngx_chat_hub_t *hub)
 {
-    uint64_t  at;
-
-    if (hub->slot == NULL) {
-        return 0;
-    }
-
-    at = hub->run.channel ? hub->run.at : hub->position;
-
-    if (at >= hub->owed_to) {
-        hub->owed = 0;
-    }
-
-    return hub->owed > NGX_CHAT_DRAIN_OWED;
+    return hub->slot && hub->owed[0] + hub->owed[1] > NGX_CHAT_DRAIN_OWED;
 }

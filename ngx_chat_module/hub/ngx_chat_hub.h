@@ -95,9 +95,9 @@ typedef struct {
     ngx_event_t                soon;       /* posted: this loop has published */
     ngx_uint_t                 fresh;      /* so many events since it drained */
     ngx_uint_t                 seen;       /* fresh, when soon came last */
-    size_t                     owed;       /* bytes this worker published */
-    uint64_t                   owed_to;    /* none of them is behind this
-                                              position */
+    size_t                     owed[2];    /* bytes this worker published, up
+                                              to owed_to[0], and since */
+    uint64_t                   owed_to[2];
     void                     (*answer)(void);  /* lets those answers leave
                                               that wait for a turn's first
                                               deliveries; may be NULL */

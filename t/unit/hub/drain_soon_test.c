@@ -316,6 +316,8 @@ test_no_slot(void)
 static void
 test_behind(void)
 {
+    uint64_t             own;
+    ngx_uint_t           i;
     ngx_chat_slot_sh_t  *slot;
 
     begin_loop(2000);
@@ -346,22 +348,63 @@ test_behind(void)
 
     /* others' behind it don't count */
 
+    own = ngx_chat_ring_head(zone.sh->ring);
     event(&small, ++number);
 
-    while (turn()) {
-        if (hub.run.channel == NULL || hub.run.at >= hub.owed_to) {
-            break;
-        }
+    while (turn() && hub.slot->position < own) {
+        CHECK_INT(ngx_chat_drain_is_behind(&hub), 1);
     }
 
     CHECK_INT(ngx_chat_drain_is_behind(&hub), 0);
 
     turns();
 
-    /* it begins anew */
+    /* nor does what is long delivered */
 
-    ngx_chat_drain_owe(&hub, 1, 128 * 1024 - 64);
+    for (i = 0; i < 100; i++) {
+        event(&large, ++number);
+        ngx_chat_drain_owe(&hub, 1, 100 * 1024);
+        turns();
+    }
+
+    event(&large, ++number);
+    ngx_chat_drain_owe(&hub, 1, 100 * 1024);
     CHECK_INT(ngx_chat_drain_is_behind(&hub), 0);
+    turns();
+
+    end_loop();
+}
+
+
+/* A worker that never catches up with others has its own delivered all the
+   same. */
+
+static void
+test_lag_of_others(void)
+{
+    ngx_uint_t  i, k, behind;
+
+    begin_loop(2);
+
+    for (i = 0; i < 1000; i++) {
+        event(&large, ++number);
+    }
+
+    behind = 0;
+
+    for (i = 0; i < 100; i++) {
+
+        for (k = 0; k < 256; k++) {
+            event(&large, ++number);
+        }
+
+        ngx_chat_drain_owe(&hub, 1, 8 * 1024);
+        CHECK(turn());
+        behind += ngx_chat_drain_is_behind(&hub);
+    }
+
+    CHECK_INT(behind, 0);
+    turns();
 
     end_loop();
 }
@@ -386,6 +429,7 @@ main(void)
     RUN(test_long_turn);
     RUN(test_no_slot);
     RUN(test_behind);
+    RUN(test_lag_of_others);
 
     ngx_chat_channel_table_free(&hub.channels);
     free(hub.record);

@@ -3,7 +3,7 @@
 /* sources: hub/ngx_chat_registry*.c hub/ngx_chat_presence.c */
 /* sources: hub/ngx_chat_cache.c hub/ngx_chat_append.c */
 /* sources: hub/ngx_chat_arena.c hub/ngx_chat_wakeup.c */
-/* sources: hub/ngx_chat_drain.c hub/ngx_chat_channel.c */
+/* sources: hub/ngx_chat_drain*.c hub/ngx_chat_channel.c */
 /* sources: hub/ngx_chat_repair*.c wire/ngx_chat_failpoint*.c */
 /* sources: wire/ngx_chat_envelope.c wire/ngx_chat_hash.c */
 /* sources: libs: -lpthread -lcrypto */
