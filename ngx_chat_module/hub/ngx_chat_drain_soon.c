@@ -90,8 +90,8 @@ ngx_chat_drain_owe(ngx_chat_hub_t *hub, ngx_uint_t n, size_t size)
 
 /*
  * Two sums instead of one for each event: what was published before a mark
- * counts until the worker has delivered all up to there.  So up to twice as
- * much counts as is owed, and never what was owed long ago.
+ * counts until the worker has delivered all up to there.  So more may count
+ * than is owed, but never what was owed long ago.
  */
 
 void
@@ -108,5 +108,13 @@ ngx_chat_drain_settle(ngx_chat_hub_t *hub, uint64_t at)
 ngx_uint_t
 ngx_chat_drain_is_behind(ngx_chat_hub_t *hub)
 {
-    return hub->slot && hub->owed[0] + hub->owed[1] > NGX_CHAT_DRAIN_OWED;
+    if (hub->slot == NULL) {
+        return 0;
+    }
+
+    /* what was stored may be delivered before it is owed */
+
+    ngx_chat_drain_settle(hub, hub->slot->position);
+
+    return hub->owed[0] + hub->owed[1] > NGX_CHAT_DRAIN_OWED;
 }

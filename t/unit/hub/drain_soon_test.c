@@ -359,7 +359,14 @@ test_behind(void)
 
     turns();
 
-    /* nor does what is long delivered */
+    /* nor what is delivered before it is owed, as what was stored may be */
+
+    event(&large, ++number);
+    turns();
+    ngx_chat_drain_owe(&hub, 1, 200 * 1024);
+    CHECK_INT(ngx_chat_drain_is_behind(&hub), 0);
+
+    /* nor what is long delivered */
 
     for (i = 0; i < 100; i++) {
         event(&large, ++number);
