@@ -13,7 +13,7 @@ use Time::HiRes qw(time);
 
 use Chat::HTTP qw(from_json json_bytes);
 use Chat::Locker;
-use Chat::Server qw(SCALE wait_for slurp);
+use Chat::Server qw(SCALE stop_worker wait_for slurp);
 use Chat::WebSocket qw(TEXT read_all);
 
 
@@ -105,7 +105,7 @@ subtest 'a worker that was stopped' => sub {
            $http->get('/chat_status')->{headers}{'x-worker'} == $running;
        }), 'a connection to the one that runs on');
 
-    kill 'STOP', $stopped;
+    stop_worker($stopped);
 
     for my $n (1 .. $messages) {
         my $res = $http->post('/messages', { content => 'x' x $size });

@@ -1,7 +1,7 @@
 # Publishers that are faster than deliveries: they wait, and nobody is
 # overrun.  More than the ring holds is sent to a worker, over connections
 # that pipeline; each subscriber gets all of it, each connection's in order.
-# What waits is done also by a worker that leaves.
+# Messages wait, too, and what waits is done also by a worker that leaves.
 
 use strict;
 use warnings;
@@ -16,7 +16,7 @@ use Time::HiRes qw(time);
 
 use Chat::API;
 use Chat::HTTP qw(from_json json_bytes);
-use Chat::Server qw(SCALE wait_for slurp);
+use Chat::Server qw(SCALE stop_worker wait_for);
 use Chat::WebSocket qw(TEXT read_all);
 
 
@@ -55,6 +55,17 @@ sub take {
 
     $ws->{end} ||= $f->[0] eq 'eof' ? 'end of the connection'
                                     : "frame $f->[0]: $f->[1]";
+}
+
+
+# The bytes of a request.
+
+sub trigger {
+    my ($api, $data) = @_;
+
+    return $api->request_bytes('POST', 'events',
+        body => json_bytes({ name => 'e', channel => 'chat',
+                             data => $data }));
 }
 
 
@@ -101,29 +112,28 @@ sub pump {
 }
 
 
-# Floods a server from so many connections, each with so many requests that
-# have so many bytes, while subscribers read.  connect() makes the k-th
-# connection's socket, request(k, data) the bytes of a request of it.
+# Floods a server over each API's connection with so many triggers that have so
+# many bytes, while subscribers read.
 
 sub flood {
-    my ($server, %f) = @_;
+    my ($server, $subscribers, $each, $size, @apis) = @_;
 
-    my @all = subscribers($server, $f{subscribers});
-    my $events = $f{connections} * $f{each};
+    my @all = subscribers($server, $subscribers);
+    my $events = $each * @apis;
     my @conns = map {
-        my $k = $_;
+        my ($k, $api) = ($_, $apis[$_]);
 
-        { in => '', socket => $f{connect}->($k),
-          out => join '', map { $f{request}->($k, "$k:$_:" . 'x' x $f{size}) }
-                              1 .. $f{each} };
-    } 1 .. $f{connections};
+        { in => '', socket => $api->http->socket,
+          out => join '', map { trigger($api, "$k:$_:" . 'x' x $size) }
+                              1 .. $each };
+    } 0 .. $#apis;
 
     my $pid = open my $pump, '-|';
 
     die "fork: $!" if !defined $pid;
 
     if (!$pid) {
-        print pump($f{each}, @conns);
+        print pump($each, @conns);
         close STDOUT;
         POSIX::_exit(0);
     }
@@ -132,10 +142,10 @@ sub flood {
            return !grep { !$_->{end} && $_->{n} < $events } @all;
        }), 'all that came in time');
 
-    is(scalar <$pump>, "$events x $f{status}", 'each request is answered');
+    is(scalar <$pump>, "$events x 200", 'each request is answered');
 
     my %ends;
-    my $sent = join ' ', 1 .. $f{each};
+    my $sent = join ' ', 1 .. $each;
 
     $ends{ $_->{end} }++ for grep { $_->{end} } @all;
 
@@ -144,9 +154,8 @@ sub flood {
     is(scalar(grep {
            my $got = $_->{got};
 
-           $f{connections} == grep { "@{ $got->{$_} || [] }" eq $sent }
-                                   1 .. $f{connections};
-       } @all), $f{subscribers},
+           @apis == grep { "@{ $got->{$_} || [] }" eq $sent } 0 .. $#apis;
+       } @all), $subscribers,
        'each subscriber has all events, those of a connection in order');
 
     my $res = Chat::HTTP->new(port => $server->port)->get('/chat_status');
@@ -161,73 +170,98 @@ for my $tls (0, 1) {
     subtest $tls ? 'triggers over TLS' : 'triggers' => sub {
         my $server = server();
         my $port = $tls ? $server->tls_port : $server->port;
-        my @apis = map { Chat::API->new(port => $port, tls => $tls) } 1 .. 8;
 
-        flood($server,
-            subscribers => 20, connections => 8, each => 500, size => 200,
-            status  => 200,
-            connect => sub { $apis[$_[0] - 1]->http->socket },
-            request => sub {
-                my ($k, $data) = @_;
-
-                return $apis[$k - 1]->request_bytes('POST', 'events',
-                    body => json_bytes({ name => 'e', channel => 'chat',
-                                         data => $data }));
-            });
+        flood($server, 20, 500, 200,
+              map { Chat::API->new(port => $port, tls => $tls) } 1 .. 8);
         $server->finish;
     };
 }
 
 
+# So many triggers of 8 KB, more than a worker does at once, each on its own
+# connection, with all but its last byte read; what sends the rest of them.
+
+sub begin {
+    my ($server, $n) = @_;
+
+    my @apis = map { Chat::API->new(port => $server->port) } 1 .. $n;
+    my @asked = map { trigger($apis[$_], "$_:1:" . 'x' x 8000) } 0 .. $#apis;
+
+    $apis[$_]->http->send_raw(substr $asked[$_], 0, -1) for 0 .. $#apis;
+
+    # the worker has read so much before it answers this
+    Chat::API->new(port => $server->port)->get('channels');
+
+    return sub {
+        $apis[$_]->http->send_raw(substr $asked[$_], -1) for 0 .. $#apis;
+        return @apis;
+    };
+}
+
+
+sub all_answered {
+    my (@apis) = @_;
+
+    is(scalar(grep { $_->http->read_response('POST')->{status} == 200 } @apis),
+       scalar @apis, 'all that was begun is answered');
+
+    return;
+}
+
+
+# Without the wait the message would come before the triggers that do.
+
 subtest 'messages' => sub {
     my $server = server();
-    my @https;
+    my ($worker) = $server->worker_pids;
+    my $http = Chat::HTTP->new(port => $server->port);
+    my @all = subscribers($server, 50);
+    my $complete = begin($server, 100);
 
-    flood($server,
-        subscribers => 50, connections => 100, each => 10, size => 2000,
-        status  => 201,
-        connect => sub {
-            push @https, Chat::HTTP->new(port => $server->port);
-            return $https[-1]->socket;
-        },
-        request => sub {
-            return Chat::HTTP->format_request('POST', '/messages',
-                { 'Content-Type' => 'application/json' },
-                json_bytes({ content => $_[1] }));
-        });
+    $http->get('/chat_status');     # so the worker has its connection
+    stop_worker($worker);
+
+    my @apis = $complete->();
+
+    $http->send_raw($http->format_request('POST', '/messages',
+        { 'Content-Type' => 'application/json' },
+        json_bytes({ content => '100:1:x' })));
+    kill 'CONT', $worker;
+
+    ok(read_all(60, \@all, sub {
+           my ($ws, $f) = @_;
+
+           $ws->{before} = $ws->{n} if $f->[1] =~ /"100:1:x/;
+           take($ws, $f);
+       }, sub {
+           return !grep { !$_->{end} && $_->{n} < 101 } @all;
+       }), 'all that came in time');
+
+    is(join(' ', grep { $_ != 100 } map { $_->{before} // -1 } @all), '',
+       'the message comes behind the triggers that were there before it');
+    is($http->read_response('POST')->{status}, 201, 'it is stored');
+    all_answered(@apis);
     $server->finish;
 };
 
 
-# More than it does at once comes whole while it is stopped, and so does the
-# word that it is to leave.  (nginx's log of timers looks at what they have.)
+# nginx's log of timers looks at what they have.
 
 subtest 'a worker that leaves' => sub {
     my $server = server(main => 'error_log logs/debug.log debug;');
     my ($worker) = $server->worker_pids;
-    my @apis = map { Chat::API->new(port => $server->port) } 1 .. 200;
-    my @asked = map {
-        $_->request_bytes('POST', 'events',
-            body => json_bytes({ name => 'e', channel => 'chat',
-                                 data => 'x' x 8000 }));
-    } @apis;
+    my $complete = begin($server, 200);
 
-    # the worker has read so much before it answers this
-    $apis[$_]->http->send_raw(substr $asked[$_], 0, -1) for 0 .. $#apis;
-    Chat::API->new(port => $server->port)->get('channels');
+    stop_worker($worker);
 
-    kill 'STOP', $worker;
-    wait_for(10, sub { slurp("/proc/$worker/stat") =~ /\) T / })
-        or die 'the worker does not stop';
+    my @apis = $complete->();
 
-    $apis[$_]->http->send_raw(substr $asked[$_], -1) for 0 .. $#apis;
     kill 'QUIT', $server->master_pid;
     wait_for(10, sub { $server->error_log =~ /SIGQUIT\) received/ })
         or die 'the master is not told';
     kill 'CONT', $worker;
 
-    is(scalar(grep { $_->http->read_response('POST')->{status} == 200 } @apis),
-       scalar @apis, 'all that was begun is answered');
+    all_answered(@apis);
     ok($server->reap_master(15), 'nginx ends');
     $server->finish;
 };

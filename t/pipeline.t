@@ -20,7 +20,8 @@ use Socket qw(INADDR_LOOPBACK IPPROTO_TCP PF_INET SHUT_WR SOCK_STREAM
 use Chat::API;
 use Chat::HTTP qw(json_bytes);
 use Chat::Pusher qw(subscribe_to client_event);
-use Chat::Server qw(APP_ID APP_KEY SCALE free_port slurp wait_for);
+use Chat::Server qw(APP_ID APP_KEY SCALE free_port slurp stop_worker
+                    wait_for);
 
 use constant {
     TCP_INFO      => 11,
@@ -116,19 +117,6 @@ sub arrive {
     my ($name, @data) = @_;
 
     is(join(' ', map { $ws->next_event->{data} } @data), "@data", $name);
-}
-
-
-# Until it is, so that all that is sent meanwhile is there when it looks.
-
-sub stop_worker {
-    my ($worker) = @_;
-
-    kill 'STOP', $worker;
-    wait_for(10, sub { slurp("/proc/$worker/stat") =~ /\) T / })
-        or die 'the worker does not stop';
-
-    return;
 }
 
 

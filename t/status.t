@@ -21,7 +21,7 @@ use Chat::HTTP qw(from_json);
 use Chat::Locker;
 use Chat::Pusher qw(send_subscribe subscribe_to join_presence member signin
                     client_event);
-use Chat::Server qw(APP_KEY SCALE wait_for build_dir);
+use Chat::Server qw(APP_KEY SCALE stop_worker wait_for build_dir);
 use Chat::WebSocket qw(TEXT);
 
 my $apps = <<'END';
@@ -838,7 +838,7 @@ subtest 'a worker that is stopped' => sub {
     my $before = metrics($http);
     my $start = time();
 
-    kill 'STOP', $stopped;
+    stop_worker($stopped);
 
     my $text = 'z' x 9000;
     my $lag = 0;

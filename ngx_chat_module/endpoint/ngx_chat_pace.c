@@ -51,9 +51,6 @@ static ngx_chat_hub_t  *ngx_chat_pace_hub;
 static ngx_queue_t      ngx_chat_pace_waiting;
 static ngx_event_t      ngx_chat_pace_event;
 
-/* its log wants a connection */
-static ngx_connection_t  ngx_chat_pace_dummy;
-
 
 void
 ngx_chat_pace_init(ngx_chat_hub_t *hub)
@@ -61,9 +58,8 @@ ngx_chat_pace_init(ngx_chat_hub_t *hub)
     ngx_queue_init(&ngx_chat_pace_waiting);
 
     ngx_chat_pace_event.handler = ngx_chat_pace_handler;
-    ngx_chat_pace_event.data = &ngx_chat_pace_dummy;
+    ngx_chat_pace_event.data = &hub->dummy;
     ngx_chat_pace_event.log = ngx_cycle->log;
-    ngx_chat_pace_dummy.fd = (ngx_socket_t) -1;
 
     ngx_chat_pace_hub = hub;
 }
@@ -72,7 +68,7 @@ ngx_chat_pace_init(ngx_chat_hub_t *hub)
 ngx_int_t
 ngx_chat_pace(ngx_http_request_t *r, ngx_chat_pace_pt handler, void *data)
 {
-    /* NULL: a reload without a new process */
+    /* NULL: init_process was not called, or failed */
 
     if (ngx_chat_pace_hub == NULL
         || (ngx_queue_empty(&ngx_chat_pace_waiting)

@@ -106,7 +106,7 @@ ngx_chat_drain(ngx_chat_hub_t *hub)
     ngx_chat_stall_add(turn.cost / NGX_CHAT_DRAIN_USEC);
 
     hub->slot->position = hub->run.channel ? hub->run.at : hub->position;
-    ngx_chat_drain_settle(hub, hub->slot->position);
+    ngx_chat_drain_settle(hub);
 
     if (rc != NGX_DONE) {
         ngx_post_event(&hub->drain, &ngx_posted_next_events);

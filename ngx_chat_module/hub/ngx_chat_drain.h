@@ -37,8 +37,8 @@ void ngx_chat_drain_soon(ngx_chat_hub_t *hub, ngx_uint_t n);
    event loop calls. */
 void ngx_chat_drain_owe(ngx_chat_hub_t *hub, ngx_uint_t n, size_t size);
 
-/* All before a position of the ring is delivered. */
-void ngx_chat_drain_settle(ngx_chat_hub_t *hub, uint64_t at);
+/* Takes off what is delivered by now; hub has a slot. */
+void ngx_chat_drain_settle(ngx_chat_hub_t *hub);
 
 /* Whether so much of its own is still to be delivered by this worker that
    those who publish should wait; never where it has no slot. */

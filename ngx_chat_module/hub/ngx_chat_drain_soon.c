@@ -95,8 +95,12 @@ ngx_chat_drain_owe(ngx_chat_hub_t *hub, ngx_uint_t n, size_t size)
  */
 
 void
-ngx_chat_drain_settle(ngx_chat_hub_t *hub, uint64_t at)
+ngx_chat_drain_settle(ngx_chat_hub_t *hub)
 {
+    uint64_t  at;
+
+    at = hub->slot->position;
+
     if (at >= hub->owed_to[0]) {
         hub->owed[0] = (at >= hub->owed_to[1]) ? 0 : hub->owed[1];
         hub->owed_to[0] = hub->owed_to[1];
@@ -114,7 +118,7 @@ ngx_chat_drain_is_behind(ngx_chat_hub_t *hub)
 
     /* what was stored may be delivered before it is owed */
 
-    ngx_chat_drain_settle(hub, hub->slot->position);
+    ngx_chat_drain_settle(hub);
 
     return hub->owed[0] + hub->owed[1] > NGX_CHAT_DRAIN_OWED;
 }

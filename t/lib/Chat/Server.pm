@@ -25,8 +25,8 @@ use Chat::TLS qw(make_certificate);
 our $WEBSOCKET = 'chat_websocket;';
 
 our @EXPORT_OK = qw(APP_ID APP_KEY APP_SECRET SCALE module_path build_dir
-                    free_port wait_for slurp spew write_wrapper
-                    valgrind_faults);
+                    free_port stop_worker wait_for slurp spew
+                    write_wrapper valgrind_faults);
 
 use constant {
     APP_ID     => 17536051,
@@ -439,6 +439,20 @@ sub is_alive {
     my $stat = <$fh>;
 
     return defined $stat && $stat !~ /^\d+ \(.*\) [ZX] /s;
+}
+
+
+# Until it stands, so that all that is sent meanwhile is there when it looks;
+# SIGCONT has it go on.
+
+sub stop_worker {
+    my ($pid) = @_;
+
+    kill 'STOP', $pid;
+    wait_for(10, sub { slurp("/proc/$pid/stat") =~ /\) T / })
+        or die 'the worker does not stop';
+
+    return;
 }
 
 
