@@ -11,7 +11,9 @@
  * deliver, requests that publish wait, as if their bodies were not whole yet.
  *
  * Each worker looks at itself only: nobody waits for another one that is
- * slow, or stopped, or for what another one publishes.
+ * slow, or stopped.  What others have published before is delivered before
+ * its own, so for that publishers wait, too; what comes later is nothing to
+ * them.  What the store has not committed yet is not known to be owed.
  *
  * They go on by a posted event; the timer keeps a worker that leaves, which
  * posted events do not.
@@ -68,7 +70,7 @@ ngx_chat_pace_init(ngx_chat_hub_t *hub)
 ngx_int_t
 ngx_chat_pace(ngx_http_request_t *r, ngx_chat_pace_pt handler, void *data)
 {
-    /* NULL: init_process was not called, or failed */
+    /* NULL: a single process, which had no chat before it was reloaded */
 
     if (ngx_chat_pace_hub == NULL
         || (ngx_queue_empty(&ngx_chat_pace_waiting)

@@ -33,8 +33,8 @@ void ngx_chat_drain_away(ngx_chat_hub_t *hub);
  */
 void ngx_chat_drain_soon(ngx_chat_hub_t *hub, ngx_uint_t n);
 
-/* n events of this worker's own, with size bytes of data, are in the ring; its
-   event loop calls. */
+/* n events that publishers have asked this worker for, with size bytes of
+   data, are in the ring; its event loop calls. */
 void ngx_chat_drain_owe(ngx_chat_hub_t *hub, ngx_uint_t n, size_t size);
 
 /* Takes off what is delivered by now; hub has a slot. */

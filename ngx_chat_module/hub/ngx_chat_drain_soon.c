@@ -23,8 +23,6 @@
 
 
 #define NGX_CHAT_DRAIN_FRESH  128          /* events that wait for more */
-#define NGX_CHAT_DRAIN_OWED   131072       /* bytes before others wait */
-#define NGX_CHAT_DRAIN_RECORD 64           /* of an event, beside its data */
 #define NGX_CHAT_DRAIN_SPENT  5000         /* about microseconds of a turn's
                                               work that leave it for others */
 
@@ -77,48 +75,4 @@ ngx_chat_drain_soon_handler(ngx_event_t *ev)
     if (hub->answer) {
         hub->answer();
     }
-}
-
-
-void
-ngx_chat_drain_owe(ngx_chat_hub_t *hub, ngx_uint_t n, size_t size)
-{
-    hub->owed[1] += size + n * NGX_CHAT_DRAIN_RECORD;
-    hub->owed_to[1] = ngx_chat_ring_head(hub->zone->sh->ring);
-}
-
-
-/*
- * Two sums instead of one for each event: what was published before a mark
- * counts until the worker has delivered all up to there.  So more may count
- * than is owed, but never what was owed long ago.
- */
-
-void
-ngx_chat_drain_settle(ngx_chat_hub_t *hub)
-{
-    uint64_t  at;
-
-    at = hub->slot->position;
-
-    if (at >= hub->owed_to[0]) {
-        hub->owed[0] = (at >= hub->owed_to[1]) ? 0 : hub->owed[1];
-        hub->owed_to[0] = hub->owed_to[1];
-        hub->owed[1] = 0;
-    }
-}
-
-
-ngx_uint_t
-ngx_chat_drain_is_behind(ngx_chat_hub_t *hub)
-{
-    if (hub->slot == NULL) {
-        return 0;
-    }
-
-    /* what was stored may be delivered before it is owed */
-
-    ngx_chat_drain_settle(hub);
-
-    return hub->owed[0] + hub->owed[1] > NGX_CHAT_DRAIN_OWED;
 }

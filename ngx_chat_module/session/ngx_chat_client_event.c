@@ -180,7 +180,6 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     }
 
     ngx_chat_drain_soon(s->worker->hub, 1);
-    ngx_chat_drain_owe(s->worker->hub, 1, len);
 
     ngx_chat_count(NGX_CHAT_CLIENT_EVENTS_e, 1);
 }

@@ -411,6 +411,7 @@ test_lag_of_others(void)
     }
 
     CHECK_INT(behind, 0);
+    CHECK_INT(subscribers[0].overruns, 0);
     turns();
 
     end_loop();
