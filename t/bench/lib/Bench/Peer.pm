@@ -240,13 +240,13 @@ sub start {
 }
 
 
-# Until it accepts, with all of its workers.
+# Until it accepts, with all of its workers.  A worker of nginx has its title
+# once it has all memory that it begins with.
 
 sub await {
     my ($self) = @_;
 
-    my $nginx = $self->{dir} && -f "$self->{dir}/nginx.conf";
-    my $processes = $self->{workers} + ($nginx ? 1 : 0);
+    my $nginx = -f "$self->{dir}/nginx.conf";
     my $until = time() + 10;
 
     while (time() < $until) {
@@ -258,7 +258,12 @@ sub await {
         my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
                                            PeerPort => $self->{port});
 
-        return if $socket && $self->pids >= $processes;
+        my @workers = $self->pids;
+
+        @workers = grep { slurp("/proc/$_/cmdline") =~ /worker process/ }
+                        @workers if $nginx;
+
+        return if $socket && @workers >= $self->{workers};
 
         sleep 0.01;
     }
