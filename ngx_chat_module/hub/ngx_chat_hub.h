@@ -95,7 +95,7 @@ typedef struct {
     ngx_event_t                soon;       /* posted: this loop has published */
     ngx_uint_t                 fresh;      /* so many events since it drained */
     ngx_uint_t                 seen;       /* fresh, when soon came last */
-    size_t                     owed[2];    /* bytes this worker published, up
+    size_t                     owed[2];    /* bytes requests published, up
                                               to owed_to[0], and since */
     uint64_t                   owed_to[2];
     void                     (*answer)(void);  /* lets those answers leave
