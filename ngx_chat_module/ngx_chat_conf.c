@@ -16,12 +16,12 @@
 #include <ngx_http.h>
 #include <ngx_thread_pool.h>
 
-#include <endpoint/ngx_chat_auth.h>
-#include <endpoint/ngx_chat_cors.h>
+#include <http/ngx_chat_auth.h>
+#include <http/ngx_chat_cors.h>
+#include <http/ngx_chat_http.h>
 #include <ngx_chat_conf.h>
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_database.h>
-#include <ngx_chat_module.h>
 
 
 #define NGX_CHAT_CONF_ZONE   (32 * 1024 * 1024)

@@ -11,8 +11,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <http/ngx_chat_http.h>
 #include <ngx_chat_conf_app.h>
-#include <ngx_chat_module.h>
 #include <pusher/ngx_chat_name.h>
 
 

@@ -14,7 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <ngx_chat_module.h>
+#include <http/ngx_chat_http.h>
 
 
 /*

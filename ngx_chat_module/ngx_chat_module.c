@@ -11,13 +11,13 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <endpoint/ngx_chat_pace.h>
-#include <endpoint/ngx_chat_pipeline.h>
-#include <endpoint/ngx_chat_variable.h>
-#include <endpoint/ngx_chat_websocket.h>
+#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_pipeline.h>
+#include <http/ngx_chat_throttle.h>
+#include <http/ngx_chat_variable.h>
 #include <ngx_chat_conf.h>
-#include <ngx_chat_module.h>
 #include <pusher/ngx_chat_digest.h>
+#include <websocket/ngx_chat_websocket.h>
 
 
 static ngx_int_t ngx_chat_init_process(ngx_cycle_t *cycle);
@@ -208,7 +208,7 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_chat_pipeline_init();
-    ngx_chat_pace_init(&cmcf->hub);
+    ngx_chat_throttle_init(&cmcf->hub);
 
     cmcf->hub.zone = cmcf->zone;
     cmcf->hub.answer = ngx_chat_pipeline_push_all;
@@ -254,6 +254,6 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
 
     ngx_chat_worker_exit(&cmcf->sessions);
     ngx_chat_hub_exit(&cmcf->hub);
-    ngx_chat_slab_exit(&ngx_chat_websocket_slab);
+    ngx_chat_object_pool_exit(&ngx_chat_websocket_slab);
     ngx_chat_digest_exit();
 }

@@ -10,7 +10,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <hub/ngx_chat_drain.h>
+#include <fanout/ngx_chat_fanout.h>
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
@@ -179,7 +179,7 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
         return;
     }
 
-    ngx_chat_drain_soon(s->worker->hub, 1);
+    ngx_chat_fanout_soon(s->worker->hub, 1);
 
     ngx_chat_count(NGX_CHAT_CLIENT_EVENTS_e, 1);
 }

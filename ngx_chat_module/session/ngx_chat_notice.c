@@ -12,10 +12,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <hub/ngx_chat_append.h>
-#include <hub/ngx_chat_registry.h>
+#include <bus/ngx_chat_append.h>
 #include <pusher/ngx_chat_event.h>
 #include <session/ngx_chat_notice.h>
+#include <shared/ngx_chat_registry.h>
 
 
 /* a user id of 128 characters in the JSON of a JSON text, and the rest */
@@ -128,5 +128,5 @@ ngx_chat_notice_append(ngx_chat_zone_t *zone, uint64_t app,
     e.payload.data = payload;
     e.payload.len = len;
 
-    (void) ngx_chat_append(zone, &e);
+    (void) ngx_chat_append(zone->sh->ring, &e, NULL);
 }

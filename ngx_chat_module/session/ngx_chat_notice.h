@@ -14,7 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <hub/ngx_chat_zone.h>
+#include <shared/ngx_chat_zone.h>
 
 
 #define NGX_CHAT_NOTICE_USER   "#server-to-user-"

@@ -13,8 +13,8 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include <hub/ngx_chat_counter.h>
 #include <session/ngx_chat_outbox.h>
+#include <shared/ngx_chat_counter.h>
 
 
 #define NGX_CHAT_OUTBOX_IOVS   64      /* buffers in one call */

@@ -14,7 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <hub/ngx_chat_hub.h>
+#include <fanout/ngx_chat_hub.h>
 #include <pusher/ngx_chat_app.h>
 #include <store/ngx_chat_store.h>
 

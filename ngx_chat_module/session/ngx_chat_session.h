@@ -19,7 +19,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include <hub/ngx_chat_hub.h>
+#include <fanout/ngx_chat_hub.h>
 #include <pusher/ngx_chat_app.h>
 #include <session/ngx_chat_outbox.h>
 #include <wire/ngx_chat_json.h>

@@ -14,7 +14,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <hub/ngx_chat_registry.h>
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_member.h>
@@ -22,6 +21,7 @@
 #include <session/ngx_chat_notice.h>
 #include <session/ngx_chat_signin.h>
 #include <session/ngx_chat_worker.h>
+#include <shared/ngx_chat_registry.h>
 #include <wire/ngx_chat_frame.h>
 
 

@@ -13,7 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <hub/ngx_chat_stall.h>
+#include <fanout/ngx_chat_loop.h>
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
@@ -301,7 +301,7 @@ ngx_chat_subscribe_presence(ngx_chat_session_t *s,
 
     ngx_chat_session_send(s, b);
 
-    ngx_chat_stall_add(n / NGX_CHAT_SUBSCRIBE_MEMBERS);
+    ngx_chat_loop_add(n / NGX_CHAT_SUBSCRIBE_MEMBERS);
 }
 
 

@@ -15,7 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include <hub/ngx_chat_hub.h>
+#include <fanout/ngx_chat_hub.h>
 #include <session/ngx_chat_session.h>
 
 

@@ -16,7 +16,7 @@
 
 #include <store/ngx_chat_handle.h>
 #include <store/ngx_chat_migration.h>
-#include <store/ngx_chat_turn.h>
+#include <store/ngx_chat_write_lock.h>
 
 #include <stdio.h>
 
@@ -107,7 +107,7 @@ ngx_chat_handle_ready_alone(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
         return rc;
     }
 
-    rc = ngx_chat_turn_take(conf->sh, NGX_CHAT_STORE_WAIT, log);
+    rc = ngx_chat_write_lock_take(conf->sh, NGX_CHAT_STORE_WAIT, log);
 
     if (rc != NGX_OK) {
         (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
@@ -117,7 +117,7 @@ ngx_chat_handle_ready_alone(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db,
 
     rc = ngx_chat_handle_ready(conf, db, db_conf, 1, log);
 
-    ngx_chat_turn_give(conf->sh);
+    ngx_chat_write_lock_give(conf->sh);
 
     return rc;
 }

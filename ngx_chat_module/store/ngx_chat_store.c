@@ -9,16 +9,16 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <store/ngx_chat_keeper.h>
+#include <store/ngx_chat_maintenance.h>
 #include <store/ngx_chat_reader.h>
 #include <store/ngx_chat_store.h>
-#include <store/ngx_chat_turn.h>
+#include <store/ngx_chat_write_lock.h>
 #include <store/ngx_chat_writer.h>
 
 
 struct ngx_chat_store_s {
     ngx_chat_store_conf_t   *conf;
-    ngx_chat_keeper_t        keeper;
+    ngx_chat_maintenance_t   keeper;
     ngx_chat_writer_t        writer;
     ngx_chat_readers_t       readers;
 };
@@ -33,7 +33,7 @@ ngx_chat_store_init_shared(ngx_chat_store_sh_t *sh)
 {
     ngx_memzero(sh, sizeof(ngx_chat_store_sh_t));
 
-    return ngx_chat_turn_init(sh);
+    return ngx_chat_write_lock_init(sh);
 }
 
 
@@ -52,7 +52,7 @@ ngx_chat_store_init(ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle)
     if (pthread_mutex_init(&conf->handles.mutex, NULL) != 0
         || ngx_chat_writer_init(&st->writer, conf, cycle) != NGX_OK
         || ngx_chat_reader_init(&st->readers, conf, cycle) != NGX_OK
-        || ngx_chat_keeper_init(&st->keeper, conf, cycle) != NGX_OK)
+        || ngx_chat_maintenance_init(&st->keeper, conf, cycle) != NGX_OK)
     {
         return NULL;
     }
@@ -82,7 +82,7 @@ ngx_chat_store_stale(void *data)
 void
 ngx_chat_store_exit(ngx_chat_store_t *st)
 {
-    ngx_chat_keeper_exit(&st->keeper);
+    ngx_chat_maintenance_exit(&st->keeper);
     ngx_chat_reader_exit(&st->readers);
     ngx_chat_writer_exit(&st->writer);
     (void) pthread_mutex_destroy(&st->conf->handles.mutex);

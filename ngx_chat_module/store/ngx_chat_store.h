@@ -11,7 +11,7 @@
  * hold: it covers the commit and the append to the ring, so that the ring's
  * order is the order of the ids.
  *
- * One of the workers keeps the file in order, see ngx_chat_keeper.h.
+ * One of the workers keeps the file in order, see ngx_chat_maintenance.h.
  */
 
 
@@ -27,8 +27,8 @@
 #include <pthread.h>
 
 #include <store/ngx_chat_history.h>
-#include <store/ngx_chat_meter.h>
 #include <store/ngx_chat_retention.h>
+#include <store/ngx_chat_store_stats.h>
 #include <wire/ngx_chat_envelope.h>
 
 
@@ -61,9 +61,9 @@ typedef struct {
     uint32_t                 dirty;        /* ids above may be committed and
                                               not sent */
 
-    ngx_chat_meter_sh_t      meter;        /* written by all */
-    uint64_t                 last;         /* the highest id committed */
-    uint64_t                 foreign;      /* what the ring sent last is this
+    ngx_chat_store_stats_sh_t  meter;      /* written by all */
+    uint64_t                   last;       /* the highest id committed */
+    uint64_t                   foreign;    /* what the ring sent last is this
                                               id, of a database that was here
                                               before; 0: of this one */
 

@@ -21,7 +21,7 @@
 
 #include <store/ngx_chat_batch.h>
 #include <store/ngx_chat_handle.h>
-#include <store/ngx_chat_turn.h>
+#include <store/ngx_chat_write_lock.h>
 #include <store/ngx_chat_writer.h>
 #include <wire/ngx_chat_failpoint.h>
 
@@ -187,12 +187,12 @@ ngx_chat_writer_thread(void *data, ngx_log_t *log)
 {
     ngx_chat_writer_t *wr = data;
 
-    wr->rc = ngx_chat_turn_take(wr->conf->sh, NGX_CHAT_STORE_WAIT, log);
+    wr->rc = ngx_chat_write_lock_take(wr->conf->sh, NGX_CHAT_STORE_WAIT, log);
 
     if (wr->rc == NGX_OK) {
         wr->rc = ngx_chat_writer_turn(wr, log);
 
-        ngx_chat_turn_give(wr->conf->sh);
+        ngx_chat_write_lock_give(wr->conf->sh);
     }
 }
 
@@ -282,7 +282,7 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
     ngx_chat_store_conf_t  *conf;
 
     conf = wr->conf;
-    start = ngx_chat_meter_now();
+    start = ngx_chat_store_stats_now();
 
     rc = ngx_chat_batch_begin(&wr->db);
 
@@ -309,7 +309,7 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
         return ngx_chat_writer_failed(wr, rc, log);
     }
 
-    ngx_chat_meter_commit(&conf->sh->meter, start);
+    ngx_chat_store_stats_commit(&conf->sh->meter, start);
     w = ngx_queue_data(ngx_queue_last(&wr->batch), ngx_chat_write_t, queue);
     conf->sh->last = w->record.id;
 
@@ -440,7 +440,7 @@ ngx_chat_writer_done(ngx_event_t *ev)
     wr->nbatch = 0;
 
     if (rc != NGX_OK) {
-        ngx_chat_meter_fail(&wr->conf->sh->meter, rc);
+        ngx_chat_store_stats_fail(&wr->conf->sh->meter, rc);
     }
 
     if (wr->guard.timer_set) {

@@ -20,8 +20,8 @@ my %faults;
 
 # rooms from the top down; those of one number do not know each other
 my %layer = (
-    root => 0, endpoint => 1, session => 2,
-    hub  => 3, store    => 3, pusher  => 3, wire => 4,
+    root   => 0, websocket => 1, http => 2, session => 3, fanout => 4,
+    store  => 5, shared    => 6, bus  => 7, pusher  => 7, wire   => 8,
 );
 
 # the libraries whose headers the pure files of a room may include
@@ -29,7 +29,8 @@ my %library = (
     wire   => qr{^yajl/},
     pusher => qr{^openssl/},
     store  => qr{^(?:sqlite3|ngx_chat_schema|pthread)\.h$},
-    hub    => qr{^$},
+    bus    => qr{^$},
+    shared => qr{^$},
 );
 
 # C's own and POSIX's, without input and output
@@ -86,7 +87,8 @@ sub is_pure {
     return $file =~ m{/(?:wire|pusher)/}
            || $file =~ m{/store/ngx_chat_(?:db|migration|batch|history
                                             |retention)\b}x
-           || $file =~ m{/hub/ngx_chat_(?:arena|peak|ring)\b};
+           || $file =~ m{/bus/ngx_chat_ring\b}
+           || $file =~ m{/shared/ngx_chat_(?:arena|rolling_max)\b};
 }
 
 
@@ -223,7 +225,7 @@ sub check_includes {
             my $theirs = room("ngx_chat_module/$name");
 
             my $down = $theirs eq $room || $layer{$theirs} > $layer{$room};
-            $down = 1 if $room eq 'endpoint' && $theirs eq 'root';
+            $down = 1 if $theirs eq 'root';
 
             fault('layers', $file, $name) if !$down;
         }

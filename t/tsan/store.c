@@ -1,11 +1,11 @@
 
 /* sources: store/ngx_chat_store.c store/ngx_chat_writer.c */
 /* sources: store/ngx_chat_reader.c store/ngx_chat_batch.c */
-/* sources: store/ngx_chat_handle.c store/ngx_chat_turn.c */
-/* sources: store/ngx_chat_keeper.c store/ngx_chat_retention.c */
-/* sources: store/ngx_chat_meter.c */
+/* sources: store/ngx_chat_handle.c store/ngx_chat_write_lock.c */
+/* sources: store/ngx_chat_maintenance.c store/ngx_chat_retention.c */
+/* sources: store/ngx_chat_store_stats.c */
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
-/* sources: store/ngx_chat_history.c hub/ngx_chat_ring.c */
+/* sources: store/ngx_chat_history.c bus/ngx_chat_ring.c */
 /* sources: wire/ngx_chat_message.c wire/ngx_chat_json*.c */
 /* sources: wire/ngx_chat_utf8.c wire/ngx_chat_failpoint*.c */
 /* sources: wire/ngx_chat_hash.c */
@@ -23,7 +23,7 @@
 #include "store/store.h"
 #include "loop.h"
 
-#include <hub/ngx_chat_ring.h>
+#include <bus/ngx_chat_ring.h>
 #include <store/ngx_chat_store.h>
 
 
@@ -51,7 +51,7 @@ static ngx_chat_ring_sh_t   *ring;
 static ngx_chat_store_sh_t   shared;
 
 
-/* See bus.c. */
+/* See workers.c. */
 
 const char *
 __tsan_default_suppressions(void)

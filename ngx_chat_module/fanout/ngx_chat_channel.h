@@ -1,0 +1,124 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * This worker's channels and subscriptions, in ordinary memory.
+ *
+ * A table of channels that grows bucket by bucket, so that no insert ever
+ * stops to move them all; in each channel a dense array of listeners;
+ * in each subscriber a list of its own.  Subscribing and unsubscribing cost
+ * the same for the first and for the last.
+ */
+
+
+#ifndef _NGX_CHAT_CHANNEL_H_INCLUDED_
+#define _NGX_CHAT_CHANNEL_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <shared/ngx_chat_registry.h>
+#include <wire/ngx_chat_envelope.h>
+
+
+#define NGX_CHAT_CHANNEL_SEGMENTS  1024
+#define NGX_CHAT_CHANNEL_SEGMENT   1024    /* buckets in each */
+
+
+typedef struct ngx_chat_channel_s  ngx_chat_channel_t;
+typedef struct ngx_chat_subscriber_s  ngx_chat_subscriber_t;
+
+
+typedef struct {
+    ngx_queue_t              queue;        /* in the subscriber */
+    ngx_chat_channel_t      *channel;
+    ngx_chat_part_sh_t      *part;         /* presence, or NULL */
+    uint64_t                 start;        /* gets records from here on */
+    ngx_uint_t               index;        /* in the channel */
+} ngx_chat_subscription_t;
+
+
+/*
+ * One of a channel's listeners, so that giving out an event need not look at
+ * the subscription.
+ */
+
+typedef struct {
+    ngx_chat_subscriber_t   *subscriber;
+    ngx_chat_subscription_t *subscription;
+} ngx_chat_listener_t;
+
+
+/* Who receives: the first member of whatever that is. */
+
+struct ngx_chat_subscriber_s {
+    ngx_queue_t              subscriptions;
+    ngx_uint_t               nsubscriptions;
+    ngx_chat_socket_id_t     id;           /* last: a delivery looks at it and
+                                              at what follows */
+};
+
+
+struct ngx_chat_channel_s {
+    ngx_chat_channel_t       *next;        /* in the bucket */
+    ngx_chat_share_sh_t      *share;       /* this worker's, in the zone */
+    ngx_chat_listener_t      *listeners;
+    ngx_uint_t                n;
+    ngx_uint_t                nalloc;
+    ngx_uint_t                given;       /* listeners before this one have
+                                              the hub's run; may be n, once
+                                              all others have left */
+    uint64_t                  start;       /* the latest of its
+                                              subscriptions' */
+    uint64_t                  app;
+    ngx_uint_t                turn;        /* when it last had events */
+    uint32_t                  hash;
+    ngx_queue_t               due;         /* its number is to be told */
+    unsigned                  is_due:1;
+    ngx_str_t                 name;        /* follows the struct */
+};
+
+
+typedef struct {
+    ngx_chat_channel_t      **segments[NGX_CHAT_CHANNEL_SEGMENTS];
+    ngx_uint_t                nbuckets;
+    ngx_uint_t                nchannels;
+} ngx_chat_channel_table_t;
+
+
+/* NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_chat_channel_table_init(ngx_chat_channel_table_t *t,
+    ngx_log_t *log);
+
+/* Frees the table and what is in it; no subscription is left. */
+void ngx_chat_channel_table_free(ngx_chat_channel_table_t *t);
+
+/* The channel, or NULL where nobody here has subscribed to it. */
+ngx_chat_channel_t *ngx_chat_channel_find(ngx_chat_channel_table_t *t,
+    uint64_t app, uint32_t hash, ngx_str_t *name);
+
+/* The subscription of a subscriber to a channel, or NULL. */
+ngx_chat_subscription_t *ngx_chat_channel_subscription(
+    ngx_chat_channel_t *ch, ngx_chat_subscriber_t *sr);
+
+/* Finds or makes the channel; NULL: no memory. */
+ngx_chat_channel_t *ngx_chat_channel_get(ngx_chat_channel_table_t *t,
+    uint64_t app, uint32_t hash, ngx_str_t *name, ngx_log_t *log);
+
+/* Makes a subscription, start is set by the caller; NULL: no memory. */
+ngx_chat_subscription_t *ngx_chat_channel_add(ngx_chat_channel_t *ch,
+    ngx_chat_subscriber_t *sr, ngx_log_t *log);
+
+/*
+ * Ends one; the channel stays, even when it is empty.  Others move to other
+ * places, but nobody from before ch->given to behind it, or back.
+ */
+void ngx_chat_channel_remove(ngx_chat_subscription_t *sn);
+
+/* Frees a channel without subscriptions. */
+void ngx_chat_channel_free(ngx_chat_channel_table_t *t,
+    ngx_chat_channel_t *ch);
+
+
+#endif /* _NGX_CHAT_CHANNEL_H_INCLUDED_ */

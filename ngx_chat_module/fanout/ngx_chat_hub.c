@@ -1,0 +1,477 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The hub's door: subscriptions of this worker and of all, kept in step.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <bus/ngx_chat_append.h>
+#include <bus/ngx_chat_wakeup.h>
+#include <fanout/ngx_chat_fanout.h>
+#include <fanout/ngx_chat_hub.h>
+#include <fanout/ngx_chat_loop.h>
+#include <shared/ngx_chat_cache.h>
+#include <wire/ngx_chat_failpoint.h>
+
+
+#define NGX_CHAT_HUB_SNAPSHOT    16384     /* room for more than is needed */
+#define NGX_CHAT_HUB_INTERVAL    250       /* ms between looks by timer */
+#define NGX_CHAT_HUB_NO_EDGES    10        /* the same without a rouse */
+#define NGX_CHAT_HUB_EXPIRE      64        /* cached events in one go */
+
+
+static void ngx_chat_hub_wakeup_handler(ngx_event_t *ev);
+static void ngx_chat_hub_timer_handler(ngx_event_t *ev);
+static void ngx_chat_hub_lease(ngx_chat_hub_t *hub);
+static void ngx_chat_hub_end(ngx_chat_hub_t *hub,
+    ngx_chat_subscription_t *sn);
+static void ngx_chat_hub_free(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
+static ngx_int_t ngx_chat_hub_join(ngx_chat_hub_t *hub,
+    ngx_chat_channel_t *ch, ngx_chat_registry_join_t *j);
+static void ngx_chat_hub_defer(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
+static void ngx_chat_hub_tell(ngx_chat_hub_t *hub);
+
+
+ngx_int_t
+ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle)
+{
+    ngx_int_t  rc;
+
+    hub->log = cycle->log;
+    hub->dummy.data = hub;
+    hub->renewed = hub->zone->sh->renewed;
+
+    ngx_queue_init(&hub->due);
+
+    if (ngx_chat_channel_table_init(&hub->channels, hub->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* a respawned worker comes first of all to clear up */
+
+    (void) ngx_chat_slot_reap(hub->zone, hub->log);
+    ngx_chat_hub_lease(hub);
+
+    rc = ngx_chat_wakeup_add(&hub->zone->wakeups->wakeups[0], cycle,
+                             ngx_chat_hub_wakeup_handler, hub);
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "chat events are delivered by a timer, "
+                      "\"use epoll\" is faster");
+    }
+
+    hub->drain.handler = ngx_chat_fanout_handler;
+    hub->drain.data = &hub->dummy;
+    hub->drain.log = hub->log;
+
+    hub->soon.handler = ngx_chat_fanout_soon_handler;
+    hub->soon.data = &hub->dummy;
+    hub->soon.log = hub->log;
+
+    hub->timer.handler = ngx_chat_hub_timer_handler;
+    hub->timer.data = &hub->dummy;
+    hub->timer.log = hub->log;
+    hub->timer.cancelable = 1;
+
+    /* without edges the timer is all there is */
+    hub->interval = (rc == NGX_OK) ? NGX_CHAT_HUB_INTERVAL
+                                   : NGX_CHAT_HUB_NO_EDGES;
+
+    ngx_add_timer(&hub->timer, hub->interval);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_chat_hub_exit(ngx_chat_hub_t *hub)
+{
+    ngx_chat_loop_exit();
+
+    if (hub->slot) {
+        ngx_chat_slot_release(hub->zone, hub->slot);
+        hub->slot = NULL;
+    }
+
+    ngx_chat_fanout_forget(hub, hub->run.channel);
+    ngx_chat_channel_table_free(&hub->channels);
+
+    if (hub->record) {
+        ngx_free(hub->record);
+        hub->record = NULL;
+    }
+
+    if (hub->snapshot) {
+        ngx_free(hub->snapshot);
+        hub->snapshot = NULL;
+    }
+}
+
+
+ngx_int_t
+ngx_chat_hub_subscribe(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
+    ngx_chat_registry_join_t *j)
+{
+    ngx_int_t                 rc;
+    ngx_chat_channel_t       *ch;
+    ngx_chat_subscription_t  *sn;
+
+    if (hub->slot == NULL) {
+        return NGX_BUSY;
+    }
+
+    j->hash = ngx_chat_registry_hash(hub->zone, j->app, j->name);
+
+    ch = ngx_chat_channel_get(&hub->channels, j->app, j->hash, j->name,
+                              hub->log);
+    if (ch == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_chat_channel_subscription(ch, sr) != NULL) {
+        return NGX_DECLINED;
+    }
+
+    rc = NGX_ERROR;
+
+    sn = ngx_chat_channel_add(ch, sr, hub->log);
+    if (sn == NULL) {
+        goto failed;
+    }
+
+    rc = ngx_chat_hub_join(hub, ch, j);
+    if (rc != NGX_OK) {
+        ngx_chat_channel_remove(sn);
+        goto failed;
+    }
+
+    sn->part = j->part;
+    sn->start = j->start;
+    ch->start = j->start;
+
+    ngx_chat_count(NGX_CHAT_SUBSCRIPTIONS_e, 1);
+
+    return NGX_OK;
+
+failed:
+
+    if (ch->n == 0) {
+        ngx_chat_hub_free(hub, ch);
+    }
+
+    return rc;
+}
+
+
+ngx_chat_subscription_t *
+ngx_chat_hub_subscription(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
+    uint64_t app, ngx_str_t *name)
+{
+    uint32_t             hash;
+    ngx_chat_channel_t  *ch;
+
+    hash = ngx_chat_registry_hash(hub->zone, app, name);
+
+    ch = ngx_chat_channel_find(&hub->channels, app, hash, name);
+
+    return ch ? ngx_chat_channel_subscription(ch, sr) : NULL;
+}
+
+
+ngx_int_t
+ngx_chat_hub_unsubscribe(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
+    uint64_t app, ngx_str_t *name)
+{
+    ngx_chat_subscription_t  *sn;
+
+    sn = ngx_chat_hub_subscription(hub, sr, app, name);
+    if (sn == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_chat_hub_end(hub, sn);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_chat_hub_leave(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&sr->subscriptions)) {
+        q = ngx_queue_head(&sr->subscriptions);
+
+        ngx_chat_hub_end(hub, ngx_queue_data(q, ngx_chat_subscription_t,
+                                             queue));
+    }
+}
+
+
+ngx_int_t
+ngx_chat_hub_publish(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
+    time_t cached)
+{
+    ngx_int_t  rc;
+
+    ngx_chat_zone_lock(zone);
+
+    rc = ngx_chat_append(zone->sh->ring, e, NULL);
+
+    if (rc == NGX_OK && cached) {
+        ngx_chat_cache_set(zone, e->app,
+                           ngx_chat_registry_hash(zone, e->app, &e->channel),
+                           &e->channel, &e->payload, cached);
+    }
+
+    ngx_chat_failpoint("publish");
+
+    ngx_chat_zone_unlock(zone);
+
+    ngx_chat_failpoint("published");
+
+    ngx_chat_wakeup_rouse(&zone->wakeups->wakeups[0]);
+
+    return rc;
+}
+
+
+/* Connections are counted as subscriptions of a channel that none can name. */
+
+ngx_int_t
+ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
+    ngx_chat_share_sh_t **share, ngx_uint_t *total)
+{
+    ngx_int_t                 rc;
+    ngx_chat_registry_join_t  j;
+
+    static ngx_str_t  name = ngx_string("#connections");
+
+    if (hub->slot == NULL) {
+        return NGX_BUSY;
+    }
+
+    ngx_memzero(&j, sizeof(ngx_chat_registry_join_t));
+
+    j.app = app;
+    j.hash = ngx_chat_registry_hash(hub->zone, app, &name);
+    j.name = &name;
+
+    rc = ngx_chat_registry_join(hub->zone, hub->slot, &j, share);
+
+    *total = j.total;
+
+    return rc;
+}
+
+
+void
+ngx_chat_hub_release(ngx_chat_hub_t *hub, ngx_chat_share_sh_t **share)
+{
+    (void) ngx_chat_registry_leave(hub->zone, share, NULL);
+}
+
+
+static void
+ngx_chat_hub_wakeup_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    ngx_chat_fanout(c->data);
+}
+
+
+/* Looks after what a rouse could miss: a lost one, a worker's death. */
+
+static void
+ngx_chat_hub_timer_handler(ngx_event_t *ev)
+{
+    ngx_chat_hub_t    *hub;
+    ngx_connection_t  *c;
+
+    c = ev->data;
+    hub = c->data;
+
+    ngx_chat_loop_timer(ev->timer.key);
+
+    ngx_chat_fanout(hub);
+
+    /* what they know of the database is of another one */
+
+    if (hub->renewed != hub->zone->sh->renewed) {
+        hub->renewed = hub->zone->sh->renewed;
+
+        ngx_log_error(NGX_LOG_NOTICE, hub->log, 0,
+                      "chat database is another one, subscribers are told "
+                      "to reconnect");
+        ngx_chat_fanout_away(hub);
+    }
+
+    if (ngx_current_msec - hub->reaped >= 1000) {
+        hub->reaped = ngx_current_msec;
+
+        (void) ngx_chat_slot_reap(hub->zone, hub->log);
+
+        if (hub->zone->mended) {
+            hub->zone->mended = 0;
+            ngx_log_error(NGX_LOG_NOTICE, hub->log, 0,
+                          "chat mended what a worker had left half done in "
+                          "shared memory");
+        }
+
+        ngx_chat_hub_tell(hub);
+
+        ngx_chat_zone_lock(hub->zone);
+        ngx_chat_cache_expire(hub->zone, NGX_CHAT_HUB_EXPIRE);
+        ngx_chat_zone_unlock(hub->zone);
+
+        if (hub->slot == NULL) {
+            ngx_chat_hub_lease(hub);
+        }
+    }
+
+    ngx_add_timer(&hub->timer, hub->interval);
+}
+
+
+static void
+ngx_chat_hub_lease(ngx_chat_hub_t *hub)
+{
+    hub->slot = ngx_chat_slot_lease(hub->zone, hub->log);
+
+    if (hub->slot == NULL) {
+        ngx_log_error(NGX_LOG_ALERT, hub->log, 0,
+                      "all %ui chat worker slots are taken, this worker "
+                      "refuses subscribers until one is free",
+                      hub->zone->sh->nslots);
+        return;
+    }
+
+    hub->position = hub->slot->position;
+
+    ngx_chat_loop_init(hub->slot, hub->log);
+}
+
+
+static void
+ngx_chat_hub_end(ngx_chat_hub_t *hub, ngx_chat_subscription_t *sn)
+{
+    ngx_uint_t           due;
+    ngx_chat_part_sh_t  *part;
+    ngx_chat_channel_t  *ch;
+
+    ch = sn->channel;
+    part = sn->part;
+
+    ngx_chat_channel_remove(sn);
+
+    due = ngx_chat_registry_leave(hub->zone, &ch->share, part);
+
+    ngx_chat_count(NGX_CHAT_SUBSCRIPTIONS_e, -1);
+
+    if (ch->n == 0) {
+        ngx_chat_hub_free(hub, ch);
+
+    } else if (due) {
+        ngx_chat_hub_defer(hub, ch);
+    }
+}
+
+
+static void
+ngx_chat_hub_free(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch)
+{
+    ngx_chat_fanout_forget(hub, ch);
+    ngx_chat_channel_free(&hub->channels, ch);
+}
+
+
+/* Joins, with as much memory as the snapshot needs. */
+
+static ngx_int_t
+ngx_chat_hub_join(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
+    ngx_chat_registry_join_t *j)
+{
+    u_char     *p;
+    size_t      size;
+    ngx_int_t   rc;
+
+    for ( ;; ) {
+
+        j->buf = hub->snapshot;
+        j->size = hub->snapshot_size;
+
+        rc = ngx_chat_registry_join(hub->zone, hub->slot, j, &ch->share);
+
+        if (rc != NGX_AGAIN) {
+            break;
+        }
+
+        /* others may join in the meantime */
+
+        size = j->need + j->need / 8 + NGX_CHAT_HUB_SNAPSHOT;
+
+        p = ngx_alloc(size, hub->log);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (hub->snapshot) {
+            ngx_free(hub->snapshot);
+        }
+
+        hub->snapshot = p;
+        hub->snapshot_size = size;
+    }
+
+    if (rc == NGX_OK && j->due) {
+        ngx_chat_hub_defer(hub, ch);
+    }
+
+    return rc;
+}
+
+
+/* The channel's number of subscriptions is told by the timer. */
+
+static void
+ngx_chat_hub_defer(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch)
+{
+    if (!ch->is_due) {
+        ch->is_due = 1;
+        ngx_queue_insert_tail(&hub->due, &ch->due);
+    }
+}
+
+
+static void
+ngx_chat_hub_tell(ngx_chat_hub_t *hub)
+{
+    ngx_queue_t         *q, *next;
+    ngx_chat_channel_t  *ch;
+
+    for (q = ngx_queue_head(&hub->due);
+         q != ngx_queue_sentinel(&hub->due);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        ch = ngx_queue_data(q, ngx_chat_channel_t, due);
+
+        if (ngx_chat_registry_tell(hub->zone, ch->share) == 0) {
+            ngx_queue_remove(q);
+            ch->is_due = 0;
+        }
+    }
+}

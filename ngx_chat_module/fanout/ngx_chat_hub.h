@@ -1,0 +1,153 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The hub: who listens, on all workers.  The room's door.
+ *
+ * One per worker, used by its event loop only; publishing is for any thread.
+ * What the hub can't know (how an event becomes bytes, what a subscriber
+ * is) comes in by the handlers.
+ */
+
+
+#ifndef _NGX_CHAT_HUB_H_INCLUDED_
+#define _NGX_CHAT_HUB_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <fanout/ngx_chat_channel.h>
+#include <shared/ngx_chat_slot.h>
+#include <shared/ngx_chat_zone.h>
+#include <wire/ngx_chat_envelope.h>
+
+
+typedef struct {
+    /*
+     * Makes what deliver() gets of an envelope, once for all subscribers of
+     * this worker; NULL: no memory.  extend() adds the envelope of another
+     * event for the same subscribers, and may move *events; NGX_DECLINED:
+     * it is full, or there is no memory, and unchanged.  release() ends it.
+     */
+    void  *(*render)(ngx_chat_envelope_t *e, ngx_log_t *log);
+    ngx_int_t  (*extend)(void **events, ngx_chat_envelope_t *e,
+                         ngx_log_t *log);
+    void   (*release)(void *events);
+
+    /*
+     * One subscriber gets what was rendered, or has it held back for flush().
+     * Must not subscribe, unsubscribe or free anything.
+     */
+    void   (*deliver)(ngx_chat_subscriber_t *sr, void *events,
+                      ngx_uint_t hold);
+
+    /*
+     * Sends what is held back, to so many subscribers at most; returns to how
+     * many.
+     */
+    ngx_uint_t  (*flush)(ngx_uint_t max);
+
+    /* This subscriber may have missed events: send it away. */
+    void   (*overrun)(ngx_chat_subscriber_t *sr);
+
+    /* This one is sent away for good. */
+    void   (*terminate)(ngx_chat_subscriber_t *sr);
+} ngx_chat_hub_handlers_t;
+
+
+/* Events that are being given out to one channel's subscribers. */
+
+typedef struct {
+    ngx_chat_channel_t        *channel;    /* NULL: there are none */
+    void                      *events;     /* as rendered */
+    ngx_uint_t                 n;          /* of them */
+    uint64_t                   at;         /* the first one's position */
+    ngx_chat_socket_id_t       except;     /* 0.0: nobody */
+} ngx_chat_hub_run_t;
+
+
+typedef struct {
+    ngx_chat_zone_t           *zone;
+    ngx_chat_slot_sh_t        *slot;       /* NULL: none was free (yet) */
+    ngx_chat_hub_handlers_t   *handlers;
+    ngx_chat_channel_table_t   channels;
+
+    uint64_t                   position;   /* in the ring */
+    ngx_uint_t                 turn;       /* of reading it */
+    ngx_chat_hub_run_t         run;        /* may last for several turns */
+    ngx_uint_t                 held;       /* something may be held back */
+    u_char                    *record;     /* the one being read */
+    size_t                     size;       /* of record */
+
+    u_char                    *snapshot;   /* of the subscription at hand */
+    size_t                     snapshot_size;
+    ngx_queue_t                due;        /* channels whose number of
+                                              subscriptions is to be told */
+
+    ngx_event_t                timer;
+    ngx_msec_t                 interval;   /* of the timer */
+    ngx_atomic_uint_t          renewed;    /* the zone's, as known here */
+    ngx_msec_t                 reaped;     /* when it last looked for the
+                                              dead */
+    ngx_event_t                drain;      /* posted: more is in the ring */
+    ngx_event_t                soon;       /* posted: this loop has published */
+    ngx_uint_t                 fresh;      /* so many events since it drained */
+    ngx_uint_t                 seen;       /* fresh, when soon came last */
+    size_t                     owed[2];    /* bytes requests published, up
+                                              to owed_to[0], and since */
+    uint64_t                   owed_to[2];
+    void                     (*answer)(void);  /* lets those answers leave
+                                              that wait for a turn's first
+                                              deliveries; may be NULL */
+    ngx_connection_t           dummy;      /* carries this for the timers */
+    ngx_log_t                 *log;
+} ngx_chat_hub_t;
+
+
+/* In init_process; NGX_OK or NGX_ERROR (logged). */
+ngx_int_t ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle);
+
+/* In exit_process: the slot goes back. */
+void ngx_chat_hub_exit(ngx_chat_hub_t *hub);
+
+/*
+ * Subscribes, from the events appended after this moment on.  j has the
+ * name, and what kind of channel it is; hash and memory are the hub's: after
+ * NGX_OK j->buf holds the members and the cached event up to the next call.
+ * NGX_OK; NGX_DECLINED: is subscribed already; NGX_DONE: too many members;
+ * NGX_BUSY: the zone is full, or no slot is free; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_chat_hub_subscribe(ngx_chat_hub_t *hub,
+    ngx_chat_subscriber_t *sr, ngx_chat_registry_join_t *j);
+
+/* The subscription, or NULL: for what only subscribers may do. */
+ngx_chat_subscription_t *ngx_chat_hub_subscription(ngx_chat_hub_t *hub,
+    ngx_chat_subscriber_t *sr, uint64_t app, ngx_str_t *name);
+
+/* NGX_OK; NGX_DECLINED: is not subscribed. */
+ngx_int_t ngx_chat_hub_unsubscribe(ngx_chat_hub_t *hub,
+    ngx_chat_subscriber_t *sr, uint64_t app, ngx_str_t *name);
+
+/* Ends all subscriptions of a subscriber. */
+void ngx_chat_hub_leave(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr);
+
+/*
+ * Appends an event to the ring and rouses the workers.  It becomes the
+ * channel's cached event for cached seconds, unless that is 0.  Any thread,
+ * without the zone's lock.  NGX_OK; NGX_DECLINED: longer than the ring takes.
+ */
+ngx_int_t ngx_chat_hub_publish(ngx_chat_zone_t *zone,
+    ngx_chat_envelope_t *e, time_t cached);
+
+/*
+ * Counts a connection of an app on all workers; *share is this worker's,
+ * NULL at first, and *total becomes the number of all.  NGX_OK, NGX_BUSY.
+ */
+ngx_int_t ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
+    ngx_chat_share_sh_t **share, ngx_uint_t *total);
+void ngx_chat_hub_release(ngx_chat_hub_t *hub, ngx_chat_share_sh_t **share);
+
+
+#endif /* _NGX_CHAT_HUB_H_INCLUDED_ */

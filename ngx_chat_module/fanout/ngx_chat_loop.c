@@ -1,0 +1,123 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * How long the turns of this worker's event loop are.
+ *
+ * A turn begins when nginx sets ngx_current_msec, right behind its wait.  Its
+ * end is seen by a posted event: nginx handles posted events last, so the
+ * event posts itself again until no other is left.  Only turns in which this
+ * module does something are measured.  What is wrong: ngx_current_msec is cut
+ * to milliseconds, so a turn may seem up to 1 ms longer than it was, and with
+ * "timer_resolution" up to that much longer.
+ *
+ * Turns that are long without this module, and a process that is kept from
+ * running, show in timers that are handled late; they are noted apart.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <fanout/ngx_chat_loop.h>
+#include <wire/ngx_chat_clock.h>
+
+
+/* Another module may do the same: then neither is ever the last. */
+#define NGX_CHAT_LOOP_POSTS  16
+
+
+static void ngx_chat_loop_handler(ngx_event_t *ev);
+
+
+/* this worker's */
+static ngx_chat_slot_sh_t  *ngx_chat_loop_slot;
+static ngx_event_t          ngx_chat_loop_event;
+static ngx_uint_t           ngx_chat_loop_posts;
+static ngx_uint_t           ngx_chat_loop_work;
+
+
+void
+ngx_chat_loop_init(ngx_chat_slot_sh_t *slot, ngx_log_t *log)
+{
+    ngx_chat_rolling_max_init(&slot->turn, ngx_current_msec);
+    ngx_chat_rolling_max_init(&slot->delay, ngx_current_msec);
+
+    ngx_chat_loop_event.handler = ngx_chat_loop_handler;
+    ngx_chat_loop_event.log = log;
+
+    ngx_chat_loop_slot = slot;
+}
+
+
+void
+ngx_chat_loop_exit(void)
+{
+    if (ngx_chat_loop_event.posted) {
+        ngx_delete_posted_event(&ngx_chat_loop_event);
+    }
+
+    ngx_chat_loop_slot = NULL;
+}
+
+
+void
+ngx_chat_loop_add(ngx_uint_t usec)
+{
+    if (ngx_chat_loop_slot == NULL) {
+        return;
+    }
+
+    ngx_chat_loop_work += usec;
+
+    if (!ngx_chat_loop_event.posted) {
+        ngx_chat_loop_posts = 0;
+        ngx_post_event(&ngx_chat_loop_event, &ngx_posted_events);
+    }
+}
+
+
+ngx_uint_t
+ngx_chat_loop_is_long(void)
+{
+    return ngx_chat_loop_work > NGX_CHAT_LOOP_LONG;
+}
+
+
+void
+ngx_chat_loop_timer(ngx_msec_t due)
+{
+    ngx_msec_int_t  late;
+
+    late = (ngx_msec_int_t) (ngx_current_msec - due);
+
+    if (ngx_chat_loop_slot) {
+        ngx_chat_rolling_max_add(&ngx_chat_loop_slot->delay,
+                                 (late > 0) ? (uint64_t) late * 1000 : 0,
+                                 ngx_current_msec);
+    }
+}
+
+
+static void
+ngx_chat_loop_handler(ngx_event_t *ev)
+{
+    uint64_t  begin, now;
+
+    if (!ngx_queue_empty(&ngx_posted_events)
+        && ngx_chat_loop_posts++ < NGX_CHAT_LOOP_POSTS)
+    {
+        ngx_post_event(ev, &ngx_posted_events);
+        return;
+    }
+
+    ngx_chat_loop_work = 0;
+
+    begin = (uint64_t) ngx_current_msec * 1000;
+    now = ngx_chat_clock_usec();
+
+    ngx_chat_rolling_max_add(&ngx_chat_loop_slot->turn,
+                             (now > begin) ? now - begin : 0,
+                             ngx_current_msec);
+}

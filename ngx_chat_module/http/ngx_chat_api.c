@@ -1,0 +1,455 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * chat_api: from a request to who may ask what.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <http/ngx_chat_api.h>
+#include <http/ngx_chat_body.h>
+#include <http/ngx_chat_reply.h>
+#include <http/ngx_chat_throttle.h>
+#include <http/ngx_chat_variable.h>
+
+
+#define NGX_CHAT_API_BODY  (1024 * 1024)
+
+
+/* Why what is asked can't be answered; status 0: it can. */
+
+typedef struct {
+    ngx_uint_t                 status;
+    const char                *text;
+} ngx_chat_api_refusal_t;
+
+
+static ngx_int_t ngx_chat_api_read(ngx_http_request_t *r,
+    ngx_chat_api_t *api);
+static void ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
+    ngx_chat_api_refusal_t *no);
+static ngx_chat_app_t *ngx_chat_api_app_of_id(ngx_chat_api_t *api,
+    ngx_str_t *id);
+static ngx_chat_app_t *ngx_chat_api_app_of_key(ngx_chat_api_t *api,
+    ngx_str_t *key);
+static ngx_int_t ngx_chat_api_refuse(ngx_http_request_t *r,
+    ngx_chat_api_t *api, ngx_chat_api_refusal_t *no);
+static ngx_int_t ngx_chat_api_check(ngx_http_request_t *r,
+    ngx_chat_api_t *api, ngx_int_t *reply);
+static ngx_int_t ngx_chat_api_denied(ngx_http_request_t *r,
+    ngx_chat_api_auth_t *auth, ngx_int_t rc);
+static size_t ngx_chat_api_body_max(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_api_body(ngx_http_request_t *r,
+    ngx_chat_body_t *body, void *data);
+static ngx_int_t ngx_chat_api_answer(ngx_http_request_t *r,
+    ngx_chat_api_t *api);
+
+
+/*
+ * The signature is checked before the body is read: nobody else makes us hold
+ * one.  A request that bears a key is not told that a path is unknown, or a
+ * method not allowed, unless it is signed: whatever of it was changed on the
+ * way, its signature is wrong.
+ */
+
+ngx_int_t
+ngx_chat_api_handler(ngx_http_request_t *r)
+{
+    size_t                   max;
+    ngx_int_t                rc;
+    ngx_str_t               *key;
+    ngx_chat_api_t          *api;
+    ngx_chat_api_refusal_t   no;
+
+    api = ngx_palloc(r->pool, sizeof(ngx_chat_api_t));
+    if (api == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    api->cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+
+    rc = ngx_chat_api_read(r, api);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED)
+               ? ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST,
+                                    "Too many parameters")
+               : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_chat_api_find(r, api, &no);
+
+    key = ngx_chat_query_get(&api->query, "auth_key");
+
+    if (no.status && key == NULL) {
+        return ngx_chat_api_refuse(r, api, &no);
+    }
+
+    if (api->app == NULL && key) {
+        api->app = ngx_chat_api_app_of_key(api, key);
+    }
+
+    if (api->app == NULL) {
+        return ngx_chat_api_error(r, NGX_HTTP_UNAUTHORIZED,
+                                  key ? "Unknown auth_key"
+                                      : "Missing parameter: auth_key");
+    }
+
+    if (ngx_chat_api_check(r, api, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    if (no.status) {
+        return ngx_chat_api_refuse(r, api, &no);
+    }
+
+    max = ngx_chat_api_body_max(r);
+
+    if (r->headers_in.content_length_n > (off_t) max) {
+        return ngx_chat_api_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                  "The request's body is too large");
+    }
+
+    return ngx_chat_body_read(r, max, ngx_chat_api_body, api);
+}
+
+
+/*
+ * The request line as the client wrote and signed it, whatever has become of
+ * r->uri and r->args since.  NGX_DECLINED: too many parameters.
+ */
+
+static ngx_int_t
+ngx_chat_api_read(ngx_http_request_t *r, ngx_chat_api_t *api)
+{
+    u_char  *p, *last;
+    size_t   size;
+
+    api->path = r->unparsed_uri;
+
+    last = api->path.data + api->path.len;
+    p = ngx_strlchr(api->path.data, last, '?');
+
+    if (p == NULL) {
+        ngx_str_null(&api->args);
+
+    } else {
+        api->path.len = p - api->path.data;
+        api->args.data = p + 1;
+        api->args.len = last - (p + 1);
+    }
+
+    size = ngx_chat_query_size(api->args.data, api->args.len);
+
+    p = ngx_palloc(r->pool, size + api->path.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    api->decoded = p + size;
+
+    return ngx_chat_query_read(&api->query, api->args.data, api->args.len, p);
+}
+
+
+/* What is asked, and of which app, where the path says so. */
+
+static void
+ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
+    ngx_chat_api_refusal_t *no)
+{
+    ngx_uint_t  post;
+
+    api->app = NULL;
+    no->status = 0;
+
+    if (ngx_chat_route_read(&api->route, &api->path, api->decoded) != NGX_OK) {
+        api->route.prefix = 0;
+
+        no->status = NGX_HTTP_NOT_FOUND;
+        no->text = "Unknown path";
+        return;
+    }
+
+    post = ngx_chat_route_is_post(api->route.kind);
+
+    if (post ? (r->method != NGX_HTTP_POST)
+             : !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)))
+    {
+        no->status = NGX_HTTP_NOT_ALLOWED;
+        no->text = "Method is not allowed here";
+        return;
+    }
+
+    if (api->route.app.len == 0) {
+        return;
+    }
+
+    api->app = ngx_chat_api_app_of_id(api, &api->route.app);
+
+    if (api->app == NULL) {
+        no->status = NGX_HTTP_NOT_FOUND;
+        no->text = "Unknown app id";
+    }
+}
+
+
+static ngx_chat_app_t *
+ngx_chat_api_app_of_id(ngx_chat_api_t *api, ngx_str_t *id)
+{
+    ngx_uint_t       i;
+    ngx_chat_app_t  *apps;
+
+    apps = api->cmcf->apps.elts;
+
+    for (i = 0; i < api->cmcf->apps.nelts; i++) {
+
+        if (apps[i].id.len == id->len
+            && ngx_memcmp(apps[i].id.data, id->data, id->len) == 0)
+        {
+            return &apps[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_chat_app_t *
+ngx_chat_api_app_of_key(ngx_chat_api_t *api, ngx_str_t *key)
+{
+    ngx_uint_t       i;
+    ngx_chat_app_t  *apps;
+
+    apps = api->cmcf->apps.elts;
+
+    for (i = 0; i < api->cmcf->apps.nelts; i++) {
+
+        if (ngx_chat_app_secret(&apps[i], key) != NULL) {
+            return &apps[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_chat_api_refuse(ngx_http_request_t *r, ngx_chat_api_t *api,
+    ngx_chat_api_refusal_t *no)
+{
+    ngx_str_t  allow;
+
+    if (no->status == NGX_HTTP_NOT_ALLOWED) {
+
+        ngx_str_set(&allow, "GET, HEAD");
+
+        if (ngx_chat_route_is_post(api->route.kind)) {
+            ngx_str_set(&allow, "POST");
+        }
+
+        if (ngx_chat_reply_header(r, "Allow", &allow) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return ngx_chat_api_error(r, no->status, no->text);
+}
+
+
+/*
+ * NGX_OK, or NGX_DECLINED: it is answered.  A library that was given a prefix
+ * by its "path" option does not sign it, so the path from /apps/ on is tried
+ * second.
+ */
+
+static ngx_int_t
+ngx_chat_api_check(ngx_http_request_t *r, ngx_chat_api_t *api,
+    ngx_int_t *reply)
+{
+    ngx_int_t            rc;
+    ngx_chat_api_auth_t  auth, second;
+
+    auth.method = r->method_name;
+    auth.path = api->path;
+    auth.query = &api->query;
+    auth.now = ngx_time();
+    auth.window = api->app->timestamp_window;
+
+    auth.scratch = ngx_pnalloc(r->pool, api->args.len + api->query.n);
+    if (auth.scratch == NULL) {
+        *reply = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_chat_api_auth_check(&auth, api->app);
+
+    /* a slash too many is a changed path, and no prefix */
+
+    if (rc == NGX_DECLINED && api->route.prefix > 1) {
+        second = auth;
+        second.path.data += api->route.prefix;
+        second.path.len -= api->route.prefix;
+
+        rc = ngx_chat_api_auth_check(&second, api->app);
+    }
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    *reply = ngx_chat_api_denied(r, &auth, rc);
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_chat_api_denied(ngx_http_request_t *r, ngx_chat_api_auth_t *auth,
+    ngx_int_t rc)
+{
+    if (rc != NGX_DECLINED) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "client's chat_api request is refused: %ui", auth->status);
+
+    return ngx_chat_reply_text(r, auth->status, &auth->error);
+}
+
+
+/* client_max_body_size may be off or huge; this is held in memory. */
+
+static size_t
+ngx_chat_api_body_max(ngx_http_request_t *r)
+{
+    size_t                     max;
+    ngx_chat_loc_conf_t       *clcf;
+    ngx_http_core_loc_conf_t  *core;
+
+    core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    max = ngx_max(NGX_CHAT_API_BODY, clcf->max_message_size * 6 + 65536);
+
+    if (core->client_max_body_size
+        && core->client_max_body_size < (off_t) max)
+    {
+        max = core->client_max_body_size;
+    }
+
+    return max;
+}
+
+
+/* A ngx_chat_body_pt. */
+
+static ngx_int_t
+ngx_chat_api_body(ngx_http_request_t *r, ngx_chat_body_t *body, void *data)
+{
+    ngx_chat_api_t *api = data;
+
+    ngx_int_t            rc;
+    ngx_chat_api_auth_t  auth;
+
+    api->body.data = body->start;
+    api->body.len = body->len;
+
+    auth.query = &api->query;
+
+    rc = ngx_chat_api_auth_check_body(&auth, &api->body);
+
+    return (rc == NGX_OK) ? ngx_chat_api_answer(r, api)
+                          : ngx_chat_api_denied(r, &auth, rc);
+}
+
+
+static ngx_int_t
+ngx_chat_api_answer(ngx_http_request_t *r, ngx_chat_api_t *api)
+{
+    ngx_str_t   *name;
+    ngx_uint_t   user;
+
+    name = api->route.name.len ? &api->route.name : NULL;
+    user = (api->route.kind == NGX_CHAT_ROUTE_TERMINATE_e);
+
+    ngx_chat_variable_note(r, &api->app->id, user ? NULL : name, NULL, NULL,
+                           user ? name : NULL);
+
+    switch (api->route.kind) {
+
+    case NGX_CHAT_ROUTE_CHANNELS_e:
+        return ngx_chat_api_channels(r, api);
+
+    case NGX_CHAT_ROUTE_CHANNEL_e:
+    case NGX_CHAT_ROUTE_STATS_e:
+        return ngx_chat_api_channel(r, api);
+
+    case NGX_CHAT_ROUTE_USERS_e:
+        return ngx_chat_api_users(r, api);
+
+    case NGX_CHAT_ROUTE_TERMINATE_e:
+        return ngx_chat_api_terminate(r, api);
+
+    default: /* events, batch, the old way to publish */
+        return ngx_chat_throttle(r, ngx_chat_api_events, api);
+    }
+}
+
+
+void
+ngx_chat_api_note(ngx_http_request_t *r, ngx_chat_trigger_t *t)
+{
+    ngx_chat_trigger_event_t  *e;
+
+    if (t->n != 1) {
+        return;
+    }
+
+    e = t->events;
+
+    ngx_chat_variable_note(r, NULL, (e->nchannels == 1) ? e->channels : NULL,
+                           &e->name, &e->except, NULL);
+}
+
+
+ngx_int_t
+ngx_chat_api_error(ngx_http_request_t *r, ngx_uint_t status, const char *text)
+{
+    ngx_str_t  line;
+
+    line.data = (u_char *) text;
+    line.len = ngx_strlen(text);
+
+    return ngx_chat_reply_text(r, status, &line);
+}
+
+
+ngx_int_t
+ngx_chat_api_render(ngx_http_request_t *r, ngx_chat_api_render_pt render,
+    void *arg, ngx_str_t *json)
+{
+    ssize_t  len;
+
+    len = render(arg, NULL, 0);
+
+    if (len == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    json->len = len;
+    json->data = ngx_pnalloc(r->pool, len);
+
+    if (json->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) render(arg, json->data, len);
+
+    return NGX_OK;
+}

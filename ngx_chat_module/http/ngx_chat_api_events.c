@@ -1,0 +1,600 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * chat_api: events are triggered (Pusher protocol, section 6.3).
+ *
+ * Those that are to be stored go first, and all or none of them; with them
+ * committed the others are sent, and the request is answered.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <fanout/ngx_chat_fanout.h>
+#include <http/ngx_chat_api.h>
+#include <http/ngx_chat_commit.h>
+#include <http/ngx_chat_idempotency_key.h>
+#include <http/ngx_chat_reply.h>
+#include <pusher/ngx_chat_name.h>
+#include <shared/ngx_chat_lookup.h>
+#include <wire/ngx_chat_json_write.h>
+
+
+/* One event on one channel. */
+
+typedef struct {
+    ngx_chat_trigger_event_t  *event;
+    ngx_chat_lookup_t          census;     /* its name is the channel's */
+    uint64_t                   id;         /* of the stored one */
+    unsigned                   is_stored:1;
+    unsigned                   has_users:1;
+    unsigned                   has_subscriptions:1;
+} ngx_chat_api_target_t;
+
+
+typedef struct {
+    ngx_chat_api_t            *api;
+    ngx_chat_trigger_t         trigger;
+    ngx_chat_api_target_t     *targets;
+    ngx_uint_t                 n;
+    ngx_uint_t                 nstored;
+    ngx_chat_idempotency_t     once;
+} ngx_chat_api_events_t;
+
+
+static ngx_int_t ngx_chat_api_events_read(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev);
+static ngx_int_t ngx_chat_api_events_read_old(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev);
+static ngx_int_t ngx_chat_api_events_begin(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev);
+static ngx_int_t ngx_chat_api_events_start(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev);
+static ngx_int_t ngx_chat_api_events_targets(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev);
+static ngx_uint_t ngx_chat_api_events_is_stored(ngx_chat_app_t *app,
+    ngx_str_t *channel);
+static ngx_int_t ngx_chat_api_events_store(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev);
+static void ngx_chat_api_events_record(ngx_chat_api_events_t *ev,
+    ngx_chat_api_target_t *t, ngx_chat_record_t *rec);
+static ngx_int_t ngx_chat_api_events_done(ngx_http_request_t *r,
+    ngx_chat_commit_t *c, ngx_int_t rc);
+static ngx_int_t ngx_chat_api_events_unavailable(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev);
+static ngx_int_t ngx_chat_api_events_send(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev);
+static ngx_uint_t ngx_chat_api_events_status(ngx_chat_api_events_t *ev);
+static void ngx_chat_api_events_count(ngx_chat_api_events_t *ev);
+static ngx_int_t ngx_chat_api_events_answer(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev, ngx_str_t *json);
+static ssize_t ngx_chat_api_render_events(void *arg, u_char *buf,
+    size_t size);
+static void ngx_chat_api_write_channels(ngx_chat_json_write_t *w,
+    ngx_chat_api_target_t *t, ngx_uint_t n);
+static void ngx_chat_api_write_target(ngx_chat_json_write_t *w,
+    ngx_chat_api_target_t *t);
+
+
+/* A ngx_chat_throttle_pt. */
+
+ngx_int_t
+ngx_chat_api_events(ngx_http_request_t *r, void *data)
+{
+    ngx_chat_api_t *api = data;
+
+    ngx_int_t               rc;
+    ngx_chat_loc_conf_t    *clcf;
+    ngx_chat_api_events_t  *ev;
+
+    ev = ngx_pcalloc(r->pool, sizeof(ngx_chat_api_events_t));
+    if (ev == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    ev->api = api;
+    ev->trigger.data_max = clcf->max_message_size;
+
+    ngx_chat_request_json(r, &ev->trigger.json);
+
+    rc = ngx_chat_api_events_read(r, ev);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_chat_reply_text(r, ev->trigger.status, &ev->trigger.error);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_chat_api_note(r, &ev->trigger);
+
+    return ngx_chat_api_events_begin(r, ev);
+}
+
+
+static ngx_int_t
+ngx_chat_api_events_read(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
+{
+    ngx_str_t  *body;
+
+    body = &ev->api->body;
+
+    switch (ev->api->route.kind) {
+
+    case NGX_CHAT_ROUTE_EVENTS_e:
+        return ngx_chat_trigger_read_event(&ev->trigger, body->data,
+                                           body->len);
+
+    case NGX_CHAT_ROUTE_BATCH_e:
+        return ngx_chat_trigger_read_batch(&ev->trigger, body->data,
+                                           body->len);
+
+    default: /* NGX_CHAT_ROUTE_PUBLISH_e */
+        return ngx_chat_api_events_read_old(r, ev);
+    }
+}
+
+
+/* The old way to publish: the body is data as it is, the rest is in the URL. */
+
+static ngx_int_t
+ngx_chat_api_events_read_old(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
+{
+    ngx_str_t                 *value;
+    ngx_chat_api_t            *api;
+    ngx_chat_trigger_event_t  *event;
+
+    api = ev->api;
+
+    event = ngx_pcalloc(r->pool, sizeof(ngx_chat_trigger_event_t));
+    if (event == NULL) {
+        return NGX_ERROR;
+    }
+
+    value = ngx_chat_query_get(&api->query, "name");
+
+    if (value) {
+        event->name = *value;
+    }
+
+    event->data = api->body;
+    event->channels = &api->route.name;
+    event->nchannels = 1;
+
+    value = ngx_chat_query_get(&api->query, "socket_id");
+
+    if (value
+        && ngx_chat_name_read_socket_id(&event->except, value->data,
+                                        value->len)
+           != NGX_OK)
+    {
+        ngx_str_set(&ev->trigger.error, "Invalid socket_id");
+        ev->trigger.status = NGX_HTTP_BAD_REQUEST;
+        return NGX_DECLINED;
+    }
+
+    ev->trigger.events = event;
+    ev->trigger.n = 1;
+
+    return ngx_chat_trigger_check(&ev->trigger, event);
+}
+
+
+/* Whether it has been done before. */
+
+static ngx_int_t
+ngx_chat_api_events_begin(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
+{
+    ngx_int_t   rc;
+    ngx_str_t   answer, *what;
+
+    static ngx_str_t  events = ngx_string("/events");
+    static ngx_str_t  batch = ngx_string("/batch_events");
+
+    what = (ev->api->route.kind == NGX_CHAT_ROUTE_BATCH_e) ? &batch : &events;
+
+    rc = ngx_chat_idempotency_key_read(r, &ev->once, ev->api->app, what,
+                                       &ev->trigger.idempotency_key);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST,
+                                  "Invalid idempotency_key");
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_idempotency_begin(ev->api->cmcf->zone, &ev->once, &answer,
+                                        r->pool);
+    }
+
+    if (rc == NGX_DONE) {
+        return ngx_chat_reply_send(r, ngx_chat_api_events_status(ev), &answer);
+    }
+
+    if (rc == NGX_BUSY) {
+        return (ngx_chat_reply_retry_after(r) == NGX_OK)
+               ? ngx_chat_api_error(r, NGX_HTTP_CONFLICT, "A request with "
+                                    "this idempotency_key is under way")
+               : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_api_events_start(r, ev);
+    }
+
+    if (rc == NGX_ERROR) {
+        ngx_chat_idempotency_end(ev->api->cmcf->zone, &ev->once, NULL);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_chat_api_events_start(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
+{
+    if (ngx_chat_api_events_targets(r, ev) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ev->nstored ? ngx_chat_api_events_store(r, ev)
+                       : ngx_chat_api_events_send(r, ev);
+}
+
+
+static ngx_int_t
+ngx_chat_api_events_targets(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
+{
+    ngx_uint_t                 i, k;
+    ngx_chat_api_target_t     *t;
+    ngx_chat_trigger_event_t  *event;
+
+    for (i = 0; i < ev->trigger.n; i++) {
+        ev->n += ev->trigger.events[i].nchannels;
+    }
+
+    ev->targets = ngx_pcalloc(r->pool, ev->n * sizeof(ngx_chat_api_target_t));
+    if (ev->targets == NULL) {
+        return NGX_ERROR;
+    }
+
+    t = ev->targets;
+
+    for (i = 0; i < ev->trigger.n; i++) {
+        event = &ev->trigger.events[i];
+
+        for (k = 0; k < event->nchannels; k++, t++) {
+            t->event = event;
+            t->census.name = event->channels[k];
+            t->is_stored = ngx_chat_api_events_is_stored(ev->api->app,
+                                                        &t->census.name);
+            ev->nstored += t->is_stored;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_chat_api_events_is_stored(ngx_chat_app_t *app, ngx_str_t *channel)
+{
+    size_t       len;
+    ngx_str_t   *pattern;
+    ngx_uint_t   i, open;
+
+    if (app->store == NULL) {
+        return 0;
+    }
+
+    pattern = app->store->elts;
+
+    for (i = 0; i < app->store->nelts; i++) {
+        len = pattern[i].len;
+        open = (pattern[i].data[len - 1] == '*');
+        len -= open;
+
+        if ((open ? channel->len >= len : channel->len == len)
+            && ngx_memcmp(channel->data, pattern[i].data, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_chat_api_events_store(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
+{
+    ngx_int_t              rc;
+    ngx_uint_t             i, n;
+    ngx_chat_record_t     *recs;
+    ngx_chat_socket_id_t  *excepts;
+
+    if (ev->api->cmcf->live == NULL) {
+        /* a reload without a new process */
+        return ngx_chat_api_events_unavailable(r, ev);
+    }
+
+    recs = ngx_pcalloc(r->pool, ev->nstored * (sizeof(ngx_chat_record_t)
+                                           + sizeof(ngx_chat_socket_id_t)));
+    if (recs == NULL) {
+        return NGX_ERROR;
+    }
+
+    excepts = (ngx_chat_socket_id_t *) (recs + ev->nstored);
+    n = 0;
+
+    for (i = 0; i < ev->n; i++) {
+        if (ev->targets[i].is_stored) {
+            ngx_chat_api_events_record(ev, &ev->targets[i], &recs[n]);
+            excepts[n++] = ev->targets[i].event->except;
+        }
+    }
+
+    rc = ngx_chat_commit(r, ev->api->cmcf->live, recs, excepts, n,
+                         ngx_chat_api_events_done, ev);
+
+    return (rc == NGX_BUSY) ? ngx_chat_api_events_unavailable(r, ev) : rc;
+}
+
+
+static void
+ngx_chat_api_events_record(ngx_chat_api_events_t *ev,
+    ngx_chat_api_target_t *t, ngx_chat_record_t *rec)
+{
+    ngx_memzero(rec, sizeof(ngx_chat_record_t));
+
+    rec->kind = NGX_CHAT_MESSAGE_EVENT_e;
+    rec->app = ev->api->app->number;
+    rec->channel = t->census.name;
+    rec->event = t->event->name;
+    rec->content = t->event->data;
+}
+
+
+/* A ngx_chat_commit_pt. */
+
+static ngx_int_t
+ngx_chat_api_events_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
+    ngx_int_t rc)
+{
+    ngx_chat_api_events_t *ev = c->data;
+
+    ngx_uint_t  i, n;
+
+    if (rc != NGX_OK) {
+        return ngx_chat_api_events_unavailable(r, ev);
+    }
+
+    n = 0;
+
+    for (i = 0; i < ev->n; i++) {
+        if (ev->targets[i].is_stored) {
+            ev->targets[i].id = c->results[n++].id;
+        }
+    }
+
+    rc = ngx_chat_api_events_send(r, ev);
+
+    return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+}
+
+
+static ngx_int_t
+ngx_chat_api_events_unavailable(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev)
+{
+    ngx_chat_idempotency_end(ev->api->cmcf->zone, &ev->once, NULL);
+    ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
+
+    if (ngx_chat_reply_retry_after(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_chat_api_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                              "The event can't be stored now");
+}
+
+
+/* Sends what is not stored, which the store has done for the rest; answers. */
+
+static ngx_int_t
+ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
+{
+    size_t                  size;
+    ngx_int_t               rc;
+    ngx_str_t               json;
+    ngx_uint_t              i;
+    ngx_chat_record_t       rec;
+    ngx_chat_api_target_t  *t;
+    ngx_chat_main_conf_t   *cmcf;
+
+    cmcf = ev->api->cmcf;
+    rc = NGX_OK;
+    size = 0;
+
+    for (i = 0; i < ev->n && rc == NGX_OK; i++) {
+        t = &ev->targets[i];
+        size += t->event->data.len + t->event->name.len + t->census.name.len;
+
+        if (t->is_stored) {
+            continue;
+        }
+
+        ngx_chat_api_events_record(ev, t, &rec);
+
+        rc = ngx_chat_publish_append(&cmcf->publish, &rec, &t->event->except,
+                                     NULL, r->connection->log);
+    }
+
+    ngx_chat_fanout_owe(&cmcf->hub, ev->n, size);
+    ngx_chat_fanout_soon(&cmcf->hub, ev->n - ev->nstored);
+
+    if (rc == NGX_OK) {
+        ngx_chat_api_events_count(ev);
+        rc = ngx_chat_api_events_answer(r, ev, &json);
+    }
+
+    ngx_chat_idempotency_end(cmcf->zone, &ev->once,
+                             (rc == NGX_OK) ? &json : NULL);
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_chat_reply_behind(r, ngx_chat_api_events_status(ev), &json);
+}
+
+
+static ngx_uint_t
+ngx_chat_api_events_status(ngx_chat_api_events_t *ev)
+{
+    return (ev->api->route.kind == NGX_CHAT_ROUTE_PUBLISH_e)
+           ? NGX_HTTP_ACCEPTED : NGX_HTTP_OK;
+}
+
+
+static void
+ngx_chat_api_events_count(ngx_chat_api_events_t *ev)
+{
+    ngx_uint_t              i, presence;
+    ngx_chat_api_target_t  *t;
+
+    for (i = 0; i < ev->n; i++) {
+        t = &ev->targets[i];
+
+        if (t->event->info == 0
+            || (ngx_chat_name_type(&t->census.name) & NGX_CHAT_CHANNEL_USER))
+        {
+            continue;
+        }
+
+        presence = ngx_chat_name_type(&t->census.name)
+                   & NGX_CHAT_CHANNEL_PRESENCE;
+
+        t->has_users = presence
+                       && (t->event->info & NGX_CHAT_INFO_USER_COUNT);
+        t->has_subscriptions = !presence
+                     && (t->event->info & NGX_CHAT_INFO_SUBSCRIPTION_COUNT);
+
+        ngx_chat_lookup_count(ev->api->cmcf->zone, ev->api->app->number,
+                              &t->census);
+    }
+}
+
+
+static ngx_int_t
+ngx_chat_api_events_answer(ngx_http_request_t *r, ngx_chat_api_events_t *ev,
+    ngx_str_t *json)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ev->n; i++) {
+
+        if (ev->targets[i].is_stored || ev->targets[i].event->info) {
+            return ngx_chat_api_render(r, ngx_chat_api_render_events, ev,
+                                       json);
+        }
+    }
+
+    ngx_str_set(json, "{}");
+
+    return NGX_OK;
+}
+
+
+static ssize_t
+ngx_chat_api_render_events(void *arg, u_char *buf, size_t size)
+{
+    ngx_chat_api_events_t *ev = arg;
+
+    ngx_uint_t              i, n;
+    ngx_chat_api_target_t  *t;
+    ngx_chat_json_write_t   w;
+
+    (void) ngx_chat_json_write_init(&w, buf, size);
+
+    ngx_chat_json_write_object(&w);
+
+    if (ev->api->route.kind != NGX_CHAT_ROUTE_BATCH_e) {
+        ngx_chat_api_write_channels(&w, ev->targets, ev->n);
+
+    } else {
+        ngx_chat_json_write_key(&w, "batch");
+        ngx_chat_json_write_array(&w);
+
+        t = ev->targets;
+
+        for (i = 0; i < ev->trigger.n; i++) {
+            n = ev->trigger.events[i].nchannels;
+
+            ngx_chat_json_write_object(&w);
+
+            if (n == 1) {
+                ngx_chat_api_write_target(&w, t);
+
+            } else {
+                ngx_chat_api_write_channels(&w, t, n);
+            }
+
+            ngx_chat_json_write_object_end(&w);
+
+            t += n;
+        }
+
+        ngx_chat_json_write_array_end(&w);
+    }
+
+    ngx_chat_json_write_object_end(&w);
+
+    return ngx_chat_json_write_done(&w);
+}
+
+
+static void
+ngx_chat_api_write_channels(ngx_chat_json_write_t *w,
+    ngx_chat_api_target_t *t, ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    ngx_chat_json_write_key(w, "channels");
+    ngx_chat_json_write_object(w);
+
+    for (i = 0; i < n; i++) {
+        ngx_chat_json_write_string(w, &t[i].census.name);
+        ngx_chat_json_write_object(w);
+        ngx_chat_api_write_target(w, &t[i]);
+        ngx_chat_json_write_object_end(w);
+    }
+
+    ngx_chat_json_write_object_end(w);
+}
+
+
+static void
+ngx_chat_api_write_target(ngx_chat_json_write_t *w, ngx_chat_api_target_t *t)
+{
+    if (t->is_stored) {
+        ngx_chat_json_write_key(w, "id");
+        ngx_chat_json_write_uint(w, t->id);
+    }
+
+    if (t->has_users) {
+        ngx_chat_json_write_key(w, "user_count");
+        ngx_chat_json_write_uint(w, t->census.users);
+    }
+
+    if (t->has_subscriptions) {
+        ngx_chat_json_write_key(w, "subscription_count");
+        ngx_chat_json_write_uint(w, t->census.subscriptions);
+    }
+}

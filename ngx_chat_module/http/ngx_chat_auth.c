@@ -1,0 +1,342 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * chat_auth, the content handler: signs what the client asks for.
+ *
+ * Names are checked before anything is signed: a channel called ":user::x"
+ * would have the signature of a sign-in.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <http/ngx_chat_auth.h>
+#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_reply.h>
+#include <http/ngx_chat_variable.h>
+#include <pusher/ngx_chat_name.h>
+#include <pusher/ngx_chat_signature.h>
+#include <wire/ngx_chat_json_write.h>
+#include <wire/ngx_chat_utf8.h>
+
+
+static const char *ngx_chat_auth_check(ngx_chat_auth_request_t *ar,
+    ngx_uint_t *type, ngx_chat_socket_id_t *id);
+static ngx_int_t ngx_chat_auth_user(ngx_http_request_t *r,
+    ngx_chat_auth_conf_t *conf, ngx_str_t *user, ngx_str_t *info);
+static ngx_int_t ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info);
+static void *ngx_chat_auth_alloc(void *ctx, size_t size);
+static ngx_int_t ngx_chat_auth_data(ngx_http_request_t *r, const char *name,
+    ngx_str_t *user, ngx_str_t *info, ngx_str_t *data);
+static ssize_t ngx_chat_auth_render_data(u_char *buf, size_t size,
+    const char *name, ngx_str_t *user);
+static ngx_int_t ngx_chat_auth_sign(ngx_http_request_t *r,
+    ngx_chat_auth_request_t *ar, ngx_chat_socket_id_t *id, ngx_str_t *data);
+static ssize_t ngx_chat_auth_render(u_char *buf, size_t size,
+    ngx_str_t *auth, const char *name, ngx_str_t *data);
+
+
+ngx_int_t
+ngx_chat_auth_handler(ngx_http_request_t *r)
+{
+    ngx_str_t                 user, info, data;
+    ngx_uint_t                type;
+    const char               *error;
+    ngx_chat_loc_conf_t      *clcf;
+    ngx_chat_socket_id_t      id;
+    ngx_chat_auth_request_t  *ar;
+
+    if (r->method != NGX_HTTP_POST) {
+        return ngx_chat_reply_not_allowed(r, "POST");
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+    ar = ngx_chat_auth_get(r);
+
+    if (ar == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ar->too_large) {
+        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+
+    error = ngx_chat_auth_check(ar, &type, &id);
+
+    if (error) {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
+    }
+
+    if (ngx_chat_auth_user(r, clcf->auth, &user, &info) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_chat_variable_note(r, &clcf->auth->ref.app->id, NULL, NULL, NULL,
+                           &user);
+
+    /* without user_id= whoever comes this far may join private channels */
+
+    if (user.len == 0
+        && (clcf->auth->user_id != NULL
+            || ar->channel.data == NULL
+            || (type & NGX_CHAT_CHANNEL_PRESENCE)))
+    {
+        return ngx_chat_reply_error(r, NGX_HTTP_FORBIDDEN, "not allowed");
+    }
+
+    ngx_str_null(&data);
+
+    if (ar->channel.data == NULL || (type & NGX_CHAT_CHANNEL_PRESENCE)) {
+
+        if (ngx_chat_auth_data(r, ar->channel.data ? "user_id" : "id", &user,
+                               &info, &data)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return ngx_chat_auth_sign(r, ar, &id, &data);
+}
+
+
+/* NULL, or what is wrong. */
+
+static const char *
+ngx_chat_auth_check(ngx_chat_auth_request_t *ar, ngx_uint_t *type,
+    ngx_chat_socket_id_t *id)
+{
+    *type = 0;
+
+    if (ar->error) {
+        return ar->error;
+    }
+
+    if (ar->socket_id.data == NULL
+        || ngx_chat_name_read_socket_id(id, ar->socket_id.data,
+                                        ar->socket_id.len)
+           != NGX_OK
+        || id->high == 0)
+    {
+        return "socket_id is not valid";
+    }
+
+    if (ar->channel.data == NULL) {
+        return NULL;
+    }
+
+    if (ngx_chat_name_check(&ar->channel) != NGX_OK) {
+        return "channel_name is not valid";
+    }
+
+    *type = ngx_chat_name_type(&ar->channel);
+
+    if (!(*type & NGX_CHAT_CHANNEL_PRIVATE)) {
+        return "the channel needs no authorization";
+    }
+
+    if (*type & NGX_CHAT_CHANNEL_ENCRYPTED) {
+        return "encrypted channels need an endpoint that has their key";
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_chat_auth_user(ngx_http_request_t *r, ngx_chat_auth_conf_t *conf,
+    ngx_str_t *user, ngx_str_t *info)
+{
+    ngx_str_null(user);
+    ngx_str_null(info);
+
+    if (conf->user_id
+        && ngx_http_complex_value(r, conf->user_id, user) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_chat_utf8_check(user->data, user->len) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "\"user_id\" of \"chat_auth\" is not UTF-8");
+        return NGX_ERROR;
+    }
+
+    if (conf->user_info == NULL || user->len == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_complex_value(r, conf->user_info, info) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_chat_auth_info(r, info);
+}
+
+
+/* It comes from variables, so whether it is an object shows only here. */
+
+static ngx_int_t
+ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info)
+{
+    ngx_chat_json_t         json;
+    ngx_chat_json_value_t  *v;
+
+    if (info->len == 0) {
+        return NGX_OK;
+    }
+
+    json.alloc = ngx_chat_auth_alloc;
+    json.ctx = r->pool;
+
+    if (ngx_chat_json_parse(&json, info->data, info->len, &v) == NGX_OK
+        && v->type == NGX_CHAT_JSON_OBJECT_e)
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "\"user_info\" of \"chat_auth\" is not a JSON object");
+
+    return NGX_ERROR;
+}
+
+
+static void *
+ngx_chat_auth_alloc(void *ctx, size_t size)
+{
+    return ngx_palloc(ctx, size);
+}
+
+
+/* {"user_id":U,"user_info":O}, or with "id" for a sign-in. */
+
+static ngx_int_t
+ngx_chat_auth_data(ngx_http_request_t *r, const char *name, ngx_str_t *user,
+    ngx_str_t *info, ngx_str_t *data)
+{
+    u_char   *p;
+    ssize_t   len;
+
+    static u_char  member[] = ",\"user_info\":";
+
+    len = ngx_chat_auth_render_data(NULL, 0, name, user);
+
+    if (len == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    data->data = ngx_pnalloc(r->pool, len + sizeof(member) + info->len);
+
+    if (data->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_chat_auth_render_data(data->data, len, name, user);
+
+    data->len = len;
+
+    if (info->len) {
+
+        /* in place of the closing brace */
+
+        p = data->data + len - 1;
+        p = ngx_cpymem(p, member, sizeof(member) - 1);
+        p = ngx_cpymem(p, info->data, info->len);
+        *p++ = '}';
+
+        data->len = p - data->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ssize_t
+ngx_chat_auth_render_data(u_char *buf, size_t size, const char *name,
+    ngx_str_t *user)
+{
+    ngx_chat_json_write_t  w;
+
+    (void) ngx_chat_json_write_init(&w, buf, size);
+
+    ngx_chat_json_write_object(&w);
+    ngx_chat_json_write_key(&w, name);
+    ngx_chat_json_write_string(&w, user);
+    ngx_chat_json_write_object_end(&w);
+
+    return ngx_chat_json_write_done(&w);
+}
+
+
+static ngx_int_t
+ngx_chat_auth_sign(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
+    ngx_chat_socket_id_t *id, ngx_str_t *data)
+{
+    u_char               *p;
+    ssize_t               len;
+    ngx_str_t             auth, json;
+    const char           *name;
+    ngx_chat_app_t       *app;
+    ngx_chat_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+    app = clcf->auth->ref.app;
+
+    auth.len = NGX_CHAT_SIGNATURE_AUTH_LEN(app);
+    auth.data = ngx_pnalloc(r->pool, auth.len);
+
+    if (auth.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    name = ar->channel.data ? "channel_data" : "user_data";
+
+    p = ar->channel.data
+        ? ngx_chat_signature_write_channel(auth.data, app, id, &ar->channel,
+                                           data)
+        : ngx_chat_signature_write_user(auth.data, app, id, data);
+
+    len = p ? ngx_chat_auth_render(NULL, 0, &auth, name, data) : NGX_ERROR;
+
+    if (len == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    json.len = len;
+    json.data = ngx_pnalloc(r->pool, len);
+
+    if (json.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_chat_auth_render(json.data, len, &auth, name, data);
+
+    return ngx_chat_reply_send(r, NGX_HTTP_OK, &json);
+}
+
+
+static ssize_t
+ngx_chat_auth_render(u_char *buf, size_t size, ngx_str_t *auth,
+    const char *name, ngx_str_t *data)
+{
+    ngx_chat_json_write_t  w;
+
+    (void) ngx_chat_json_write_init(&w, buf, size);
+
+    ngx_chat_json_write_object(&w);
+    ngx_chat_json_write_key(&w, "auth");
+    ngx_chat_json_write_string(&w, auth);
+
+    if (data->data) {
+        ngx_chat_json_write_key(&w, name);
+        ngx_chat_json_write_string(&w, data);
+    }
+
+    ngx_chat_json_write_object_end(&w);
+
+    return ngx_chat_json_write_done(&w);
+}

@@ -1,0 +1,339 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * chat_auth, what comes before: the body is read ahead of the access phase,
+ * so that auth_request and its like can decide by $chat_channel.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <http/ngx_chat_auth.h>
+#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_reply.h>
+#include <pusher/ngx_chat_name.h>
+#include <wire/ngx_chat_json.h>
+
+
+/* most bytes of a body: what nginx keeps in memory by default */
+#define NGX_CHAT_AUTH_BODY  8192
+
+
+static ngx_int_t ngx_chat_auth_phase_handler(ngx_http_request_t *r);
+static void ngx_chat_auth_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_auth_collect(ngx_http_request_t *r,
+    ngx_str_t *body);
+static const char *ngx_chat_auth_check_names(ngx_chat_auth_request_t *ar);
+static const char *ngx_chat_auth_read(ngx_http_request_t *r,
+    ngx_chat_auth_request_t *ar);
+static const char *ngx_chat_auth_read_json(ngx_http_request_t *r,
+    ngx_chat_auth_request_t *ar, ngx_str_t *body);
+static void ngx_chat_auth_read_form(ngx_chat_auth_request_t *ar,
+    ngx_str_t *body);
+static void ngx_chat_auth_decode(ngx_str_t *value);
+
+
+ngx_int_t
+ngx_chat_auth_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_chat_auth_phase_handler;
+
+    return NGX_OK;
+}
+
+
+ngx_chat_auth_request_t *
+ngx_chat_auth_get(ngx_http_request_t *r)
+{
+    ngx_chat_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r->main, ngx_chat_module);
+
+    if (clcf == NULL || clcf->auth == NULL) {
+        return NULL;
+    }
+
+    return ngx_http_get_module_ctx(r->main, ngx_chat_module);
+}
+
+
+static ngx_int_t
+ngx_chat_auth_phase_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    ngx_chat_loc_conf_t      *clcf;
+    ngx_chat_auth_request_t  *ar;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    if (clcf->auth == NULL || r != r->main || r->method != NGX_HTTP_POST) {
+        return NGX_DECLINED;
+    }
+
+    ar = ngx_http_get_module_ctx(r, ngx_chat_module);
+
+    if (ar != NULL) {
+        return ar->read ? NGX_DECLINED : NGX_DONE;
+    }
+
+    if (r->headers_in.content_length_n > NGX_CHAT_AUTH_BODY) {
+        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+
+    ar = ngx_pcalloc(r->pool, sizeof(ngx_chat_auth_request_t));
+    if (ar == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_set_ctx(r, ar, ngx_chat_module);
+
+    rc = ngx_http_read_client_request_body(r, ngx_chat_auth_body_handler);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    ngx_http_finalize_request(r, NGX_DONE);
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_chat_auth_body_handler(ngx_http_request_t *r)
+{
+    ngx_chat_auth_request_t  *ar;
+
+    ar = ngx_http_get_module_ctx(r, ngx_chat_module);
+
+    ar->read = 1;
+    ar->error = ngx_chat_auth_read(r, ar);
+
+    if (ar->error == NULL) {
+        ar->error = ngx_chat_auth_check_names(ar);
+    }
+
+    r->preserve_body = 1;
+    r->write_event_handler = ngx_http_core_run_phases;
+
+    ngx_http_core_run_phases(r);
+}
+
+
+/*
+ * What is not a name must not get into a variable: it may hold a line's end,
+ * and the variable may go into a header.
+ */
+
+static const char *
+ngx_chat_auth_check_names(ngx_chat_auth_request_t *ar)
+{
+    const char            *error;
+    ngx_chat_socket_id_t   id;
+
+    error = NULL;
+
+    if (ar->socket_id.data == NULL
+        || ngx_chat_name_read_socket_id(&id, ar->socket_id.data,
+                                        ar->socket_id.len)
+           != NGX_OK)
+    {
+        error = "socket_id is not valid";
+    }
+
+    if (ar->channel.data && ngx_chat_name_check(&ar->channel) != NGX_OK) {
+        error = "channel_name is not valid";
+    }
+
+    if (error) {
+        ngx_str_null(&ar->socket_id);
+        ngx_str_null(&ar->channel);
+    }
+
+    return error;
+}
+
+
+/* NULL, or what is wrong. */
+
+static const char *
+ngx_chat_auth_read(ngx_http_request_t *r, ngx_chat_auth_request_t *ar)
+{
+    ngx_str_t  body, *type;
+
+    if (ngx_chat_auth_collect(r, &body) != NGX_OK) {
+        ar->too_large = 1;
+        return "the body is too large";
+    }
+
+    if (r->headers_in.content_type == NULL) {
+        return "content type must be application/json or "
+               "application/x-www-form-urlencoded";
+    }
+
+    type = &r->headers_in.content_type->value;
+
+    if (type->len >= sizeof("application/json") - 1
+        && ngx_strncasecmp(type->data, (u_char *) "application/json",
+                           sizeof("application/json") - 1)
+           == 0)
+    {
+        return ngx_chat_auth_read_json(r, ar, &body);
+    }
+
+    ngx_chat_auth_read_form(ar, &body);
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_chat_auth_collect(ngx_http_request_t *r, ngx_str_t *body)
+{
+    size_t        len;
+    u_char       *p;
+    ngx_chain_t  *cl;
+
+    ngx_str_null(body);
+
+    if (r->request_body == NULL) {
+        return NGX_OK;
+    }
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+
+        /* a body of that size is none of pusher-js */
+
+        if (cl->buf->in_file) {
+            return NGX_ERROR;
+        }
+
+        body->len += cl->buf->last - cl->buf->pos;
+    }
+
+    body->data = ngx_pnalloc(r->pool, body->len + 1);
+
+    if (body->data == NULL || body->len > NGX_CHAT_AUTH_BODY) {
+        return NGX_ERROR;
+    }
+
+    p = body->data;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        len = cl->buf->last - cl->buf->pos;
+
+        if (len) {
+            p = ngx_cpymem(p, cl->buf->pos, len);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static const char *
+ngx_chat_auth_read_json(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
+    ngx_str_t *body)
+{
+    ngx_chat_json_t         json;
+    ngx_chat_json_value_t  *v, *m;
+
+    ngx_chat_request_json(r, &json);
+
+    if (ngx_chat_json_parse(&json, body->data, body->len, &v) != NGX_OK) {
+        return "the body is not JSON";
+    }
+
+    m = ngx_chat_json_member(v, "socket_id");
+
+    if (m && m->type == NGX_CHAT_JSON_STRING_e) {
+        ar->socket_id = m->text;
+    }
+
+    m = ngx_chat_json_member(v, "channel_name");
+
+    if (m && m->type == NGX_CHAT_JSON_STRING_e) {
+        ar->channel = m->text;
+
+    } else if (m && m->type != NGX_CHAT_JSON_NULL_e) {
+        return "channel_name is not valid";
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_chat_auth_read_form(ngx_chat_auth_request_t *ar, ngx_str_t *body)
+{
+    u_char     *p, *last, *end;
+    ngx_str_t   name, value;
+
+    p = body->data;
+    last = p + body->len;
+
+    while (p < last) {
+
+        end = ngx_strlchr(p, last, '&');
+
+        if (end == NULL) {
+            end = last;
+        }
+
+        name.data = p;
+        value.data = ngx_strlchr(p, end, '=');
+
+        if (value.data != NULL) {
+            name.len = value.data - p;
+            value.data++;
+            value.len = end - value.data;
+
+            ngx_chat_auth_decode(&value);
+
+            if (name.len == 9 && ngx_memcmp(p, "socket_id", 9) == 0) {
+                ar->socket_id = value;
+
+            } else if (name.len == 12
+                       && ngx_memcmp(p, "channel_name", 12) == 0)
+            {
+                ar->channel = value;
+            }
+        }
+
+        p = end + 1;
+    }
+}
+
+
+static void
+ngx_chat_auth_decode(ngx_str_t *value)
+{
+    u_char  *dst, *src;
+    size_t   i;
+
+    for (i = 0; i < value->len; i++) {
+        if (value->data[i] == '+') {
+            value->data[i] = ' ';
+        }
+    }
+
+    dst = value->data;
+    src = value->data;
+
+    ngx_unescape_uri(&dst, &src, value->len, 0);
+
+    value->len = dst - value->data;
+}

@@ -1,0 +1,65 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The idempotency key of a request.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <http/ngx_chat_idempotency_key.h>
+#include <http/ngx_chat_reply.h>
+#include <pusher/ngx_chat_signature.h>
+
+
+/*
+ * The name is a digest, so it has one length, and nobody can choose a key
+ * whose name falls into the same bucket as those of others.
+ */
+
+ngx_int_t
+ngx_chat_idempotency_key_read(ngx_http_request_t *r,
+    ngx_chat_idempotency_t *once,
+    ngx_chat_app_t *app, ngx_str_t *what, ngx_str_t *key)
+{
+    u_char     *p;
+    ngx_str_t   given, parts[3];
+
+    ngx_str_null(&once->name);
+
+    given = *key;
+
+    if (given.data == NULL
+        && ngx_chat_request_header(r, "idempotency-key", &given) != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    if (given.len == 0 || given.len > NGX_CHAT_IDEMPOTENCY_KEY_MAX) {
+        return NGX_DECLINED;
+    }
+
+    parts[0] = *what;
+    ngx_str_set(&parts[1], "\n");
+    parts[2] = given;
+
+    p = ngx_pnalloc(r->pool, 1 + NGX_CHAT_SIGNATURE_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    p[0] = '!';
+
+    if (ngx_chat_digest_hmac(p + 1, &app->secret, parts, 3) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    once->app = app->number;
+    once->name.data = p;
+    once->name.len = 1 + NGX_CHAT_SIGNATURE_LEN;
+
+    return NGX_OK;
+}

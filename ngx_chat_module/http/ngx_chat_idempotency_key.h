@@ -1,0 +1,37 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The idempotency key of a request: its name among the answers that are
+ * kept (shared/ngx_chat_idempotency.h).
+ */
+
+
+#ifndef _NGX_CHAT_IDEMPOTENCY_KEY_H_INCLUDED_
+#define _NGX_CHAT_IDEMPOTENCY_KEY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <pusher/ngx_chat_app.h>
+#include <shared/ngx_chat_idempotency.h>
+
+
+#define NGX_CHAT_IDEMPOTENCY_KEY_MAX  255
+
+
+/*
+ * Fills in once for a request on what (an endpoint, a channel): equal keys of
+ * other requests are other keys.  The key is the given one, or, where
+ * key->data is NULL, that of the header Idempotency-Key; without either
+ * once->name is empty.  NGX_OK; NGX_DECLINED: the key is empty or longer than
+ * NGX_CHAT_IDEMPOTENCY_KEY_MAX; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_chat_idempotency_key_read(ngx_http_request_t *r,
+    ngx_chat_idempotency_t *once, ngx_chat_app_t *app, ngx_str_t *what,
+    ngx_str_t *key);
+
+
+#endif /* _NGX_CHAT_IDEMPOTENCY_KEY_H_INCLUDED_ */

@@ -1,0 +1,495 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Messages: POST stores one and triggers its event.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <fanout/ngx_chat_fanout.h>
+#include <http/ngx_chat_body.h>
+#include <http/ngx_chat_commit.h>
+#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_idempotency_key.h>
+#include <http/ngx_chat_page.h>
+#include <http/ngx_chat_reply.h>
+#include <http/ngx_chat_throttle.h>
+#include <http/ngx_chat_variable.h>
+#include <pusher/ngx_chat_name.h>
+#include <wire/ngx_chat_message.h>
+#include <wire/ngx_chat_utf8.h>
+
+
+#define NGX_CHAT_MESSAGES_BODY    (1024 * 1024)
+#define NGX_CHAT_MESSAGES_AUTHOR  1024
+
+
+static ngx_int_t ngx_chat_messages_post(ngx_http_request_t *r,
+    ngx_chat_loc_conf_t *clcf);
+static ngx_int_t ngx_chat_messages_body(ngx_http_request_t *r,
+    ngx_chat_body_t *body, void *data);
+static ngx_int_t ngx_chat_messages_take(ngx_http_request_t *r, void *data);
+static ngx_int_t ngx_chat_messages_read(ngx_http_request_t *r,
+    ngx_chat_body_t *body, ngx_chat_message_post_t *post);
+static ngx_int_t ngx_chat_messages_type(ngx_http_request_t *r,
+    const char *type);
+static ngx_int_t ngx_chat_messages_check(ngx_http_request_t *r,
+    ngx_chat_message_post_t *post, ngx_int_t *reply);
+static ngx_int_t ngx_chat_messages_too_long(ngx_http_request_t *r,
+    size_t max);
+static ngx_int_t ngx_chat_messages_record(ngx_http_request_t *r,
+    ngx_chat_record_t *rec, ngx_chat_message_post_t *post);
+static ngx_int_t ngx_chat_messages_check_record(ngx_http_request_t *r,
+    ngx_chat_record_t *rec, ngx_int_t *reply);
+static ngx_int_t ngx_chat_messages_except(ngx_http_request_t *r,
+    ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except);
+static ngx_int_t ngx_chat_messages_store(ngx_http_request_t *r,
+    ngx_chat_record_t *rec, ngx_chat_socket_id_t *except);
+static ngx_int_t ngx_chat_messages_key(ngx_http_request_t *r,
+    ngx_chat_record_t  *rec, ngx_chat_idempotency_t *once);
+static ngx_int_t ngx_chat_messages_in_progress(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_messages_done(ngx_http_request_t *r,
+    ngx_chat_commit_t *c, ngx_int_t rc);
+
+
+ngx_int_t
+ngx_chat_messages_handler(ngx_http_request_t *r)
+{
+    ngx_chat_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    if (clcf->history && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return ngx_chat_page_handler(r);
+    }
+
+    if (clcf->publish && r->method == NGX_HTTP_POST) {
+        return ngx_chat_messages_post(r, clcf);
+    }
+
+    if (clcf->history && clcf->publish) {
+        return ngx_chat_reply_not_allowed(r, "GET, HEAD, POST");
+    }
+
+    return ngx_chat_reply_not_allowed(r, clcf->history ? "GET, HEAD"
+                                                       : "POST");
+}
+
+
+static ngx_int_t
+ngx_chat_messages_post(ngx_http_request_t *r, ngx_chat_loc_conf_t *clcf)
+{
+    size_t                     limit;
+    ngx_http_core_loc_conf_t  *core;
+
+    if (ngx_chat_messages_type(r, "application/json") != NGX_OK
+        && ngx_chat_messages_type(r, "application/x-www-form-urlencoded")
+           != NGX_OK)
+    {
+        return ngx_chat_reply_error(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                    "content type must be application/json or "
+                                    "application/x-www-form-urlencoded");
+    }
+
+    /* client_max_body_size may be off or huge; this is held in memory */
+
+    core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    limit = ngx_max(NGX_CHAT_MESSAGES_BODY, clcf->max_message_size * 6 + 4096);
+
+    if (core->client_max_body_size
+        && core->client_max_body_size < (off_t) limit)
+    {
+        limit = core->client_max_body_size;
+    }
+
+    return ngx_chat_body_read(r, limit, ngx_chat_messages_body, NULL);
+}
+
+
+/* A ngx_chat_body_pt. */
+
+static ngx_int_t
+ngx_chat_messages_body(ngx_http_request_t *r, ngx_chat_body_t *body,
+    void *data)
+{
+    return ngx_chat_throttle(r, ngx_chat_messages_take, body);
+}
+
+
+/* A ngx_chat_throttle_pt. */
+
+static ngx_int_t
+ngx_chat_messages_take(ngx_http_request_t *r, void *data)
+{
+    ngx_chat_body_t *body = data;
+
+    ngx_int_t                rc;
+    ngx_chat_record_t        rec;
+    ngx_chat_loc_conf_t     *clcf;
+    ngx_chat_socket_id_t     except;
+    ngx_chat_message_post_t  post;
+
+    rc = ngx_chat_messages_read(r, body, &post);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, post.error);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_chat_messages_except(r, &post, &except) != NGX_OK) {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
+                                    "socket_id is not valid");
+    }
+
+    if (ngx_chat_messages_check(r, &post, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_chat_messages_record(r, &rec, &post) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_chat_messages_check_record(r, &rec, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    ngx_chat_variable_note(r, &clcf->publish->ref.app->id, &rec.channel,
+                           &rec.event, &except, NULL);
+
+    return ngx_chat_messages_store(r, &rec, &except);
+}
+
+
+static ngx_int_t
+ngx_chat_messages_read(ngx_http_request_t *r, ngx_chat_body_t *body,
+    ngx_chat_message_post_t *post)
+{
+    ngx_chat_json_t  json;
+
+    ngx_chat_request_json(r, &json);
+
+    if (ngx_chat_messages_type(r, "application/json") == NGX_OK) {
+        return ngx_chat_message_read_json(post, &json, body->start,
+                                          body->len);
+    }
+
+    return ngx_chat_message_read_form(post, &json, body->start, body->len);
+}
+
+
+/* NGX_OK where the Content-Type is this one, with or without parameters. */
+
+static ngx_int_t
+ngx_chat_messages_type(ngx_http_request_t *r, const char *type)
+{
+    size_t      len;
+    ngx_str_t  *value;
+
+    if (r->headers_in.content_type == NULL) {
+        return NGX_DECLINED;
+    }
+
+    len = ngx_strlen(type);
+    value = &r->headers_in.content_type->value;
+
+    if (value->len < len
+        || ngx_strncasecmp(value->data, (u_char *) type, len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (value->len == len
+        || value->data[len] == ';'
+        || value->data[len] == ' '
+        || value->data[len] == '\t')
+    {
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* NGX_OK; NGX_DECLINED: it is answered, *reply is what that returned. */
+
+static ngx_int_t
+ngx_chat_messages_check(ngx_http_request_t *r, ngx_chat_message_post_t *post,
+    ngx_int_t *reply)
+{
+    ngx_chat_loc_conf_t  *clcf;
+
+    static ngx_str_t  blank = ngx_string("{\"content\":[\"can't be blank\"]}");
+
+    if (post->blank) {
+        *reply = ngx_chat_reply_send(r, 422, &blank);
+        return NGX_DECLINED;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    if (post->content.len > clcf->max_message_size) {
+        *reply = ngx_chat_messages_too_long(r, clcf->max_message_size);
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_messages_too_long(ngx_http_request_t *r, size_t max)
+{
+    u_char     *p;
+    ngx_str_t   json;
+
+    static u_char  text[] =
+        "{\"content\":[\"is too long (maximum is %uz bytes)\"]}";
+
+    p = ngx_pnalloc(r->pool, sizeof(text) + NGX_SIZE_T_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    json.data = p;
+    json.len = ngx_sprintf(p, (char *) text, max) - p;
+
+    return ngx_chat_reply_send(r, 422, &json);
+}
+
+
+/* Evaluates what the configuration says of the message. */
+
+static ngx_int_t
+ngx_chat_messages_record(ngx_http_request_t *r, ngx_chat_record_t *rec,
+    ngx_chat_message_post_t *post)
+{
+    ngx_chat_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    ngx_memzero(rec, sizeof(ngx_chat_record_t));
+
+    rec->app = clcf->publish->ref.app->number;
+    rec->content = post->content;
+
+    if (ngx_http_complex_value(r, &clcf->publish->channel, &rec->channel)
+        != NGX_OK
+        || ngx_http_complex_value(r, &clcf->publish->event, &rec->event)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (clcf->author == NULL) {
+        return NGX_OK;
+    }
+
+    return ngx_http_complex_value(r, clcf->author, &rec->author);
+}
+
+
+/* As ngx_chat_messages_check(). */
+
+static ngx_int_t
+ngx_chat_messages_check_record(ngx_http_request_t *r, ngx_chat_record_t *rec,
+    ngx_int_t *reply)
+{
+    const char  *error;
+
+    error = NULL;
+
+    if (ngx_chat_name_check(&rec->channel) != NGX_OK) {
+        error = "channel name is not valid";
+
+    } else if (ngx_chat_name_check_event(&rec->event) != NGX_OK) {
+        error = "event name is not valid";
+
+    } else if (rec->author.len > NGX_CHAT_MESSAGES_AUTHOR
+               || ngx_chat_utf8_check(rec->author.data, rec->author.len)
+                  != NGX_OK)
+    {
+        error = "author is not valid";
+    }
+
+    if (error == NULL) {
+        return NGX_OK;
+    }
+
+    *reply = ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
+
+    return NGX_DECLINED;
+}
+
+
+/* The socket that gets no copy: of the body, else of the header. */
+
+static ngx_int_t
+ngx_chat_messages_except(ngx_http_request_t *r,
+    ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except)
+{
+    ngx_str_t  id;
+
+    ngx_memzero(except, sizeof(ngx_chat_socket_id_t));
+
+    id = post->socket_id;
+
+    if (id.data == NULL
+        && ngx_chat_request_header(r, "x-socket-id", &id) != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_chat_name_read_socket_id(except, id.data, id.len);
+}
+
+
+static ngx_int_t
+ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
+    ngx_chat_socket_id_t *except)
+{
+    ngx_int_t                rc;
+    ngx_str_t                answer;
+    ngx_chat_main_conf_t    *cmcf;
+    ngx_chat_idempotency_t  *once;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+
+    if (cmcf->live == NULL) {
+        /* a reload without a new process */
+        return ngx_chat_reply_unavailable(r, "nginx has to be restarted");
+    }
+
+    once = ngx_palloc(r->pool, sizeof(ngx_chat_idempotency_t));
+    if (once == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_chat_messages_key(r, rec, once);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
+                                    "Idempotency-Key is not valid");
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_idempotency_begin(cmcf->zone, once, &answer, r->pool);
+    }
+
+    if (rc == NGX_DONE) {
+        return ngx_chat_reply_send(r, NGX_HTTP_CREATED, &answer);
+    }
+
+    if (rc == NGX_BUSY) {
+        return ngx_chat_messages_in_progress(r);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_commit(r, cmcf->live, rec, except, 1,
+                             ngx_chat_messages_done, once);
+    }
+
+    if (rc == NGX_DONE) {
+        return NGX_DONE;
+    }
+
+    ngx_chat_idempotency_end(cmcf->zone, once, NULL);
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
+
+    return ngx_chat_reply_unavailable(r, "too many messages are waiting");
+}
+
+
+/*
+ * Keys count within a channel and for one author: another's must not hide a
+ * message, nor show one.
+ */
+
+static ngx_int_t
+ngx_chat_messages_key(ngx_http_request_t *r, ngx_chat_record_t *rec,
+    ngx_chat_idempotency_t *once)
+{
+    u_char               *p;
+    ngx_str_t             what, none;
+    ngx_chat_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    what.len = rec->channel.len + 1 + rec->author.len;
+    what.data = ngx_pnalloc(r->pool, what.len);
+
+    if (what.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(what.data, rec->channel.data, rec->channel.len);
+    *p++ = '\n';
+
+    if (rec->author.len) {
+        ngx_memcpy(p, rec->author.data, rec->author.len);
+    }
+
+    ngx_str_null(&none);
+
+    return ngx_chat_idempotency_key_read(r, once, clcf->publish->ref.app, &what,
+                                         &none);
+}
+
+
+/* The same request is under way, so what it comes to is not known yet. */
+
+static ngx_int_t
+ngx_chat_messages_in_progress(ngx_http_request_t *r)
+{
+    if (ngx_chat_reply_retry_after(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_chat_reply_error(r, NGX_HTTP_CONFLICT,
+                                "a request with this Idempotency-Key is "
+                                "under way");
+}
+
+
+/* A ngx_chat_commit_pt. */
+
+static ngx_int_t
+ngx_chat_messages_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
+    ngx_int_t rc)
+{
+    ngx_str_t             *reply;
+    ngx_chat_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+    reply = &c->results[0].reply;
+
+    if (rc == NGX_OK && reply->data != NULL) {
+        ngx_chat_fanout_owe(&cmcf->hub, 1, reply->len);
+        ngx_chat_idempotency_end(cmcf->zone, c->data, reply);
+        return ngx_chat_reply_send(r, NGX_HTTP_CREATED, reply);
+    }
+
+    ngx_chat_idempotency_end(cmcf->zone, c->data, NULL);
+
+    if (rc == NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
+
+    return ngx_chat_reply_unavailable(r, "the message can't be stored now");
+}

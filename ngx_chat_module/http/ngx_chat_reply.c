@@ -1,0 +1,271 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * JSON answers, with the headers that all of them have.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <fanout/ngx_chat_loop.h>
+#include <http/ngx_chat_pipeline.h>
+#include <http/ngx_chat_reply.h>
+#include <wire/ngx_chat_json_write.h>
+
+
+static ngx_int_t ngx_chat_reply_body(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *type, ngx_str_t *text, ngx_uint_t behind);
+static void *ngx_chat_request_alloc(void *ctx, size_t size);
+static ssize_t ngx_chat_reply_render(u_char *buf, size_t size,
+    const char *text);
+
+
+static ngx_str_t  ngx_chat_reply_json_type = ngx_string("application/json");
+
+
+ngx_int_t
+ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *text)
+{
+    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json_type, text, 0);
+}
+
+
+ngx_int_t
+ngx_chat_reply_behind(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *text)
+{
+    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json_type, text, 1);
+}
+
+
+ngx_int_t
+ngx_chat_reply_typed(ngx_http_request_t *r, ngx_str_t *type, ngx_str_t *text)
+{
+    return ngx_chat_reply_body(r, NGX_HTTP_OK, type, text, 0);
+}
+
+
+ngx_int_t
+ngx_chat_reply_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *line)
+{
+    u_char     *p;
+    ngx_str_t   text;
+
+    static ngx_str_t  type = ngx_string("text/plain");
+
+    text.len = line->len + 1;
+    text.data = ngx_pnalloc(r->pool, text.len);
+
+    if (text.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_cpymem(text.data, line->data, line->len);
+    *p = '\n';
+
+    return ngx_chat_reply_body(r, status, &type, &text, 0);
+}
+
+
+static ngx_int_t
+ngx_chat_reply_body(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_str_t *text, ngx_uint_t behind)
+{
+    ngx_buf_t    *b;
+    ngx_int_t     rc;
+    ngx_chain_t   out;
+
+    static ngx_str_t  no_store = ngx_string("no-store");
+
+    ngx_chat_loop_add(0);
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_chat_reply_header(r, "Cache-Control", &no_store) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = text->len;
+
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->pos = text->data;
+    b->last = text->data + text->len;
+    b->memory = (text->len != 0);
+    b->last_buf = (r == r->main);
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_chat_pipeline_output(r, &out, behind);
+}
+
+
+ngx_int_t
+ngx_chat_reply_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text)
+{
+    ssize_t    len;
+    ngx_str_t  json;
+
+    len = ngx_chat_reply_render(NULL, 0, text);
+
+    if (len == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    json.len = len;
+    json.data = ngx_pnalloc(r->pool, len);
+
+    if (json.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_chat_reply_render(json.data, len, text);
+
+    return ngx_chat_reply_send(r, status, &json);
+}
+
+
+ngx_int_t
+ngx_chat_reply_retry_after(ngx_http_request_t *r)
+{
+    static ngx_str_t  seconds = ngx_string("1");
+
+    return ngx_chat_reply_header(r, "Retry-After", &seconds);
+}
+
+
+ngx_int_t
+ngx_chat_reply_unavailable(ngx_http_request_t *r, const char *text)
+{
+    if (ngx_chat_reply_retry_after(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE, text);
+}
+
+
+ngx_int_t
+ngx_chat_reply_not_allowed(ngx_http_request_t *r, const char *allow)
+{
+    ngx_str_t  value;
+
+    value.data = (u_char *) allow;
+    value.len = ngx_strlen(allow);
+
+    if (ngx_chat_reply_header(r, "Allow", &value) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_chat_reply_error(r, NGX_HTTP_NOT_ALLOWED,
+                                "method is not allowed here");
+}
+
+
+ngx_int_t
+ngx_chat_reply_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_request_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+            {
+                *value = h[i].value;
+                return NGX_OK;
+            }
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+void
+ngx_chat_request_json(ngx_http_request_t *r, ngx_chat_json_t *j)
+{
+    j->alloc = ngx_chat_request_alloc;
+    j->ctx = r->pool;
+}
+
+
+static void *
+ngx_chat_request_alloc(void *ctx, size_t size)
+{
+    return ngx_palloc(ctx, size);
+}
+
+
+static ssize_t
+ngx_chat_reply_render(u_char *buf, size_t size, const char *text)
+{
+    ngx_chat_json_write_t  w;
+
+    (void) ngx_chat_json_write_init(&w, buf, size);
+
+    ngx_chat_json_write_object(&w);
+    ngx_chat_json_write_key(&w, "error");
+    ngx_chat_json_write_cstring(&w, text);
+    ngx_chat_json_write_object_end(&w);
+
+    return ngx_chat_json_write_done(&w);
+}

@@ -1,0 +1,167 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * chat_status: collects what is counted, on all workers, and shows it as
+ * JSON or as Prometheus' text.  Nothing here waits: sizes of files are what
+ * the store's threads have found.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_reply.h>
+#include <http/ngx_chat_status.h>
+#include <wire/ngx_chat_accept_header.h>
+
+
+typedef ssize_t (*ngx_chat_status_render_pt)(ngx_chat_status_t *st,
+    u_char *buf, size_t size);
+
+
+static ngx_int_t ngx_chat_status_choose(ngx_http_request_t *r,
+    ngx_chat_status_render_pt *render);
+static ngx_uint_t ngx_chat_status_is_scrape(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_status_collect(ngx_http_request_t *r,
+    ngx_chat_status_t *st);
+
+
+static ngx_str_t  ngx_chat_status_text_type =
+    ngx_string("text/plain; version=0.0.4; charset=utf-8");
+
+
+ngx_int_t
+ngx_chat_status_handler(ngx_http_request_t *r)
+{
+    ssize_t                    len;
+    ngx_str_t                  text;
+    ngx_chat_status_t          st;
+    ngx_chat_status_render_pt  render;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return ngx_chat_reply_not_allowed(r, "GET, HEAD");
+    }
+
+    if (ngx_chat_status_choose(r, &render) != NGX_OK) {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
+                                    "format must be json or prometheus");
+    }
+
+    if (ngx_chat_status_collect(r, &st) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    len = render(&st, NULL, 0);
+
+    if (len == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    text.len = len;
+    text.data = ngx_pnalloc(r->pool, len);
+
+    if (text.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) render(&st, text.data, len);
+
+    if (render == ngx_chat_status_prometheus) {
+        return ngx_chat_reply_typed(r, &ngx_chat_status_text_type, &text);
+    }
+
+    return ngx_chat_reply_send(r, NGX_HTTP_OK, &text);
+}
+
+
+static ngx_int_t
+ngx_chat_status_choose(ngx_http_request_t *r,
+    ngx_chat_status_render_pt *render)
+{
+    ngx_str_t  format;
+
+    if (ngx_http_arg(r, (u_char *) "format", 6, &format) != NGX_OK) {
+        *render = ngx_chat_status_is_scrape(r) ? ngx_chat_status_prometheus
+                                               : ngx_chat_status_json;
+        return NGX_OK;
+    }
+
+    if (format.len == 4 && ngx_strncmp(format.data, "json", 4) == 0) {
+        *render = ngx_chat_status_json;
+        return NGX_OK;
+    }
+
+    if (format.len == 10 && ngx_strncmp(format.data, "prometheus", 10) == 0) {
+        *render = ngx_chat_status_prometheus;
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * Whoever names a text format and wants it more than JSON, or as much where
+ * it does not name that; so not "application/json, text/plain, * / *", which
+ * libraries send that want JSON.
+ */
+
+static ngx_uint_t
+ngx_chat_status_is_scrape(ngx_http_request_t *r)
+{
+    ngx_str_t                 accept;
+    ngx_chat_accept_header_t  json, text, open;
+
+    if (ngx_chat_request_header(r, "accept", &accept) != NGX_OK) {
+        return 0;
+    }
+
+    ngx_chat_accept_header_type(&json, &accept, "application/json");
+    ngx_chat_accept_header_type(&text, &accept, "text/plain");
+    ngx_chat_accept_header_type(&open, &accept, "application/openmetrics-text");
+
+    if (open.named > text.named
+        || (open.named == text.named && open.quality > text.quality))
+    {
+        text = open;
+    }
+
+    return text.named && text.quality
+           && (text.quality > json.quality
+               || (text.quality == json.quality && text.named > json.named));
+}
+
+
+static ngx_int_t
+ngx_chat_status_collect(ngx_http_request_t *r, ngx_chat_status_t *st)
+{
+    ngx_uint_t                  i;
+    ngx_chat_main_conf_t       *cmcf;
+    ngx_chat_store_stats_sh_t  *meter;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+
+    if (ngx_chat_stats_take(cmcf->zone, &st->tally, r->pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    meter = cmcf->store.sh ? &cmcf->store.sh->meter : NULL;
+
+    st->meter = meter;
+    st->commits = 0;
+
+    if (meter == NULL) {
+        return NGX_OK;
+    }
+
+    st->store = *meter;
+
+    for (i = 0; i < NGX_CHAT_STORE_STATS_BUCKETS; i++) {
+        st->commits += st->store.commits[i];
+    }
+
+    return NGX_OK;
+}

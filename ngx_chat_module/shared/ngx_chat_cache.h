@@ -1,0 +1,47 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The last event of each cache channel, in the shared zone.  It lives apart
+ * from the channel: it comes with the first event and stays when everybody
+ * has left, until it expires (Pusher protocol, section 3.6).
+ *
+ * Cached events take a quarter of the zone's arena at most.  When that is
+ * full, those go first that were published longest ago.  The answers of
+ * ngx_chat_idempotency.h are kept in the same way, and have a share of their
+ * own.
+ * The caller holds the zone's lock throughout.
+ */
+
+
+#ifndef _NGX_CHAT_CACHE_H_INCLUDED_
+#define _NGX_CHAT_CACHE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <shared/ngx_chat_zone.h>
+
+
+/* Keeps an event's payload, ttl seconds; without room the old one is
+   dropped. */
+void ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
+    ngx_str_t *channel, ngx_str_t *payload, time_t ttl);
+
+/*
+ * NGX_OK with *payload in the zone, good while the lock is held, and *ttl
+ * the seconds left; NGX_DECLINED: nothing is cached, or from before the
+ * database became another one.
+ */
+ngx_int_t ngx_chat_cache_get(ngx_chat_zone_t *zone, uint64_t app,
+    uint32_t hash, ngx_str_t *channel, ngx_str_t *payload, ngx_uint_t *ttl);
+
+/* Drops what has expired, at most n; for a timer. */
+void ngx_chat_cache_expire(ngx_chat_zone_t *zone, ngx_uint_t n);
+
+/* A step of ngx_chat_repair(): mends the queues, marks all entries. */
+void ngx_chat_cache_repair(ngx_chat_zone_t *zone);
+
+
+#endif /* _NGX_CHAT_CACHE_H_INCLUDED_ */

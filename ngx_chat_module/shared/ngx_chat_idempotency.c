@@ -1,0 +1,95 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Answers to requests with an idempotency key.
+ *
+ * A request leaves an empty answer behind when it begins.  That one is gone
+ * soon, should the worker die before it has put the real one in its place.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <shared/ngx_chat_cache.h>
+#include <shared/ngx_chat_idempotency.h>
+#include <shared/ngx_chat_lookup.h>
+#include <shared/ngx_chat_registry.h>
+#include <wire/ngx_chat_failpoint.h>
+
+
+#define NGX_CHAT_IDEMPOTENCY_TTL    600       /* s, that answers are kept */
+#define NGX_CHAT_IDEMPOTENCY_BEGUN  60      /* s, more than a store may take */
+
+
+ngx_int_t
+ngx_chat_idempotency_begin(ngx_chat_zone_t *zone, ngx_chat_idempotency_t *once,
+    ngx_str_t *answer, ngx_pool_t *pool)
+{
+    uint32_t    hash;
+    ngx_int_t   rc;
+    ngx_str_t   empty;
+    ngx_uint_t  ttl;
+
+    if (once->name.len == 0) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&empty, "");
+    hash = ngx_chat_registry_hash(zone, once->app, &once->name);
+
+    ngx_chat_zone_lock(zone);
+
+    rc = ngx_chat_cache_get(zone, once->app, hash, &once->name, answer, &ttl);
+
+    if (rc != NGX_OK) {
+        ngx_chat_cache_set(zone, once->app, hash, &once->name, &empty,
+                           NGX_CHAT_IDEMPOTENCY_BEGUN);
+    }
+
+    ngx_chat_failpoint("once begun");
+
+    ngx_chat_zone_unlock(zone);
+
+    if (rc != NGX_OK) {
+        return NGX_OK;
+    }
+
+    rc = ngx_chat_lookup_cached(zone, once->app, &once->name, answer, &ttl,
+                                pool);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    /* one that has gone in between was about to be answered as a failure */
+
+    return (rc == NGX_OK && answer->len) ? NGX_DONE : NGX_BUSY;
+}
+
+
+void
+ngx_chat_idempotency_end(ngx_chat_zone_t *zone, ngx_chat_idempotency_t *once,
+    ngx_str_t *answer)
+{
+    uint32_t   hash;
+    ngx_str_t  empty;
+
+    if (once->name.len == 0) {
+        return;
+    }
+
+    ngx_str_set(&empty, "");
+    hash = ngx_chat_registry_hash(zone, once->app, &once->name);
+
+    ngx_chat_zone_lock(zone);
+
+    ngx_chat_cache_set(zone, once->app, hash, &once->name,
+                       answer ? answer : &empty,
+                       answer ? NGX_CHAT_IDEMPOTENCY_TTL : 0);
+
+    ngx_chat_failpoint("once answered");
+
+    ngx_chat_zone_unlock(zone);
+}

@@ -1,0 +1,58 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What the registry knows of channels, for whoever asks from outside: counts,
+ * lists, members, cached events.  Functions take the zone's lock themselves,
+ * never for longer than a few channels, or one channel's members, take.
+ */
+
+
+#ifndef _NGX_CHAT_LOOKUP_H_INCLUDED_
+#define _NGX_CHAT_LOOKUP_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <shared/ngx_chat_zone.h>
+
+
+typedef struct {
+    ngx_str_t               name;      /* of a list: in its memory */
+    ngx_uint_t              subscriptions;     /* 0: not occupied */
+    ngx_uint_t              users;     /* of a presence channel */
+} ngx_chat_lookup_t;
+
+
+/* Counts one channel.  c->name is the caller's. */
+void ngx_chat_lookup_count(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_chat_lookup_t  *c);
+
+/*
+ * The occupied channels whose names begin with prefix, those that no client
+ * can name left out: pushed to list, an array of ngx_chat_lookup_t, with
+ * their names in the pool.  A channel that is there all the time is there
+ * once.  NGX_OK, or NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_chat_lookup_list(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *prefix, ngx_array_t *list, ngx_pool_t *pool);
+
+/*
+ * The members of a presence channel, as entries to be read by
+ * ngx_chat_presence_entry_read(), in the pool.  NGX_OK, or NGX_ERROR: no
+ * memory.
+ */
+ngx_int_t ngx_chat_lookup_members(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *name, ngx_str_t *members, ngx_pool_t *pool);
+
+/*
+ * The cached event of a channel: the text that clients get, in the pool, and
+ * the seconds it has left.  NGX_OK, NGX_DECLINED: nothing is cached,
+ * NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_chat_lookup_cached(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *name, ngx_str_t *event, ngx_uint_t *ttl, ngx_pool_t *pool);
+
+
+#endif /* _NGX_CHAT_LOOKUP_H_INCLUDED_ */

@@ -1,0 +1,210 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Worker slots: leased by holding a robust mutex, cleared by a survivor when
+ * their worker died.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <shared/ngx_chat_registry.h>
+#include <shared/ngx_chat_slot.h>
+#include <wire/ngx_chat_failpoint.h>
+
+
+/* shares taken back for each time the zone's lock is held */
+#define NGX_CHAT_SLOT_STEP  64
+
+
+static void ngx_chat_slot_begin(ngx_chat_slot_sh_t *slot);
+static void ngx_chat_slot_bury(ngx_chat_zone_t *zone,
+    ngx_chat_slot_sh_t *slot);
+static void ngx_chat_slot_clear(ngx_chat_zone_t *zone,
+    ngx_chat_slot_sh_t *slot);
+
+
+/* what is counted without a slot */
+static uint64_t  ngx_chat_slot_spare[NGX_CHAT_COUNTERS_e];
+
+uint64_t        *ngx_chat_counters = ngx_chat_slot_spare;
+
+
+ngx_int_t
+ngx_chat_slot_init(ngx_chat_slot_sh_t *slot)
+{
+    ngx_int_t            rc;
+    pthread_mutexattr_t  attr;
+
+    ngx_memzero(slot, sizeof(ngx_chat_slot_sh_t));
+
+    if (pthread_mutexattr_init(&attr) != 0) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_OK;
+
+    if (pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) != 0
+        || pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) != 0
+        || pthread_mutex_init(&slot->lease, &attr) != 0)
+    {
+        rc = NGX_ERROR;
+    }
+
+    (void) pthread_mutexattr_destroy(&attr);
+
+    return rc;
+}
+
+
+ngx_chat_slot_sh_t *
+ngx_chat_slot_lease(ngx_chat_zone_t *zone, ngx_log_t *log)
+{
+    int                  err;
+    ngx_uint_t           i;
+    ngx_chat_slot_sh_t  *slot;
+
+    for (i = 0; i < zone->sh->nslots; i++) {
+        slot = &zone->sh->slots[i];
+
+        err = pthread_mutex_trylock(&slot->lease);
+
+        if (err == EOWNERDEAD) {
+            ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                          "chat takes over from worker %P", slot->pid);
+
+            ngx_chat_slot_bury(zone, slot);
+            (void) pthread_mutex_consistent(&slot->lease);
+
+        } else if (err != 0) {
+            continue;
+        }
+
+        ngx_chat_failpoint("slot leased");
+
+        slot->position = ngx_chat_ring_head(zone->sh->ring);
+        slot->pid = ngx_pid;
+
+        ngx_chat_slot_begin(slot);
+
+        return slot;
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_chat_slot_release(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
+{
+    ngx_chat_counters = ngx_chat_slot_spare;
+
+    ngx_chat_slot_clear(zone, slot);
+
+    ngx_chat_failpoint("slot released");
+
+    (void) pthread_mutex_unlock(&slot->lease);
+}
+
+
+ngx_uint_t
+ngx_chat_slot_reap(ngx_chat_zone_t *zone, ngx_log_t *log)
+{
+    int                  err;
+    ngx_uint_t           i, n;
+    ngx_chat_slot_sh_t  *slot;
+
+    n = 0;
+
+    for (i = 0; i < zone->sh->nslots; i++) {
+        slot = &zone->sh->slots[i];
+
+        err = pthread_mutex_trylock(&slot->lease);
+
+        if (err == EOWNERDEAD) {
+            ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                          "chat clears up after worker %P", slot->pid);
+
+            ngx_chat_slot_bury(zone, slot);
+
+            ngx_chat_failpoint("slot reaped");
+
+            (void) pthread_mutex_consistent(&slot->lease);
+            n++;
+
+        } else if (err != 0) {
+            continue;
+        }
+
+        (void) pthread_mutex_unlock(&slot->lease);
+    }
+
+    return n;
+}
+
+
+/* Counts go on in the slot, those made without one, too. */
+
+static void
+ngx_chat_slot_begin(ngx_chat_slot_sh_t *slot)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_CHAT_COUNTERS_e; i++) {
+        slot->counters[i] += ngx_chat_slot_spare[i];
+        ngx_chat_slot_spare[i] = 0;
+    }
+
+    ngx_chat_counters = slot->counters;
+}
+
+
+/* Its worker died, and its connections with it. */
+
+static void
+ngx_chat_slot_bury(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
+{
+    if (slot->pid) {
+        slot->counters[NGX_CHAT_LOST_e]++;
+        slot->counters[NGX_CHAT_CLOSED_LOST_e] +=
+                                       slot->counters[NGX_CHAT_CONNECTIONS_e];
+        slot->counters[NGX_CHAT_CONNECTIONS_e] = 0;
+    }
+
+    ngx_chat_slot_clear(zone, slot);
+}
+
+
+/*
+ * The caller has the lease.  Counters move one by one: a kill in between
+ * may count a little twice, and breaks nothing.
+ */
+
+static void
+ngx_chat_slot_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
+{
+    ngx_uint_t  i;
+
+    while (ngx_chat_registry_clear(zone, slot, NGX_CHAT_SLOT_STEP)
+           == NGX_AGAIN)
+    {
+        ngx_chat_failpoint("slot clear");
+    }
+
+    ngx_chat_zone_lock(zone);
+
+    for (i = 0; i < NGX_CHAT_COUNTERS_e; i++) {
+
+        if (i >= NGX_CHAT_GAUGES_e) {
+            zone->sh->counters[i] += slot->counters[i];
+        }
+
+        slot->counters[i] = 0;
+    }
+
+    slot->pid = 0;
+
+    ngx_chat_zone_unlock(zone);
+}

@@ -1,0 +1,124 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Adds up the zone's counters, under its lock: what a worker that leaves
+ * hands over is counted once.  The workers themselves take no lock to count,
+ * so numbers of one of them may be some events apart.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <shared/ngx_chat_slot.h>
+#include <shared/ngx_chat_stats.h>
+
+
+static void ngx_chat_stats_slot(ngx_chat_stats_t *t,
+    ngx_chat_slot_sh_t *slot);
+static void ngx_chat_stats_parts(ngx_chat_stats_t *t,
+    ngx_chat_zone_sh_t *sh);
+static void ngx_chat_stats_part(ngx_chat_stats_part_t *part, size_t used,
+    size_t size);
+
+
+ngx_int_t
+ngx_chat_stats_take(ngx_chat_zone_t *zone, ngx_chat_stats_t *t,
+    ngx_pool_t *pool)
+{
+    ngx_uint_t           i;
+    ngx_chat_zone_sh_t  *sh;
+
+    sh = zone->sh;
+
+    ngx_memzero(t, sizeof(ngx_chat_stats_t));
+
+    t->workers = ngx_palloc(pool,
+                            sh->nslots * sizeof(ngx_chat_stats_worker_t));
+    if (t->workers == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_chat_zone_lock(zone);
+
+    ngx_memcpy(t->counters, sh->counters, sizeof(sh->counters));
+
+    t->channels = sh->nchannels;
+    t->members = sh->nmembers;
+    t->uptime = ngx_current_msec - sh->started;
+    t->position = ngx_chat_ring_head(sh->ring);
+
+    t->counters[NGX_CHAT_EVENTS_e] = sh->ring->records;
+    t->counters[NGX_CHAT_STORED_e] = sh->ring->marks;
+
+    ngx_chat_stats_parts(t, sh);
+
+    for (i = 0; i < sh->nslots; i++) {
+
+        /* an empty slot has been cleared */
+
+        if (sh->slots[i].pid) {
+            ngx_chat_stats_slot(t, &sh->slots[i]);
+        }
+    }
+
+    ngx_chat_zone_unlock(zone);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_chat_stats_slot(ngx_chat_stats_t *t, ngx_chat_slot_sh_t *slot)
+{
+    ngx_uint_t                i;
+    ngx_chat_stats_worker_t  *w;
+
+    for (i = 0; i < NGX_CHAT_COUNTERS_e; i++) {
+        t->counters[i] += slot->counters[i];
+    }
+
+    w = &t->workers[t->nworkers++];
+
+    w->pid = slot->pid;
+    w->connections = slot->counters[NGX_CHAT_CONNECTIONS_e];
+    w->subscriptions = slot->counters[NGX_CHAT_SUBSCRIPTIONS_e];
+    w->queued = slot->counters[NGX_CHAT_QUEUED_e];
+    w->overruns = slot->counters[NGX_CHAT_OVERRUNS_e];
+
+    w->position = slot->position;
+    w->lag = (t->position > w->position) ? t->position - w->position : 0;
+
+    w->stall = slot->turn.worst;
+    w->stall_recent = ngx_chat_rolling_max_recent(&slot->turn,
+                                                  ngx_current_msec);
+    w->delay = slot->delay.worst;
+    w->delay_recent = ngx_chat_rolling_max_recent(&slot->delay,
+                                                  ngx_current_msec);
+}
+
+
+static void
+ngx_chat_stats_parts(ngx_chat_stats_t *t, ngx_chat_zone_sh_t *sh)
+{
+    ngx_chat_stats_part(&t->parts[NGX_CHAT_STATS_RING_e],
+                        t->position - sh->ring->tail, sh->ring->size);
+
+    ngx_chat_stats_part(&t->parts[NGX_CHAT_STATS_ARENA_e],
+                        sh->arena->used, sh->arena->size);
+
+    ngx_chat_stats_part(&t->parts[NGX_CHAT_STATS_CACHED_e],
+                        sh->cached.used, sh->cached.limit);
+
+    ngx_chat_stats_part(&t->parts[NGX_CHAT_STATS_ANSWERS_e],
+                        sh->answers.used, sh->answers.limit);
+}
+
+
+static void
+ngx_chat_stats_part(ngx_chat_stats_part_t *part, size_t used, size_t size)
+{
+    part->used = ngx_min(used, size);
+    part->free = size - part->used;
+}

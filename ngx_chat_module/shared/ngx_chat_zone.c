@@ -1,0 +1,303 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The shared zone: built in the master, half of it the ring, the rest the
+ * registry's memory; adopted as it is by later configurations.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <openssl/rand.h>
+
+#include <bus/ngx_chat_wakeup.h>
+#include <shared/ngx_chat_repair.h>
+#include <shared/ngx_chat_slot.h>
+#include <shared/ngx_chat_zone.h>
+
+
+/* zone bytes for each bucket of the registry */
+#define NGX_CHAT_ZONE_PER_BUCKET  1024
+
+/* the part of the arena that cached events may take: one in so many */
+#define NGX_CHAT_ZONE_CACHE       4
+#define NGX_CHAT_ZONE_ANSWERS     16
+
+
+static ngx_int_t ngx_chat_zone_check(ngx_shm_zone_t *shm_zone);
+static ngx_int_t ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size,
+    ngx_log_t *log);
+static ngx_int_t ngx_chat_zone_build_ring(ngx_chat_zone_t *zone,
+    size_t size);
+static ngx_int_t ngx_chat_zone_build_tables(ngx_chat_zone_t *zone,
+    size_t size);
+static ngx_int_t ngx_chat_zone_build_slots(ngx_chat_zone_t *zone);
+static ngx_int_t ngx_chat_zone_build_arena(ngx_chat_zone_t *zone);
+
+
+ngx_int_t
+ngx_chat_zone_init(ngx_shm_zone_t *shm_zone, ngx_chat_zone_t *old,
+    ngx_pool_t *pool)
+{
+    ngx_chat_zone_t  *zone;
+
+    zone = shm_zone->data;
+
+    if (old != NULL) {
+        zone->shpool = old->shpool;
+        zone->sh = old->sh;
+
+        zone->wakeups = old->wakeups;
+
+        return ngx_chat_wakeup_share(zone->wakeups, pool);
+    }
+
+    zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    if (shm_zone->shm.exists) {
+        zone->sh = zone->shpool->data;
+        return NGX_OK;
+    }
+
+    if (ngx_chat_zone_check(shm_zone) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_chat_zone_build(zone, shm_zone->shm.size, shm_zone->shm.log)
+        != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "chat_zone of %uz bytes is too small",
+                      shm_zone->shm.size);
+        return NGX_ERROR;
+    }
+
+    zone->wakeups = ngx_chat_wakeup_create(zone->sh->wakeups,
+                                           zone->sh->nwakeups, pool);
+
+    return zone->wakeups ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_chat_zone_lock(ngx_chat_zone_t *zone)
+{
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (zone->sh->busy) {
+        ngx_chat_repair(zone);
+        zone->mended = 1;
+    }
+
+    zone->sh->busy = 1;
+
+    ngx_memory_barrier();
+}
+
+
+void
+ngx_chat_zone_unlock(ngx_chat_zone_t *zone)
+{
+    ngx_memory_barrier();
+
+    zone->sh->busy = 0;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+/*
+ * A zone of another size would be a second one beside that of the workers
+ * still running: their subscribers would miss what the new workers publish.
+ */
+
+static ngx_int_t
+ngx_chat_zone_check(ngx_shm_zone_t *shm_zone)
+{
+    ngx_uint_t        i;
+    ngx_shm_zone_t   *zones;
+    ngx_list_part_t  *part;
+
+    part = (ngx_list_part_t *) &ngx_cycle->shared_memory.part;
+    zones = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return NGX_OK;
+            }
+
+            part = part->next;
+            zones = part->elts;
+            i = 0;
+        }
+
+        if (zones[i].tag == shm_zone->tag
+            && zones[i].shm.size != shm_zone->shm.size)
+        {
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "chat_zone is %uz bytes in the running nginx and "
+                          "can't become %uz bytes by a reload, restart nginx",
+                          zones[i].shm.size, shm_zone->shm.size);
+            return NGX_ERROR;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
+{
+    ngx_slab_pool_t     *pool;
+    ngx_chat_zone_sh_t  *sh;
+
+    pool = zone->shpool;
+    pool->log_nomem = 0;
+
+    sh = ngx_slab_calloc(pool, sizeof(ngx_chat_zone_sh_t));
+    if (sh == NULL) {
+        return NGX_ERROR;
+    }
+
+    zone->sh = sh;
+    sh->started = ngx_current_msec;
+
+    if (RAND_bytes((u_char *) &sh->key, sizeof(ngx_chat_hash_key_t)) != 1) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0, "RAND_bytes() failed");
+        return NGX_ERROR;
+    }
+
+    if (ngx_chat_zone_build_ring(zone, size / 2) != NGX_OK
+        || ngx_chat_zone_build_tables(zone, size) != NGX_OK
+        || ngx_chat_zone_build_slots(zone) != NGX_OK
+        || ngx_chat_zone_build_arena(zone) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    sh->cached.limit = sh->arena->size / NGX_CHAT_ZONE_CACHE;
+    sh->answers.limit = sh->arena->size / NGX_CHAT_ZONE_ANSWERS;
+
+    pool->data = sh;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, log, 0,
+                   "chat zone: ring %uz, arena %uz",
+                   (size_t) sh->ring->size, sh->arena->size);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_zone_build_ring(ngx_chat_zone_t *zone, size_t size)
+{
+    ngx_chat_ring_sh_t  *ring;
+
+    ring = ngx_slab_alloc(zone->shpool, size);
+    if (ring == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_chat_ring_init(ring, size);
+
+    zone->sh->ring = ring;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_zone_build_tables(ngx_chat_zone_t *zone, size_t size)
+{
+    size_t               n;
+    ngx_slab_pool_t     *pool;
+    ngx_chat_zone_sh_t  *sh;
+
+    sh = zone->sh;
+    pool = zone->shpool;
+
+    for (n = 1024; n * NGX_CHAT_ZONE_PER_BUCKET < size; n *= 2) {
+        /* void */
+    }
+
+    sh->channels = ngx_slab_calloc(pool, n * sizeof(ngx_chat_channel_sh_t *));
+    sh->members = ngx_slab_calloc(pool, n * sizeof(ngx_chat_member_sh_t *));
+    sh->caches = ngx_slab_calloc(pool, n * sizeof(ngx_chat_cache_sh_t *));
+
+    if (sh->channels == NULL || sh->members == NULL || sh->caches == NULL) {
+        return NGX_ERROR;
+    }
+
+    sh->mask = n - 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_zone_build_slots(ngx_chat_zone_t *zone)
+{
+    ngx_uint_t           i;
+    ngx_chat_zone_sh_t  *sh;
+
+    sh = zone->sh;
+
+    /* workers of several configurations live side by side for a while */
+    sh->nslots = ngx_max(zone->workers * 4, NGX_CHAT_ZONE_SLOTS);
+
+    sh->slots = ngx_slab_calloc(zone->shpool,
+                                sh->nslots * sizeof(ngx_chat_slot_sh_t));
+    if (sh->slots == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* one of the ring, one for each worker */
+    sh->nwakeups = 1 + zone->workers;
+
+    sh->wakeups = ngx_slab_calloc(zone->shpool,
+                                sh->nwakeups * sizeof(ngx_chat_wakeup_sh_t));
+    if (sh->wakeups == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < sh->nslots; i++) {
+        if (ngx_chat_slot_init(&sh->slots[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* The rest, save a few pages for the store's part and the like. */
+
+static ngx_int_t
+ngx_chat_zone_build_arena(ngx_chat_zone_t *zone)
+{
+    size_t                n;
+    ngx_slab_pool_t      *pool;
+    ngx_chat_arena_sh_t  *arena;
+
+    pool = zone->shpool;
+
+    if (pool->pfree < 16) {
+        return NGX_ERROR;
+    }
+
+    n = (pool->pfree - 8) * ngx_pagesize;
+
+    arena = ngx_slab_alloc(pool, n);
+    if (arena == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_chat_arena_init(arena, n);
+
+    zone->sh->arena = arena;
+
+    return NGX_OK;
+}

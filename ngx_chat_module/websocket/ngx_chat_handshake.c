@@ -1,0 +1,411 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The opening handshake: what is wrong with the HTTP request is answered by
+ * an HTTP status; what is wrong with the Pusher part of it only after the
+ * upgrade, since clients take an HTTP error for an outage.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_sha1.h>
+
+#include <http/ngx_chat_reply.h>
+#include <pusher/ngx_chat_error.h>
+#include <websocket/ngx_chat_handshake.h>
+
+
+#define NGX_CHAT_HANDSHAKE_GUID  "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+static ngx_uint_t ngx_chat_handshake_check_app(ngx_http_request_t *r,
+    ngx_chat_app_t *app);
+static ngx_int_t ngx_chat_handshake_check(ngx_http_request_t *r,
+    ngx_int_t *reply);
+static ngx_int_t ngx_chat_handshake_upgrade_required(ngx_http_request_t *r,
+    const char *name, ngx_str_t *value, const char *text);
+static ngx_int_t ngx_chat_handshake_check_origin(ngx_http_request_t *r);
+static ngx_uint_t ngx_chat_handshake_has_token(ngx_http_request_t *r,
+    const char *name, const char *token);
+static ngx_int_t ngx_chat_handshake_check_key(ngx_str_t *key);
+static ngx_int_t ngx_chat_handshake_accept(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_handshake_protocol(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_handshake_send(ngx_http_request_t *r);
+
+
+ngx_int_t
+ngx_chat_handshake(ngx_http_request_t *r, ngx_int_t *reply)
+{
+    if (ngx_chat_handshake_check(r, reply) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_chat_handshake_accept(r) != NGX_OK) {
+        *reply = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_DECLINED;
+    }
+
+    if (ngx_chat_handshake_send(r) != NGX_OK) {
+        *reply = NGX_ERROR;
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_chat_handshake_app(ngx_http_request_t *r, ngx_chat_app_t **app,
+    ngx_str_t *arg)
+{
+    u_char                *p, *last, *key;
+    ngx_int_t              n;
+    ngx_str_t              value;
+    ngx_uint_t             i;
+    ngx_chat_app_t        *apps;
+    ngx_chat_main_conf_t  *cmcf;
+
+    /* the last "/app/" of the path; the key goes to the next "/" */
+
+    key = NULL;
+    last = r->uri.data + r->uri.len;
+
+    for (p = r->uri.data; p + 5 <= last; p++) {
+        if (ngx_memcmp(p, "/app/", 5) == 0) {
+            key = p + 5;
+        }
+    }
+
+    if (key == NULL || key == last) {
+        return NGX_CHAT_ERROR_PATH;
+    }
+
+    arg->data = key;
+    arg->len = last - key;
+
+    p = ngx_strlchr(key, last, '/');
+
+    if (p != NULL) {
+
+        if (p == key || p + 1 != last) {
+            return NGX_CHAT_ERROR_PATH;
+        }
+
+        arg->len = p - key;
+    }
+
+    if (ngx_http_arg(r, (u_char *) "protocol", 8, &value) == NGX_OK) {
+
+        n = ngx_atoi(value.data, value.len);
+
+        if (n < 4 || n > 7) {
+            return NGX_CHAT_ERROR_PROTOCOL;
+        }
+    }
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+    apps = cmcf->apps.elts;
+
+    for (i = 0; i < cmcf->apps.nelts; i++) {
+
+        if (ngx_chat_app_secret(&apps[i], arg) != NULL) {
+            *app = &apps[i];
+            return ngx_chat_handshake_check_app(r, &apps[i]);
+        }
+    }
+
+    return NGX_CHAT_ERROR_UNKNOWN_KEY;
+}
+
+
+/* 0, or the Pusher code of why the app takes no such client. */
+
+static ngx_uint_t
+ngx_chat_handshake_check_app(ngx_http_request_t *r, ngx_chat_app_t *app)
+{
+    ngx_uint_t  tls;
+
+#if (NGX_HTTP_SSL)
+    tls = (r->connection->ssl != NULL);
+#else
+    tls = 0;
+#endif
+
+    if (!app->enabled) {
+        return NGX_CHAT_ERROR_DISABLED;
+    }
+
+    return (app->tls_only && !tls) ? NGX_CHAT_ERROR_TLS_ONLY : 0;
+}
+
+
+/* NGX_OK; NGX_DECLINED: it is refused, *reply is what that returned. */
+
+static ngx_int_t
+ngx_chat_handshake_check(ngx_http_request_t *r, ngx_int_t *reply)
+{
+    ngx_str_t  value;
+
+    static ngx_str_t  websocket = ngx_string("websocket");
+    static ngx_str_t  version = ngx_string("13");
+
+    if (r->method != NGX_HTTP_GET) {
+        *reply = ngx_chat_reply_not_allowed(r, "GET");
+
+    } else if (r->http_version != NGX_HTTP_VERSION_11
+               || !ngx_chat_handshake_has_token(r, "upgrade", "websocket")
+               || !ngx_chat_handshake_has_token(r, "connection", "upgrade"))
+    {
+        *reply = ngx_chat_handshake_upgrade_required(r, "Upgrade", &websocket,
+                                       "a WebSocket upgrade is expected here");
+
+    } else if (ngx_chat_request_header(r, "sec-websocket-version", &value)
+               != NGX_OK
+               || value.len != 2
+               || ngx_memcmp(value.data, "13", 2) != 0)
+    {
+        *reply = ngx_chat_handshake_upgrade_required(r,
+                                       "Sec-WebSocket-Version", &version,
+                                       "WebSocket version 13 is expected");
+
+    } else if (ngx_chat_request_header(r, "sec-websocket-key", &value)
+               != NGX_OK
+               || ngx_chat_handshake_check_key(&value) != NGX_OK)
+    {
+        *reply = ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
+                                      "Sec-WebSocket-Key is not valid");
+
+    } else if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+
+        /* a body would be taken for frames */
+        *reply = ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
+                                      "a WebSocket upgrade has no body");
+
+    } else if (ngx_chat_handshake_check_origin(r) != NGX_OK) {
+        *reply = NGX_HTTP_FORBIDDEN;
+
+    } else {
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_chat_handshake_upgrade_required(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value, const char *text)
+{
+    /* HTTP/2 forbids headers of the connection */
+
+    if (r->http_version < NGX_HTTP_VERSION_20
+        && ngx_chat_reply_header(r, name, value) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_chat_reply_error(r, 426, text);
+}
+
+
+/* Whoever sends no Origin is no browser, and bound by nothing. */
+
+static ngx_int_t
+ngx_chat_handshake_check_origin(ngx_http_request_t *r)
+{
+    ngx_str_t             origin;
+    ngx_chat_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    if (clcf->origins == NULL
+        || ngx_chat_request_header(r, "origin", &origin) != NGX_OK
+        || ngx_chat_origin_match(clcf->origins, &origin))
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "client sent origin \"%V\" that chat_origins does not allow",
+                  &origin);
+
+    ngx_chat_count(NGX_CHAT_ORIGINS_e, 1);
+
+    return NGX_DECLINED;
+}
+
+
+/* Finds a token in a header's comma list, letters in either case. */
+
+static ngx_uint_t
+ngx_chat_handshake_has_token(ngx_http_request_t *r, const char *name,
+    const char *token)
+{
+    size_t      len;
+    u_char     *p, *last, *end;
+    ngx_str_t   value;
+
+    if (ngx_chat_request_header(r, name, &value) != NGX_OK) {
+        return 0;
+    }
+
+    len = ngx_strlen(token);
+    p = value.data;
+    last = p + value.len;
+
+    while (p < last) {
+
+        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+            p++;
+        }
+
+        for (end = p; end < last && *end != ','; end++) { /* void */ }
+
+        if ((size_t) (end - p) >= len
+            && ngx_strncasecmp(p, (u_char *) token, len) == 0
+            && (p + len == end || p[len] == ' ' || p[len] == '\t'))
+        {
+            return 1;
+        }
+
+        p = end;
+    }
+
+    return 0;
+}
+
+
+/* 16 bytes in base64: 22 characters and "==". */
+
+static ngx_int_t
+ngx_chat_handshake_check_key(ngx_str_t *key)
+{
+    u_char     buf[18];
+    ngx_str_t  bytes;
+
+    bytes.data = buf;
+
+    if (key->len != 24
+        || key->data[22] != '='
+        || key->data[23] != '='
+        || ngx_decode_base64(&bytes, key) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return (bytes.len == 16) ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_chat_handshake_accept(ngx_http_request_t *r)
+{
+    u_char      digest[20];
+    ngx_str_t   key, sha, accept;
+    ngx_sha1_t  ctx;
+
+    static ngx_str_t  websocket = ngx_string("websocket");
+
+    if (ngx_chat_request_header(r, "sec-websocket-key", &key) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_sha1_init(&ctx);
+    ngx_sha1_update(&ctx, key.data, key.len);
+    ngx_sha1_update(&ctx, NGX_CHAT_HANDSHAKE_GUID,
+                    sizeof(NGX_CHAT_HANDSHAKE_GUID) - 1);
+    ngx_sha1_final(digest, &ctx);
+
+    sha.data = digest;
+    sha.len = sizeof(digest);
+
+    accept.data = ngx_pnalloc(r->pool, ngx_base64_encoded_length(sha.len));
+    if (accept.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_encode_base64(&accept, &sha);
+
+    if (ngx_chat_reply_header(r, "Upgrade", &websocket) != NGX_OK
+        || ngx_chat_reply_header(r, "Sec-WebSocket-Accept", &accept)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_chat_handshake_protocol(r);
+}
+
+
+/* A browser that offered subprotocols wants one of them: the first. */
+
+static ngx_int_t
+ngx_chat_handshake_protocol(ngx_http_request_t *r)
+{
+    u_char     *p;
+    ngx_str_t   value;
+
+    if (ngx_chat_request_header(r, "sec-websocket-protocol", &value)
+        != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    p = ngx_strlchr(value.data, value.data + value.len, ',');
+
+    if (p != NULL) {
+        value.len = p - value.data;
+    }
+
+    while (value.len && value.data[value.len - 1] == ' ') {
+        value.len--;
+    }
+
+    if (value.len == 0) {
+        return NGX_OK;
+    }
+
+    return ngx_chat_reply_header(r, "Sec-WebSocket-Protocol", &value);
+}
+
+
+static ngx_int_t
+ngx_chat_handshake_send(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_connection_t          *c;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    c = r->connection;
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    r->keepalive = 0;
+
+    r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
+    ngx_str_set(&r->headers_out.status_line, "101 Switching Protocols");
+    r->headers_out.content_length_n = -1;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /*
+     * These few bytes find place in an empty socket, or it is broken.  What
+     * TLS keeps back leaves with the first frame.
+     */
+
+    if (r->buffered || (c->buffered & ~NGX_SSL_BUFFERED)) {
+        return NGX_ERROR;
+    }
+
+    if (clcf->tcp_nodelay && ngx_tcp_nodelay(c) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

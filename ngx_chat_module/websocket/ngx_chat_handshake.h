@@ -1,0 +1,36 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The opening handshake of WebSocket (RFC 6455, section 4), and the part of
+ * it that Pusher puts into the URL (Pusher protocol, section 1.1).
+ */
+
+
+#ifndef _NGX_CHAT_HANDSHAKE_H_INCLUDED_
+#define _NGX_CHAT_HANDSHAKE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <http/ngx_chat_http.h>
+
+
+/*
+ * Checks the request and makes the answer 101.  NGX_OK: it is sent, or waits
+ * in r->out, to leave together with the first frame; NGX_DECLINED: refused,
+ * *reply is what the content handler returns.
+ */
+ngx_int_t ngx_chat_handshake(ngx_http_request_t *r, ngx_int_t *reply);
+
+/*
+ * The app that the URL names.  0 with *app set, or the Pusher code of what
+ * is wrong, with *arg set to what the error's text names.
+ */
+ngx_uint_t ngx_chat_handshake_app(ngx_http_request_t *r,
+    ngx_chat_app_t **app, ngx_str_t *arg);
+
+
+#endif /* _NGX_CHAT_HANDSHAKE_H_INCLUDED_ */

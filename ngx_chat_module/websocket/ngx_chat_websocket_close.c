@@ -1,0 +1,349 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The end of a WebSocket connection: in good order, with a close frame that
+ * reaches the client (RFC 6455, section 7), or at once.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <http/ngx_chat_http.h>
+#include <pusher/ngx_chat_error.h>
+#include <websocket/ngx_chat_websocket.h>
+#include <wire/ngx_chat_frame.h>
+
+
+#define NGX_CHAT_CLOSING_TIME    5000      /* ms to take the last bytes */
+#define NGX_CHAT_CLOSING_BUFFER  4096
+#define NGX_CHAT_CLOSING_READS   16        /* most in one turn */
+
+
+static ngx_chat_buf_t *ngx_chat_websocket_close_frame(ngx_uint_t code,
+    ngx_str_t *reason, ngx_log_t *log);
+static void ngx_chat_websocket_free(ngx_chat_websocket_t *ws);
+static void ngx_chat_websocket_detach(ngx_http_request_t *r);
+static void ngx_chat_websocket_finalize(ngx_http_request_t *r, ngx_int_t rc);
+static void ngx_chat_websocket_linger(ngx_connection_t *c);
+static void ngx_chat_websocket_linger_handler(ngx_event_t *rev);
+
+
+ngx_chat_transport_t  ngx_chat_websocket_transport = {
+    ngx_chat_websocket_close,
+    ngx_chat_websocket_abort
+};
+
+
+/* Closes without an error frame: the code is one of RFC 6455. */
+
+ngx_int_t
+ngx_chat_websocket_fail(ngx_chat_websocket_t *ws, ngx_uint_t code)
+{
+    ngx_str_t  reason;
+
+    ngx_str_null(&reason);
+
+    ngx_chat_websocket_close(&ws->session, code, &reason);
+
+    return NGX_DONE;
+}
+
+
+/* A ngx_chat_transport_t close(); may free ws. */
+
+void
+ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
+    ngx_str_t *reason)
+{
+    ngx_int_t              rc;
+    ngx_chat_buf_t        *b;
+    ngx_connection_t      *c;
+    ngx_chat_websocket_t  *ws;
+
+    c = s->connection;
+    ws = (ngx_chat_websocket_t *) s;
+
+    if (ws->leaving || ws->ended) {
+        return;
+    }
+
+    ws->leaving = 1;
+    ngx_chat_session_leave(s);
+
+    b = ngx_chat_websocket_close_frame(code, reason, c->log);
+
+    if (b == NULL) {
+        ngx_chat_websocket_abort(s);
+        return;
+    }
+
+    rc = ngx_chat_outbox_send(&s->outbox, c, b, NGX_MAX_SIZE_T_VALUE, 0);
+
+    ngx_chat_buf_release(b);
+
+    if (rc == NGX_ERROR) {
+        ngx_chat_websocket_abort(s);
+        return;
+    }
+
+    if (rc == NGX_OK) {
+        ngx_chat_websocket_finish(ws, NGX_OK);
+        return;
+    }
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    c->read->handler = ngx_chat_websocket_leave_handler;
+    ngx_add_timer(c->write, NGX_CHAT_CLOSING_TIME);
+
+    if ((ngx_event_flags & NGX_USE_LEVEL_EVENT) && c->read->active) {
+        (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
+    }
+}
+
+
+static ngx_chat_buf_t *
+ngx_chat_websocket_close_frame(ngx_uint_t code, ngx_str_t *reason,
+    ngx_log_t *log)
+{
+    u_char          *p;
+    size_t           len;
+    ngx_chat_buf_t  *b;
+
+    len = 0;
+
+    if (code != NGX_CHAT_CLOSE_NO_STATUS) {
+        len = 2 + ngx_chat_error_reason_len(reason->data, reason->len);
+    }
+
+    b = ngx_chat_session_frame(NGX_CHAT_FRAME_CLOSE, len, &p, log);
+
+    if (b == NULL || len == 0) {
+        return b;
+    }
+
+    *p++ = (u_char) (code >> 8);
+    *p++ = (u_char) code;
+
+    if (reason->len) {
+        ngx_memcpy(p, reason->data, len - 2);
+    }
+
+    return b;
+}
+
+
+/* A ngx_chat_transport_t abort(); may free ws. */
+
+void
+ngx_chat_websocket_abort(ngx_chat_session_t *s)
+{
+    ngx_chat_websocket_finish((ngx_chat_websocket_t *) s,
+                              NGX_HTTP_CLIENT_CLOSED_REQUEST);
+}
+
+
+void
+ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc)
+{
+    ngx_connection_t  *c;
+
+    if (ws->ended) {
+        return;
+    }
+
+    ws->ended = 1;
+    c = ws->session.connection;
+
+    if (ws->request) {
+        ngx_chat_websocket_note(ws);
+    }
+
+    ngx_chat_session_end(&ws->session);
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    if (ws->request) {
+        ngx_chat_websocket_finalize(ws->request, rc);
+        return;
+    }
+
+    ngx_chat_websocket_free(ws);
+
+    if (rc == NGX_OK) {
+        ngx_chat_websocket_linger(c);
+        return;
+    }
+
+    ngx_http_close_connection(c);
+}
+
+
+void
+ngx_chat_websocket_cleanup(void *data)
+{
+    ngx_chat_websocket_t  *ws = data;
+
+    ws->ended = 1;
+
+    ngx_chat_websocket_detach(ws->request);
+    ngx_chat_session_end(&ws->session);
+
+    ngx_chat_websocket_free(ws);
+}
+
+
+static void
+ngx_chat_websocket_free(ngx_chat_websocket_t *ws)
+{
+    ngx_chat_decoder_clear(&ws->intake);
+
+    ngx_chat_object_pool_free(&ngx_chat_websocket_slab, ws);
+}
+
+
+/* Until nginx sets its own handlers: the request may go on for a moment. */
+
+static void
+ngx_chat_websocket_detach(ngx_http_request_t *r)
+{
+    r->connection->read->handler = ngx_http_empty_handler;
+    r->connection->write->handler = ngx_http_empty_handler;
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+}
+
+
+/*
+ * Gives the request back to nginx.  With NGX_OK all is sent, and nginx does
+ * what ngx_chat_websocket_linger() does.
+ */
+
+static void
+ngx_chat_websocket_finalize(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    ngx_chat_websocket_detach(r);
+
+    r->lingering_close = (rc == NGX_OK);
+
+    ngx_http_finalize_request(r, rc);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/*
+ * All is sent: shuts the socket down and reads what the client still sends,
+ * so that no reset takes the close frame away from it.
+ */
+
+static void
+ngx_chat_websocket_linger(ngx_connection_t *c)
+{
+#if (NGX_SSL)
+    ngx_int_t  rc;
+
+    if (c->ssl) {
+        c->ssl->shutdown_without_free = 1;
+
+        rc = ngx_ssl_shutdown(c);
+
+        if (rc == NGX_AGAIN) {
+            c->ssl->handler = ngx_chat_websocket_linger;
+            return;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_http_close_connection(c);
+            return;
+        }
+    }
+#endif
+
+    c->read->handler = ngx_chat_websocket_linger_handler;
+    c->write->handler = ngx_http_empty_handler;
+
+    if (ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1) {
+        ngx_connection_error(c, ngx_socket_errno,
+                             ngx_shutdown_socket_n " failed");
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    ngx_add_timer(c->read, NGX_CHAT_CLOSING_TIME);
+
+    ngx_chat_websocket_linger_handler(c->read);
+}
+
+
+static void
+ngx_chat_websocket_linger_handler(ngx_event_t *rev)
+{
+    ssize_t            n;
+    u_char             buf[NGX_CHAT_CLOSING_BUFFER];
+    ngx_uint_t         i;
+    ngx_connection_t  *c;
+
+    c = rev->data;
+
+    if (rev->timedout || c->close) {
+        ngx_http_close_connection(c);
+        return;
+    }
+
+    for (i = 0; rev->ready; i++) {
+
+        if (i == NGX_CHAT_CLOSING_READS) {
+            ngx_post_event(rev, &ngx_posted_next_events);
+            return;
+        }
+
+        n = c->recv(c, buf, sizeof(buf));
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n <= 0) {
+            ngx_http_close_connection(c);
+            return;
+        }
+    }
+
+    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_http_close_connection(c);
+    }
+}
+
+
+/* While the last bytes go out, what the client says does not matter. */
+
+void
+ngx_chat_websocket_leave_handler(ngx_event_t *rev)
+{
+    ngx_connection_t      *c;
+    ngx_chat_websocket_t  *ws;
+
+    c = rev->data;
+
+    if (c->close) {
+        ws = ngx_chat_websocket_get(c);
+        ngx_chat_websocket_abort(&ws->session);
+    }
+}

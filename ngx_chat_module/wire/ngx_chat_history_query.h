@@ -1,0 +1,48 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Which part of a history a request asks for, by the arguments of its query
+ * string: after or after_id, before or before_id, limit.  Pure.
+ */
+
+
+#ifndef _NGX_CHAT_HISTORY_QUERY_H_INCLUDED_
+#define _NGX_CHAT_HISTORY_QUERY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_CHAT_HISTORY_QUERY_ID_MAX  0x7fffffffffffffffULL
+
+
+typedef struct {
+    uint64_t           id;             /* where from; of after or before */
+    uint64_t           limit;
+
+    unsigned           after:1;
+    unsigned           before:1;
+    unsigned           limited:1;      /* limit was given */
+} ngx_chat_history_query_t;
+
+
+/*
+ * Reads a query string, without its "?"; names and numbers are taken as they
+ * are, without escapes, and other arguments are none of its business.  max is
+ * the most that limit may be.  Returns NULL, or what is wrong: a sentence for
+ * the client.
+ */
+const char *ngx_chat_history_query_read(ngx_chat_history_query_t *range,
+    ngx_str_t *args,
+    uint64_t max);
+
+/*
+ * Writes the arguments that name no place, each with an "&" behind it: at
+ * most args->len + 1 bytes.  Returns the end.
+ */
+u_char *ngx_chat_history_query_write_rest(u_char *p, ngx_str_t *args);
+
+
+#endif /* _NGX_CHAT_HISTORY_QUERY_H_INCLUDED_ */

@@ -1,0 +1,224 @@
+
+/* sources: shared/ngx_chat_arena.c */
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <shared/ngx_chat_arena.h>
+#include <unit.h>
+
+
+#define MEMORY  (1024 * 1024)
+
+
+static void *memory;
+
+
+static ngx_chat_arena_sh_t *
+make(void)
+{
+    memory = aligned_alloc(4096, MEMORY);
+    memset(memory, 0xa5, MEMORY);
+
+    ngx_chat_arena_init(memory, MEMORY);
+
+    return memory;
+}
+
+
+/* Every size gets memory of its own, aligned, within the arena. */
+
+static void
+test_sizes(void)
+{
+    u_char               *p[64];
+    size_t                size, sizes[64], k;
+    ngx_uint_t            i, n;
+    ngx_chat_arena_sh_t  *arena;
+
+    arena = make();
+    n = 0;
+
+    for (size = 1; size < 20000; size = size * 3 / 2 + 1) {
+
+        p[n] = ngx_chat_arena_alloc(arena, size);
+        sizes[n] = size;
+
+        CHECK(p[n] != NULL);
+        CHECK((uintptr_t) p[n] % 64 == 0);
+        CHECK(p[n] >= (u_char *) memory + sizeof(ngx_chat_arena_sh_t));
+        CHECK(p[n] + size <= (u_char *) memory + MEMORY);
+
+        memset(p[n], (int) n, size);
+        n++;
+    }
+
+    /* none was written over by another */
+
+    for (i = 0; i < n; i++) {
+        for (k = 0; k < sizes[i] && p[i][k] == (u_char) i; k++) {
+            /* void */
+        }
+
+        CHECK_INT(k, sizes[i]);
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_chat_arena_free(arena, p[i], sizes[i]);
+    }
+
+    CHECK_INT(arena->used, 0);
+
+    free(memory);
+}
+
+
+static ngx_uint_t
+fill(ngx_chat_arena_sh_t *arena, size_t size, void **held)
+{
+    void        *p;
+    ngx_uint_t   n;
+
+    for (n = 0; ; n++) {
+        p = ngx_chat_arena_alloc(arena, size);
+
+        if (p == NULL) {
+            return n;
+        }
+
+        *(void **) p = *held;
+        *held = p;
+    }
+}
+
+
+static void
+drop(ngx_chat_arena_sh_t *arena, size_t size, void **held)
+{
+    void  *p;
+
+    while (*held) {
+        p = *held;
+        *held = *(void **) p;
+        ngx_chat_arena_free(arena, p, size);
+    }
+}
+
+
+/* Full is an answer; memory given back serves every size again. */
+
+static void
+test_full(void)
+{
+    size_t                size;
+    void                 *held;
+    ngx_uint_t            n;
+    ngx_chat_arena_sh_t  *arena;
+
+    arena = make();
+    held = NULL;
+
+    for (size = 64; size <= 65536; size *= 2) {
+
+        n = fill(arena, size, &held);
+
+        CHECK(n * size <= arena->size);
+        CHECK(n * size + 2 * size > arena->size);
+        CHECK_INT(arena->used, n * size);
+        CHECK(ngx_chat_arena_alloc(arena, size) == NULL);
+
+        drop(arena, size, &held);
+
+        CHECK_INT(arena->used, 0);
+    }
+
+    CHECK_INT(fill(arena, 64, &held), arena->units);
+
+    free(memory);
+}
+
+
+/* More than the largest piece is refused, as is more than there is. */
+
+static void
+test_too_large(void)
+{
+    ngx_chat_arena_sh_t  *arena;
+
+    arena = make();
+
+    CHECK(ngx_chat_arena_alloc(arena, 2 * MEMORY) == NULL);
+    CHECK(ngx_chat_arena_alloc(arena, (size_t) -1) == NULL);
+    CHECK_INT(ngx_chat_arena_piece((size_t) -1), 0);
+    CHECK_INT(ngx_chat_arena_piece(1), 64);
+    CHECK_INT(ngx_chat_arena_piece(64), 64);
+    CHECK_INT(ngx_chat_arena_piece(65), 128);
+    CHECK_INT(arena->used, 0);
+    CHECK(ngx_chat_arena_alloc(arena, 100000) != NULL);
+
+    free(memory);
+}
+
+
+/*
+ * A worker was killed while it changed the free lists: the next user makes
+ * them anew from the tags, and what is handed out stays handed out.
+ */
+
+static void
+test_killed(void)
+{
+    void                 *a, *b, *held;
+    ngx_uint_t            i;
+    ngx_chat_arena_sh_t  *arena;
+
+    arena = make();
+    held = NULL;
+
+    a = ngx_chat_arena_alloc(arena, 1000);
+    b = ngx_chat_arena_alloc(arena, 64);
+
+    memset(a, 0x11, 1000);
+    memset(b, 0x22, 64);
+
+    for (i = 0; i < NGX_CHAT_ARENA_ORDERS; i++) {
+        arena->free[i] = (void *) 1;
+    }
+
+    arena->used = 12345;
+    arena->busy = 1;
+
+    CHECK_INT(fill(arena, 64, &held), arena->units - 16 - 1);
+    CHECK_INT(arena->used, arena->size);
+
+    drop(arena, 64, &held);
+
+    CHECK_INT(arena->used, 1024 + 64);
+    CHECK(((u_char *) a)[999] == 0x11);
+    CHECK(((u_char *) b)[63] == 0x22);
+
+    ngx_chat_arena_free(arena, a, 1000);
+    ngx_chat_arena_free(arena, b, 64);
+
+    CHECK_INT(arena->used, 0);
+    CHECK(ngx_chat_arena_alloc(arena, 512 * 1024) != NULL);
+
+    free(memory);
+}
+
+
+int
+main(void)
+{
+    RUN(test_sizes);
+    RUN(test_full);
+    RUN(test_too_large);
+    RUN(test_killed);
+
+    return unit_done();
+}
