@@ -474,10 +474,16 @@ ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
-    /* a process that has the database open must not open and close it */
+    /* without a new process there is no thread pool either */
+
+    if (ngx_process == NGX_PROCESS_SINGLE && ocmcf != NULL) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "chat can't be reloaded with \"master_process off\", "
+                      "restart nginx");
+        return NGX_ERROR;
+    }
 
     if (cmcf->store.path.len
-        && (ngx_process != NGX_PROCESS_SINGLE || ocmcf == NULL)
         && ngx_chat_conf_database_check(cycle, &cmcf->store.path,
                                         &cmcf->database)
            != NGX_OK)

@@ -12,9 +12,8 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_http.h>
-#include <http/ngx_chat_pipeline.h>
-#include <http/ngx_chat_throttle.h>
 #include <http/ngx_chat_variable.h>
+#include <http/ngx_chat_wait.h>
 #include <ngx_chat_conf.h>
 #include <pusher/ngx_chat_digest.h>
 #include <websocket/ngx_chat_websocket.h>
@@ -207,11 +206,9 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_chat_pipeline_init();
-    ngx_chat_throttle_init(&cmcf->hub);
+    ngx_chat_wait_init(&cmcf->hub);
 
     cmcf->hub.zone = cmcf->zone;
-    cmcf->hub.answer = ngx_chat_pipeline_push_all;
     cmcf->sessions.drain = cmcf->drain;
 
     if (ngx_chat_worker_init(&cmcf->sessions, &cmcf->hub, cmcf->apps.nelts,
@@ -245,8 +242,7 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
-    /* a fast shutdown does not close connections */
-    ngx_chat_pipeline_push_all();
+    ngx_chat_wait_exit();
 
     if (cmcf->live) {
         ngx_chat_store_exit(cmcf->live);

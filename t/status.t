@@ -94,7 +94,7 @@ sub metrics {
 
 sub is_bad {
     return $_[0] =~ /^ngx_chat_(?:\w+_(?:refused|closed|invalid|died|failed)
-                                  |overruns|unavailable_answers)_total/x;
+                                  |overruns|unavailable_answers|answers_early)_total/x;
 }
 
 
@@ -152,6 +152,7 @@ my %plain = (
     sent_bytes_total => 'sent_bytes_total',
     messages_stored => 'messages_stored_total',
     unavailable_answers => 'unavailable_answers_total',
+    answers_early => 'answers_early_total',
     overruns => 'overruns_total', workers_died => 'workers_died_total',
     origins_refused => 'origins_refused_total',
     signins_refused => 'signins_refused_total',

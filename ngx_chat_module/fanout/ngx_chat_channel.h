@@ -72,7 +72,7 @@ struct ngx_chat_channel_s {
     uint64_t                  start;       /* the latest of its
                                               subscriptions' */
     uint64_t                  app;
-    ngx_uint_t                turn;        /* when it last had events */
+    ngx_uint_t                pass;        /* the last one with events */
     uint32_t                  hash;
     ngx_queue_t               due;         /* its number is to be told */
     unsigned                  is_due:1;

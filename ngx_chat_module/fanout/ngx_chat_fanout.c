@@ -7,11 +7,12 @@
  * Events that follow one another on one channel are a run: they are put
  * together, and each subscriber gets the run by one call.
  *
- * The work of one turn is capped, whether it is many events or one for many
- * subscribers.  What is left is posted behind the sockets' events, so that
- * no client waits for the others' deliveries.  Nothing is read beyond a run
- * that is not given out to all, so each subscriber gets all in order, nor
- * while something is held back from the turn before, so that queues have a
+ * The work of one pass has a bound, whether it is many events or one event for
+ * many subscribers.  The rest is left for the next turn of the event loop,
+ * behind the sockets' events, so that no client waits for the others'
+ * deliveries.  Nothing is read beyond a run that has not been given to all its
+ * subscribers, so that each of them gets its events in order.  Nor is anything
+ * read while the pass before has left events held back, so that queues have a
  * bound.
  */
 
@@ -25,10 +26,9 @@
 #include <fanout/ngx_chat_loop.h>
 
 
-#define NGX_CHAT_FANOUT_RECORDS  256        /* most records in one turn */
+#define NGX_CHAT_FANOUT_RECORDS  256        /* most records in one pass */
 #define NGX_CHAT_FANOUT_COST     16384      /* and most work, about: */
 #define NGX_CHAT_FANOUT_SMALL    1024       /* goes beyond that in one go */
-#define NGX_CHAT_FANOUT_ANSWER   32         /* calls publishers wait for */
 #define NGX_CHAT_FANOUT_SEND     32         /* of a call for a subscriber */
 #define NGX_CHAT_FANOUT_HOLD     4          /* of holding back for one */
 #define NGX_CHAT_FANOUT_COPY     1          /* of an event for one */
@@ -37,34 +37,32 @@
 #define NGX_CHAT_FANOUT_LINE     4          /* of them in a line of the cache */
 
 
-/* What this turn has done so far. */
+/* What this pass has done so far. */
 
 typedef struct {
     ngx_chat_hub_t         *hub;
     ngx_uint_t              runs;          /* given out, or begun to be */
     ngx_uint_t              cost;
-    ngx_uint_t              calls;         /* for subscribers */
-    ngx_uint_t              answered;      /* publishers have their answers */
-} ngx_chat_fanout_turn_t;
+} ngx_chat_fanout_pass_t;
 
 
-#define ngx_chat_fanout_is_full(turn)  ((turn)->cost >= NGX_CHAT_FANOUT_COST)
+#define ngx_chat_fanout_is_full(pass)  ((pass)->cost >= NGX_CHAT_FANOUT_COST)
 
 
-static ngx_int_t ngx_chat_fanout_left(ngx_chat_fanout_turn_t *turn);
-static ngx_int_t ngx_chat_fanout_read(ngx_chat_fanout_turn_t *turn);
-static ngx_int_t ngx_chat_fanout_flush(ngx_chat_fanout_turn_t *turn);
-static void ngx_chat_fanout_answer(ngx_chat_fanout_turn_t *turn);
-static ngx_int_t ngx_chat_fanout_record(ngx_chat_fanout_turn_t *turn,
+static void ngx_chat_fanout_tell(ngx_chat_hub_t *hub);
+static ngx_int_t ngx_chat_fanout_left(ngx_chat_fanout_pass_t *pass);
+static ngx_int_t ngx_chat_fanout_read(ngx_chat_fanout_pass_t *pass);
+static ngx_int_t ngx_chat_fanout_flush(ngx_chat_fanout_pass_t *pass);
+static ngx_int_t ngx_chat_fanout_record(ngx_chat_fanout_pass_t *pass,
     uint64_t at, size_t len);
 static void ngx_chat_fanout_fetch(ngx_chat_channel_t *ch);
 static ngx_uint_t ngx_chat_fanout_extend(ngx_chat_hub_t *hub,
     ngx_chat_channel_t *ch, ngx_chat_envelope_t *e);
 static void ngx_chat_fanout_begin(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
     ngx_chat_envelope_t *e, uint64_t at);
-static ngx_int_t ngx_chat_fanout_end(ngx_chat_fanout_turn_t *turn,
+static ngx_int_t ngx_chat_fanout_end(ngx_chat_fanout_pass_t *pass,
     ngx_uint_t more);
-static void ngx_chat_fanout_give(ngx_chat_fanout_turn_t *turn, ngx_uint_t more);
+static void ngx_chat_fanout_give(ngx_chat_fanout_pass_t *pass, ngx_uint_t more);
 static void ngx_chat_fanout_terminate(ngx_chat_hub_t *hub,
     ngx_chat_channel_t *ch, uint64_t at);
 static void ngx_chat_fanout_grow(ngx_chat_hub_t *hub, size_t size);
@@ -75,41 +73,82 @@ void
 ngx_chat_fanout(ngx_chat_hub_t *hub)
 {
     ngx_int_t               rc;
-    ngx_chat_fanout_turn_t  turn;
+    ngx_chat_fanout_pass_t  pass;
 
-    /* posted: comes by itself, behind the sockets' events */
+    /* what is posted comes by itself */
 
-    if (hub->slot == NULL || hub->drain.posted) {
+    if (hub->slot == NULL || hub->fanout.posted) {
         return;
     }
 
     ngx_chat_wakeup_clear(&hub->zone->wakeups->wakeups[0]);
 
-    turn.hub = hub;
-    turn.runs = 0;
-    turn.cost = 0;
-    turn.calls = 0;
-    turn.answered = (hub->answer == NULL);
+    pass.hub = hub;
+    pass.runs = 0;
+    pass.cost = 0;
 
-    hub->turn++;
+    hub->pass++;
 
-    rc = ngx_chat_fanout_left(&turn);
+    rc = ngx_chat_fanout_left(&pass);
 
     if (rc == NGX_OK) {
-        rc = ngx_chat_fanout_read(&turn);
+        rc = ngx_chat_fanout_read(&pass);
 
-        if (ngx_chat_fanout_flush(&turn) != NGX_OK) {
+        if (ngx_chat_fanout_flush(&pass) != NGX_OK) {
             rc = NGX_AGAIN;
         }
     }
 
-    ngx_chat_loop_add(turn.cost / NGX_CHAT_FANOUT_USEC);
+    ngx_chat_loop_add(pass.cost / NGX_CHAT_FANOUT_USEC);
 
-    hub->slot->position = hub->run.channel ? hub->run.at : hub->position;
-    ngx_chat_fanout_settle(hub);
+    ngx_chat_fanout_tell(hub);
 
     if (rc != NGX_DONE) {
-        ngx_post_event(&hub->drain, &ngx_posted_next_events);
+        ngx_post_event(&hub->fanout, &ngx_posted_next_events);
+    }
+}
+
+
+void
+ngx_chat_fanout_post(ngx_chat_hub_t *hub)
+{
+    if (!hub->fanout.posted) {
+        ngx_post_event(&hub->fanout, &ngx_posted_events);
+    }
+}
+
+
+/*
+ * Tells how far this worker has come, and rouses those who wait for that.
+ * They clear their flag and then look at the position; here the position is
+ * written and then the flag is read.  What is held back is not delivered yet.
+ */
+
+static void
+ngx_chat_fanout_tell(ngx_chat_hub_t *hub)
+{
+    uint64_t             position;
+    ngx_uint_t           i;
+    ngx_chat_wakeups_t  *ws;
+
+    position = hub->run.channel ? hub->run.at : hub->position;
+
+    if (hub->held || position == hub->slot->position) {
+        return;
+    }
+
+    __atomic_store_n(&hub->slot->position, position, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+
+    ws = hub->zone->wakeups;
+
+    for (i = 1; i < ws->n; i++) {
+
+        if (&ws->wakeups[i] != hub->wakeup
+            && ngx_chat_wakeup_is_clear(&ws->wakeups[i]))
+        {
+            ngx_chat_wakeup_rouse(&ws->wakeups[i]);
+        }
     }
 }
 
@@ -126,23 +165,24 @@ ngx_chat_fanout_forget(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch)
 
 
 /*
- * What earlier turns have left.  NGX_OK: nothing; NGX_AGAIN: no more in this
- * turn.  A run that ends is all of its turn: meanwhile more may come for the
- * same subscribers, and leaves by one call then.
+ * Finishes what earlier passes have left.  NGX_OK: there was nothing, so that
+ * records can be read; NGX_AGAIN: this pass ends here.  A pass that finishes a
+ * run reads no records: what comes meanwhile for the same subscribers then
+ * leaves by one call.
  */
 
 static ngx_int_t
-ngx_chat_fanout_left(ngx_chat_fanout_turn_t *turn)
+ngx_chat_fanout_left(ngx_chat_fanout_pass_t *pass)
 {
-    if (turn->hub->held && ngx_chat_fanout_flush(turn) != NGX_OK) {
+    if (pass->hub->held && ngx_chat_fanout_flush(pass) != NGX_OK) {
         return NGX_AGAIN;
     }
 
-    if (turn->hub->run.channel == NULL) {
+    if (pass->hub->run.channel == NULL) {
         return NGX_OK;
     }
 
-    (void) ngx_chat_fanout_end(turn, 0);
+    (void) ngx_chat_fanout_end(pass, 0);
 
     return NGX_AGAIN;
 }
@@ -151,7 +191,7 @@ ngx_chat_fanout_left(ngx_chat_fanout_turn_t *turn)
 /* NGX_DONE: all is given out; otherwise there may be more. */
 
 static ngx_int_t
-ngx_chat_fanout_read(ngx_chat_fanout_turn_t *turn)
+ngx_chat_fanout_read(ngx_chat_fanout_pass_t *pass)
 {
     size_t           len;
     uint64_t         at;
@@ -159,19 +199,19 @@ ngx_chat_fanout_read(ngx_chat_fanout_turn_t *turn)
     ngx_uint_t       n;
     ngx_chat_hub_t  *hub;
 
-    hub = turn->hub;
+    hub = pass->hub;
     rc = NGX_OK;
 
     for (n = 0;
          rc == NGX_OK
-         && n < NGX_CHAT_FANOUT_RECORDS && !ngx_chat_fanout_is_full(turn);
+         && n < NGX_CHAT_FANOUT_RECORDS && !ngx_chat_fanout_is_full(pass);
          n++)
     {
         rc = ngx_chat_ring_read(hub->zone->sh->ring, &hub->position, &at,
                                 hub->record, hub->size, &len);
 
         if (rc == NGX_OK) {
-            rc = ngx_chat_fanout_record(turn, at, len);
+            rc = ngx_chat_fanout_record(pass, at, len);
 
         } else if (rc == NGX_AGAIN) {
             ngx_chat_fanout_grow(hub, len);
@@ -185,7 +225,7 @@ ngx_chat_fanout_read(ngx_chat_fanout_turn_t *turn)
 
     /* where one run is all, it is sent at once, else all leave together */
 
-    if (rc != NGX_AGAIN && ngx_chat_fanout_end(turn, turn->runs) != NGX_OK) {
+    if (rc != NGX_AGAIN && ngx_chat_fanout_end(pass, pass->runs) != NGX_OK) {
         return NGX_AGAIN;
     }
 
@@ -194,19 +234,19 @@ ngx_chat_fanout_read(ngx_chat_fanout_turn_t *turn)
 
 
 /*
- * NGX_OK; NGX_AGAIN: the run before it takes all that is left of this turn,
+ * NGX_OK; NGX_AGAIN: the run before it takes all that is left of this pass,
  * and the record is to be read once more.
  */
 
 static ngx_int_t
-ngx_chat_fanout_record(ngx_chat_fanout_turn_t *turn, uint64_t at, size_t len)
+ngx_chat_fanout_record(ngx_chat_fanout_pass_t *pass, uint64_t at, size_t len)
 {
     uint32_t              hash;
     ngx_chat_hub_t       *hub;
     ngx_chat_channel_t   *ch;
     ngx_chat_envelope_t   e;
 
-    hub = turn->hub;
+    hub = pass->hub;
 
     if (ngx_chat_envelope_unpack(&e, hub->record, len) != NGX_OK) {
         ngx_log_error(NGX_LOG_ALERT, hub->log, 0,
@@ -230,7 +270,7 @@ ngx_chat_fanout_record(ngx_chat_fanout_turn_t *turn, uint64_t at, size_t len)
 
     ngx_chat_fanout_fetch(ch);
 
-    if (ngx_chat_fanout_end(turn, 1) != NGX_OK) {
+    if (ngx_chat_fanout_end(pass, 1) != NGX_OK) {
         hub->position = at;
         return NGX_AGAIN;
     }
@@ -326,43 +366,43 @@ ngx_chat_fanout_begin(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
 
 
 /*
- * Gives the run out, to as many as this turn still may.  NGX_OK: all have it,
- * or there was none; NGX_AGAIN: the next turn goes on.
+ * Gives the run to as many subscribers as this pass still may.  NGX_OK: all
+ * have it, or there was no run; NGX_AGAIN: the next pass goes on.
  */
 
 static ngx_int_t
-ngx_chat_fanout_end(ngx_chat_fanout_turn_t *turn, ngx_uint_t more)
+ngx_chat_fanout_end(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
 {
     ngx_chat_channel_t  *ch;
 
-    ch = turn->hub->run.channel;
+    ch = pass->hub->run.channel;
 
     if (ch == NULL) {
         return NGX_OK;
     }
 
-    ngx_chat_fanout_give(turn, more);
+    ngx_chat_fanout_give(pass, more);
 
     if (ch->given < ch->n) {
         return NGX_AGAIN;
     }
 
-    ngx_chat_fanout_forget(turn->hub, ch);
+    ngx_chat_fanout_forget(pass->hub, ch);
 
     return NGX_OK;
 }
 
 
 /*
- * Where more is to come in this turn, a subscriber's events are held back, so
- * that they leave by one call; but not the first run of one who listens to
- * nothing else, for whom it most likely is all, unless it would take the turn
- * from the others' runs.  A run for a few goes to all of them, even if the
- * turn gets a little longer: what is held back costs more.
+ * Where more runs follow in this pass, a subscriber's events are held back, so
+ * that they leave by one call at its end.  Somebody with one subscription gets
+ * the first run of a pass at once: most likely it is all there is for him.
+ * But a large run that would use up the pass is held back for everybody.  A
+ * small run is given to all, even if the pass becomes a little longer.
  */
 
 static void
-ngx_chat_fanout_give(ngx_chat_fanout_turn_t *turn, ngx_uint_t more)
+ngx_chat_fanout_give(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
 {
     ngx_uint_t              i, n, cost, hold, hold_all, whole;
     ngx_chat_hub_t         *hub;
@@ -370,25 +410,25 @@ ngx_chat_fanout_give(ngx_chat_fanout_turn_t *turn, ngx_uint_t more)
     ngx_chat_hub_run_t     *run;
     ngx_chat_subscriber_t  *sr;
 
-    hub = turn->hub;
+    hub = pass->hub;
     run = &hub->run;
     ch = run->channel;
 
     cost = (ch->n - ch->given) * NGX_CHAT_FANOUT_SEND;
 
     whole = (cost <= NGX_CHAT_FANOUT_SMALL);
-    hold_all = (ch->turn == hub->turn
-                || (!whole && turn->cost + cost > NGX_CHAT_FANOUT_COST));
-    ch->turn = hub->turn;
+    hold_all = (ch->pass == hub->pass
+                || (!whole && pass->cost + cost > NGX_CHAT_FANOUT_COST));
+    ch->pass = hub->pass;
 
     n = 0;
 
     for (i = ch->given;
-         i < ch->n && (whole || !ngx_chat_fanout_is_full(turn));
+         i < ch->n && (whole || !ngx_chat_fanout_is_full(pass));
          i++)
     {
         sr = ch->listeners[i].subscriber;
-        turn->cost += run->n * NGX_CHAT_FANOUT_COPY;
+        pass->cost += run->n * NGX_CHAT_FANOUT_COPY;
 
         /* they lie all over the memory: fetched while this one is sent to;
            so is the list's next line, of four */
@@ -415,17 +455,14 @@ ngx_chat_fanout_give(ngx_chat_fanout_turn_t *turn, ngx_uint_t more)
         }
 
         hold = more && (hold_all || sr->nsubscriptions != 1);
-        turn->cost += hold ? NGX_CHAT_FANOUT_HOLD : NGX_CHAT_FANOUT_SEND;
+        pass->cost += hold ? NGX_CHAT_FANOUT_HOLD : NGX_CHAT_FANOUT_SEND;
 
         hub->handlers->deliver(sr, run->events, hold);
         n++;
-
-        turn->calls += !hold;
-        ngx_chat_fanout_answer(turn);
     }
 
     ch->given = i;
-    turn->runs++;
+    pass->runs++;
 
     ngx_chat_count(NGX_CHAT_DELIVERIES_e, n * run->n);
 }
@@ -434,40 +471,19 @@ ngx_chat_fanout_give(ngx_chat_fanout_turn_t *turn, ngx_uint_t more)
 /* NGX_OK: nothing is held back; NGX_AGAIN: something may be. */
 
 static ngx_int_t
-ngx_chat_fanout_flush(ngx_chat_fanout_turn_t *turn)
+ngx_chat_fanout_flush(ngx_chat_fanout_pass_t *pass)
 {
     ngx_uint_t  n, max;
 
-    max = ngx_chat_fanout_is_full(turn)
-          ? 0 : (NGX_CHAT_FANOUT_COST - turn->cost) / NGX_CHAT_FANOUT_SEND;
+    max = ngx_chat_fanout_is_full(pass)
+          ? 0 : (NGX_CHAT_FANOUT_COST - pass->cost) / NGX_CHAT_FANOUT_SEND;
 
-    n = 0;
+    n = pass->hub->handlers->flush(max);
 
-    if (!turn->answered) {
-        n = turn->hub->handlers->flush(ngx_min(max, NGX_CHAT_FANOUT_ANSWER));
-
-        turn->calls += n;
-        ngx_chat_fanout_answer(turn);
-    }
-
-    n += turn->hub->handlers->flush(max - n);
-
-    turn->cost += n * NGX_CHAT_FANOUT_SEND;
-    turn->hub->held = (n == max);
+    pass->cost += n * NGX_CHAT_FANOUT_SEND;
+    pass->hub->held = (n == max);
 
     return (n == max) ? NGX_AGAIN : NGX_OK;
-}
-
-
-/* In the midst of a long turn.  In a short one they come behind it. */
-
-static void
-ngx_chat_fanout_answer(ngx_chat_fanout_turn_t *turn)
-{
-    if (!turn->answered && turn->calls >= NGX_CHAT_FANOUT_ANSWER) {
-        turn->answered = 1;
-        turn->hub->answer();
-    }
 }
 
 

@@ -69,13 +69,9 @@ ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle)
                       "\"use epoll\" is faster");
     }
 
-    hub->drain.handler = ngx_chat_fanout_handler;
-    hub->drain.data = &hub->dummy;
-    hub->drain.log = hub->log;
-
-    hub->soon.handler = ngx_chat_fanout_soon_handler;
-    hub->soon.data = &hub->dummy;
-    hub->soon.log = hub->log;
+    hub->fanout.handler = ngx_chat_fanout_handler;
+    hub->fanout.data = &hub->dummy;
+    hub->fanout.log = hub->log;
 
     hub->timer.handler = ngx_chat_hub_timer_handler;
     hub->timer.data = &hub->dummy;
@@ -220,13 +216,13 @@ ngx_chat_hub_leave(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr)
 
 ngx_int_t
 ngx_chat_hub_publish(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
-    time_t cached)
+    time_t cached, uint64_t *position)
 {
     ngx_int_t  rc;
 
     ngx_chat_zone_lock(zone);
 
-    rc = ngx_chat_append(zone->sh->ring, e, NULL);
+    rc = ngx_chat_append(zone->sh->ring, e, position);
 
     if (rc == NGX_OK && cached) {
         ngx_chat_cache_set(zone, e->app,

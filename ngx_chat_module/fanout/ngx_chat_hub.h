@@ -75,7 +75,7 @@ typedef struct {
     ngx_chat_channel_table_t   channels;
 
     uint64_t                   position;   /* in the ring */
-    ngx_uint_t                 turn;       /* of reading it */
+    ngx_uint_t                 pass;       /* of reading it */
     ngx_chat_hub_run_t         run;        /* may last for several turns */
     ngx_uint_t                 held;       /* something may be held back */
     u_char                    *record;     /* the one being read */
@@ -91,16 +91,9 @@ typedef struct {
     ngx_atomic_uint_t          renewed;    /* the zone's, as known here */
     ngx_msec_t                 reaped;     /* when it last looked for the
                                               dead */
-    ngx_event_t                drain;      /* posted: more is in the ring */
-    ngx_event_t                soon;       /* posted: this loop has published */
-    ngx_uint_t                 fresh;      /* so many events since it drained */
-    ngx_uint_t                 seen;       /* fresh, when soon came last */
-    size_t                     owed[2];    /* bytes requests published, up
-                                              to owed_to[0], and since */
-    uint64_t                   owed_to[2];
-    void                     (*answer)(void);  /* lets those answers leave
-                                              that wait for a turn's first
-                                              deliveries; may be NULL */
+    ngx_event_t                fanout;     /* posted: more is in the ring */
+    ngx_chat_wakeup_t         *wakeup;     /* this worker's, for those who
+                                              wait for others; or NULL */
     ngx_connection_t           dummy;      /* carries this for the timers */
     ngx_log_t                 *log;
 } ngx_chat_hub_t;
@@ -136,10 +129,11 @@ void ngx_chat_hub_leave(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr);
 /*
  * Appends an event to the ring and rouses the workers.  It becomes the
  * channel's cached event for cached seconds, unless that is 0.  Any thread,
- * without the zone's lock.  NGX_OK; NGX_DECLINED: longer than the ring takes.
+ * without the zone's lock.  NGX_OK, with *position, where that is not NULL,
+ * behind the event; NGX_DECLINED: longer than the ring takes.
  */
 ngx_int_t ngx_chat_hub_publish(ngx_chat_zone_t *zone,
-    ngx_chat_envelope_t *e, time_t cached);
+    ngx_chat_envelope_t *e, time_t cached, uint64_t *position);
 
 /*
  * Counts a connection of an app on all workers; *share is this worker's,

@@ -13,8 +13,8 @@
 #include <http/ngx_chat_api.h>
 #include <http/ngx_chat_body.h>
 #include <http/ngx_chat_reply.h>
-#include <http/ngx_chat_throttle.h>
 #include <http/ngx_chat_variable.h>
+#include <http/ngx_chat_wait.h>
 
 
 #define NGX_CHAT_API_BODY  (1024 * 1024)
@@ -397,7 +397,7 @@ ngx_chat_api_answer(ngx_http_request_t *r, ngx_chat_api_t *api)
         return ngx_chat_api_terminate(r, api);
 
     default: /* events, batch, the old way to publish */
-        return ngx_chat_throttle(r, ngx_chat_api_events, api);
+        return ngx_chat_wait_publish(r, ngx_chat_api_events, api);
     }
 }
 

@@ -390,7 +390,7 @@ ngx_chat_api_terminate(ngx_http_request_t *r, ngx_chat_api_t *api)
     ngx_memcpy(ngx_cpymem(e.channel.data, prefix.data, prefix.len),
                api->route.name.data, api->route.name.len);
 
-    (void) ngx_chat_hub_publish(api->cmcf->zone, &e, 0);
+    (void) ngx_chat_hub_publish(api->cmcf->zone, &e, 0, NULL);
 
     return ngx_chat_reply_send(r, NGX_HTTP_OK, &none);
 }

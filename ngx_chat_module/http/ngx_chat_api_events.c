@@ -13,11 +13,11 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <fanout/ngx_chat_fanout.h>
 #include <http/ngx_chat_api.h>
 #include <http/ngx_chat_commit.h>
 #include <http/ngx_chat_idempotency_key.h>
 #include <http/ngx_chat_reply.h>
+#include <http/ngx_chat_wait.h>
 #include <pusher/ngx_chat_name.h>
 #include <shared/ngx_chat_lookup.h>
 #include <wire/ngx_chat_json_write.h>
@@ -42,6 +42,9 @@ typedef struct {
     ngx_uint_t                 n;
     ngx_uint_t                 nstored;
     ngx_chat_idempotency_t     once;
+    ngx_str_t                  json;       /* the answer */
+    uint64_t                  *slots;      /* whose deliveries it waits for */
+    uint64_t                   position;   /* behind the last event */
 } ngx_chat_api_events_t;
 
 
@@ -55,8 +58,6 @@ static ngx_int_t ngx_chat_api_events_start(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_targets(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
-static ngx_uint_t ngx_chat_api_events_is_stored(ngx_chat_app_t *app,
-    ngx_str_t *channel);
 static ngx_int_t ngx_chat_api_events_store(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
 static void ngx_chat_api_events_record(ngx_chat_api_events_t *ev,
@@ -67,6 +68,7 @@ static ngx_int_t ngx_chat_api_events_unavailable(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_send(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
+static ngx_int_t ngx_chat_api_events_reply(ngx_http_request_t *r, void *data);
 static ngx_uint_t ngx_chat_api_events_status(ngx_chat_api_events_t *ev);
 static void ngx_chat_api_events_count(ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_answer(ngx_http_request_t *r,
@@ -79,7 +81,7 @@ static void ngx_chat_api_write_target(ngx_chat_json_write_t *w,
     ngx_chat_api_target_t *t);
 
 
-/* A ngx_chat_throttle_pt. */
+/* A ngx_chat_wait_pt. */
 
 ngx_int_t
 ngx_chat_api_events(ngx_http_request_t *r, void *data)
@@ -96,6 +98,11 @@ ngx_chat_api_events(ngx_http_request_t *r, void *data)
     }
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    ev->slots = ngx_chat_wait_slots(r);
+    if (ev->slots == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     ev->api = api;
     ev->trigger.data_max = clcf->max_message_size;
@@ -272,42 +279,12 @@ ngx_chat_api_events_targets(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
         for (k = 0; k < event->nchannels; k++, t++) {
             t->event = event;
             t->census.name = event->channels[k];
-            t->is_stored = ngx_chat_api_events_is_stored(ev->api->app,
-                                                        &t->census.name);
+            t->is_stored = ngx_chat_app_stores(ev->api->app, &t->census.name);
             ev->nstored += t->is_stored;
         }
     }
 
     return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_chat_api_events_is_stored(ngx_chat_app_t *app, ngx_str_t *channel)
-{
-    size_t       len;
-    ngx_str_t   *pattern;
-    ngx_uint_t   i, open;
-
-    if (app->store == NULL) {
-        return 0;
-    }
-
-    pattern = app->store->elts;
-
-    for (i = 0; i < app->store->nelts; i++) {
-        len = pattern[i].len;
-        open = (pattern[i].data[len - 1] == '*');
-        len -= open;
-
-        if ((open ? channel->len >= len : channel->len == len)
-            && ngx_memcmp(channel->data, pattern[i].data, len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 
@@ -318,11 +295,6 @@ ngx_chat_api_events_store(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     ngx_uint_t             i, n;
     ngx_chat_record_t     *recs;
     ngx_chat_socket_id_t  *excepts;
-
-    if (ev->api->cmcf->live == NULL) {
-        /* a reload without a new process */
-        return ngx_chat_api_events_unavailable(r, ev);
-    }
 
     recs = ngx_pcalloc(r->pool, ev->nstored * (sizeof(ngx_chat_record_t)
                                            + sizeof(ngx_chat_socket_id_t)));
@@ -383,6 +355,9 @@ ngx_chat_api_events_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
         }
     }
 
+    ev->slots = c->slots;
+    ev->position = c->position;
+
     rc = ngx_chat_api_events_send(r, ev);
 
     return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
@@ -410,9 +385,7 @@ ngx_chat_api_events_unavailable(ngx_http_request_t *r,
 static ngx_int_t
 ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 {
-    size_t                  size;
     ngx_int_t               rc;
-    ngx_str_t               json;
     ngx_uint_t              i;
     ngx_chat_record_t       rec;
     ngx_chat_api_target_t  *t;
@@ -420,11 +393,9 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 
     cmcf = ev->api->cmcf;
     rc = NGX_OK;
-    size = 0;
 
     for (i = 0; i < ev->n && rc == NGX_OK; i++) {
         t = &ev->targets[i];
-        size += t->event->data.len + t->event->name.len + t->census.name.len;
 
         if (t->is_stored) {
             continue;
@@ -433,25 +404,36 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
         ngx_chat_api_events_record(ev, t, &rec);
 
         rc = ngx_chat_publish_append(&cmcf->publish, &rec, &t->event->except,
-                                     NULL, r->connection->log);
-    }
+                                     NULL, &ev->position, r->connection->log);
 
-    ngx_chat_fanout_owe(&cmcf->hub, ev->n, size);
-    ngx_chat_fanout_soon(&cmcf->hub, ev->n - ev->nstored);
+        ngx_chat_lookup_slots(cmcf->zone, rec.app, &rec.channel, ev->slots);
+    }
 
     if (rc == NGX_OK) {
         ngx_chat_api_events_count(ev);
-        rc = ngx_chat_api_events_answer(r, ev, &json);
+        rc = ngx_chat_api_events_answer(r, ev, &ev->json);
     }
 
     ngx_chat_idempotency_end(cmcf->zone, &ev->once,
-                             (rc == NGX_OK) ? &json : NULL);
+                             (rc == NGX_OK) ? &ev->json : NULL);
 
     if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_chat_reply_behind(r, ngx_chat_api_events_status(ev), &json);
+    return ngx_chat_wait_delivery(r, ev->slots, ev->position,
+                                  ngx_chat_api_events_reply, ev);
+}
+
+
+/* A ngx_chat_wait_pt. */
+
+static ngx_int_t
+ngx_chat_api_events_reply(ngx_http_request_t *r, void *data)
+{
+    ngx_chat_api_events_t *ev = data;
+
+    return ngx_chat_reply_send(r, ngx_chat_api_events_status(ev), &ev->json);
 }
 
 

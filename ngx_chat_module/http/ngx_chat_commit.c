@@ -11,6 +11,9 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_commit.h>
+#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_wait.h>
+#include <shared/ngx_chat_lookup.h>
 
 
 static ngx_chat_commit_t *ngx_chat_commit_create(ngx_http_request_t *r,
@@ -77,6 +80,11 @@ ngx_chat_commit_create(ngx_http_request_t *r, ngx_uint_t n)
                              + n * (sizeof(ngx_chat_commit_result_t)
                                     + sizeof(ngx_chat_write_t *)));
     if (c == NULL) {
+        return NULL;
+    }
+
+    c->slots = ngx_chat_wait_slots(r);
+    if (c->slots == NULL) {
         return NULL;
     }
 
@@ -180,7 +188,14 @@ ngx_chat_commit_done(ngx_chat_write_t *w, ngx_int_t rc)
 static ngx_int_t
 ngx_chat_commit_take(ngx_chat_commit_t *c, ngx_chat_write_t *w)
 {
+    ngx_chat_main_conf_t      *cmcf;
     ngx_chat_commit_result_t  *result;
+
+    cmcf = ngx_http_get_module_main_conf(c->request, ngx_chat_module);
+
+    ngx_chat_lookup_slots(cmcf->zone, w->record.app, &w->record.channel,
+                          c->slots);
+    c->position = ngx_max(c->position, w->position);
 
     result = &c->results[c->ndone];
 

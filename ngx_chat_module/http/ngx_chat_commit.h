@@ -39,6 +39,9 @@ struct ngx_chat_commit_s {
     ngx_chat_write_t         **writes;
     ngx_uint_t                 n;
     ngx_uint_t                 ndone;
+    uint64_t                  *slots;      /* with subscribers of the channels,
+                                              see ngx_chat_wait.h */
+    uint64_t                   position;   /* in the ring, behind all events */
     ngx_int_t                  rc;
     ngx_chat_commit_pt         handler;
     void                      *data;

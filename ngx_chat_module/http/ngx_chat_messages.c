@@ -10,15 +10,14 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <fanout/ngx_chat_fanout.h>
 #include <http/ngx_chat_body.h>
 #include <http/ngx_chat_commit.h>
 #include <http/ngx_chat_http.h>
 #include <http/ngx_chat_idempotency_key.h>
 #include <http/ngx_chat_page.h>
 #include <http/ngx_chat_reply.h>
-#include <http/ngx_chat_throttle.h>
 #include <http/ngx_chat_variable.h>
+#include <http/ngx_chat_wait.h>
 #include <pusher/ngx_chat_name.h>
 #include <wire/ngx_chat_message.h>
 #include <wire/ngx_chat_utf8.h>
@@ -54,6 +53,7 @@ static ngx_int_t ngx_chat_messages_key(ngx_http_request_t *r,
 static ngx_int_t ngx_chat_messages_in_progress(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_messages_done(ngx_http_request_t *r,
     ngx_chat_commit_t *c, ngx_int_t rc);
+static ngx_int_t ngx_chat_messages_answer(ngx_http_request_t *r, void *data);
 
 
 ngx_int_t
@@ -117,11 +117,11 @@ static ngx_int_t
 ngx_chat_messages_body(ngx_http_request_t *r, ngx_chat_body_t *body,
     void *data)
 {
-    return ngx_chat_throttle(r, ngx_chat_messages_take, body);
+    return ngx_chat_wait_publish(r, ngx_chat_messages_take, body);
 }
 
 
-/* A ngx_chat_throttle_pt. */
+/* A ngx_chat_wait_pt. */
 
 static ngx_int_t
 ngx_chat_messages_take(ngx_http_request_t *r, void *data)
@@ -364,11 +364,6 @@ ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 
-    if (cmcf->live == NULL) {
-        /* a reload without a new process */
-        return ngx_chat_reply_unavailable(r, "nginx has to be restarted");
-    }
-
     once = ngx_palloc(r->pool, sizeof(ngx_chat_idempotency_t));
     if (once == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -478,9 +473,9 @@ ngx_chat_messages_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
     reply = &c->results[0].reply;
 
     if (rc == NGX_OK && reply->data != NULL) {
-        ngx_chat_fanout_owe(&cmcf->hub, 1, reply->len);
         ngx_chat_idempotency_end(cmcf->zone, c->data, reply);
-        return ngx_chat_reply_send(r, NGX_HTTP_CREATED, reply);
+        return ngx_chat_wait_delivery(r, c->slots, c->position,
+                                      ngx_chat_messages_answer, reply);
     }
 
     ngx_chat_idempotency_end(cmcf->zone, c->data, NULL);
@@ -492,4 +487,13 @@ ngx_chat_messages_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
     ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
 
     return ngx_chat_reply_unavailable(r, "the message can't be stored now");
+}
+
+
+/* A ngx_chat_wait_pt. */
+
+static ngx_int_t
+ngx_chat_messages_answer(ngx_http_request_t *r, void *data)
+{
+    return ngx_chat_reply_send(r, NGX_HTTP_CREATED, data);
 }

@@ -128,11 +128,6 @@ ngx_chat_page_start(ngx_http_request_t *r, ngx_chat_page_t *page)
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 
-    if (cmcf->live == NULL) {
-        /* a reload without a new process */
-        return ngx_chat_reply_unavailable(r, "nginx has to be restarted");
-    }
-
     cln = ngx_http_cleanup_add(r, 0);
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

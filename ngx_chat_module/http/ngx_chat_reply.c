@@ -11,13 +11,12 @@
 #include <ngx_http.h>
 
 #include <fanout/ngx_chat_loop.h>
-#include <http/ngx_chat_pipeline.h>
 #include <http/ngx_chat_reply.h>
 #include <wire/ngx_chat_json_write.h>
 
 
 static ngx_int_t ngx_chat_reply_body(ngx_http_request_t *r,
-    ngx_uint_t status, ngx_str_t *type, ngx_str_t *text, ngx_uint_t behind);
+    ngx_uint_t status, ngx_str_t *type, ngx_str_t *text);
 static void *ngx_chat_request_alloc(void *ctx, size_t size);
 static ssize_t ngx_chat_reply_render(u_char *buf, size_t size,
     const char *text);
@@ -30,22 +29,14 @@ ngx_int_t
 ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text)
 {
-    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json_type, text, 0);
-}
-
-
-ngx_int_t
-ngx_chat_reply_behind(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_str_t *text)
-{
-    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json_type, text, 1);
+    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json_type, text);
 }
 
 
 ngx_int_t
 ngx_chat_reply_typed(ngx_http_request_t *r, ngx_str_t *type, ngx_str_t *text)
 {
-    return ngx_chat_reply_body(r, NGX_HTTP_OK, type, text, 0);
+    return ngx_chat_reply_body(r, NGX_HTTP_OK, type, text);
 }
 
 
@@ -67,13 +58,13 @@ ngx_chat_reply_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *line)
     p = ngx_cpymem(text.data, line->data, line->len);
     *p = '\n';
 
-    return ngx_chat_reply_body(r, status, &type, &text, 0);
+    return ngx_chat_reply_body(r, status, &type, &text);
 }
 
 
 static ngx_int_t
 ngx_chat_reply_body(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_str_t *type, ngx_str_t *text, ngx_uint_t behind)
+    ngx_str_t *type, ngx_str_t *text)
 {
     ngx_buf_t    *b;
     ngx_int_t     rc;
@@ -120,7 +111,7 @@ ngx_chat_reply_body(ngx_http_request_t *r, ngx_uint_t status,
     out.buf = b;
     out.next = NULL;
 
-    return ngx_chat_pipeline_output(r, &out, behind);
+    return ngx_http_output_filter(r, &out);
 }
 
 

@@ -25,11 +25,6 @@
 ngx_int_t ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text);
 
-/* The same for a trigger: most likely the answer leaves behind the first of
-   its deliveries. */
-ngx_int_t ngx_chat_reply_behind(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_str_t *text);
-
 /* The same as another content type, with 200. */
 ngx_int_t ngx_chat_reply_typed(ngx_http_request_t *r, ngx_str_t *type,
     ngx_str_t *text);

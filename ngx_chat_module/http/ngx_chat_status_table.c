@@ -105,6 +105,10 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
         "ngx_chat_unavailable_answers_total",
         "Answers 503 of messages and of the HTTP API."),
 
+    ngx_chat_status_one(EARLY, "answers_early",
+        "ngx_chat_answers_early_total",
+        "Answers that left before all subscribers had been given the event."),
+
     ngx_chat_status_one(OVERRUNS, "overruns",
         "ngx_chat_overruns_total",
         "Times a worker fell a whole ring behind."),

@@ -60,6 +60,35 @@ ngx_chat_app_find(ngx_chat_app_t *app, ngx_str_t *key, ngx_uint_t any_case)
 }
 
 
+ngx_uint_t
+ngx_chat_app_stores(ngx_chat_app_t *app, ngx_str_t *channel)
+{
+    size_t       len;
+    ngx_str_t   *pattern;
+    ngx_uint_t   i, open;
+
+    if (app->store == NULL) {
+        return 0;
+    }
+
+    pattern = app->store->elts;
+
+    for (i = 0; i < app->store->nelts; i++) {
+        len = pattern[i].len;
+        open = (pattern[i].data[len - 1] == '*');
+        len -= open;
+
+        if ((open ? channel->len >= len : channel->len == len)
+            && ngx_memcmp(channel->data, pattern[i].data, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* Keys are public, so this need not take the same time for all. */
 
 static ngx_uint_t

@@ -58,5 +58,8 @@ ngx_str_t *ngx_chat_app_secret(ngx_chat_app_t *app, ngx_str_t *key);
 /* The same for a key in whatever case; no configuration has two like that. */
 ngx_str_t *ngx_chat_app_secret_any_case(ngx_chat_app_t *app, ngx_str_t *key);
 
+/* 1 where events of the channel are stored, by one of the app's patterns. */
+ngx_uint_t ngx_chat_app_stores(ngx_chat_app_t *app, ngx_str_t *channel);
+
 
 #endif /* _NGX_CHAT_APP_H_INCLUDED_ */

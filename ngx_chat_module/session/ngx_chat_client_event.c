@@ -172,14 +172,14 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
                                               &cmd->event, &cmd->channel,
                                               data, user);
 
-    if (ngx_chat_hub_publish(s->worker->hub->zone, &e, 0) != NGX_OK) {
+    if (ngx_chat_hub_publish(s->worker->hub->zone, &e, 0, NULL) != NGX_OK) {
         ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_SIZE_e,
                                      "Client event rejected - data is too "
                                      "large", NULL);
         return;
     }
 
-    ngx_chat_fanout_soon(s->worker->hub, 1);
+    ngx_chat_fanout_post(s->worker->hub);
 
     ngx_chat_count(NGX_CHAT_CLIENT_EVENTS_e, 1);
 }

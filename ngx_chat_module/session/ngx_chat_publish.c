@@ -28,12 +28,13 @@ static ngx_int_t ngx_chat_publish_message(ngx_chat_record_t *rec,
     ngx_str_t *text);
 static ngx_int_t ngx_chat_publish_text(ngx_chat_publish_t *pub,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except, ngx_str_t *text,
-    ngx_log_t *log);
+    uint64_t *position, ngx_log_t *log);
 
 
 ngx_int_t
 ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
-    ngx_chat_socket_id_t *except, ngx_str_t *reply, ngx_log_t *log)
+    ngx_chat_socket_id_t *except, ngx_str_t *reply, uint64_t *position,
+    ngx_log_t *log)
 {
     ngx_chat_publish_t *pub = data;
 
@@ -41,14 +42,15 @@ ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
     ngx_str_t  text;
 
     if (rec->kind == NGX_CHAT_MESSAGE_EVENT_e) {
-        return ngx_chat_publish_text(pub, rec, except, &rec->content, log);
+        return ngx_chat_publish_text(pub, rec, except, &rec->content,
+                                     position, log);
     }
 
     if (ngx_chat_publish_message(rec, &text) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    rc = ngx_chat_publish_text(pub, rec, except, &text, log);
+    rc = ngx_chat_publish_text(pub, rec, except, &text, position, log);
 
     if (reply && rc != NGX_ERROR) {
         *reply = text;
@@ -65,7 +67,8 @@ ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
 
 static ngx_int_t
 ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
-    ngx_chat_socket_id_t *except, ngx_str_t *text, ngx_log_t *log)
+    ngx_chat_socket_id_t *except, ngx_str_t *text, uint64_t *position,
+    ngx_log_t *log)
 {
     u_char               small[NGX_CHAT_PUBLISH_SMALL], *large;
     ssize_t              len;
@@ -99,7 +102,7 @@ ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     e.payload.len = len;
 
     rc = ngx_chat_hub_publish(pub->zone, &e,
-                              ngx_chat_publish_cached(pub, rec));
+                              ngx_chat_publish_cached(pub, rec), position);
 
     free(large);
 

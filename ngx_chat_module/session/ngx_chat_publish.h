@@ -34,7 +34,8 @@ typedef struct {
  * as it is.
  */
 ngx_int_t ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
-    ngx_chat_socket_id_t *except, ngx_str_t *reply, ngx_log_t *log);
+    ngx_chat_socket_id_t *except, ngx_str_t *reply, uint64_t *position,
+    ngx_log_t *log);
 
 /* The store's sent(). */
 uint64_t ngx_chat_publish_sent(void *data);

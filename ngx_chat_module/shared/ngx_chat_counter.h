@@ -38,6 +38,8 @@ typedef enum {
     NGX_CHAT_OVERRUNS_e,
     NGX_CHAT_LOST_e,                       /* workers that died */
     NGX_CHAT_UNAVAILABLE_e,                /* answers 503 */
+    NGX_CHAT_EARLY_e,                      /* answers that could not wait for
+                                              all deliveries */
     NGX_CHAT_INVALID_e,                    /* commands that are none */
     NGX_CHAT_ORIGINS_e,                    /* refused by chat_origins */
     NGX_CHAT_SIGNINS_e,                    /* refused */

@@ -72,6 +72,33 @@ ngx_chat_lookup_count(ngx_chat_zone_t *zone, uint64_t app,
 }
 
 
+void
+ngx_chat_lookup_slots(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name,
+    uint64_t *slots)
+{
+    uint32_t                hash;
+    ngx_uint_t              i;
+    ngx_chat_share_sh_t    *sh;
+    ngx_chat_channel_sh_t  *ch;
+
+    hash = ngx_chat_registry_hash(zone, app, name);
+
+    ngx_chat_zone_lock(zone);
+
+    ch = ngx_chat_registry_find(zone, app, hash, name);
+
+    if (ch) {
+
+        for (sh = ch->shares; sh; sh = sh->next) {
+            i = sh->slot - zone->sh->slots;
+            slots[i / 64] |= (uint64_t) 1 << (i % 64);
+        }
+    }
+
+    ngx_chat_zone_unlock(zone);
+}
+
+
 ngx_int_t
 ngx_chat_lookup_list(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *prefix,
     ngx_array_t *list, ngx_pool_t *pool)

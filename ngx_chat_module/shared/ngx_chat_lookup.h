@@ -30,6 +30,13 @@ void ngx_chat_lookup_count(ngx_chat_zone_t *zone, uint64_t app,
     ngx_chat_lookup_t  *c);
 
 /*
+ * Sets the bits of the slots whose workers have subscribers of the channel, in
+ * an array with a bit for each slot of the zone.
+ */
+void ngx_chat_lookup_slots(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *name, uint64_t *slots);
+
+/*
  * The occupied channels whose names begin with prefix, those that no client
  * can name left out: pushed to list, an array of ngx_chat_lookup_t, with
  * their names in the pool.  A channel that is there all the time is there

@@ -33,7 +33,11 @@ struct ngx_chat_slot_sh_s {
     ngx_pid_t               pid;
     ngx_chat_share_sh_t    *shares;        /* its channels */
     ngx_chat_part_sh_t     *parts;         /* its users' presence */
-    uint64_t                position;      /* in the ring, for status */
+
+    /* How far it has delivered, a place in the ring; any process reads it.
+       Where somebody has waited for that in vain, stuck is one more. */
+    uint64_t                position;
+    uint64_t                stuck;
 
     /* of its event loop, in microseconds */
     ngx_chat_rolling_max_t  turn;          /* from waking to waiting */

@@ -254,8 +254,8 @@ ngx_chat_zone_build_slots(ngx_chat_zone_t *zone)
         return NGX_ERROR;
     }
 
-    /* one of the ring, one for each worker */
-    sh->nwakeups = 1 + zone->workers;
+    /* one of the ring, and one for each worker, before and after a reload */
+    sh->nwakeups = 1 + 2 * zone->workers;
 
     sh->wakeups = ngx_slab_calloc(zone->shpool,
                                 sh->nwakeups * sizeof(ngx_chat_wakeup_sh_t));

@@ -106,13 +106,15 @@ typedef struct {
 
     /*
      * On a thread, with the turn: sends a message that is committed; *reply
-     * is what its sender gets, from malloc().  reply is NULL where nobody
-     * waits.  NGX_OK; NGX_DECLINED: it can never be sent; NGX_ERROR: it was
-     * not sent, and may be later.
+     * is what its sender gets, from malloc(), and *position is in the ring,
+     * behind its event.  Both are NULL where nobody waits.  NGX_OK;
+     * NGX_DECLINED: it can never be sent; NGX_ERROR: it was not sent, and may
+     * be later.
      */
     ngx_int_t              (*append)(void *data, ngx_chat_record_t *rec,
                                      ngx_chat_socket_id_t *except,
-                                     ngx_str_t *reply, ngx_log_t *log);
+                                     ngx_str_t *reply, uint64_t *position,
+                                     ngx_log_t *log);
 
     /* The id of the last message that append() has sent, or 0. */
     uint64_t               (*sent)(void *data);
@@ -136,6 +138,8 @@ struct ngx_chat_write_s {
     ngx_chat_record_t        record;
     ngx_chat_socket_id_t     except;
     ngx_str_t                reply;        /* after NGX_OK; of an event none */
+    uint64_t                 position;     /* in the ring, behind its event;
+                                              0: it was not sent */
     unsigned                 more:1;       /* the next write() is of the same
                                               request: all are committed, or
                                               none */

@@ -267,7 +267,8 @@ ngx_chat_writer_resend_row(void *data, ngx_chat_record_t *rec)
 
     /* one too long for the ring is logged, and must not hold up all others */
 
-    return (wr->conf->append(wr->conf->data, rec, &nobody, NULL, wr->log)
+    return (wr->conf->append(wr->conf->data, rec, &nobody, NULL, NULL,
+                             wr->log)
             == NGX_ERROR)
            ? NGX_ERROR : NGX_OK;
 }
@@ -345,7 +346,8 @@ ngx_chat_writer_send(ngx_chat_writer_t *wr, ngx_log_t *log)
     {
         w = ngx_queue_data(q, ngx_chat_write_t, queue);
 
-        if (conf->append(conf->data, &w->record, &w->except, &w->reply, log)
+        if (conf->append(conf->data, &w->record, &w->except, &w->reply,
+                         &w->position, log)
             == NGX_ERROR)
         {
             ngx_log_error(NGX_LOG_ALERT, log, 0,

@@ -19,7 +19,6 @@
 
 #include <fanout/ngx_chat_loop.h>
 #include <http/ngx_chat_http.h>
-#include <http/ngx_chat_pipeline.h>
 #include <pusher/ngx_chat_error.h>
 #include <websocket/ngx_chat_handshake.h>
 #include <websocket/ngx_chat_websocket.h>
@@ -237,8 +236,7 @@ ngx_chat_websocket_start_handler(ngx_event_t *rev)
 }
 
 
-/* What nginx has of the answer's headers leaves with the first frame, behind
-   answers to requests before this one. */
+/* What nginx has of the answer's headers leaves with the first frame. */
 
 static ngx_int_t
 ngx_chat_websocket_take_headers(ngx_chat_websocket_t *ws)
@@ -259,10 +257,6 @@ ngx_chat_websocket_take_headers(ngx_chat_websocket_t *ws)
 
     if (len == 0) {
         return NGX_OK;
-    }
-
-    if (ngx_chat_pipeline_push(r->connection) != NGX_OK) {
-        return NGX_ERROR;
     }
 
     b = ngx_chat_buf_alloc(len, r->connection->log);

@@ -42,6 +42,7 @@ typedef struct {
     ngx_uint_t              read;
     ngx_uint_t              reading;
     uint64_t                last;          /* id of a message of its own */
+    uint64_t                position;      /* in the ring, behind that one */
     const char             *error;
 } worker_t;
 
@@ -70,9 +71,10 @@ event_max(ngx_chat_record_t *rec)
 
 static ngx_int_t
 append(void *data, ngx_chat_record_t *rec, ngx_chat_socket_id_t *except,
-    ngx_str_t *reply, ngx_log_t *log)
+    ngx_str_t *reply, uint64_t *position, ngx_log_t *log)
 {
-    u_char  *p;
+    u_char    *p;
+    uint64_t   end;
 
     (void) data;
     (void) except;
@@ -85,7 +87,11 @@ append(void *data, ngx_chat_record_t *rec, ngx_chat_socket_id_t *except,
     if (p) {
         memcpy(p, &rec->id, 8);
         memcpy(p + 8, rec->content.data, rec->content.len);
-        (void) ngx_chat_ring_commit(ring, 8 + rec->content.len, rec->id);
+        end = ngx_chat_ring_commit(ring, 8 + rec->content.len, rec->id);
+
+        if (position) {
+            *position = end;
+        }
     }
 
     (void) pthread_mutex_unlock(&ring_lock);
@@ -138,9 +144,13 @@ write_done(ngx_chat_write_t *w, ngx_int_t rc)
 
     } else if (w->reply.len != 1) {
         wk->error = "there is no reply";
+
+    } else if (w->position <= wk->position) {
+        wk->error = "positions do not grow";
     }
 
     wk->last = w->record.id;
+    wk->position = w->position;
     wk->committed++;
 }
 

@@ -51,7 +51,6 @@ static subscriber_t     *held[SUBSCRIBERS];
 static ngx_uint_t        nheld;
 static ngx_uint_t        holds;            /* of all turns() */
 static ngx_uint_t        calls;            /* of the kernel */
-static ngx_uint_t        turn_work;        /* of this turn of the loop */
 static ngx_uint_t        rendered;         /* and not released */
 static ngx_uint_t        no_memory;
 
@@ -59,14 +58,7 @@ static ngx_uint_t        no_memory;
 void
 ngx_chat_loop_add(ngx_uint_t usec)
 {
-    turn_work += usec;
-}
-
-
-ngx_uint_t
-ngx_chat_loop_is_long(void)
-{
-    return turn_work > 10000;
+    (void) usec;
 }
 
 
@@ -257,18 +249,24 @@ event(ngx_str_t *name, uint64_t number)
 static ngx_uint_t
 turn(void)
 {
+    uint64_t    position;
     ngx_uint_t  posted, before;
 
     before = calls;
+    position = hub.slot->position;
 
     ngx_chat_fanout(&hub);
 
     CHECK(calls - before <= TURN_MAX);
 
-    posted = hub.drain.posted;
+    if (nheld) {
+        CHECK_INT(hub.slot->position, position);
+    }
+
+    posted = hub.fanout.posted;
 
     if (posted) {
-        ngx_delete_posted_event(&hub.drain);
+        ngx_delete_posted_event(&hub.fanout);
     }
 
     return posted;
@@ -360,7 +358,7 @@ setup(void)
     hub.zone = &zone;
     hub.handlers = &handlers;
     hub.log = &unit_log;
-    hub.drain.log = &unit_log;
+    hub.fanout.log = &unit_log;
 
     if (ngx_chat_channel_table_init(&hub.channels, &unit_log) != NGX_OK) {
         exit(2);
