@@ -16,12 +16,17 @@
 #include <ngx_http.h>
 #include <ngx_thread_pool.h>
 
+#include <http/ngx_chat_api.h>
 #include <http/ngx_chat_auth.h>
+#include <http/ngx_chat_auth_request.h>
 #include <http/ngx_chat_cors.h>
 #include <http/ngx_chat_http.h>
+#include <http/ngx_chat_messages.h>
+#include <http/ngx_chat_status.h>
 #include <ngx_chat_conf.h>
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_database.h>
+#include <websocket/ngx_chat_websocket_handler.h>
 
 
 #define NGX_CHAT_CONF_ZONE   (32 * 1024 * 1024)

@@ -24,19 +24,6 @@ ngx_int_t ngx_chat_conf_postconfiguration(ngx_conf_t *cf);
 /* Directives' setters. */
 char *ngx_chat_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_database(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_chat_conf_retention(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_chat_conf_app(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_chat_conf_history(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_chat_conf_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_chat_conf_websocket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_chat_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_chat_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_chat_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_chat_conf_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-/* Posts of stock setters. */
-char *ngx_chat_conf_check_timeout(ngx_conf_t *cf, void *post, void *data);
-char *ngx_chat_conf_check_size(ngx_conf_t *cf, void *post, void *data);
 
 
 #endif /* _NGX_CHAT_CONF_H_INCLUDED_ */

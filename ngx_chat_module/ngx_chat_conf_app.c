@@ -14,8 +14,8 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_http.h>
-#include <ngx_chat_conf.h>
 #include <ngx_chat_conf_app.h>
+#include <ngx_chat_conf_app_item.h>
 
 
 static char *ngx_chat_conf_app_id(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,

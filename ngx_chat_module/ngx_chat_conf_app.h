@@ -17,6 +17,9 @@
 #include <http/ngx_chat_http.h>
 
 
+/* The setter of chat_app. */
+char *ngx_chat_conf_app(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
 /* Keeps where the directive at hand stands. */
 void ngx_chat_conf_place(ngx_conf_t *cf, ngx_chat_place_t *place);
 
@@ -31,10 +34,6 @@ ngx_int_t ngx_chat_conf_app_resolve(ngx_conf_t *cf,
 /* What an app stores needs a database; NGX_ERROR, logged: there is none. */
 ngx_int_t ngx_chat_conf_app_check_store(ngx_conf_t *cf,
     ngx_chat_main_conf_t *cmcf);
-
-/* The handler of what stands in the block; conf is its ngx_chat_app_t. */
-char *ngx_chat_conf_app_item(ngx_conf_t *cf, ngx_command_t *dummy,
-    void *conf);
 
 
 #endif /* _NGX_CHAT_CONF_APP_H_INCLUDED_ */

@@ -12,7 +12,7 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_http.h>
-#include <ngx_chat_conf_app.h>
+#include <ngx_chat_conf_app_item.h>
 #include <pusher/ngx_chat_name.h>
 
 

@@ -18,7 +18,6 @@
 #include <grp.h>
 #include <pwd.h>
 
-#include <ngx_chat_conf.h>
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_database.h>
 #include <store/ngx_chat_db.h>

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * chat_database: what can be told of the file before a worker opens it.
+ * chat_database: what can be told of the file before a worker opens it; and
+ * chat_retention.
  */
 
 
@@ -30,6 +31,9 @@ char *ngx_chat_conf_database_folder(ngx_conf_t *cf, ngx_str_t *path);
  */
 ngx_int_t ngx_chat_conf_database_check(ngx_cycle_t *cycle, ngx_str_t *path,
     ngx_chat_place_t *place);
+
+/* The setter of chat_retention. */
+char *ngx_chat_conf_retention(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 #endif /* _NGX_CHAT_CONF_DATABASE_H_INCLUDED_ */

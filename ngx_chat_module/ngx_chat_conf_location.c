@@ -10,11 +10,16 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <http/ngx_chat_api.h>
+#include <http/ngx_chat_auth.h>
 #include <http/ngx_chat_http.h>
+#include <http/ngx_chat_messages.h>
 #include <http/ngx_chat_origin.h>
-#include <ngx_chat_conf.h>
+#include <http/ngx_chat_status.h>
 #include <ngx_chat_conf_app.h>
+#include <ngx_chat_conf_location.h>
 #include <pusher/ngx_chat_name.h>
+#include <websocket/ngx_chat_websocket_handler.h>
 
 
 #define NGX_CHAT_CONF_LIMIT      100

@@ -15,6 +15,9 @@
 #include <http/ngx_chat_variable.h>
 #include <http/ngx_chat_wait.h>
 #include <ngx_chat_conf.h>
+#include <ngx_chat_conf_app.h>
+#include <ngx_chat_conf_database.h>
+#include <ngx_chat_conf_location.h>
 #include <pusher/ngx_chat_digest.h>
 #include <websocket/ngx_chat_websocket.h>
 
@@ -250,6 +253,6 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
 
     ngx_chat_worker_exit(&cmcf->sessions);
     ngx_chat_hub_exit(&cmcf->hub);
-    ngx_chat_object_pool_exit(&ngx_chat_websocket_slab);
+    ngx_chat_object_pool_exit(&ngx_chat_websocket_pool);
     ngx_chat_digest_exit();
 }

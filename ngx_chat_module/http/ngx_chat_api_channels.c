@@ -11,7 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_api.h>
+#include <http/ngx_chat_api_channels.h>
 #include <http/ngx_chat_reply.h>
 #include <pusher/ngx_chat_member.h>
 #include <pusher/ngx_chat_name.h>

@@ -14,6 +14,7 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_auth.h>
+#include <http/ngx_chat_auth_request.h>
 #include <http/ngx_chat_http.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_variable.h>

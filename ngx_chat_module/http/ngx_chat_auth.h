@@ -16,22 +16,8 @@
 #include <ngx_http.h>
 
 
-/* What the client asks for; data == NULL: not given. */
-
-typedef struct {
-    ngx_str_t          socket_id;
-    ngx_str_t          channel;        /* not given: a sign-in */
-    const char        *error;          /* of the body: a 400 */
-    unsigned           read:1;         /* the body has been read */
-    unsigned           too_large:1;
-} ngx_chat_auth_request_t;
-
-
-/* In postconfiguration: reads the body before access is decided. */
-ngx_int_t ngx_chat_auth_init(ngx_conf_t *cf);
-
-/* What a request, or the one it is a part of, asks for; NULL: nothing. */
-ngx_chat_auth_request_t *ngx_chat_auth_get(ngx_http_request_t *r);
+/* The content handler. */
+ngx_int_t ngx_chat_auth_handler(ngx_http_request_t *r);
 
 
 #endif /* _NGX_CHAT_AUTH_H_INCLUDED_ */

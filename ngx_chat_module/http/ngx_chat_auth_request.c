@@ -11,7 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_auth.h>
+#include <http/ngx_chat_auth_request.h>
 #include <http/ngx_chat_http.h>
 #include <http/ngx_chat_reply.h>
 #include <pusher/ngx_chat_name.h>

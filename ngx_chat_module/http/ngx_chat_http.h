@@ -109,11 +109,4 @@ typedef struct {
 extern ngx_module_t  ngx_chat_module;
 
 
-ngx_int_t ngx_chat_messages_handler(ngx_http_request_t *r);
-ngx_int_t ngx_chat_websocket_handler(ngx_http_request_t *r);
-ngx_int_t ngx_chat_api_handler(ngx_http_request_t *r);
-ngx_int_t ngx_chat_auth_handler(ngx_http_request_t *r);
-ngx_int_t ngx_chat_status_handler(ngx_http_request_t *r);
-
-
 #endif /* _NGX_CHAT_HTTP_H_INCLUDED_ */

@@ -14,6 +14,7 @@
 #include <http/ngx_chat_commit.h>
 #include <http/ngx_chat_http.h>
 #include <http/ngx_chat_idempotency_key.h>
+#include <http/ngx_chat_messages.h>
 #include <http/ngx_chat_page.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_variable.h>

@@ -15,6 +15,8 @@
 #include <http/ngx_chat_http.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_status.h>
+#include <http/ngx_chat_status_json.h>
+#include <http/ngx_chat_status_prometheus.h>
 #include <wire/ngx_chat_accept_header.h>
 
 

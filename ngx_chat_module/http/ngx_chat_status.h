@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What chat_status shows, and the two ways it is written.
+ * chat_status: counters as JSON, or as Prometheus text.
  */
 
 
@@ -12,64 +12,11 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-
-#include <shared/ngx_chat_stats.h>
-#include <store/ngx_chat_store_stats.h>
+#include <ngx_http.h>
 
 
-typedef struct {
-    ngx_chat_stats_t            tally;
-    ngx_chat_store_stats_sh_t  *meter;     /* NULL: no chat_database */
-
-    /* of the meter, which goes on meanwhile */
-    ngx_chat_store_stats_sh_t  store;
-    uint64_t                   commits;
-} ngx_chat_status_t;
-
-
-/* One counter, or a range of them that differ in a label's value. */
-
-typedef struct {
-    ngx_chat_counter_e        first;
-    ngx_uint_t                n;
-    const char               *key;         /* in JSON: the number, or the sum
-                                              of the range; NULL: neither */
-    const char               *list;        /* in JSON: the range; or NULL */
-    const char               *metric;      /* NULL: only in JSON */
-    const char               *help;
-    const char               *label;       /* of the range */
-    const char *const        *values;      /* as many as n */
-} ngx_chat_status_counter_t;
-
-
-/* What is shown of each worker. */
-
-typedef struct {
-    const char               *key;
-    const char               *metric;
-    const char               *type;
-    const char               *help;
-    size_t                    offset;      /* of a uint64_t in
-                                              ngx_chat_stats_worker_t */
-    uint64_t                  unit;        /* in the metric, not in JSON */
-} ngx_chat_status_worker_t;
-
-
-extern const ngx_chat_status_counter_t  ngx_chat_status_counters[];
-extern const ngx_chat_status_worker_t  ngx_chat_status_workers[];
-
-/* The parts of shared memory, in the order of ngx_chat_stats_part_e. */
-extern const char *const  ngx_chat_status_parts[];
-
-
-#define ngx_chat_status_worker_value(w, column)                               \
-    (*(uint64_t *) ((u_char *) (w) + (column)->offset))
-
-
-/* Each returns the length, and writes where buf is not NULL; NGX_ERROR. */
-ssize_t ngx_chat_status_json(ngx_chat_status_t *st, u_char *buf, size_t size);
-ssize_t ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf,
-    size_t size);
+/* The content handler. */
+ngx_int_t ngx_chat_status_handler(ngx_http_request_t *r);
 
 
 #endif /* _NGX_CHAT_STATUS_H_INCLUDED_ */

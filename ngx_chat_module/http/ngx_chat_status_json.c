@@ -11,7 +11,7 @@
 #include <nginx.h>
 
 #include <http/ngx_chat_http.h>
-#include <http/ngx_chat_status.h>
+#include <http/ngx_chat_status_json.h>
 #include <wire/ngx_chat_json_write.h>
 
 

@@ -12,7 +12,7 @@
 #include <nginx.h>
 
 #include <http/ngx_chat_http.h>
-#include <http/ngx_chat_status.h>
+#include <http/ngx_chat_status_prometheus.h>
 #include <wire/ngx_chat_metrics.h>
 
 

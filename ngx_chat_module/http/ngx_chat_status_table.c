@@ -10,7 +10,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <http/ngx_chat_status.h>
+#include <http/ngx_chat_status_table.h>
 
 
 #define ngx_chat_status_one(c, key, metric, help)                             \

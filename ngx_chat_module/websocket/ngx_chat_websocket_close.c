@@ -14,6 +14,8 @@
 #include <http/ngx_chat_http.h>
 #include <pusher/ngx_chat_error.h>
 #include <websocket/ngx_chat_websocket.h>
+#include <websocket/ngx_chat_websocket_close.h>
+#include <websocket/ngx_chat_websocket_release.h>
 #include <wire/ngx_chat_frame.h>
 
 
@@ -209,7 +211,7 @@ ngx_chat_websocket_free(ngx_chat_websocket_t *ws)
 {
     ngx_chat_decoder_clear(&ws->intake);
 
-    ngx_chat_object_pool_free(&ngx_chat_websocket_slab, ws);
+    ngx_chat_object_pool_free(&ngx_chat_websocket_pool, ws);
 }
 
 

@@ -20,6 +20,7 @@
 #include <http/ngx_chat_http.h>
 #include <http/ngx_chat_variable.h>
 #include <websocket/ngx_chat_websocket.h>
+#include <websocket/ngx_chat_websocket_release.h>
 
 
 static ngx_uint_t ngx_chat_websocket_needs_request(ngx_http_request_t *r);
