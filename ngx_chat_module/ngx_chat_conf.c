@@ -234,10 +234,10 @@ ngx_chat_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (size < NGX_CHAT_ZONE_MIN) {
+    if ((size_t) size < NGX_CHAT_ZONE_MIN) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" is too small, it must be at least 1m",
-                           &value[1]);
+                           "zone \"%V\" is too small, it must be at least %uzm",
+                           &value[1], NGX_CHAT_ZONE_MIN / (1024 * 1024));
         return NGX_CONF_ERROR;
     }
 

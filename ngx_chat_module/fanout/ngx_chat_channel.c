@@ -171,7 +171,7 @@ ngx_chat_channel_add(ngx_chat_channel_t *ch, ngx_chat_subscriber_t *sr,
     }
 
     sn->channel = ch;
-    sn->part = NULL;
+    sn->slot_member = NULL;
     sn->start = 0;
     sn->index = ch->n;
 

@@ -31,11 +31,11 @@ typedef struct ngx_chat_subscriber_s  ngx_chat_subscriber_t;
 
 
 typedef struct {
-    ngx_queue_t              queue;        /* in the subscriber */
-    ngx_chat_channel_t      *channel;
-    ngx_chat_part_sh_t      *part;         /* presence, or NULL */
-    uint64_t                 start;        /* gets records from here on */
-    ngx_uint_t               index;        /* in the channel */
+    ngx_queue_t                 queue;         /* in the subscriber */
+    ngx_chat_channel_t         *channel;
+    ngx_chat_slot_member_sh_t  *slot_member;   /* presence, or NULL */
+    uint64_t                    start;         /* gets records from here on */
+    ngx_uint_t                  index;         /* in the channel */
 } ngx_chat_subscription_t;
 
 
@@ -61,22 +61,22 @@ struct ngx_chat_subscriber_s {
 
 
 struct ngx_chat_channel_s {
-    ngx_chat_channel_t       *next;        /* in the bucket */
-    ngx_chat_share_sh_t      *share;       /* this worker's, in the zone */
-    ngx_chat_listener_t      *listeners;
-    ngx_uint_t                n;
-    ngx_uint_t                nalloc;
-    ngx_uint_t                given;       /* listeners before this one have
+    ngx_chat_channel_t          *next;     /* in the bucket */
+    ngx_chat_slot_channel_sh_t  *slot_channel; /* in the zone */
+    ngx_chat_listener_t         *listeners;
+    ngx_uint_t                   n;
+    ngx_uint_t                   nalloc;
+    ngx_uint_t                   given;    /* listeners before this one have
                                               the hub's run; may be n, once
                                               all others have left */
-    uint64_t                  start;       /* the latest of its
+    uint64_t                     start;    /* the latest of its
                                               subscriptions' */
-    uint64_t                  app;
-    ngx_uint_t                pass;        /* the last one with events */
-    uint32_t                  hash;
-    ngx_queue_t               due;         /* its number is to be told */
-    unsigned                  is_due:1;
-    ngx_str_t                 name;        /* follows the struct */
+    uint64_t                     app;
+    ngx_uint_t                   pass;     /* the last one with events */
+    uint32_t                     hash;
+    ngx_queue_t                  due;      /* its number is to be told */
+    unsigned                     is_due:1;
+    ngx_str_t                    name;     /* follows the struct */
 };
 
 

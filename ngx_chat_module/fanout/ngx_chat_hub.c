@@ -35,6 +35,7 @@ static ngx_int_t ngx_chat_hub_join(ngx_chat_hub_t *hub,
     ngx_chat_channel_t *ch, ngx_chat_registry_join_t *j);
 static void ngx_chat_hub_defer(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
 static void ngx_chat_hub_tell(ngx_chat_hub_t *hub);
+static void ngx_chat_hub_wiped(ngx_chat_hub_t *hub);
 
 
 ngx_int_t
@@ -150,7 +151,7 @@ ngx_chat_hub_subscribe(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
         goto failed;
     }
 
-    sn->part = j->part;
+    sn->slot_member = j->slot_member;
     sn->start = j->start;
     ch->start = j->start;
 
@@ -162,6 +163,10 @@ failed:
 
     if (ch->n == 0) {
         ngx_chat_hub_free(hub, ch);
+    }
+
+    if (rc == NGX_ABORT) {
+        ngx_chat_hub_wiped(hub);
     }
 
     return rc;
@@ -246,7 +251,7 @@ ngx_chat_hub_publish(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
 
 ngx_int_t
 ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
-    ngx_chat_share_sh_t **share, ngx_uint_t *total)
+    ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total)
 {
     ngx_int_t                 rc;
     ngx_chat_registry_join_t  j;
@@ -263,7 +268,12 @@ ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
     j.hash = ngx_chat_registry_hash(hub->zone, app, &name);
     j.name = &name;
 
-    rc = ngx_chat_registry_join(hub->zone, hub->slot, &j, share);
+    rc = ngx_chat_registry_join(hub->zone, hub->slot, &j, slot_channel);
+
+    if (rc == NGX_ABORT) {
+        ngx_chat_hub_wiped(hub);
+        rc = ngx_chat_registry_join(hub->zone, hub->slot, &j, slot_channel);
+    }
 
     *total = j.total;
 
@@ -272,9 +282,10 @@ ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
 
 
 void
-ngx_chat_hub_release(ngx_chat_hub_t *hub, ngx_chat_share_sh_t **share)
+ngx_chat_hub_release(ngx_chat_hub_t *hub,
+    ngx_chat_slot_channel_sh_t **slot_channel)
 {
-    (void) ngx_chat_registry_leave(hub->zone, share, NULL);
+    (void) ngx_chat_registry_leave(hub->zone, hub->slot, slot_channel, NULL);
 }
 
 
@@ -304,6 +315,10 @@ ngx_chat_hub_timer_handler(ngx_event_t *ev)
 
     ngx_chat_fanout(hub);
 
+    if (hub->slot && ngx_chat_slot_is_wiped(hub->zone, hub->slot)) {
+        ngx_chat_hub_wiped(hub);
+    }
+
     /* what they know of the database is of another one */
 
     if (hub->renewed != hub->zone->sh->renewed) {
@@ -319,13 +334,6 @@ ngx_chat_hub_timer_handler(ngx_event_t *ev)
         hub->reaped = ngx_current_msec;
 
         (void) ngx_chat_slot_reap(hub->zone, hub->log);
-
-        if (hub->zone->mended) {
-            hub->zone->mended = 0;
-            ngx_log_error(NGX_LOG_NOTICE, hub->log, 0,
-                          "chat mended what a worker had left half done in "
-                          "shared memory");
-        }
 
         ngx_chat_hub_tell(hub);
 
@@ -364,16 +372,17 @@ ngx_chat_hub_lease(ngx_chat_hub_t *hub)
 static void
 ngx_chat_hub_end(ngx_chat_hub_t *hub, ngx_chat_subscription_t *sn)
 {
-    ngx_uint_t           due;
-    ngx_chat_part_sh_t  *part;
-    ngx_chat_channel_t  *ch;
+    ngx_uint_t                  due;
+    ngx_chat_channel_t         *ch;
+    ngx_chat_slot_member_sh_t  *slot_member;
 
     ch = sn->channel;
-    part = sn->part;
+    slot_member = sn->slot_member;
 
     ngx_chat_channel_remove(sn);
 
-    due = ngx_chat_registry_leave(hub->zone, &ch->share, part);
+    due = ngx_chat_registry_leave(hub->zone, hub->slot, &ch->slot_channel,
+                                  slot_member);
 
     ngx_chat_count(NGX_CHAT_SUBSCRIPTIONS_e, -1);
 
@@ -409,7 +418,8 @@ ngx_chat_hub_join(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
         j->buf = hub->snapshot;
         j->size = hub->snapshot_size;
 
-        rc = ngx_chat_registry_join(hub->zone, hub->slot, j, &ch->share);
+        rc = ngx_chat_registry_join(hub->zone, hub->slot, j,
+                                    &ch->slot_channel);
 
         if (rc != NGX_AGAIN) {
             break;
@@ -465,9 +475,29 @@ ngx_chat_hub_tell(ngx_chat_hub_t *hub)
         next = ngx_queue_next(q);
         ch = ngx_queue_data(q, ngx_chat_channel_t, due);
 
-        if (ngx_chat_registry_tell(hub->zone, ch->share) == 0) {
+        if (ngx_chat_registry_tell(hub->zone, hub->slot, ch->slot_channel)
+            == 0)
+        {
             ngx_queue_remove(q);
             ch->is_due = 0;
         }
     }
+}
+
+
+/*
+ * All that this worker had in the registry is gone.  As long as the slot is of
+ * the old generation, giving it back touches nothing.
+ */
+
+static void
+ngx_chat_hub_wiped(ngx_chat_hub_t *hub)
+{
+    ngx_log_error(NGX_LOG_ALERT, hub->log, 0,
+                  "chat shared memory was wiped: a worker died while it "
+                  "changed it, all clients are told to reconnect");
+
+    hub->handlers->wiped();
+
+    ngx_chat_slot_renew(hub->zone, hub->slot);
 }

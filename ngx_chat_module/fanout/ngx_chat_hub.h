@@ -54,6 +54,12 @@ typedef struct {
 
     /* This one is sent away for good. */
     void   (*terminate)(ngx_chat_subscriber_t *sr);
+
+    /*
+     * The zone was wiped: all are told to reconnect, and what they have from
+     * the hub, subscriptions and counted connections, is given back.
+     */
+    void   (*wiped)(void);
 } ngx_chat_hub_handlers_t;
 
 
@@ -110,7 +116,8 @@ void ngx_chat_hub_exit(ngx_chat_hub_t *hub);
  * name, and what kind of channel it is; hash and memory are the hub's: after
  * NGX_OK j->buf holds the members and the cached event up to the next call.
  * NGX_OK; NGX_DECLINED: is subscribed already; NGX_DONE: too many members;
- * NGX_BUSY: the zone is full, or no slot is free; NGX_ERROR: no memory.
+ * NGX_BUSY: the zone is full, or no slot is free; NGX_ABORT: the zone was
+ * wiped, all of this worker are told to reconnect; NGX_ERROR: no memory.
  */
 ngx_int_t ngx_chat_hub_subscribe(ngx_chat_hub_t *hub,
     ngx_chat_subscriber_t *sr, ngx_chat_registry_join_t *j);
@@ -136,12 +143,14 @@ ngx_int_t ngx_chat_hub_publish(ngx_chat_zone_t *zone,
     ngx_chat_envelope_t *e, time_t cached, uint64_t *position);
 
 /*
- * Counts a connection of an app on all workers; *share is this worker's,
- * NULL at first, and *total becomes the number of all.  NGX_OK, NGX_BUSY.
+ * Counts a connection of an app on all workers; *slot_channel is what this
+ * worker has of them, NULL at first, and *total becomes the number of all.
+ * NGX_OK, NGX_BUSY.
  */
 ngx_int_t ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
-    ngx_chat_share_sh_t **share, ngx_uint_t *total);
-void ngx_chat_hub_release(ngx_chat_hub_t *hub, ngx_chat_share_sh_t **share);
+    ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total);
+void ngx_chat_hub_release(ngx_chat_hub_t *hub,
+    ngx_chat_slot_channel_sh_t **slot_channel);
 
 
 #endif /* _NGX_CHAT_HUB_H_INCLUDED_ */

@@ -117,6 +117,10 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
         "ngx_chat_workers_died_total",
         "Workers that died and were cleared up after."),
 
+    ngx_chat_status_one(WIPES, "registry_wipes",
+        "ngx_chat_registry_wipes_total",
+        "Times shared memory was wiped after a worker's death."),
+
     ngx_chat_status_range(REFUSED, "connections_refused",
         "connections_refused_by_code",
         "ngx_chat_connections_refused_total",

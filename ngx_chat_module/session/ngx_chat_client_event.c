@@ -13,9 +13,11 @@
 #include <fanout/ngx_chat_fanout.h>
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
+#include <pusher/ngx_chat_member.h>
 #include <pusher/ngx_chat_name.h>
 #include <session/ngx_chat_client_event.h>
 #include <session/ngx_chat_worker.h>
+#include <shared/ngx_chat_registry.h>
 
 
 static ngx_chat_subscription_t *ngx_chat_client_event_check(
@@ -30,6 +32,7 @@ static void ngx_chat_client_event_refuse(ngx_chat_session_t *s,
 void
 ngx_chat_client_event(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 {
+    u_char                    buf[NGX_CHAT_MEMBER_SIZE_MAX];
     ngx_str_t                 data, user;
     ngx_chat_json_t           json;
     ngx_chat_subscription_t  *sn;
@@ -72,11 +75,19 @@ ngx_chat_client_event(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 
     /* who sends is what the membership says, never what the client says */
 
-    if (sn->part) {
-        ngx_chat_presence_user(sn->part, &user);
+    user.data = buf;
+    user.len = sizeof(buf);
+
+    if (sn->slot_member
+        && ngx_chat_registry_user(s->worker->hub->zone, s->worker->hub->slot,
+                                  sn->slot_member, &user)
+           != NGX_OK)
+    {
+        /* it is about to be told to reconnect */
+        return;
     }
 
-    ngx_chat_client_event_send(s, cmd, &data, sn->part ? &user : NULL);
+    ngx_chat_client_event_send(s, cmd, &data, sn->slot_member ? &user : NULL);
 }
 
 

@@ -349,25 +349,25 @@ ngx_chat_session_begin(ngx_chat_worker_t *w, ngx_chat_session_t *s)
 static ngx_uint_t
 ngx_chat_session_quota(ngx_chat_session_t *s)
 {
-    ngx_uint_t            total;
-    ngx_chat_worker_t    *w;
-    ngx_chat_share_sh_t **share;
+    ngx_uint_t                    total;
+    ngx_chat_worker_t            *w;
+    ngx_chat_slot_channel_sh_t  **quota;
 
     if (s->app->max_connections == 0) {
         return 0;
     }
 
     w = s->worker;
-    share = &w->quotas[s->app->index];
+    quota = &w->quotas[s->app->index];
 
-    if (ngx_chat_hub_acquire(w->hub, s->app->number, share, &total)
+    if (ngx_chat_hub_acquire(w->hub, s->app->number, quota, &total)
         != NGX_OK)
     {
         return NGX_CHAT_ERROR_CAPACITY;
     }
 
     if (total > (ngx_uint_t) s->app->max_connections) {
-        ngx_chat_hub_release(w->hub, share);
+        ngx_chat_hub_release(w->hub, quota);
         return NGX_CHAT_ERROR_QUOTA;
     }
 

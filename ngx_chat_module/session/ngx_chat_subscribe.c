@@ -21,6 +21,7 @@
 #include <session/ngx_chat_signin.h>
 #include <session/ngx_chat_subscribe.h>
 #include <session/ngx_chat_worker.h>
+#include <shared/ngx_chat_presence.h>
 #include <wire/ngx_chat_frame.h>
 
 
@@ -210,6 +211,10 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
 
     case NGX_OK:
         return NGX_OK;
+
+    case NGX_ABORT:
+        /* it is told to reconnect */
+        return NGX_DECLINED;
 
     case NGX_DECLINED:
         ngx_chat_count(NGX_CHAT_DENIED_DUPLICATE_e, 1);

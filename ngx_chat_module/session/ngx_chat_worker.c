@@ -14,13 +14,12 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include <time.h>
-
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <session/ngx_chat_notice.h>
 #include <session/ngx_chat_session.h>
 #include <session/ngx_chat_worker.h>
+#include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_frame.h>
 
 
@@ -39,7 +38,6 @@ static void ngx_chat_worker_expire(ngx_chat_worker_t *w);
 static void ngx_chat_worker_drain(ngx_chat_worker_t *w);
 static void ngx_chat_worker_last_words(ngx_chat_worker_t *w);
 static ngx_chat_buf_t *ngx_chat_worker_last_word(ngx_log_t *log);
-static ngx_msec_t ngx_chat_worker_now(void);
 
 static void *ngx_chat_worker_render(ngx_chat_envelope_t *e, ngx_log_t *log);
 static ngx_int_t ngx_chat_worker_extend(void **events,
@@ -50,6 +48,7 @@ static void ngx_chat_worker_deliver(ngx_chat_subscriber_t *sr, void *events,
 static ngx_uint_t ngx_chat_worker_flush(ngx_uint_t max);
 static void ngx_chat_worker_overrun(ngx_chat_subscriber_t *sr);
 static void ngx_chat_worker_terminate(ngx_chat_subscriber_t *sr);
+static void ngx_chat_worker_wiped(void);
 
 
 static ngx_chat_hub_handlers_t  ngx_chat_worker_handlers = {
@@ -59,11 +58,13 @@ static ngx_chat_hub_handlers_t  ngx_chat_worker_handlers = {
     ngx_chat_worker_deliver,
     ngx_chat_worker_flush,
     ngx_chat_worker_overrun,
-    ngx_chat_worker_terminate
+    ngx_chat_worker_terminate,
+    ngx_chat_worker_wiped
 };
 
 
-/* for flush(), which no subscriber leads to; set once per process */
+/* for flush() and wiped(), which no subscriber leads to; set once per
+   process */
 static ngx_chat_worker_t  *ngx_chat_worker_current;
 
 
@@ -84,7 +85,7 @@ ngx_chat_worker_init(ngx_chat_worker_t *w, ngx_chat_hub_t *hub,
     ngx_queue_init(&w->anonymous);
 
     w->quotas = ngx_pcalloc(cycle->pool,
-                            napps * sizeof(ngx_chat_share_sh_t *));
+                            napps * sizeof(ngx_chat_slot_channel_sh_t *));
     if (w->quotas == NULL) {
         return NGX_ERROR;
     }
@@ -334,8 +335,10 @@ ngx_chat_worker_last_words(ngx_chat_worker_t *w)
         return;
     }
 
+    /* nginx's own clock stands still by now */
+
     n = 0;
-    end = ngx_chat_worker_now() + NGX_CHAT_WORKER_LAST;
+    end = ngx_chat_clock_msec() + NGX_CHAT_WORKER_LAST;
 
     for (q = ngx_queue_head(&w->sessions);
          q != ngx_queue_sentinel(&w->sessions);
@@ -353,7 +356,7 @@ ngx_chat_worker_last_words(ngx_chat_worker_t *w)
         }
 
         if (++n % NGX_CHAT_WORKER_LOOK == 0
-            && (ngx_msec_int_t) (ngx_chat_worker_now() - end) > 0)
+            && (ngx_msec_int_t) (ngx_chat_clock_msec() - end) > 0)
         {
             break;
         }
@@ -403,19 +406,6 @@ ngx_chat_worker_last_word(ngx_log_t *log)
     *p = (u_char) code;
 
     return b;
-}
-
-
-/* nginx's own clock stands still by now. */
-
-static ngx_msec_t
-ngx_chat_worker_now(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (ngx_msec_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 
@@ -576,4 +566,31 @@ ngx_chat_worker_terminate(ngx_chat_subscriber_t *sr)
     s->terminated = 1;
 
     ngx_chat_worker_doom(s);
+}
+
+
+static void
+ngx_chat_worker_wiped(void)
+{
+    ngx_queue_t         *q;
+    ngx_chat_worker_t   *w;
+    ngx_chat_session_t  *s;
+
+    w = ngx_chat_worker_current;
+
+    for (q = ngx_queue_head(&w->sessions);
+         q != ngx_queue_sentinel(&w->sessions);
+         q = ngx_queue_next(q))
+    {
+        s = ngx_queue_data(q, ngx_chat_session_t, queue);
+
+        ngx_chat_hub_leave(w->hub, &s->subscriber);
+
+        if (s->in_quota) {
+            s->in_quota = 0;
+            ngx_chat_hub_release(w->hub, &w->quotas[s->app->index]);
+        }
+
+        ngx_chat_worker_doom(s);
+    }
 }

@@ -31,7 +31,7 @@ struct ngx_chat_worker_s {
     ngx_uint_t               ticks;        /* left of the draining */
     time_t                   alerted;      /* when the last alert was */
     ngx_queue_t              anonymous;    /* have to authorize in time */
-    ngx_chat_share_sh_t    **quotas;       /* by app: its connections here */
+    ngx_chat_slot_channel_sh_t  **quotas;  /* by app: its connections here */
     ngx_pool_t              *scratch;      /* for the command at hand */
     ngx_connection_t         dummy;
 };

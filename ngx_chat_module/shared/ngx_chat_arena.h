@@ -5,14 +5,9 @@
  * Memory for small things in the shared zone: a buddy allocator.  Pure.
  *
  * Pieces are powers of two, split when taken and merged again when freed, so
- * that memory serves any size again, whatever it was used for before.  A tag
- * for each unit is the truth of what is free: it changes by one store.  Free
- * lists are derived from the tags, and made anew when a worker was killed
- * while it changed them.  The caller holds the zone's lock.
- *
- * A worker that is killed between alloc() and the link to what it got, or
- * between the cut of a link and free(), leaves a piece that nobody knows:
- * mark what is known, and sweep.
+ * that memory serves any size again, whatever it was used for before.  The
+ * caller holds the zone's lock.  What a worker leaves that dies in between is
+ * not mended: the zone makes the arena anew.
  */
 
 
@@ -32,12 +27,12 @@ typedef struct ngx_chat_arena_free_s  ngx_chat_arena_free_t;
 
 typedef struct {
     u_char                  *base;         /* of the units */
-    u_char                  *tags;         /* one for each unit */
+    u_char                  *tags;         /* of the units that a piece
+                                              begins with: its order */
     size_t                   units;
     size_t                   size;         /* bytes in all units */
     size_t                   used;         /* bytes in pieces handed out */
     ngx_chat_arena_free_t   *free[NGX_CHAT_ARENA_ORDERS];
-    ngx_uint_t               busy;         /* the lists are being changed */
 } ngx_chat_arena_sh_t;
 
 
@@ -50,20 +45,7 @@ void ngx_chat_arena_init(ngx_chat_arena_sh_t *arena, size_t size);
  */
 void *ngx_chat_arena_alloc(ngx_chat_arena_sh_t *arena, size_t size);
 
-/* size is what alloc() was asked for. */
-void ngx_chat_arena_free(ngx_chat_arena_sh_t *arena, void *p, size_t size);
-
-/*
- * Finds what is lost: begin() takes all marks away, mark() marks a piece and
- * returns 1 where it was marked before, sweep() frees what has no mark and
- * returns the number of such pieces.  Both walk all of the arena.
- */
-void ngx_chat_arena_begin(ngx_chat_arena_sh_t *arena);
-ngx_uint_t ngx_chat_arena_mark(ngx_chat_arena_sh_t *arena, void *p);
-ngx_uint_t ngx_chat_arena_sweep(ngx_chat_arena_sh_t *arena);
-
-/* 1 where it has a mark. */
-ngx_uint_t ngx_chat_arena_is_marked(ngx_chat_arena_sh_t *arena, void *p);
+void ngx_chat_arena_free(ngx_chat_arena_sh_t *arena, void *p);
 
 /* The bytes that a piece of that size takes; 0: more than any piece has. */
 size_t ngx_chat_arena_piece(size_t size);

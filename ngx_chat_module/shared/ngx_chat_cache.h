@@ -8,8 +8,7 @@
  *
  * Cached events take a quarter of the zone's arena at most.  When that is
  * full, those go first that were published longest ago.  The answers of
- * ngx_chat_idempotency.h are kept in the same way, and have a share of their
- * own.
+ * ngx_chat_idempotency.h are kept in the same way, and have room of their own.
  * The caller holds the zone's lock throughout.
  */
 
@@ -39,9 +38,5 @@ ngx_int_t ngx_chat_cache_get(ngx_chat_zone_t *zone, uint64_t app,
 
 /* Drops what has expired, at most n; for a timer. */
 void ngx_chat_cache_expire(ngx_chat_zone_t *zone, ngx_uint_t n);
-
-/* A step of ngx_chat_repair(): mends the queues, marks all entries. */
-void ngx_chat_cache_repair(ngx_chat_zone_t *zone);
-
 
 #endif /* _NGX_CHAT_CACHE_H_INCLUDED_ */

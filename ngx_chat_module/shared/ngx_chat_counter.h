@@ -37,6 +37,7 @@ typedef enum {
     NGX_CHAT_SENT_e,
     NGX_CHAT_OVERRUNS_e,
     NGX_CHAT_LOST_e,                       /* workers that died */
+    NGX_CHAT_WIPES_e,                      /* of the registry */
     NGX_CHAT_UNAVAILABLE_e,                /* answers 503 */
     NGX_CHAT_EARLY_e,                      /* answers that could not wait for
                                               all deliveries */

@@ -16,7 +16,6 @@
 #include <shared/ngx_chat_idempotency.h>
 #include <shared/ngx_chat_lookup.h>
 #include <shared/ngx_chat_registry.h>
-#include <wire/ngx_chat_failpoint.h>
 
 
 #define NGX_CHAT_IDEMPOTENCY_TTL    600       /* s, that answers are kept */
@@ -24,7 +23,7 @@
 
 
 ngx_int_t
-ngx_chat_idempotency_begin(ngx_chat_zone_t *zone, ngx_chat_idempotency_t *once,
+ngx_chat_idempotency_begin(ngx_chat_zone_t *zone, ngx_chat_idempotency_t *key,
     ngx_str_t *answer, ngx_pool_t *pool)
 {
     uint32_t    hash;
@@ -32,23 +31,21 @@ ngx_chat_idempotency_begin(ngx_chat_zone_t *zone, ngx_chat_idempotency_t *once,
     ngx_str_t   empty;
     ngx_uint_t  ttl;
 
-    if (once->name.len == 0) {
+    if (key->name.len == 0) {
         return NGX_OK;
     }
 
     ngx_str_set(&empty, "");
-    hash = ngx_chat_registry_hash(zone, once->app, &once->name);
+    hash = ngx_chat_registry_hash(zone, key->app, &key->name);
 
     ngx_chat_zone_lock(zone);
 
-    rc = ngx_chat_cache_get(zone, once->app, hash, &once->name, answer, &ttl);
+    rc = ngx_chat_cache_get(zone, key->app, hash, &key->name, answer, &ttl);
 
     if (rc != NGX_OK) {
-        ngx_chat_cache_set(zone, once->app, hash, &once->name, &empty,
+        ngx_chat_cache_set(zone, key->app, hash, &key->name, &empty,
                            NGX_CHAT_IDEMPOTENCY_BEGUN);
     }
-
-    ngx_chat_failpoint("once begun");
 
     ngx_chat_zone_unlock(zone);
 
@@ -56,7 +53,7 @@ ngx_chat_idempotency_begin(ngx_chat_zone_t *zone, ngx_chat_idempotency_t *once,
         return NGX_OK;
     }
 
-    rc = ngx_chat_lookup_cached(zone, once->app, &once->name, answer, &ttl,
+    rc = ngx_chat_lookup_cached(zone, key->app, &key->name, answer, &ttl,
                                 pool);
 
     if (rc == NGX_ERROR) {
@@ -70,26 +67,24 @@ ngx_chat_idempotency_begin(ngx_chat_zone_t *zone, ngx_chat_idempotency_t *once,
 
 
 void
-ngx_chat_idempotency_end(ngx_chat_zone_t *zone, ngx_chat_idempotency_t *once,
+ngx_chat_idempotency_end(ngx_chat_zone_t *zone, ngx_chat_idempotency_t *key,
     ngx_str_t *answer)
 {
     uint32_t   hash;
     ngx_str_t  empty;
 
-    if (once->name.len == 0) {
+    if (key->name.len == 0) {
         return;
     }
 
     ngx_str_set(&empty, "");
-    hash = ngx_chat_registry_hash(zone, once->app, &once->name);
+    hash = ngx_chat_registry_hash(zone, key->app, &key->name);
 
     ngx_chat_zone_lock(zone);
 
-    ngx_chat_cache_set(zone, once->app, hash, &once->name,
+    ngx_chat_cache_set(zone, key->app, hash, &key->name,
                        answer ? answer : &empty,
                        answer ? NGX_CHAT_IDEMPOTENCY_TTL : 0);
-
-    ngx_chat_failpoint("once answered");
 
     ngx_chat_zone_unlock(zone);
 }

@@ -38,16 +38,14 @@ typedef struct {
  * NGX_ERROR: no memory.  Without a key NGX_OK.
  */
 ngx_int_t ngx_chat_idempotency_begin(ngx_chat_zone_t *zone,
-    ngx_chat_idempotency_t *once,
-    ngx_str_t *answer, ngx_pool_t *pool);
+    ngx_chat_idempotency_t *key, ngx_str_t *answer, ngx_pool_t *pool);
 
 /*
  * Keeps the answer, which is not empty; NULL: the request failed, and may be
  * tried again.
  */
 void ngx_chat_idempotency_end(ngx_chat_zone_t *zone,
-    ngx_chat_idempotency_t *once,
-    ngx_str_t *answer);
+    ngx_chat_idempotency_t *key, ngx_str_t *answer);
 
 
 #endif /* _NGX_CHAT_IDEMPOTENCY_H_INCLUDED_ */

@@ -64,7 +64,7 @@ ngx_chat_lookup_count(ngx_chat_zone_t *zone, uint64_t app,
     ch = ngx_chat_registry_find(zone, app, hash, &c->name);
 
     if (ch) {
-        c->subscriptions = ngx_chat_registry_total(ch);
+        c->subscriptions = ch->subscriptions;
         c->users = ch->nmembers;
     }
 
@@ -76,10 +76,10 @@ void
 ngx_chat_lookup_slots(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name,
     uint64_t *slots)
 {
-    uint32_t                hash;
-    ngx_uint_t              i;
-    ngx_chat_share_sh_t    *sh;
-    ngx_chat_channel_sh_t  *ch;
+    uint32_t                     hash;
+    ngx_uint_t                   i;
+    ngx_chat_channel_sh_t       *ch;
+    ngx_chat_slot_channel_sh_t  *sc;
 
     hash = ngx_chat_registry_hash(zone, app, name);
 
@@ -89,8 +89,8 @@ ngx_chat_lookup_slots(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name,
 
     if (ch) {
 
-        for (sh = ch->shares; sh; sh = sh->next) {
-            i = sh->slot - zone->sh->slots;
+        for (sc = ch->slots; sc; sc = sc->next) {
+            i = sc->slot - zone->sh->slots;
             slots[i / 64] |= (uint64_t) 1 << (i % 64);
         }
     }
@@ -171,8 +171,7 @@ ngx_chat_lookup_members(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name,
         ch = ngx_chat_registry_find(zone, app, hash, name);
 
         if (ch) {
-            members->len = ngx_chat_presence_list(zone, ch, members->data,
-                                                  size);
+            members->len = ngx_chat_presence_list(ch, members->data, size);
         }
 
         ngx_chat_zone_unlock(zone);
@@ -258,7 +257,7 @@ ngx_chat_lookup_bucket(ngx_chat_channel_sh_t *ch, ngx_chat_lookup_bucket_t *b)
         len = sizeof(ngx_chat_lookup_entry_t) + ch->len;
 
         if (b->buf && b->len + len <= b->size) {
-            entry.subscriptions = ngx_chat_registry_total(ch);
+            entry.subscriptions = ch->subscriptions;
             entry.users = ch->nmembers;
             entry.len = ch->len;
 

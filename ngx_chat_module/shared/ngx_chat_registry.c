@@ -2,26 +2,21 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The registry of channels in the shared zone: a hash of channels, each
- * with a list of the workers' shares.
- *
- * Lists of channels and of a channel's shares are singly linked, so that
- * every change is one store.  A slot's list is doubly linked for its own
- * worker; after its death only the forward links are used, which are whole
- * at every instant.
+ * The registry of channels in the shared zone: a hash of channels, each with
+ * a list of the workers that have subscriptions of it.  That list is short;
+ * a slot's list of channels is long and doubly linked.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <time.h>
-
 #include <bus/ngx_chat_append.h>
 #include <bus/ngx_chat_wakeup.h>
 #include <shared/ngx_chat_cache.h>
+#include <shared/ngx_chat_presence.h>
 #include <shared/ngx_chat_registry.h>
-#include <shared/ngx_chat_repair.h>
+#include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
 
 
@@ -31,6 +26,9 @@
 
 static uint64_t ngx_chat_registry_lock(ngx_chat_zone_t *zone);
 static void ngx_chat_registry_unlock(ngx_chat_zone_t *zone, uint64_t head);
+static ngx_int_t ngx_chat_registry_subscribe(ngx_chat_zone_t *zone,
+    ngx_chat_slot_sh_t *slot, ngx_chat_registry_join_t *j,
+    ngx_chat_slot_channel_sh_t **slot_channel);
 static ngx_int_t ngx_chat_registry_snapshot(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch, ngx_chat_registry_join_t *j);
 static ngx_int_t ngx_chat_registry_enter(ngx_chat_zone_t *zone,
@@ -40,105 +38,78 @@ static void ngx_chat_registry_changed(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch, ngx_chat_registry_join_t *j);
 static ngx_uint_t ngx_chat_registry_count(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch);
-static ngx_chat_share_sh_t *ngx_chat_registry_share(ngx_chat_zone_t *zone,
-    ngx_chat_slot_sh_t *slot, ngx_chat_registry_join_t *j);
+static ngx_chat_slot_channel_sh_t *ngx_chat_registry_add(
+    ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
+    ngx_chat_channel_sh_t *ch, ngx_chat_registry_join_t *j);
+static void ngx_chat_registry_remove(ngx_chat_zone_t *zone,
+    ngx_chat_slot_channel_sh_t *sc);
 static ngx_chat_channel_sh_t *ngx_chat_registry_create(ngx_chat_zone_t *zone,
     ngx_chat_registry_join_t *j);
-static void ngx_chat_registry_end(ngx_chat_zone_t *zone,
-    ngx_chat_share_sh_t *sh);
-static void ngx_chat_registry_unlink(ngx_chat_share_sh_t *share);
-static void ngx_chat_registry_free(ngx_chat_zone_t *zone,
-    ngx_chat_share_sh_t *share);
-static void ngx_chat_registry_prune(ngx_chat_zone_t *zone,
+static void ngx_chat_registry_delete(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch);
+
+
+#define ngx_chat_registry_is_wiped(zone, slot)                                \
+    ((slot)->generation != (zone)->sh->generation)
 
 
 ngx_int_t
 ngx_chat_registry_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
-    ngx_chat_registry_join_t *j, ngx_chat_share_sh_t **share)
+    ngx_chat_registry_join_t *j, ngx_chat_slot_channel_sh_t **slot_channel)
 {
-    uint64_t                head;
-    ngx_int_t               rc;
-    ngx_chat_share_sh_t    *sh;
-    ngx_chat_channel_sh_t  *ch;
+    uint64_t   head;
+    ngx_int_t  rc;
 
-    sh = *share;
+    rc = NGX_ABORT;
 
     head = ngx_chat_registry_lock(zone);
 
-    ch = sh ? sh->channel
-            : ngx_chat_registry_find(zone, j->app, j->hash, j->name);
-
-    rc = ngx_chat_registry_snapshot(zone, ch, j);
-
-    if (rc != NGX_OK) {
-        ngx_chat_registry_unlock(zone, head);
-        return rc;
+    if (!ngx_chat_registry_is_wiped(zone, slot)) {
+        rc = ngx_chat_registry_subscribe(zone, slot, j, slot_channel);
     }
 
-    if (sh == NULL) {
-        sh = ngx_chat_registry_share(zone, slot, j);
-
-        if (sh == NULL) {
-            ngx_chat_registry_unlock(zone, head);
-            return NGX_BUSY;
-        }
-    }
-
-    if (ngx_chat_registry_enter(zone, slot, sh->channel, j) != NGX_OK) {
-
-        if (sh->subscriptions == 0) {
-            ngx_chat_registry_end(zone, sh);
-        }
-
-        ngx_chat_registry_unlock(zone, head);
-        return NGX_BUSY;
-    }
-
-    if (ngx_chat_registry_total(sh->channel) == 0) {
-        ngx_chat_repair_note(zone, NGX_CHAT_TURN_OCCUPY_e, sh->channel);
-    }
-
-    sh->subscriptions++;
-    *share = sh;
-
-    j->start = ngx_chat_ring_head(zone->sh->ring);
-
-    ngx_chat_failpoint("subscribed");
-
-    ngx_chat_registry_changed(zone, sh->channel, j);
-
-    ngx_chat_repair_done(zone);
     ngx_chat_registry_unlock(zone, head);
 
-    return NGX_OK;
+    return rc;
 }
 
 
 ngx_uint_t
-ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_share_sh_t **share,
-    ngx_chat_part_sh_t *part)
+ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
+    ngx_chat_slot_channel_sh_t **slot_channel,
+    ngx_chat_slot_member_sh_t *slot_member)
 {
-    uint64_t              head;
-    ngx_uint_t            due;
-    ngx_chat_share_sh_t  *sh;
+    uint64_t                     head;
+    ngx_uint_t                   due;
+    ngx_chat_slot_channel_sh_t  *sc;
 
-    sh = *share;
     due = 0;
 
     head = ngx_chat_registry_lock(zone);
 
-    if (part) {
-        ngx_chat_presence_leave(zone, part);
+    if (ngx_chat_registry_is_wiped(zone, slot)) {
+        *slot_channel = NULL;
+        goto done;
     }
 
-    if (--sh->subscriptions == 0) {
-        ngx_chat_registry_end(zone, sh);
-        *share = NULL;
-
-    } else if (sh->channel->counting) {
-        due = ngx_chat_registry_count(zone, sh->channel);
+    if (slot_member) {
+        ngx_chat_presence_leave(zone, slot_member);
     }
+
+    sc = *slot_channel;
+
+    sc->subscriptions--;
+    sc->channel->subscriptions--;
+
+    if (sc->subscriptions == 0) {
+        ngx_chat_registry_remove(zone, sc);
+        *slot_channel = NULL;
+
+    } else if (sc->channel->counting) {
+        due = ngx_chat_registry_count(zone, sc->channel);
+    }
+
+done:
 
     ngx_chat_registry_unlock(zone, head);
 
@@ -147,18 +118,49 @@ ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_share_sh_t **share,
 
 
 ngx_uint_t
-ngx_chat_registry_tell(ngx_chat_zone_t *zone, ngx_chat_share_sh_t *share)
+ngx_chat_registry_tell(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
+    ngx_chat_slot_channel_sh_t *slot_channel)
 {
     uint64_t    head;
     ngx_uint_t  due;
 
+    due = 0;
+
     head = ngx_chat_registry_lock(zone);
 
-    due = ngx_chat_registry_count(zone, share->channel);
+    if (!ngx_chat_registry_is_wiped(zone, slot)) {
+        due = ngx_chat_registry_count(zone, slot_channel->channel);
+    }
 
     ngx_chat_registry_unlock(zone, head);
 
     return due;
+}
+
+
+ngx_int_t
+ngx_chat_registry_user(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
+    ngx_chat_slot_member_sh_t *slot_member, ngx_str_t *user)
+{
+    ngx_int_t              rc;
+    ngx_chat_member_sh_t  *m;
+
+    rc = NGX_ABORT;
+
+    ngx_chat_zone_lock(zone);
+
+    if (!ngx_chat_registry_is_wiped(zone, slot)) {
+        m = slot_member->member;
+
+        user->len = ngx_min(m->id_len, user->len);
+        ngx_memcpy(user->data, m->data, user->len);
+
+        rc = NGX_OK;
+    }
+
+    ngx_chat_zone_unlock(zone);
+
+    return rc;
 }
 
 
@@ -166,34 +168,75 @@ ngx_int_t
 ngx_chat_registry_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_uint_t n)
 {
-    uint64_t              head;
-    ngx_uint_t            left;
-    ngx_chat_share_sh_t  *sh;
+    uint64_t      head;
+    ngx_uint_t    left;
+    ngx_queue_t  *q;
 
     head = ngx_chat_registry_lock(zone);
 
-    while (n && slot->parts) {
-        ngx_chat_presence_clear(zone, slot);
+    while (n && !ngx_queue_empty(&slot->members)) {
+        q = ngx_queue_head(&slot->members);
+
+        ngx_chat_presence_remove(zone,
+                       ngx_queue_data(q, ngx_chat_slot_member_sh_t, queue));
         n--;
     }
 
-    while (n && slot->shares) {
-        sh = slot->shares;
+    while (n && !ngx_queue_empty(&slot->channels)) {
+        q = ngx_queue_head(&slot->channels);
 
-        ngx_chat_registry_unlink(sh);
-
-        ngx_chat_failpoint("clear");
-
-        slot->shares = sh->slot_next;
-        ngx_chat_registry_free(zone, sh);
+        ngx_chat_registry_remove(zone,
+                       ngx_queue_data(q, ngx_chat_slot_channel_sh_t, queue));
         n--;
     }
 
-    left = (slot->parts != NULL || slot->shares != NULL);
+    left = !ngx_queue_empty(&slot->members)
+           || !ngx_queue_empty(&slot->channels);
+
+    ngx_chat_failpoint("clear");
 
     ngx_chat_registry_unlock(zone, head);
 
     return left ? NGX_AGAIN : NGX_OK;
+}
+
+
+ngx_chat_channel_sh_t *
+ngx_chat_registry_find(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
+    ngx_str_t *name)
+{
+    ngx_chat_channel_sh_t  *ch;
+
+    for (ch = zone->sh->channels[hash & zone->sh->mask]; ch; ch = ch->next) {
+
+        if (ch->hash == hash
+            && ch->app == app
+            && ch->len == name->len
+            && ngx_memcmp(ch->name, name->data, name->len) == 0)
+        {
+            return ch;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_chat_registry_has(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name)
+{
+    return ngx_chat_registry_find(zone, app,
+                                  ngx_chat_registry_hash(zone, app, name),
+                                  name)
+           != NULL;
+}
+
+
+uint32_t
+ngx_chat_registry_hash(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name)
+{
+    return (uint32_t) ngx_chat_hash(&zone->sh->key, name->data, name->len)
+           ^ (uint32_t) (app * 2654435761u);
 }
 
 
@@ -223,6 +266,59 @@ ngx_chat_registry_unlock(ngx_chat_zone_t *zone, uint64_t head)
 }
 
 
+static ngx_int_t
+ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
+    ngx_chat_registry_join_t *j, ngx_chat_slot_channel_sh_t **slot_channel)
+{
+    ngx_int_t                    rc;
+    ngx_chat_channel_sh_t       *ch;
+    ngx_chat_slot_channel_sh_t  *sc;
+
+    sc = *slot_channel;
+
+    ch = sc ? sc->channel
+            : ngx_chat_registry_find(zone, j->app, j->hash, j->name);
+
+    rc = ngx_chat_registry_snapshot(zone, ch, j);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (sc == NULL) {
+        sc = ngx_chat_registry_add(zone, slot, ch, j);
+
+        if (sc == NULL) {
+            return NGX_BUSY;
+        }
+    }
+
+    ch = sc->channel;
+
+    if (ngx_chat_registry_enter(zone, slot, ch, j) != NGX_OK) {
+
+        if (sc->subscriptions == 0) {
+            ngx_chat_registry_remove(zone, sc);
+        }
+
+        return NGX_BUSY;
+    }
+
+    sc->subscriptions++;
+    ch->subscriptions++;
+
+    *slot_channel = sc;
+
+    j->start = ngx_chat_ring_head(zone->sh->ring);
+
+    ngx_chat_failpoint("subscribed");
+
+    ngx_chat_registry_changed(zone, ch, j);
+
+    return NGX_OK;
+}
+
+
 /*
  * Takes the snapshot, and refuses what can be refused before anything is
  * done.  The members are walked once, for the list that is asked for.
@@ -243,8 +339,7 @@ ngx_chat_registry_snapshot(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
     if (j->user) {
 
         if (ch) {
-            j->members_len = ngx_chat_presence_list(zone, ch, j->buf,
-                                                    j->size);
+            j->members_len = ngx_chat_presence_list(ch, j->buf, j->size);
             j->nmembers = ch->nmembers;
 
             if (j->members_max && j->nmembers >= j->members_max
@@ -285,15 +380,15 @@ ngx_chat_registry_enter(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 {
     ngx_uint_t  added;
 
-    j->part = NULL;
+    j->slot_member = NULL;
 
     if (j->user == NULL) {
         return NGX_OK;
     }
 
-    j->part = ngx_chat_presence_join(zone, slot, ch, j->user, j->info,
-                                     &added);
-    if (j->part == NULL) {
+    j->slot_member = ngx_chat_presence_join(zone, slot, ch, j->user, j->info,
+                                            &added);
+    if (j->slot_member == NULL) {
         return NGX_ERROR;
     }
 
@@ -305,10 +400,6 @@ ngx_chat_registry_enter(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         j->nmembers++;
 
         (void) ngx_chat_append(zone->sh->ring, j->added, NULL);
-
-        ngx_chat_failpoint("member told to join");
-
-        ngx_chat_repair_done(zone);
     }
 
     return NGX_OK;
@@ -321,7 +412,7 @@ static void
 ngx_chat_registry_changed(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
     ngx_chat_registry_join_t *j)
 {
-    j->total = ngx_chat_registry_total(ch);
+    j->total = ch->subscriptions;
     j->due = 0;
 
     if (j->total == 1) {
@@ -342,21 +433,16 @@ ngx_chat_registry_changed(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
 static ngx_uint_t
 ngx_chat_registry_count(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
 {
-    uint64_t         now;
-    ngx_str_t        name;
-    ngx_uint_t       n;
-    struct timespec  ts;
+    uint64_t   now;
+    ngx_str_t  name;
 
-    n = ngx_chat_registry_total(ch);
-
-    if (n == ch->told) {
+    if (ch->subscriptions == ch->told) {
         return 0;
     }
 
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-    now = (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    now = ngx_chat_clock_msec();
 
-    if (n > NGX_CHAT_REGISTRY_SMALL
+    if (ch->subscriptions > NGX_CHAT_REGISTRY_SMALL
         && ch->counted != 0
         && now - ch->counted < NGX_CHAT_REGISTRY_PAUSE)
     {
@@ -364,65 +450,87 @@ ngx_chat_registry_count(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
     }
 
     ch->counted = now;
-    ch->told = n;
+    ch->told = ch->subscriptions;
 
     name.data = ch->name;
     name.len = ch->len;
 
-    zone->handlers->counted(zone, ch->app, &name, n);
+    zone->handlers->counted(zone, ch->app, &name, ch->subscriptions);
 
     return 0;
 }
 
 
-static ngx_chat_share_sh_t *
-ngx_chat_registry_share(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
-    ngx_chat_registry_join_t *j)
-{
-    ngx_chat_share_sh_t    *sh;
-    ngx_chat_channel_sh_t  *ch;
+/* A worker's first subscription of a channel; ch is NULL: of all. */
 
-    sh = ngx_chat_arena_alloc(zone->sh->arena, sizeof(ngx_chat_share_sh_t));
-    if (sh == NULL) {
+static ngx_chat_slot_channel_sh_t *
+ngx_chat_registry_add(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
+    ngx_chat_channel_sh_t *ch, ngx_chat_registry_join_t *j)
+{
+    ngx_chat_slot_channel_sh_t  *sc;
+
+    sc = ngx_chat_arena_alloc(zone->sh->arena,
+                              sizeof(ngx_chat_slot_channel_sh_t));
+    if (sc == NULL) {
         return NULL;
     }
-
-    ch = ngx_chat_registry_find(zone, j->app, j->hash, j->name);
 
     if (ch == NULL) {
         ch = ngx_chat_registry_create(zone, j);
+
+        if (ch == NULL) {
+            ngx_chat_arena_free(zone->sh->arena, sc);
+            return NULL;
+        }
     }
 
-    if (ch == NULL) {
-        ngx_chat_arena_free(zone->sh->arena, sh,
-                            sizeof(ngx_chat_share_sh_t));
-        return NULL;
+    sc->slot = slot;
+    sc->channel = ch;
+    sc->subscriptions = 0;
+
+    sc->next = ch->slots;
+    ch->slots = sc;
+
+    ngx_queue_insert_head(&slot->channels, &sc->queue);
+
+    return sc;
+}
+
+
+/* Takes all of a worker's subscriptions from a channel. */
+
+static void
+ngx_chat_registry_remove(ngx_chat_zone_t *zone,
+    ngx_chat_slot_channel_sh_t *sc)
+{
+    ngx_chat_channel_sh_t        *ch;
+    ngx_chat_slot_channel_sh_t  **next;
+
+    ch = sc->channel;
+
+    next = &ch->slots;
+
+    while (*next != sc) {
+        next = &(*next)->next;
     }
 
-    sh->channel = ch;
-    sh->slot = slot;
-    sh->subscriptions = 0;
-    sh->slot_prev = NULL;
-    sh->slot_next = slot->shares;
-    sh->next = ch->shares;
+    *next = sc->next;
 
-    if (slot->shares) {
-        slot->shares->slot_prev = sh;
+    ngx_queue_remove(&sc->queue);
+
+    ch->subscriptions -= sc->subscriptions;
+
+    ngx_chat_arena_free(zone->sh->arena, sc);
+
+    if (ch->slots == NULL) {
+        ngx_chat_registry_delete(zone, ch);
+
+    } else if (ch->counting) {
+
+        /* at once: who would tell it later may be the one that is gone */
+        ch->counted = 0;
+        (void) ngx_chat_registry_count(zone, ch);
     }
-
-    ngx_memory_barrier();
-
-    slot->shares = sh;
-
-    ngx_chat_failpoint("share in slot");
-
-    ngx_memory_barrier();
-
-    ch->shares = sh;
-
-    ngx_chat_failpoint("share in channel");
-
-    return sh;
 }
 
 
@@ -437,22 +545,20 @@ ngx_chat_registry_create(ngx_chat_zone_t *zone, ngx_chat_registry_join_t *j)
         return NULL;
     }
 
-    bucket = &zone->sh->channels[j->hash & zone->sh->mask];
-
     ngx_memzero(ch, sizeof(ngx_chat_channel_sh_t));
 
-    ch->next = *bucket;
     ch->app = j->app;
     ch->hash = j->hash;
     ch->counting = j->counting;
     ch->len = (u_char) j->name->len;
     ngx_memcpy(ch->name, j->name->data, j->name->len);
 
-    ngx_memory_barrier();
+    ngx_queue_init(&ch->members);
 
+    bucket = &zone->sh->channels[j->hash & zone->sh->mask];
+
+    ch->next = *bucket;
     *bucket = ch;
-
-    ngx_chat_failpoint("channel in bucket");
 
     zone->sh->nchannels++;
 
@@ -460,102 +566,28 @@ ngx_chat_registry_create(ngx_chat_zone_t *zone, ngx_chat_registry_join_t *j)
 }
 
 
-/* Ends a share of this worker's. */
+/* The last subscription is gone, and the members are, with theirs. */
 
 static void
-ngx_chat_registry_end(ngx_chat_zone_t *zone, ngx_chat_share_sh_t *sh)
+ngx_chat_registry_delete(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
 {
-    ngx_chat_registry_unlink(sh);
-
-    ngx_chat_failpoint("share of none");
-
-    if (sh->slot_next) {
-        sh->slot_next->slot_prev = sh->slot_prev;
-    }
-
-    if (sh->slot_prev) {
-        sh->slot_prev->slot_next = sh->slot_next;
-
-    } else {
-        sh->slot->shares = sh->slot_next;
-    }
-
-    ngx_chat_registry_free(zone, sh);
-}
-
-
-/*
- * Takes a share from its channel.  Comes before the share leaves its slot's
- * list: a share that is in no slot's list could never be taken back.
- */
-
-static void
-ngx_chat_registry_unlink(ngx_chat_share_sh_t *share)
-{
-    ngx_chat_share_sh_t  **next;
-
-    for (next = &share->channel->shares; *next; next = &(*next)->next) {
-
-        if (*next == share) {
-            *next = share->next;
-            return;
-        }
-    }
-}
-
-
-/* Frees a share that is in no list, and the channel with its last share. */
-
-static void
-ngx_chat_registry_free(ngx_chat_zone_t *zone, ngx_chat_share_sh_t *share)
-{
-    ngx_str_t               name;
-    ngx_chat_channel_sh_t  *ch;
-
-    ch = share->channel;
-
-    ngx_chat_arena_free(zone->sh->arena, share, sizeof(ngx_chat_share_sh_t));
-
-    if (ch->shares == NULL) {
-
-        name.data = ch->name;
-        name.len = ch->len;
-
-        zone->handlers->occupied(zone, ch->app, &name, 0);
-
-        ngx_chat_failpoint("vacated, told");
-
-        ngx_chat_presence_free(zone, ch);
-        ngx_chat_registry_prune(zone, ch);
-
-    } else if (ch->counting) {
-
-        /* at once: who would tell it later may be the one that is gone */
-        ch->counted = 0;
-        (void) ngx_chat_registry_count(zone, ch);
-    }
-}
-
-
-static void
-ngx_chat_registry_prune(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
-{
+    ngx_str_t                name;
     ngx_chat_channel_sh_t  **next;
+
+    name.data = ch->name;
+    name.len = ch->len;
+
+    zone->handlers->occupied(zone, ch->app, &name, 0);
 
     next = &zone->sh->channels[ch->hash & zone->sh->mask];
 
-    for ( /* void */ ; *next; next = &(*next)->next) {
-
-        if (*next == ch) {
-            *next = ch->next;
-
-            ngx_chat_failpoint("channel out of bucket");
-
-            zone->sh->nchannels--;
-
-            ngx_chat_arena_free(zone->sh->arena, ch,
-                                sizeof(ngx_chat_channel_sh_t) + ch->len);
-            return;
-        }
+    while (*next != ch) {
+        next = &(*next)->next;
     }
+
+    *next = ch->next;
+
+    zone->sh->nchannels--;
+
+    ngx_chat_arena_free(zone->sh->arena, ch);
 }

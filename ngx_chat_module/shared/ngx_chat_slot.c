@@ -15,12 +15,12 @@
 #include <wire/ngx_chat_failpoint.h>
 
 
-/* shares taken back for each time the zone's lock is held */
+/* channels and members taken for each time the zone's lock is held */
 #define NGX_CHAT_SLOT_STEP  64
 
 
 static void ngx_chat_slot_begin(ngx_chat_slot_sh_t *slot);
-static void ngx_chat_slot_bury(ngx_chat_zone_t *zone,
+static void ngx_chat_slot_lost(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot);
 static void ngx_chat_slot_clear(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot);
@@ -30,33 +30,6 @@ static void ngx_chat_slot_clear(ngx_chat_zone_t *zone,
 static uint64_t  ngx_chat_slot_spare[NGX_CHAT_COUNTERS_e];
 
 uint64_t        *ngx_chat_counters = ngx_chat_slot_spare;
-
-
-ngx_int_t
-ngx_chat_slot_init(ngx_chat_slot_sh_t *slot)
-{
-    ngx_int_t            rc;
-    pthread_mutexattr_t  attr;
-
-    ngx_memzero(slot, sizeof(ngx_chat_slot_sh_t));
-
-    if (pthread_mutexattr_init(&attr) != 0) {
-        return NGX_ERROR;
-    }
-
-    rc = NGX_OK;
-
-    if (pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) != 0
-        || pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) != 0
-        || pthread_mutex_init(&slot->lease, &attr) != 0)
-    {
-        rc = NGX_ERROR;
-    }
-
-    (void) pthread_mutexattr_destroy(&attr);
-
-    return rc;
-}
 
 
 ngx_chat_slot_sh_t *
@@ -75,7 +48,7 @@ ngx_chat_slot_lease(ngx_chat_zone_t *zone, ngx_log_t *log)
             ngx_log_error(NGX_LOG_NOTICE, log, 0,
                           "chat takes over from worker %P", slot->pid);
 
-            ngx_chat_slot_bury(zone, slot);
+            ngx_chat_slot_lost(zone, slot);
             (void) pthread_mutex_consistent(&slot->lease);
 
         } else if (err != 0) {
@@ -87,6 +60,7 @@ ngx_chat_slot_lease(ngx_chat_zone_t *zone, ngx_log_t *log)
         slot->position = ngx_chat_ring_head(zone->sh->ring);
         slot->pid = ngx_pid;
 
+        ngx_chat_slot_renew(zone, slot);
         ngx_chat_slot_begin(slot);
 
         return slot;
@@ -96,14 +70,40 @@ ngx_chat_slot_lease(ngx_chat_zone_t *zone, ngx_log_t *log)
 }
 
 
+ngx_uint_t
+ngx_chat_slot_is_wiped(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
+{
+    ngx_uint_t  wiped;
+
+    /* whoever gets the lock finds that its last holder died */
+
+    ngx_chat_zone_lock(zone);
+
+    wiped = (slot->generation != zone->sh->generation);
+
+    ngx_chat_zone_unlock(zone);
+
+    return wiped;
+}
+
+
+void
+ngx_chat_slot_renew(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
+{
+    ngx_chat_zone_lock(zone);
+
+    slot->generation = zone->sh->generation;
+
+    ngx_chat_zone_unlock(zone);
+}
+
+
 void
 ngx_chat_slot_release(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
 {
     ngx_chat_counters = ngx_chat_slot_spare;
 
     ngx_chat_slot_clear(zone, slot);
-
-    ngx_chat_failpoint("slot released");
 
     (void) pthread_mutex_unlock(&slot->lease);
 }
@@ -127,7 +127,7 @@ ngx_chat_slot_reap(ngx_chat_zone_t *zone, ngx_log_t *log)
             ngx_log_error(NGX_LOG_NOTICE, log, 0,
                           "chat clears up after worker %P", slot->pid);
 
-            ngx_chat_slot_bury(zone, slot);
+            ngx_chat_slot_lost(zone, slot);
 
             ngx_chat_failpoint("slot reaped");
 
@@ -164,7 +164,7 @@ ngx_chat_slot_begin(ngx_chat_slot_sh_t *slot)
 /* Its worker died, and its connections with it. */
 
 static void
-ngx_chat_slot_bury(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
+ngx_chat_slot_lost(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
 {
     if (slot->pid) {
         slot->counters[NGX_CHAT_LOST_e]++;
@@ -190,7 +190,7 @@ ngx_chat_slot_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
     while (ngx_chat_registry_clear(zone, slot, NGX_CHAT_SLOT_STEP)
            == NGX_AGAIN)
     {
-        ngx_chat_failpoint("slot clear");
+        /* void */
     }
 
     ngx_chat_zone_lock(zone);

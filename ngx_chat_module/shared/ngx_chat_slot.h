@@ -18,37 +18,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <pthread.h>
-
-#include <shared/ngx_chat_rolling_max.h>
 #include <shared/ngx_chat_zone.h>
 
-
-typedef struct ngx_chat_share_sh_s  ngx_chat_share_sh_t;
-typedef struct ngx_chat_part_sh_s  ngx_chat_part_sh_t;
-
-
-struct ngx_chat_slot_sh_s {
-    pthread_mutex_t         lease;
-    ngx_pid_t               pid;
-    ngx_chat_share_sh_t    *shares;        /* its channels */
-    ngx_chat_part_sh_t     *parts;         /* its users' presence */
-
-    /* How far it has delivered, a place in the ring; any process reads it.
-       Where somebody has waited for that in vain, stuck is one more. */
-    uint64_t                position;
-    uint64_t                stuck;
-
-    /* of its event loop, in microseconds */
-    ngx_chat_rolling_max_t  turn;          /* from waking to waiting */
-    ngx_chat_rolling_max_t  delay;         /* of timers */
-
-    uint64_t                counters[NGX_CHAT_COUNTERS_e];
-};
-
-
-/* Called at the zone's making.  NGX_OK, NGX_ERROR. */
-ngx_int_t ngx_chat_slot_init(ngx_chat_slot_sh_t *slot);
 
 /*
  * Takes a slot for this process, a dead worker's after it has been cleared.
@@ -57,6 +28,14 @@ ngx_int_t ngx_chat_slot_init(ngx_chat_slot_sh_t *slot);
  */
 ngx_chat_slot_sh_t *ngx_chat_slot_lease(ngx_chat_zone_t *zone,
     ngx_log_t *log);
+
+/*
+ * Whether the zone was wiped since the slot's generation: all pointers that
+ * its worker has from the registry are void.  renew() once they are dropped.
+ */
+ngx_uint_t ngx_chat_slot_is_wiped(ngx_chat_zone_t *zone,
+    ngx_chat_slot_sh_t *slot);
+void ngx_chat_slot_renew(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot);
 
 /* Gives a slot back, with all that it still holds. */
 void ngx_chat_slot_release(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot);

@@ -51,6 +51,7 @@ ngx_chat_stats_take(ngx_chat_zone_t *zone, ngx_chat_stats_t *t,
 
     t->counters[NGX_CHAT_EVENTS_e] = sh->ring->records;
     t->counters[NGX_CHAT_STORED_e] = sh->ring->marks;
+    t->counters[NGX_CHAT_WIPES_e] = sh->generation;
 
     ngx_chat_stats_parts(t, sh);
 

@@ -3,7 +3,8 @@
  * Copyright (C) the ngx_chat_module authors
  *
  * The shared zone: built in the master, half of it the ring, the rest the
- * registry's memory; adopted as it is by later configurations.
+ * registry's memory; adopted as it is by later configurations; wiped where a
+ * worker died with the lock.
  */
 
 
@@ -13,9 +14,9 @@
 #include <openssl/rand.h>
 
 #include <bus/ngx_chat_wakeup.h>
-#include <shared/ngx_chat_repair.h>
-#include <shared/ngx_chat_slot.h>
+#include <shared/ngx_chat_mutex.h>
 #include <shared/ngx_chat_zone.h>
+#include <wire/ngx_chat_failpoint.h>
 
 
 /* zone bytes for each bucket of the registry */
@@ -35,6 +36,7 @@ static ngx_int_t ngx_chat_zone_build_tables(ngx_chat_zone_t *zone,
     size_t size);
 static ngx_int_t ngx_chat_zone_build_slots(ngx_chat_zone_t *zone);
 static ngx_int_t ngx_chat_zone_build_arena(ngx_chat_zone_t *zone);
+static void ngx_chat_zone_empty(ngx_chat_zone_sh_t *sh);
 
 
 ngx_int_t
@@ -86,9 +88,11 @@ ngx_chat_zone_lock(ngx_chat_zone_t *zone)
 {
     ngx_shmtx_lock(&zone->shpool->mutex);
 
+    /* the sign stays while this one wipes: it may die, too */
+
     if (zone->sh->busy) {
-        ngx_chat_repair(zone);
-        zone->mended = 1;
+        ngx_chat_zone_empty(zone->sh);
+        zone->sh->generation++;
     }
 
     zone->sh->busy = 1;
@@ -178,6 +182,8 @@ ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
         return NGX_ERROR;
     }
 
+    ngx_chat_zone_empty(sh);
+
     sh->cached.limit = sh->arena->size / NGX_CHAT_ZONE_CACHE;
     sh->answers.limit = sh->arena->size / NGX_CHAT_ZONE_ANSWERS;
 
@@ -264,7 +270,7 @@ ngx_chat_zone_build_slots(ngx_chat_zone_t *zone)
     }
 
     for (i = 0; i < sh->nslots; i++) {
-        if (ngx_chat_slot_init(&sh->slots[i]) != NGX_OK) {
+        if (ngx_chat_mutex_init(&sh->slots[i].lease) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -278,26 +284,55 @@ ngx_chat_zone_build_slots(ngx_chat_zone_t *zone)
 static ngx_int_t
 ngx_chat_zone_build_arena(ngx_chat_zone_t *zone)
 {
-    size_t                n;
-    ngx_slab_pool_t      *pool;
-    ngx_chat_arena_sh_t  *arena;
+    ngx_slab_pool_t     *pool;
+    ngx_chat_zone_sh_t  *sh;
 
+    sh = zone->sh;
     pool = zone->shpool;
 
     if (pool->pfree < 16) {
         return NGX_ERROR;
     }
 
-    n = (pool->pfree - 8) * ngx_pagesize;
+    sh->arena_size = (pool->pfree - 8) * ngx_pagesize;
+    sh->arena = ngx_slab_alloc(pool, sh->arena_size);
 
-    arena = ngx_slab_alloc(pool, n);
-    if (arena == NULL) {
-        return NGX_ERROR;
+    return sh->arena ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Forgets all that the arena has.  Follows no pointer into it: that may be
+ * what somebody died of.
+ */
+
+static void
+ngx_chat_zone_empty(ngx_chat_zone_sh_t *sh)
+{
+    size_t      n;
+    ngx_uint_t  i;
+
+    n = (sh->mask + 1) * sizeof(void *);
+
+    ngx_memzero(sh->channels, n);
+    ngx_memzero(sh->members, n);
+    ngx_memzero(sh->caches, n);
+
+    sh->nchannels = 0;
+    sh->nmembers = 0;
+
+    ngx_queue_init(&sh->cached.entries);
+    sh->cached.used = 0;
+
+    ngx_queue_init(&sh->answers.entries);
+    sh->answers.used = 0;
+
+    ngx_chat_failpoint("wipe");
+
+    for (i = 0; i < sh->nslots; i++) {
+        ngx_queue_init(&sh->slots[i].channels);
+        ngx_queue_init(&sh->slots[i].members);
     }
 
-    ngx_chat_arena_init(arena, n);
-
-    zone->sh->arena = arena;
-
-    return NGX_OK;
+    ngx_chat_arena_init(sh->arena, sh->arena_size);
 }

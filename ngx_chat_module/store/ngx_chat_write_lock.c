@@ -10,31 +10,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <shared/ngx_chat_mutex.h>
 #include <store/ngx_chat_write_lock.h>
 
 
 ngx_int_t
 ngx_chat_write_lock_init(ngx_chat_store_sh_t *sh)
 {
-    ngx_int_t            rc;
-    pthread_mutexattr_t  attr;
-
-    if (pthread_mutexattr_init(&attr) != 0) {
-        return NGX_ERROR;
-    }
-
-    rc = NGX_OK;
-
-    if (pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) != 0
-        || pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) != 0
-        || pthread_mutex_init(&sh->turn, &attr) != 0)
-    {
-        rc = NGX_ERROR;
-    }
-
-    (void) pthread_mutexattr_destroy(&attr);
-
-    return rc;
+    return ngx_chat_mutex_init(&sh->turn);
 }
 
 

@@ -164,8 +164,15 @@ terminate(ngx_chat_subscriber_t *sr)
 }
 
 
+static void
+wiped(void)
+{
+    abort();
+}
+
+
 static ngx_chat_hub_handlers_t  handlers = {
-    render, extend, release, deliver, flush, overrun, terminate
+    render, extend, release, deliver, flush, overrun, terminate, wiped
 };
 
 

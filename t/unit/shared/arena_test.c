@@ -69,7 +69,7 @@ test_sizes(void)
     }
 
     for (i = 0; i < n; i++) {
-        ngx_chat_arena_free(arena, p[i], sizes[i]);
+        ngx_chat_arena_free(arena, p[i]);
     }
 
     CHECK_INT(arena->used, 0);
@@ -98,14 +98,14 @@ fill(ngx_chat_arena_sh_t *arena, size_t size, void **held)
 
 
 static void
-drop(ngx_chat_arena_sh_t *arena, size_t size, void **held)
+drop(ngx_chat_arena_sh_t *arena, void **held)
 {
     void  *p;
 
     while (*held) {
         p = *held;
         *held = *(void **) p;
-        ngx_chat_arena_free(arena, p, size);
+        ngx_chat_arena_free(arena, p);
     }
 }
 
@@ -132,7 +132,7 @@ test_full(void)
         CHECK_INT(arena->used, n * size);
         CHECK(ngx_chat_arena_alloc(arena, size) == NULL);
 
-        drop(arena, size, &held);
+        drop(arena, &held);
 
         CHECK_INT(arena->used, 0);
     }
@@ -165,48 +165,36 @@ test_too_large(void)
 }
 
 
-/*
- * A worker was killed while it changed the free lists: the next user makes
- * them anew from the tags, and what is handed out stays handed out.
- */
+/* Made anew, it knows nothing of what was there, whatever that was. */
 
 static void
-test_killed(void)
+test_made_anew(void)
 {
-    void                 *a, *b, *held;
+    void                 *held;
     ngx_uint_t            i;
     ngx_chat_arena_sh_t  *arena;
 
     arena = make();
     held = NULL;
 
-    a = ngx_chat_arena_alloc(arena, 1000);
-    b = ngx_chat_arena_alloc(arena, 64);
-
-    memset(a, 0x11, 1000);
-    memset(b, 0x22, 64);
+    (void) fill(arena, 64, &held);
 
     for (i = 0; i < NGX_CHAT_ARENA_ORDERS; i++) {
         arena->free[i] = (void *) 1;
     }
 
-    arena->used = 12345;
-    arena->busy = 1;
+    arena->base = NULL;
+    arena->units = 1;
+    held = NULL;
 
-    CHECK_INT(fill(arena, 64, &held), arena->units - 16 - 1);
-    CHECK_INT(arena->used, arena->size);
-
-    drop(arena, 64, &held);
-
-    CHECK_INT(arena->used, 1024 + 64);
-    CHECK(((u_char *) a)[999] == 0x11);
-    CHECK(((u_char *) b)[63] == 0x22);
-
-    ngx_chat_arena_free(arena, a, 1000);
-    ngx_chat_arena_free(arena, b, 64);
+    ngx_chat_arena_init(arena, MEMORY);
 
     CHECK_INT(arena->used, 0);
     CHECK(ngx_chat_arena_alloc(arena, 512 * 1024) != NULL);
+
+    ngx_chat_arena_init(arena, MEMORY);
+
+    CHECK_INT(fill(arena, 64, &held), arena->units);
 
     free(memory);
 }
@@ -218,7 +206,7 @@ main(void)
     RUN(test_sizes);
     RUN(test_full);
     RUN(test_too_large);
-    RUN(test_killed);
+    RUN(test_made_anew);
 
     return unit_done();
 }

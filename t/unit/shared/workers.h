@@ -5,7 +5,7 @@
  * A worker that does at random what workers do to the shared zone: leases a
  * slot, joins and leaves channels, publishes, keeps events, reads the ring,
  * clears up after the dead.  t/tsan/ runs many of them as threads,
- * bus_process_test.c as processes that get killed.
+ * unit/shared/workers_test.c as processes that get killed.
  */
 
 
@@ -29,26 +29,26 @@
 
 
 typedef struct {
-    ngx_uint_t            channel;
-    ngx_chat_part_sh_t   *part;
+    ngx_uint_t                   channel;
+    ngx_chat_slot_member_sh_t   *member;
 } bus_subscription_t;
 
 
 typedef struct {
-    ngx_chat_zone_t      *zone;
-    ngx_chat_slot_sh_t   *slot;
-    uint32_t              seed;
-    uint64_t              position;        /* in the ring */
-    uint64_t              last;            /* message seen there */
-    ngx_uint_t            lost;            /* some were, since */
-    ngx_uint_t            overruns;
-    ngx_uint_t            received;
-    ngx_uint_t            slow;            /* reads one at a time */
-    const char           *error;
+    ngx_chat_zone_t             *zone;
+    ngx_chat_slot_sh_t          *slot;
+    uint32_t                     seed;
+    uint64_t                     position;     /* in the ring */
+    uint64_t                     last;         /* message seen there */
+    ngx_uint_t                   lost;         /* some were, since */
+    ngx_uint_t                   overruns;
+    ngx_uint_t                   received;
+    ngx_uint_t                   slow;         /* reads one at a time */
+    const char                  *error;
 
-    ngx_chat_share_sh_t  *shares[BUS_CHANNELS];
-    bus_subscription_t    subscriptions[BUS_SUBSCRIPTIONS];
-    ngx_uint_t            n;
+    ngx_chat_slot_channel_sh_t  *channels[BUS_CHANNELS];
+    bus_subscription_t           subscriptions[BUS_SUBSCRIPTIONS];
+    ngx_uint_t                   n;
 } bus_worker_t;
 
 
@@ -128,6 +128,17 @@ static ngx_chat_zone_handlers_t  workers_handlers = {
 };
 
 
+/* All that it had is gone: as the hub does, it gives nothing back. */
+static ngx_inline void
+bus_wiped(bus_worker_t *w)
+{
+    w->n = 0;
+    memset(w->channels, 0, sizeof(w->channels));
+
+    ngx_chat_slot_renew(w->zone, w->slot);
+}
+
+
 static ngx_inline void
 bus_join(bus_worker_t *w)
 {
@@ -170,7 +181,12 @@ bus_join(bus_worker_t *w)
         j.added = &added;
     }
 
-    rc = ngx_chat_registry_join(w->zone, w->slot, &j, &w->shares[k]);
+    rc = ngx_chat_registry_join(w->zone, w->slot, &j, &w->channels[k]);
+
+    if (rc == NGX_ABORT) {
+        bus_wiped(w);
+        return;
+    }
 
     if (rc != NGX_OK) {
         w->error = "could not join a channel";
@@ -182,7 +198,7 @@ bus_join(bus_worker_t *w)
     }
 
     w->subscriptions[w->n].channel = k;
-    w->subscriptions[w->n].part = j.part;
+    w->subscriptions[w->n].member = j.slot_member;
     w->n++;
 }
 
@@ -200,7 +216,8 @@ bus_leave(bus_worker_t *w)
     i = bus_random(w, w->n);
     s = &w->subscriptions[i];
 
-    (void) ngx_chat_registry_leave(w->zone, &w->shares[s->channel], s->part);
+    (void) ngx_chat_registry_leave(w->zone, w->slot, &w->channels[s->channel],
+                                   s->member);
 
     *s = w->subscriptions[--w->n];
 }
@@ -307,7 +324,7 @@ bus_start(bus_worker_t *w, ngx_chat_zone_t *zone, uint32_t seed)
     w->seed = seed;
     w->n = 0;
     w->last = 0;
-    memset(w->shares, 0, sizeof(w->shares));
+    memset(w->channels, 0, sizeof(w->channels));
     w->slow = seed & 1;
     w->lost = 1;
     w->slot = ngx_chat_slot_lease(zone, &unit_log);
@@ -373,8 +390,8 @@ bus_is_clean(ngx_chat_zone_t *zone, size_t base)
     }
 
     for (i = 0; i < sh->nslots; i++) {
-        ok = ok && CHECK(sh->slots[i].shares == NULL)
-             && CHECK(sh->slots[i].parts == NULL);
+        ok = ok && CHECK(ngx_queue_empty(&sh->slots[i].channels))
+             && CHECK(ngx_queue_empty(&sh->slots[i].members));
     }
 
     return ok;

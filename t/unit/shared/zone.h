@@ -96,7 +96,7 @@ ngx_slab_alloc(ngx_slab_pool_t *pool, size_t size)
 {
     u_char  *p;
 
-    size = ngx_align(size, 64);
+    size = ngx_align(size, size > ngx_pagesize / 2 ? ngx_pagesize : 64);
 
     if (size > unit_memory->size - unit_memory->used) {
         return NULL;
