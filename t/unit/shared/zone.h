@@ -191,4 +191,14 @@ unit_zone_create(ngx_chat_zone_t *zone, size_t size)
 }
 
 
+/* The end of the last one made. */
+static ngx_inline void
+unit_zone_destroy(void)
+{
+    unit_cleanup.handler(unit_cleanup.data);
+
+    (void) munmap(unit_memory, unit_memory->size);
+}
+
+
 #endif /* _NGX_CHAT_UNIT_ZONE_H_INCLUDED_ */

@@ -22,14 +22,12 @@
 
 /* Where to die with the lock, and of what. */
 typedef struct {
-    const char                  *name;     /* of the failpoint */
+    const char                  *name;     /* of the failpoint, or NULL */
     void                       (*change)(void);
 } place_t;
 
 
 void ngx_chat_failpoint(const char *name);
-
-static void leave(void);
 
 
 static ngx_chat_zone_t              zone;
@@ -101,6 +99,9 @@ join_as(const char *id)
 static void
 join(void)
 {
+    slot = ngx_chat_slot_lease(&zone, &unit_log);
+    room = NULL;
+
     if (join_as("child") != NGX_OK) {
         _exit(3);
     }
@@ -177,12 +178,6 @@ reap(void)
 }
 
 
-static void
-nothing(void)
-{
-}
-
-
 /* Runs a change in a child that dies of it, by that signal. */
 
 static ngx_uint_t
@@ -195,9 +190,6 @@ die(const char *name, void (*change)(void), int signal)
 
     if (pid == 0) {
         ngx_pid = getpid();
-
-        slot = ngx_chat_slot_lease(&zone, &unit_log);
-        room = NULL;
 
         die_at = name;
         change();
@@ -238,7 +230,7 @@ end(void)
     ngx_chat_slot_release(&zone, slot);
 
     CHECK_INT(zone.sh->busy, 0);
-    CHECK_INT(munmap(unit_memory, unit_memory->size), 0);
+    unit_zone_destroy();
 }
 
 
@@ -361,10 +353,7 @@ test_died_with_the_lock(void)
         if (die(places[i].name, places[i].change, SIGKILL)) {
             wipe();
 
-            /* the dead one's slot has nothing left, and is free again */
-            CHECK_INT(ngx_chat_slot_reap(&zone, &unit_log), 1);
-            CHECK_INT(ngx_chat_slot_reap(&zone, &unit_log), 0);
-
+            reap();
             go_on();
         }
 
@@ -458,8 +447,9 @@ test_died_clearing_up(void)
     if (die(NULL, join, SIGTERM) && die("clear", reap, SIGKILL)) {
         wipe();
 
-        /* the one that was cleared, and who did it */
-        CHECK_INT(ngx_chat_slot_reap(&zone, &unit_log), 2);
+        /* the slot was the reaper's when it died */
+        CHECK_INT(ngx_chat_slot_reap(&zone, &unit_log), 1);
+        CHECK_INT(ngx_chat_slot_reap(&zone, &unit_log), 0);
         CHECK_INT(zone.sh->generation, 1);
 
         go_on();
@@ -484,7 +474,7 @@ test_smallest(void)
         unit_zone_create(&zone, NGX_CHAT_ZONE_MIN);
 
         CHECK(zone.sh->arena->size > 128 * 1024);
-        CHECK_INT(munmap(unit_memory, unit_memory->size), 0);
+        unit_zone_destroy();
     }
 
     ngx_pagesize = 4096;
