@@ -45,7 +45,7 @@ test:
 
 test-faults:
 	@CHAT_WHOLE=1 $(MAKE) --no-print-directory test \
-		TESTS="storms t/presence_large.t"
+		TESTS="storms t/presence_large.t t/e2e/answer.test.mjs"
 
 soak:
 	@t/tools/need.sh install test

@@ -38,6 +38,7 @@ const WINDOWS = ['one', 'other'];
 const LISTENERS = 200;
 const IN_FLIGHT = 5;
 const ANSWER = 20000;                   // ms, the limit of one
+const EARLY = 'answers_early';          // in chat_status: left before events
 
 const EACH = Math.ceil(MESSAGES / WINDOWS.length);
 const SENT = EACH * WINDOWS.length;
@@ -355,8 +356,11 @@ async function onceEach(workers, server, site) {
         await Promise.all(pages.map((page) => (
             page.until(([id]) => window.seen.events[id], last.id))));
 
-        check(workers, await Promise.all(pages.map((page) => page.look())),
-              [...direct, last.id], ways(server, pages));
+        const looks = await Promise.all(pages.map((page) => page.look()));
+        const { [EARLY]: early } = await server.status();
+
+        check(workers, looks, [...direct, last.id],
+              { early, ...ways(server, pages) });
         pages.forEach(({ name, window }) => (
             assert.deepEqual(window.errors, [], `the console of ${name}`)));
 
@@ -369,7 +373,9 @@ async function onceEach(workers, server, site) {
 
 /* What the pages show, of what they and others have posted. */
 
-function check(workers, looks, others, { preflights, posts, elsewhere }) {
+function check(workers, looks, others, { early, preflights, posts,
+                                         elsewhere })
+{
     const own = looks.flatMap(({ answers }) => Object.keys(answers));
     const ids = [...own.map(Number), ...others];
     const doubled = ids.filter((id) => (
@@ -377,7 +383,7 @@ function check(workers, looks, others, { preflights, posts, elsewhere }) {
     const all = leads(looks);
 
     console.error(JSON.stringify({
-        workers, by: BY, messages: SENT, elsewhere, doubled,
+        workers, by: BY, messages: SENT, elsewhere, doubled, early,
         answersFirstMs: figures(all.filter((ms) => ms > 0)),
         eventsFirstMs: figures(all.filter((ms) => ms <= 0)
                                   .map((ms) => -ms)) }));
