@@ -107,7 +107,7 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
 
     ngx_chat_status_one(EARLY, "answers_early",
         "ngx_chat_answers_early_total",
-        "Answers that left before all subscribers had been given the event."),
+        "Answers that did not wait longer for a worker to deliver the event."),
 
     ngx_chat_status_one(OVERRUNS, "overruns",
         "ngx_chat_overruns_total",

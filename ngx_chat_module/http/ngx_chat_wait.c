@@ -47,7 +47,7 @@ typedef struct {
     uint64_t                  *slots;      /* those that have not */
     ngx_msec_t                 end;        /* when it is over at the latest */
     unsigned                   browser:1;
-    unsigned                   early:1;    /* not all have delivered */
+    unsigned                   early:1;    /* it has waited in vain */
 } ngx_chat_wait_t;
 
 
@@ -398,21 +398,21 @@ ngx_chat_wait_pending(ngx_chat_wait_t *w)
             slot = &sh->slots[i + __builtin_ctzll(bits)];
             position = __atomic_load_n(&slot->position, __ATOMIC_ACQUIRE);
 
-            if (position < w->position) {
+            if (position < w->position
+                && ngx_chat_wait_stuck(slot) != position + 1)
+            {
+                if (late) {
+                    __atomic_store_n(&slot->stuck, position + 1,
+                                     __ATOMIC_RELAXED);
+                    w->early = 1;
 
-                if (!late && ngx_chat_wait_stuck(slot) != position + 1) {
+                } else if (slot != ngx_chat_wait_hub->slot) {
+                    return NGX_CHAT_WAIT_OTHERS_e;
 
-                    if (slot != ngx_chat_wait_hub->slot) {
-                        return NGX_CHAT_WAIT_OTHERS_e;
-                    }
-
+                } else {
                     rc = NGX_CHAT_WAIT_SELF_e;
                     continue;
                 }
-
-                __atomic_store_n(&slot->stuck, position + 1,
-                                 __ATOMIC_RELAXED);
-                w->early = 1;
             }
 
             w->slots[i / 64] &= ~(bits & -bits);

@@ -39,8 +39,8 @@ typedef enum {
     NGX_CHAT_LOST_e,                       /* workers that died */
     NGX_CHAT_WIPES_e,                      /* of the registry */
     NGX_CHAT_UNAVAILABLE_e,                /* answers 503 */
-    NGX_CHAT_EARLY_e,                      /* answers that could not wait for
-                                              all deliveries */
+    NGX_CHAT_EARLY_e,                      /* answers that waited long enough for
+                                              deliveries */
     NGX_CHAT_INVALID_e,                    /* commands that are none */
     NGX_CHAT_ORIGINS_e,                    /* refused by chat_origins */
     NGX_CHAT_SIGNINS_e,                    /* refused */
