@@ -20,7 +20,7 @@
 
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_database.h>
-#include <store/ngx_chat_db.h>
+#include <store/ngx_chat_db_open.h>
 
 
 #define NGX_CHAT_CONF_GROUPS  256

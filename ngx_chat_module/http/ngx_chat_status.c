@@ -140,26 +140,23 @@ ngx_chat_status_is_scrape(ngx_http_request_t *r)
 static ngx_int_t
 ngx_chat_status_collect(ngx_http_request_t *r, ngx_chat_status_t *st)
 {
-    ngx_uint_t                  i;
-    ngx_chat_main_conf_t       *cmcf;
-    ngx_chat_store_stats_sh_t  *meter;
+    ngx_uint_t             i;
+    ngx_chat_main_conf_t  *cmcf;
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 
-    if (ngx_chat_stats_take(cmcf->zone, &st->tally, r->pool) != NGX_OK) {
+    if (ngx_chat_stats_take(cmcf->zone, &st->stats, r->pool) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    meter = cmcf->store.sh ? &cmcf->store.sh->meter : NULL;
-
-    st->meter = meter;
+    st->is_stored = (cmcf->store.sh != NULL);
     st->commits = 0;
 
-    if (meter == NULL) {
+    if (!st->is_stored) {
         return NGX_OK;
     }
 
-    st->store = *meter;
+    st->store = cmcf->store.sh->stats;
 
     for (i = 0; i < NGX_CHAT_STORE_STATS_BUCKETS; i++) {
         st->commits += st->store.commits[i];

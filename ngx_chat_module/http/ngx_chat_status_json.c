@@ -37,7 +37,7 @@ ngx_chat_status_json(ngx_chat_status_t *st, u_char *buf, size_t size)
     ngx_chat_json_write_t             w;
     const ngx_chat_status_counter_t  *c;
 
-    t = &st->tally;
+    t = &st->stats;
 
     (void) ngx_chat_json_write_init(&w, buf, size);
 
@@ -61,7 +61,7 @@ ngx_chat_status_json(ngx_chat_status_t *st, u_char *buf, size_t size)
 
     ngx_chat_status_json_memory(&w, t);
 
-    if (st->meter) {
+    if (st->is_stored) {
         ngx_chat_status_json_store(&w, st);
     }
 
@@ -152,7 +152,7 @@ ngx_chat_status_json_store(ngx_chat_json_write_t *w, ngx_chat_status_t *st)
     ngx_chat_json_write_object(w);
 
     ngx_chat_status_json_uint(w, "queued",
-                              st->tally.counters[NGX_CHAT_QUEUED_e]);
+                              st->stats.counters[NGX_CHAT_QUEUED_e]);
     ngx_chat_status_json_uint(w, "batches_busy", st->store.busy);
     ngx_chat_status_json_uint(w, "batches_failed", st->store.failed);
     ngx_chat_status_json_uint(w, "database_bytes", st->store.database);

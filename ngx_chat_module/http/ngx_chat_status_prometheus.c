@@ -38,7 +38,7 @@ ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf, size_t size)
     const ngx_chat_status_worker_t   *column;
     const ngx_chat_status_counter_t  *c;
 
-    t = &st->tally;
+    t = &st->stats;
 
     ngx_chat_metrics_init(&m, buf, size);
 
@@ -74,7 +74,7 @@ ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf, size_t size)
 
     ngx_chat_status_metric_memory(&m, t);
 
-    if (st->meter) {
+    if (st->is_stored) {
         ngx_chat_status_metric_store(&m, st);
         ngx_chat_status_metric_commits(&m, st);
     }
@@ -151,7 +151,7 @@ ngx_chat_status_metric_store(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
 {
     ngx_chat_status_metric(m, "ngx_chat_store_queue_messages",
                            "Messages that are taken and not committed yet.",
-                           st->tally.counters[NGX_CHAT_QUEUED_e]);
+                           st->stats.counters[NGX_CHAT_QUEUED_e]);
 
     ngx_chat_metrics_begin(m, "ngx_chat_store_batches_failed_total",
                            "counter",

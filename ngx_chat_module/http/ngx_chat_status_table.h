@@ -18,11 +18,9 @@
 
 
 typedef struct {
-    ngx_chat_stats_t            tally;
-    ngx_chat_store_stats_sh_t  *meter;     /* NULL: no chat_database */
-
-    /* of the meter, which goes on meanwhile */
-    ngx_chat_store_stats_sh_t  store;
+    ngx_chat_stats_t           stats;
+    ngx_uint_t                 is_stored;  /* there is a chat_database */
+    ngx_chat_store_stats_sh_t  store;      /* of it, at this moment */
     uint64_t                   commits;
 } ngx_chat_status_t;
 

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Group commit.  The write lock is taken at once, by BEGIN IMMEDIATE: a
- * transaction that begins by reading could find at its first INSERT that
- * it reads an old state, for which SQLite has no waiting.
+ * Group commit.  BEGIN IMMEDIATE takes SQLite's lock at once.  A transaction
+ * that begins by reading could find at its first INSERT that what it reads is
+ * old, and in that case SQLite does not wait for the lock.
  */
 
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * One SQLite handle: opening, pragmas, schema steps, prepared statements.
- * Pure: no nginx function, no log; the caller reports db->error.
+ * One SQLite handle: its statements, its errors, its files.  Pure: no nginx
+ * function, no log; the caller reports db->error.
  *
  * A handle is used by one thread at a time and never carried over fork().
  */
@@ -56,17 +56,8 @@ typedef struct {
 } ngx_chat_db_files_t;
 
 
-typedef struct {
-    const char           *path;        /* NUL-terminated, outlives the handle */
-    ngx_msec_t            timeout;     /* longest wait for SQLite's lock */
-    ngx_chat_db_files_t  *expected;    /* NULL: whichever file is there; else
-                                          this one, or a new one where file
-                                          is 0 */
-
-    unsigned              full:1;      /* synchronous=FULL, else NORMAL */
-    unsigned              write:1;     /* may INSERT; a reader is query_only */
-    unsigned              create:1;    /* makes the file where there is none */
-} ngx_chat_db_conf_t;
+#define ngx_chat_db_files_equal(a, b)                                         \
+    (memcmp(a, b, sizeof(ngx_chat_db_files_t)) == 0)
 
 
 typedef struct {
@@ -79,18 +70,6 @@ typedef struct {
     char               error[NGX_CHAT_DB_ERROR_LEN];
 } ngx_chat_db_t;
 
-
-/*
- * Opens, in WAL mode, and brings the schema up to date in one transaction;
- * either kind of handle does so, the winner of a race is whoever comes
- * first.  NGX_OK; NGX_BUSY: locked beyond the timeout, or another file than
- * the expected one, or one that can't be looked at; NGX_DECLINED: not a
- * database, or one of another application or of a newer schema (left
- * untouched); NGX_ERROR: anything else.  On failure db->error tells and the
- * handle is closed.  Where nothing is missing nothing is written, and nobody
- * else's lock is waited for.
- */
-ngx_int_t ngx_chat_db_open(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf);
 
 void ngx_chat_db_close(ngx_chat_db_t *db);
 
@@ -118,17 +97,6 @@ ngx_int_t ngx_chat_db_checkpoint(ngx_chat_db_t *db, ngx_uint_t all,
 /* The first column of the first row.  NGX_OK, NGX_BUSY, NGX_ERROR. */
 ngx_int_t ngx_chat_db_number(ngx_chat_db_t *db, const char *sql,
     int64_t *value);
-
-/*
- * Looks at the file without SQLite and without changing anything, for
- * configuration time: reads its first 100 bytes.  NGX_OK: fit to be opened,
- * missing or empty included; NGX_DECLINED with error set (a sentence that
- * names no path); NGX_ERROR with errno set: it can't be read.
- *
- * Not for a process that has the database open: POSIX takes away all locks
- * of a process on a file, SQLite's too, when it closes any descriptor of it.
- */
-ngx_int_t ngx_chat_db_probe(const char *path, char *error, size_t size);
 
 /*
  * Runs a statement that gives no row, its parameters bound, and resets it.

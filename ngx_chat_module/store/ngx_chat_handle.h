@@ -2,17 +2,22 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Handles of files that may be taken away under the running server.
+ * SQLite handles, on files that may be taken away while the server runs.
  *
- * A handle goes on writing to a file that was removed, and what it commits
- * there is gone with the last process that has it open.  So each use begins
- * with a look whether the path still leads to the files that the handle has.
+ * The writer, each reader and the maintenance of a worker have a handle of
+ * their own.  It is used on threads only, by one thread at a time.
  *
- * SQLite gives all handles of a process on one file the same index of the
- * WAL, and takes whatever WAL lies beside a file for its own.  Hence the
- * rules: which files are the database is noted in shared memory by whoever
- * opens them with the turn, and handles without the turn open no others; a
- * process opens new files only when its handles on the old ones are closed.
+ * A handle goes on writing to a file that was removed.  What it commits there
+ * is gone when the last process has closed that file.  So each use begins
+ * with a look whether the path still leads to the files that the handle has
+ * open.
+ *
+ * SQLite makes two rules necessary.  All handles of a process on one file
+ * share one index of the WAL: so a process opens new files only when all its
+ * handles on the old ones are closed.  And SQLite takes whatever WAL lies
+ * beside a file for that file's: so it is noted in shared memory which files
+ * are the database.  Only the holder of the write lock notes them, and without
+ * the lock no other files than those are opened.
  */
 
 
@@ -23,24 +28,39 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <store/ngx_chat_store.h>
+#include <store/ngx_chat_db_open.h>
+#include <store/ngx_chat_store_conf.h>
 
+
+typedef struct {
+    ngx_chat_store_conf_t   *conf;
+    ngx_chat_db_conf_t       open;         /* how it is opened */
+    ngx_chat_db_t            db;
+} ngx_chat_handle_t;
+
+
+/* Sets what a handle is; opens nothing.  timeout is for SQLite's locks. */
+void ngx_chat_handle_init(ngx_chat_handle_t *h, ngx_chat_store_conf_t *conf,
+    ngx_msec_t timeout, ngx_uint_t write);
 
 /*
- * On a thread: makes a handle fit for use, opens it where it is not open, or
- * where the files are others than it has.  With the turn, it also notes the
- * files in shared memory.  NGX_OK; NGX_AGAIN: the turn is needed for it;
- * NGX_BUSY or NGX_ERROR, db->error tells.
+ * Makes a handle fit for use: opens it where it is not open, or where the
+ * path leads to other files now.  _locked() is for the holder of the write
+ * lock; the other one takes the lock where it is needed.  NGX_OK; else
+ * h->db.error tells, and the caller calls ngx_chat_handle_failed().
  */
-ngx_int_t ngx_chat_handle_ready(ngx_chat_store_conf_t *conf,
-    ngx_chat_db_t *db, ngx_chat_db_conf_t *db_conf, ngx_uint_t turn,
+ngx_int_t ngx_chat_handle_ready(ngx_chat_handle_t *h, ngx_log_t *log);
+ngx_int_t ngx_chat_handle_ready_locked(ngx_chat_handle_t *h, ngx_log_t *log);
+
+/*
+ * After a failure: logs it, where log is not NULL, and leaves nothing half
+ * done.  Other than after NGX_BUSY the handle is closed: its next use opens
+ * the file anew, and finds it mended.
+ */
+void ngx_chat_handle_failed(ngx_chat_handle_t *h, ngx_int_t rc,
     ngx_log_t *log);
 
-/* The same without the turn: takes it where it is needed. */
-ngx_int_t ngx_chat_handle_ready_alone(ngx_chat_store_conf_t *conf,
-    ngx_chat_db_t *db, ngx_chat_db_conf_t *db_conf, ngx_log_t *log);
-
-void ngx_chat_handle_close(ngx_chat_store_conf_t *conf, ngx_chat_db_t *db);
+void ngx_chat_handle_close(ngx_chat_handle_t *h);
 
 
 #endif /* _NGX_CHAT_HANDLE_H_INCLUDED_ */

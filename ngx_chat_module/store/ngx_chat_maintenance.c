@@ -2,14 +2,15 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Keeps the file in order, in the background.
+ * The maintenance of the database.
  *
- * POSTs go first: the turn is taken where nobody has it, for a few ms, and
- * the pause after that is twice as long.  Only where it was not to be had
- * for a while is it waited for as by everybody else.
+ * Messages that are posted go first.  The write lock is taken where nobody
+ * has it, for a few ms at a time, and the pause after that is twice as long.
+ * Only when the lock was not to be had for a while it is waited for.
  *
- * A removal is not synced: what a power cut takes back is removed again.
- * What it writes goes into the file by checkpoints without the turn.
+ * Removing is not synced to the disk: what a power cut brings back is removed
+ * again.  It leaves its pages in the WAL; a checkpoint, which needs no write
+ * lock, moves them into the file.
  */
 
 
@@ -18,141 +19,137 @@
 #include <ngx_event.h>
 #include <ngx_thread_pool.h>
 
-#include <store/ngx_chat_handle.h>
 #include <store/ngx_chat_maintenance.h>
 #include <store/ngx_chat_write_lock.h>
+#include <wire/ngx_chat_clock.h>
 
 
-#define NGX_CHAT_MAINTENANCE_TICK   1000    /* ms between looks, idle */
-#define NGX_CHAT_MAINTENANCE_LEASE  5000    /* ms */
-#define NGX_CHAT_MAINTENANCE_LOOK   20      /* ms of looking at a time */
-#define NGX_CHAT_MAINTENANCE_REMOVE 4       /* ms of removing with the turn */
-#define NGX_CHAT_MAINTENANCE_SHARE  2       /* how much longer the pause is */
-#define NGX_CHAT_MAINTENANCE_PAUSE  10      /* ms, the shortest */
-#define NGX_CHAT_MAINTENANCE_LOCK   20      /* ms to wait for SQLite's locks */
-#define NGX_CHAT_MAINTENANCE_HUNGER 200     /* ms until it queues for it */
-#define NGX_CHAT_MAINTENANCE_WAL     (16 * 1024 * 1024)
-#define NGX_CHAT_MAINTENANCE_WARN   60000   /* ms between warnings */
+#define NGX_CHAT_MAINTENANCE_INTERVAL  1000    /* ms between looks, idle */
+#define NGX_CHAT_MAINTENANCE_TERM      5000    /* ms that an election holds */
+#define NGX_CHAT_MAINTENANCE_LOOK      20      /* ms of looking at a time */
+#define NGX_CHAT_MAINTENANCE_REMOVE    4       /* ms of removing at a time */
+#define NGX_CHAT_MAINTENANCE_SHARE     2       /* pause for each ms */
+#define NGX_CHAT_MAINTENANCE_PAUSE     10      /* ms, the shortest */
+#define NGX_CHAT_MAINTENANCE_TIMEOUT   20      /* ms for SQLite's locks */
+#define NGX_CHAT_MAINTENANCE_PATIENCE  200     /* ms until it waits for the
+                                                  write lock */
+#define NGX_CHAT_MAINTENANCE_WAL       (16 * 1024 * 1024)
+#define NGX_CHAT_MAINTENANCE_WARN      60000   /* ms between warnings */
 
 
-static void ngx_chat_maintenance_tick(ngx_event_t *ev);
-static ngx_uint_t ngx_chat_maintenance_lease(ngx_chat_maintenance_t *kp);
+static void ngx_chat_maintenance_timer(ngx_event_t *ev);
+static ngx_uint_t ngx_chat_maintenance_elect(ngx_chat_maintenance_t *mt);
 static void ngx_chat_maintenance_thread(void *data, ngx_log_t *log);
-static ngx_int_t ngx_chat_maintenance_ready(ngx_chat_maintenance_t *kp,
+static ngx_int_t ngx_chat_maintenance_run(ngx_chat_maintenance_t *mt,
     ngx_log_t *log);
-static ngx_uint_t ngx_chat_maintenance_retain(ngx_chat_maintenance_t *kp,
+static ngx_int_t ngx_chat_maintenance_retain(ngx_chat_maintenance_t *mt,
     ngx_log_t *log);
-static ngx_int_t ngx_chat_maintenance_remove(ngx_chat_maintenance_t *kp,
+static ngx_int_t ngx_chat_maintenance_remove(ngx_chat_maintenance_t *mt,
     ngx_log_t *log);
-static ngx_int_t ngx_chat_maintenance_turn(ngx_chat_maintenance_t *kp,
+static ngx_int_t ngx_chat_maintenance_wal(ngx_chat_maintenance_t *mt,
     ngx_log_t *log);
-static void ngx_chat_maintenance_wal(ngx_chat_maintenance_t *kp,
-    ngx_log_t *log);
-static off_t ngx_chat_maintenance_wal_size(ngx_chat_maintenance_t *kp);
-static void ngx_chat_maintenance_failed(ngx_chat_maintenance_t *kp,
-    ngx_int_t rc,
+static ngx_int_t ngx_chat_maintenance_lock(ngx_chat_maintenance_t *mt,
     ngx_log_t *log);
 static void ngx_chat_maintenance_done(ngx_event_t *ev);
 
 
 ngx_int_t
-ngx_chat_maintenance_init(ngx_chat_maintenance_t *kp,
-    ngx_chat_store_conf_t *conf,
-    ngx_cycle_t *cycle)
+ngx_chat_maintenance_init(ngx_chat_maintenance_t *mt,
+    ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle)
 {
-    kp->conf = conf;
+    mt->conf = conf;
 
-    kp->db_conf.path = (const char *) conf->path.data;
-    kp->db_conf.timeout = NGX_CHAT_MAINTENANCE_LOCK;
-    kp->db_conf.write = 1;
+    ngx_chat_handle_init(&mt->handle, conf, NGX_CHAT_MAINTENANCE_TIMEOUT, 1);
+    mt->handle.open.full = 0;
 
-    kp->task = ngx_thread_task_alloc(cycle->pool, 0);
-    if (kp->task == NULL) {
+    mt->task = ngx_thread_task_alloc(cycle->pool, 0);
+    if (mt->task == NULL) {
         return NGX_ERROR;
     }
 
-    kp->task->ctx = kp;
-    kp->task->handler = ngx_chat_maintenance_thread;
-    kp->task->event.handler = ngx_chat_maintenance_done;
-    kp->task->event.data = kp;
+    mt->task->ctx = mt;
+    mt->task->handler = ngx_chat_maintenance_thread;
+    mt->task->event.handler = ngx_chat_maintenance_done;
+    mt->task->event.data = mt;
 
-    kp->timer.handler = ngx_chat_maintenance_tick;
-    kp->timer.data = kp;
-    kp->timer.log = cycle->log;
-    kp->timer.cancelable = 1;
+    mt->timer.handler = ngx_chat_maintenance_timer;
+    mt->timer.data = mt;
+    mt->timer.log = cycle->log;
+    mt->timer.cancelable = 1;
 
-    ngx_add_timer(&kp->timer, NGX_CHAT_MAINTENANCE_TICK);
+    ngx_add_timer(&mt->timer, NGX_CHAT_MAINTENANCE_INTERVAL);
 
     return NGX_OK;
 }
 
 
 void
-ngx_chat_maintenance_exit(ngx_chat_maintenance_t *kp)
+ngx_chat_maintenance_exit(ngx_chat_maintenance_t *mt)
 {
-    ngx_chat_handle_close(kp->conf, &kp->db);
+    ngx_chat_handle_close(&mt->handle);
 
-    if (ngx_chat_store_get(&kp->conf->sh->keeper)
+    if (ngx_chat_store_get(&mt->conf->sh->maintainer)
         == (ngx_atomic_uint_t) ngx_pid)
     {
-        ngx_chat_store_set(&kp->conf->sh->lease, 0);
+        ngx_chat_store_set(&mt->conf->sh->maintainer_until, 0);
     }
 }
 
 
 static void
-ngx_chat_maintenance_tick(ngx_event_t *ev)
+ngx_chat_maintenance_timer(ngx_event_t *ev)
 {
-    ngx_chat_maintenance_t  *kp;
+    ngx_chat_maintenance_t  *mt;
 
-    kp = ev->data;
+    mt = ev->data;
 
-    kp->leads = ngx_chat_maintenance_lease(kp);
+    mt->elected = ngx_chat_maintenance_elect(mt);
 
-    if (ngx_thread_task_post(kp->conf->pool, kp->task) != NGX_OK) {
-        ngx_add_timer(&kp->timer, NGX_CHAT_MAINTENANCE_TICK);
+    if (ngx_thread_task_post(mt->conf->pool, mt->task) != NGX_OK) {
+        ngx_add_timer(&mt->timer, NGX_CHAT_MAINTENANCE_INTERVAL);
     }
 }
 
 
 /*
  * Whether this worker is the one.  A leaving worker is not: those of the new
- * configuration know what it says.
+ * configuration know what chat_retention says there.
  */
 
 static ngx_uint_t
-ngx_chat_maintenance_lease(ngx_chat_maintenance_t *kp)
+ngx_chat_maintenance_elect(ngx_chat_maintenance_t *mt)
 {
     ngx_uint_t            mine;
-    ngx_atomic_uint_t     now, lease;
+    ngx_atomic_uint_t     now, until;
     ngx_chat_store_sh_t  *sh;
 
-    sh = kp->conf->sh;
+    sh = mt->conf->sh;
 
     now = ngx_current_msec;
-    lease = ngx_chat_store_get(&sh->lease);
-    mine = (ngx_chat_store_get(&sh->keeper) == (ngx_atomic_uint_t) ngx_pid);
+    until = ngx_chat_store_get(&sh->maintainer_until);
+    mine = (ngx_chat_store_get(&sh->maintainer)
+            == (ngx_atomic_uint_t) ngx_pid);
 
     if (ngx_exiting) {
         if (mine) {
-            ngx_chat_store_set(&sh->lease, 0);
+            ngx_chat_store_set(&sh->maintainer_until, 0);
         }
 
         return 0;
     }
 
-    if (!mine && lease > now && lease - now <= NGX_CHAT_MAINTENANCE_LEASE) {
+    if (!mine && until > now && until - now <= NGX_CHAT_MAINTENANCE_TERM) {
         return 0;
     }
 
-    /* of several that find it over, one gets it */
+    /* of several that find the time over, one gets the place */
 
-    if (!ngx_atomic_cmp_set(&sh->lease, lease,
-                            now + NGX_CHAT_MAINTENANCE_LEASE)) {
+    if (!ngx_atomic_cmp_set(&sh->maintainer_until, until,
+                            now + NGX_CHAT_MAINTENANCE_TERM)) {
         return 0;
     }
 
-    ngx_chat_store_set(&sh->keeper, ngx_pid);
+    ngx_chat_store_set(&sh->maintainer, ngx_pid);
 
     return 1;
 }
@@ -163,199 +160,143 @@ ngx_chat_maintenance_lease(ngx_chat_maintenance_t *kp)
 static void
 ngx_chat_maintenance_thread(void *data, ngx_log_t *log)
 {
-    ngx_chat_maintenance_t  *kp = data;
+    ngx_chat_maintenance_t *mt = data;
 
-    int64_t     start, now;
-    ngx_int_t   rc;
-    ngx_uint_t  more;
+    ngx_int_t  rc;
 
-    kp->pause = NGX_CHAT_MAINTENANCE_TICK;
+    mt->pause = NGX_CHAT_MAINTENANCE_INTERVAL;
 
-    rc = ngx_chat_maintenance_ready(kp, log);
+    rc = ngx_chat_maintenance_run(mt, log);
+
+    /* it comes again each second, and is logged once */
 
     if (rc != NGX_OK) {
-        ngx_chat_maintenance_failed(kp, rc, log);
-        return;
+        ngx_chat_handle_failed(&mt->handle, rc, mt->failed ? NULL : log);
     }
 
-    if (!kp->leads) {
-        kp->failed = 0;
-        return;
-    }
-
-    start = ngx_chat_retention_clock();
-
-    more = ngx_chat_maintenance_retain(kp, log);
-
-    now = ngx_chat_retention_clock();
-
-    if (kp->db.handle && now - kp->checked >= NGX_CHAT_MAINTENANCE_TICK) {
-        kp->checked = now;
-        ngx_chat_maintenance_wal(kp, log);
-        ngx_chat_store_stats_size(&kp->conf->sh->meter, kp->db_conf.path);
-        now = ngx_chat_retention_clock();
-    }
-
-    if (more) {
-        kp->pause = (ngx_msec_t) (now - start) * NGX_CHAT_MAINTENANCE_SHARE;
-        kp->pause = ngx_max(kp->pause, NGX_CHAT_MAINTENANCE_PAUSE);
-        kp->pause = ngx_min(kp->pause, NGX_CHAT_MAINTENANCE_TICK);
-    }
+    mt->failed = (rc != NGX_OK);
 }
 
 
 static ngx_int_t
-ngx_chat_maintenance_ready(ngx_chat_maintenance_t *kp, ngx_log_t *log)
+ngx_chat_maintenance_run(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 {
+    uint64_t        start, now;
     ngx_int_t       rc;
-    ngx_uint_t      fresh;
+    ngx_msec_t      pause;
     ngx_chat_db_t  *db;
 
-    db = &kp->db;
-    fresh = (db->handle == NULL);
+    db = &mt->handle.db;
 
-    rc = ngx_chat_handle_ready(kp->conf, db, &kp->db_conf, 0, log);
+    rc = ngx_chat_handle_ready(&mt->handle, log);
 
-    if (rc != NGX_OK) {
-        rc = ngx_chat_write_lock_take(kp->conf->sh, NGX_CHAT_STORE_WAIT, log);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        rc = ngx_chat_handle_ready(kp->conf, db, &kp->db_conf, 1, log);
-
-        ngx_chat_write_lock_give(kp->conf->sh);
-    }
-
-    if (rc != NGX_OK) {
+    if (rc != NGX_OK || !mt->elected) {
         return rc;
     }
 
     /* what is known of one database says nothing of another */
 
-    if (ngx_memcmp(&kp->files, &db->files, sizeof(ngx_chat_db_files_t)) != 0)
-    {
-        ngx_memzero(&kp->retention, sizeof(ngx_chat_retention_t));
-        kp->files = db->files;
-        fresh = 1;
+    if (!ngx_chat_db_files_equal(&mt->files, &db->files)) {
+        ngx_memzero(&mt->retention, sizeof(ngx_chat_retention_t));
+        mt->files = db->files;
     }
 
-    return fresh ? ngx_chat_db_exec(db, "PRAGMA wal_autocheckpoint = 0")
-                 : NGX_OK;
+    rc = ngx_chat_db_exec(db, "PRAGMA wal_autocheckpoint = 0");
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    start = ngx_chat_clock_msec();
+
+    rc = ngx_chat_maintenance_retain(mt, log);
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    now = ngx_chat_clock_msec();
+
+    if (db->handle && now - mt->checked >= NGX_CHAT_MAINTENANCE_INTERVAL) {
+        mt->checked = now;
+
+        if (ngx_chat_maintenance_wal(mt, log) == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (rc != NGX_DONE) {
+        pause = (ngx_msec_t) (ngx_chat_clock_msec() - start)
+                * NGX_CHAT_MAINTENANCE_SHARE;
+        pause = ngx_max(pause, NGX_CHAT_MAINTENANCE_PAUSE);
+        mt->pause = ngx_min(pause, NGX_CHAT_MAINTENANCE_INTERVAL);
+    }
+
+    return NGX_OK;
 }
 
 
-/* Whether there is more to do. */
+/* NGX_DONE: there is nothing more to remove; NGX_OK, NGX_BUSY: there may be. */
 
-static ngx_uint_t
-ngx_chat_maintenance_retain(ngx_chat_maintenance_t *kp, ngx_log_t *log)
+static ngx_int_t
+ngx_chat_maintenance_retain(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 {
-    int64_t                       now, until;
+    uint64_t                      until;
     ngx_int_t                     rc;
-    struct timespec               ts;
-    ngx_chat_retention_t         *rt;
     ngx_chat_retention_limits_t  *limits;
 
-    rt = &kp->retention;
-    limits = &kp->conf->retention;
+    limits = &mt->conf->retention;
 
     if (limits->age == 0 && limits->count == 0 && limits->size == 0) {
-        kp->failed = 0;
-        return 0;
+        return NGX_DONE;
     }
 
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
+    until = ngx_chat_clock_msec() + NGX_CHAT_MAINTENANCE_LOOK;
 
-    now = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-    until = ngx_chat_retention_clock() + NGX_CHAT_MAINTENANCE_LOOK;
+    rc = ngx_chat_retention_look(&mt->retention, limits, &mt->handle.db,
+                                 ngx_chat_clock_wall(), until);
 
-    rc = ngx_chat_retention_look(rt, limits, &kp->db, now, until);
-
-    if (rc == NGX_OK) {
-        rc = ngx_chat_maintenance_remove(kp, log);
-    }
-
-    if (rc == NGX_ERROR) {
-        ngx_chat_maintenance_failed(kp, rc, log);
-        return 0;
-    }
-
-    kp->failed = 0;
-
-    return (rc != NGX_DONE);
+    return (rc == NGX_OK) ? ngx_chat_maintenance_remove(mt, log) : rc;
 }
 
 
 static ngx_int_t
-ngx_chat_maintenance_remove(ngx_chat_maintenance_t *kp, ngx_log_t *log)
+ngx_chat_maintenance_remove(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 {
-    int64_t     until;
+    uint64_t    until;
     ngx_int_t   rc;
     ngx_uint_t  n;
 
-    rc = ngx_chat_maintenance_turn(kp, log);
+    rc = ngx_chat_maintenance_lock(mt, log);
     if (rc != NGX_OK) {
         return rc;
     }
 
     n = 0;
-    rc = NGX_BUSY;
 
-    /* what a dead worker left has to be sent before it may go */
+    rc = ngx_chat_handle_ready_locked(&mt->handle, log);
 
-    if (!kp->conf->sh->dirty) {
-        rc = ngx_chat_handle_ready(kp->conf, &kp->db, &kp->db_conf, 0, log);
+    if (rc == NGX_OK) {
 
-        /* what was found may be of another file than is there now */
+        /*
+         * What was found may be of another file than is there now.  What a
+         * dead worker has stored has to be sent before it may go.
+         */
 
-        if (rc == NGX_OK
-            && ngx_memcmp(&kp->files, &kp->db.files,
-                          sizeof(ngx_chat_db_files_t))
-               != 0)
+        if (!ngx_chat_db_files_equal(&mt->files, &mt->handle.db.files)
+            || mt->conf->sh->dirty)
         {
             rc = NGX_BUSY;
-        }
 
-        if (rc == NGX_OK) {
-            until = ngx_chat_retention_clock() + NGX_CHAT_MAINTENANCE_REMOVE;
-            rc = ngx_chat_retention_remove(&kp->retention, &kp->db, until,
-                                           &n);
+        } else {
+            until = ngx_chat_clock_msec() + NGX_CHAT_MAINTENANCE_REMOVE;
+            rc = ngx_chat_retention_remove(&mt->retention, &mt->handle.db,
+                                           until, &n);
         }
     }
 
-    ngx_chat_write_lock_give(kp->conf->sh);
+    ngx_chat_write_lock_give(mt->conf->sh);
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, log, 0,
                    "chat removed %ui old messages: %i", n, rc);
-
-    return (rc == NGX_AGAIN) ? NGX_BUSY : rc;
-}
-
-
-static ngx_int_t
-ngx_chat_maintenance_turn(ngx_chat_maintenance_t *kp, ngx_log_t *log)
-{
-    int64_t    now;
-    ngx_int_t  rc;
-
-    rc = ngx_chat_write_lock_take(kp->conf->sh, 0, log);
-
-    if (rc == NGX_BUSY) {
-        now = ngx_chat_retention_clock();
-
-        if (kp->hungry == 0) {
-            kp->hungry = now;
-        }
-
-        if (now - kp->hungry < NGX_CHAT_MAINTENANCE_HUNGER) {
-            return rc;
-        }
-
-        rc = ngx_chat_write_lock_take(kp->conf->sh, NGX_CHAT_STORE_WAIT, log);
-    }
-
-    kp->hungry = 0;
 
     return rc;
 }
@@ -366,86 +307,87 @@ ngx_chat_maintenance_turn(ngx_chat_maintenance_t *kp, ngx_log_t *log)
  * without readers, which may never come.
  */
 
-static void
-ngx_chat_maintenance_wal(ngx_chat_maintenance_t *kp, ngx_log_t *log)
+static ngx_int_t
+ngx_chat_maintenance_wal(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 {
-    int64_t     now;
-    ngx_int_t   rc;
-    ngx_uint_t  frames;
+    uint64_t                    now;
+    ngx_int_t                   rc;
+    ngx_uint_t                  frames;
+    ngx_chat_store_stats_sh_t  *stats;
 
-    if (ngx_chat_maintenance_wal_size(kp) < NGX_CHAT_MAINTENANCE_WAL) {
-        return;
+    stats = &mt->conf->sh->stats;
+
+    ngx_chat_store_stats_size(stats, mt->handle.open.path);
+
+    if (stats->wal < NGX_CHAT_MAINTENANCE_WAL) {
+        return NGX_OK;
     }
 
-    /* most of it without the turn */
+    /* most of it without the write lock */
 
-    rc = ngx_chat_db_checkpoint(&kp->db, 0, &frames);
+    rc = ngx_chat_db_checkpoint(&mt->handle.db, 0, &frames);
 
     if (rc == NGX_OK) {
-        rc = ngx_chat_maintenance_turn(kp, log);
+        rc = ngx_chat_maintenance_lock(mt, log);
     }
 
     if (rc == NGX_OK) {
+        rc = ngx_chat_handle_ready_locked(&mt->handle, log);
 
-        if (ngx_chat_handle_ready(kp->conf, &kp->db, &kp->db_conf, 0, log)
-            == NGX_OK)
-        {
-            rc = ngx_chat_db_checkpoint(&kp->db, 1, &frames);
+        if (rc == NGX_OK) {
+            rc = ngx_chat_db_checkpoint(&mt->handle.db, 1, &frames);
         }
 
-        ngx_chat_write_lock_give(kp->conf->sh);
+        ngx_chat_write_lock_give(mt->conf->sh);
     }
 
-    if (rc == NGX_ERROR) {
-        ngx_chat_maintenance_failed(kp, rc, log);
-        return;
-    }
+    now = ngx_chat_clock_msec();
 
-    now = ngx_chat_retention_clock();
+    ngx_chat_store_stats_size(stats, mt->handle.open.path);
 
     if (rc == NGX_BUSY
-        && ngx_chat_maintenance_wal_size(kp) > 16 * NGX_CHAT_MAINTENANCE_WAL
-        && now - kp->warned >= NGX_CHAT_MAINTENANCE_WARN)
+        && stats->wal > 16 * NGX_CHAT_MAINTENANCE_WAL
+        && now - mt->warned >= NGX_CHAT_MAINTENANCE_WARN)
     {
-        kp->warned = now;
+        mt->warned = now;
 
         ngx_log_error(NGX_LOG_WARN, log, 0,
-                      "chat database \"%V\": its -wal has grown to %O bytes "
+                      "chat database \"%V\": its -wal has grown to %uA bytes "
                       "and can't be emptied while somebody reads all the "
-                      "time", &kp->conf->path,
-                      ngx_chat_maintenance_wal_size(kp));
+                      "time", &mt->conf->path, stats->wal);
     }
+
+    return rc;
 }
 
 
-static off_t
-ngx_chat_maintenance_wal_size(ngx_chat_maintenance_t *kp)
+/* Takes the write lock.  NGX_BUSY: another time. */
+
+static ngx_int_t
+ngx_chat_maintenance_lock(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 {
-    struct stat  st;
-    const char  *name;
+    uint64_t   now;
+    ngx_int_t  rc;
 
-    name = sqlite3_filename_wal(sqlite3_db_filename(kp->db.handle, "main"));
+    rc = ngx_chat_write_lock_take(mt->conf->sh, 0, log);
 
-    return (stat(name, &st) == 0) ? st.st_size : 0;
-}
+    if (rc == NGX_BUSY) {
+        now = ngx_chat_clock_msec();
 
+        if (mt->refused == 0) {
+            mt->refused = now;
+        }
 
-static void
-ngx_chat_maintenance_failed(ngx_chat_maintenance_t *kp, ngx_int_t rc,
-    ngx_log_t *log)
-{
-    /* each second, once is enough */
+        if (now - mt->refused < NGX_CHAT_MAINTENANCE_PATIENCE) {
+            return NGX_BUSY;
+        }
 
-    if (!kp->failed) {
-        kp->failed = 1;
-
-        ngx_log_error(NGX_LOG_CRIT, log, 0, "chat database \"%V\": %s",
-                      &kp->conf->path, kp->db.error);
+        rc = ngx_chat_write_lock_take(mt->conf->sh, NGX_CHAT_STORE_WAIT, log);
     }
 
-    if (rc != NGX_BUSY) {
-        ngx_chat_handle_close(kp->conf, &kp->db);
-    }
+    mt->refused = 0;
+
+    return rc;
 }
 
 
@@ -454,14 +396,14 @@ ngx_chat_maintenance_failed(ngx_chat_maintenance_t *kp, ngx_int_t rc,
 static void
 ngx_chat_maintenance_done(ngx_event_t *ev)
 {
-    ngx_chat_maintenance_t  *kp;
+    ngx_chat_maintenance_t  *mt;
 
-    kp = ev->data;
+    mt = ev->data;
 
-    if (kp->conf->handles.stale) {
-        kp->conf->handles.stale = 0;
-        kp->stale(kp->data);
+    if (ngx_chat_store_get(&mt->conf->handles.stale)) {
+        ngx_chat_store_set(&mt->conf->handles.stale, 0);
+        mt->stale(mt->data);
     }
 
-    ngx_add_timer(&kp->timer, kp->pause);
+    ngx_add_timer(&mt->timer, mt->pause);
 }

@@ -2,12 +2,13 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Keeps the file in order, in the background.
+ * The maintenance of the database, in the background.
  *
- * In every worker: looks each second whether the files are still there.  In
- * one worker of all, which holds a lease in shared memory: removes what
- * chat_retention does not keep, and empties a WAL that readers have let grow.
- * Where that worker dies, the lease ends and another takes it.
+ * Each worker looks once a second whether the files are still there.  One of
+ * the workers also removes what chat_retention does not keep, and empties a
+ * WAL that readers have let grow.  Which one it is stands in shared memory,
+ * with the time up to which this holds; where that worker dies, another takes
+ * its place when the time is over.
  */
 
 
@@ -20,39 +21,40 @@
 #include <ngx_event.h>
 #include <ngx_thread_pool.h>
 
-#include <store/ngx_chat_store.h>
+#include <store/ngx_chat_handle.h>
+#include <store/ngx_chat_retention.h>
 
 
 typedef struct {
+    /* the event loop's */
     ngx_chat_store_conf_t   *conf;
     ngx_thread_task_t       *task;
     ngx_event_t              timer;
 
-    /* on the event loop: the other handles are to be looked at */
+    /* files were taken away: the worker's other handles are to be looked at */
     void                   (*stale)(void *data);
     void                    *data;
 
     /* the thread's while the task is active */
-    ngx_chat_db_t            db;
-    ngx_chat_db_conf_t       db_conf;
+    ngx_uint_t               elected;      /* this worker is the one */
+    ngx_chat_handle_t        handle;
     ngx_chat_retention_t     retention;
-    ngx_chat_db_files_t      files;        /* what that knows is of these */
-    ngx_uint_t               leads;        /* has the lease */
-    ngx_uint_t               failed;       /* and has said so */
-    int64_t                  checked;      /* when the WAL was, ms */
-    int64_t                  warned;
-    int64_t                  hungry;       /* since when the turn was not had,
-                                              0: it was */
+    ngx_chat_db_files_t      files;        /* that retention has looked at */
+    ngx_uint_t               failed;       /* the last time, and has said so */
+    uint64_t                 checked;      /* when the WAL was, ms */
+    uint64_t                 warned;
+    uint64_t                 refused;      /* since when the write lock was not
+                                              to be had; 0: it was */
     ngx_msec_t               pause;        /* until the next time */
 } ngx_chat_maintenance_t;
 
 
-/* NGX_OK or NGX_ERROR. */
-ngx_int_t ngx_chat_maintenance_init(ngx_chat_maintenance_t *kp,
+/* In init_process.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_chat_maintenance_init(ngx_chat_maintenance_t *mt,
     ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle);
 
-/* Gives the lease back. */
-void ngx_chat_maintenance_exit(ngx_chat_maintenance_t *kp);
+/* Lets another worker take the place at once. */
+void ngx_chat_maintenance_exit(ngx_chat_maintenance_t *mt);
 
 
 #endif /* _NGX_CHAT_MAINTENANCE_H_INCLUDED_ */

@@ -12,7 +12,6 @@
 #include <ngx_event.h>
 #include <ngx_thread_pool.h>
 
-#include <store/ngx_chat_handle.h>
 #include <store/ngx_chat_reader.h>
 #include <wire/ngx_chat_message.h>
 
@@ -43,20 +42,19 @@ ngx_chat_reader_init(ngx_chat_readers_t *rs, ngx_chat_store_conf_t *conf,
     rs->conf = conf;
     rs->log = cycle->log;
 
-    rs->db_conf.path = (const char *) conf->path.data;
-    rs->db_conf.timeout = NGX_CHAT_STORE_WAIT;
-    rs->db_conf.full = conf->full;
-
     ngx_queue_init(&rs->waiting);
 
     rs->guard.handler = ngx_chat_reader_guard;
     rs->guard.data = rs;
     rs->guard.log = cycle->log;
 
-    for (i = 0; i < NGX_CHAT_STORE_READERS; i++) {
+    for (i = 0; i < NGX_CHAT_READERS; i++) {
         reader = &rs->readers[i];
 
         reader->readers = rs;
+
+        ngx_chat_handle_init(&reader->handle, conf, NGX_CHAT_STORE_WAIT, 0);
+
         reader->task = ngx_thread_task_alloc(cycle->pool, 0);
 
         if (reader->task == NULL) {
@@ -78,8 +76,8 @@ ngx_chat_reader_exit(ngx_chat_readers_t *rs)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_CHAT_STORE_READERS; i++) {
-        ngx_chat_handle_close(rs->conf, &rs->readers[i].db);
+    for (i = 0; i < NGX_CHAT_READERS; i++) {
+        ngx_chat_handle_close(&rs->readers[i].handle);
     }
 }
 
@@ -90,10 +88,10 @@ ngx_chat_reader_check(ngx_chat_readers_t *rs)
     ngx_uint_t          i;
     ngx_chat_reader_t  *reader;
 
-    for (i = 0; i < NGX_CHAT_STORE_READERS; i++) {
+    for (i = 0; i < NGX_CHAT_READERS; i++) {
         reader = &rs->readers[i];
 
-        if (!reader->active && reader->db.handle) {
+        if (!reader->active && reader->handle.db.handle) {
             ngx_chat_reader_start(reader, NULL);
         }
     }
@@ -105,7 +103,7 @@ ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_CHAT_STORE_READERS; i++) {
+    for (i = 0; i < NGX_CHAT_READERS; i++) {
 
         if (!rs->readers[i].active) {
             ngx_chat_reader_start(&rs->readers[i], rd);
@@ -156,39 +154,25 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
 {
     ngx_chat_reader_t *reader = data;
 
-    ngx_chat_readers_t  *rs;
-
-    rs = reader->readers;
-
-    reader->rc = ngx_chat_handle_ready_alone(rs->conf, &reader->db,
-                                             &rs->db_conf, log);
+    reader->rc = ngx_chat_handle_ready(&reader->handle, log);
 
     if (reader->rc == NGX_OK && reader->read) {
         reader->rc = ngx_chat_reader_page(reader);
     }
 
-    if (reader->rc == NGX_OK) {
-
-        /*
-         * What it has of the WAL's index SQLite gives to all of the process:
-         * kept, it would hold up the writer when the file is writable again.
-         */
-
-        if (sqlite3_db_readonly(reader->db.handle, "main")) {
-            ngx_chat_handle_close(rs->conf, &reader->db);
-        }
-
+    if (reader->rc != NGX_OK) {
+        ngx_chat_handle_failed(&reader->handle, reader->rc, log);
         return;
     }
 
-    ngx_log_error(NGX_LOG_CRIT, log, 0, "chat database \"%V\": %s",
-                  &rs->conf->path,
-                  reader->db.error[0] ? reader->db.error : "out of memory");
+    /*
+     * A handle on a file that is not writable has an index of the WAL of its
+     * own kind, which SQLite gives to all handles of the process: kept, it
+     * would hold up the writer when the file is writable again.
+     */
 
-    /* opened anew by the next read, which finds the file mended */
-
-    if (reader->rc != NGX_BUSY) {
-        ngx_chat_handle_close(rs->conf, &reader->db);
+    if (sqlite3_db_readonly(reader->handle.db.handle, "main")) {
+        ngx_chat_handle_close(&reader->handle);
     }
 }
 
@@ -214,13 +198,14 @@ ngx_chat_reader_page(ngx_chat_reader_t *reader)
     h->row = ngx_chat_reader_row;
     h->data = reader;
 
-    rc = ngx_chat_history_read(&reader->db, h);
+    rc = ngx_chat_history_read(&reader->handle.db, h);
 
     if (rc == NGX_OK) {
         rc = ngx_chat_reader_join(reader);
     }
 
-    ngx_memcpy(reader->read->epoch, reader->db.epoch, NGX_CHAT_DB_EPOCH_LEN);
+    ngx_memcpy(reader->read->epoch, reader->handle.db.epoch,
+               NGX_CHAT_DB_EPOCH_LEN);
 
     free(reader->rows);
     free(reader->ends);
@@ -360,10 +345,7 @@ ngx_chat_reader_done(ngx_event_t *ev)
         rd->done(rd, rc);
     }
 
-    if (rd->page.data) {
-        free(rd->page.data);
-    }
-
+    free(rd->page.data);
     ngx_free(rd);
 }
 

@@ -2,8 +2,11 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The reading half of the store: a few handles, each with one read at a
- * time, beside the writer (WAL).
+ * The reading half of the store.
+ *
+ * Each worker has a few readers.  Each reads one page of history at a time,
+ * on a thread; what comes while all are busy waits.  SQLite's WAL lets them
+ * read while somebody writes, so they take no lock of ours.
  */
 
 
@@ -16,21 +19,40 @@
 #include <ngx_event.h>
 #include <ngx_thread_pool.h>
 
-#include <store/ngx_chat_store.h>
+#include <store/ngx_chat_handle.h>
+#include <store/ngx_chat_history.h>
 
 
+#define NGX_CHAT_READERS  4                /* of a worker */
+
+
+typedef struct ngx_chat_read_s  ngx_chat_read_t;
 typedef struct ngx_chat_readers_s  ngx_chat_readers_t;
 
 
-/* One handle; the thread's while active. */
+/* A page to be read.  The store owns it from read() to done(). */
+
+struct ngx_chat_read_s {
+    ngx_queue_t              queue;
+    ngx_chat_history_t       history;      /* row and data are the store's */
+    ngx_str_t                page;         /* a JSON array, from malloc() */
+    u_char                   epoch[NGX_CHAT_DB_EPOCH_LEN];
+
+    void                   (*done)(ngx_chat_read_t *rd, ngx_int_t rc);
+    void                    *data;         /* NULL: nobody waits */
+};
+
 
 typedef struct {
+    /* the event loop's */
     ngx_chat_readers_t      *readers;
     ngx_thread_task_t       *task;
-    ngx_chat_read_t         *read;         /* NULL: look at the handle only */
-    ngx_chat_db_t            db;
-    ngx_int_t                rc;
     unsigned                 active:1;
+
+    /* the thread's while the task is active */
+    ngx_chat_read_t         *read;         /* NULL: look at the handle only */
+    ngx_chat_handle_t        handle;
+    ngx_int_t                rc;
 
     u_char                  *rows;         /* rendered, as read */
     size_t                   len;
@@ -40,24 +62,26 @@ typedef struct {
 } ngx_chat_reader_t;
 
 
+/* A worker's readers; the event loop's. */
+
 struct ngx_chat_readers_s {
     ngx_chat_store_conf_t   *conf;
-    ngx_chat_db_conf_t       db_conf;
     ngx_queue_t              waiting;
     ngx_uint_t               nwaiting;
     ngx_uint_t               nactive;
     ngx_event_t              guard;        /* keeps an exiting worker */
     ngx_log_t               *log;
-    ngx_chat_reader_t        readers[NGX_CHAT_STORE_READERS];
+    ngx_chat_reader_t        readers[NGX_CHAT_READERS];
 };
 
 
+/* In init_process.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_chat_reader_init(ngx_chat_readers_t *rs,
     ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle);
 
 void ngx_chat_reader_exit(ngx_chat_readers_t *rs);
 
-/* Has the handles looked at that wait for a read. */
+/* Looks whether the files of idle handles are still there. */
 void ngx_chat_reader_check(ngx_chat_readers_t *rs);
 
 /* As ngx_chat_store_read(). */

@@ -21,6 +21,7 @@
 
 #include <store/ngx_chat_batch.h>
 #include <store/ngx_chat_retention.h>
+#include <wire/ngx_chat_clock.h>
 
 
 #define NGX_CHAT_RETENTION_ROWS  1000      /* between looks at the clock */
@@ -30,14 +31,14 @@ static ngx_int_t ngx_chat_retention_size(ngx_chat_retention_t *rt,
     ngx_chat_retention_limits_t *limits, ngx_chat_db_t *db);
 static ngx_int_t ngx_chat_retention_age(ngx_chat_retention_t *rt,
     ngx_chat_retention_limits_t *limits, ngx_chat_db_t *db, int64_t now,
-    int64_t until);
+    uint64_t until);
 static ngx_int_t ngx_chat_retention_expired(ngx_chat_retention_t *rt,
     ngx_chat_db_t *db, int64_t cutoff, int64_t now);
 static ngx_int_t ngx_chat_retention_oldest(ngx_chat_retention_t *rt,
     ngx_chat_db_t *db, int64_t last);
 
 static ngx_int_t ngx_chat_retention_count(ngx_chat_retention_t *rt,
-    ngx_chat_retention_limits_t *limits, ngx_chat_db_t *db, int64_t until);
+    ngx_chat_retention_limits_t *limits, ngx_chat_db_t *db, uint64_t until);
 static ngx_int_t ngx_chat_retention_next(ngx_chat_retention_t *rt,
     ngx_chat_db_t *db);
 static ngx_int_t ngx_chat_retention_recent(ngx_chat_retention_t *rt,
@@ -62,7 +63,7 @@ static ngx_int_t ngx_chat_retention_end(ngx_chat_db_t *db, sqlite3_stmt *st,
 ngx_int_t
 ngx_chat_retention_look(ngx_chat_retention_t *rt,
     ngx_chat_retention_limits_t *limits, ngx_chat_db_t *db, int64_t now,
-    int64_t until)
+    uint64_t until)
 {
     ngx_int_t  rc;
 
@@ -89,7 +90,7 @@ ngx_chat_retention_look(ngx_chat_retention_t *rt,
 
 ngx_int_t
 ngx_chat_retention_remove(ngx_chat_retention_t *rt, ngx_chat_db_t *db,
-    int64_t until, ngx_uint_t *removed)
+    uint64_t until, ngx_uint_t *removed)
 {
     int64_t        used;
     ngx_int_t      rc;
@@ -127,7 +128,7 @@ ngx_chat_retention_remove(ngx_chat_retention_t *rt, ngx_chat_db_t *db,
             }
         }
 
-        if (ngx_chat_retention_clock() >= until) {
+        if (ngx_chat_clock_msec() >= until) {
             i++;
             break;
         }
@@ -141,17 +142,6 @@ ngx_chat_retention_remove(ngx_chat_retention_t *rt, ngx_chat_db_t *db,
     *removed = i;
 
     return ngx_chat_batch_commit(db);
-}
-
-
-int64_t
-ngx_chat_retention_clock(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 
@@ -180,7 +170,7 @@ ngx_chat_retention_size(ngx_chat_retention_t *rt,
 static ngx_int_t
 ngx_chat_retention_age(ngx_chat_retention_t *rt,
     ngx_chat_retention_limits_t *limits, ngx_chat_db_t *db, int64_t now,
-    int64_t until)
+    uint64_t until)
 {
     ngx_int_t  rc;
 
@@ -208,7 +198,7 @@ ngx_chat_retention_age(ngx_chat_retention_t *rt,
                 return rc;
             }
 
-            if (ngx_chat_retention_clock() >= until) {
+            if (ngx_chat_clock_msec() >= until) {
                 return NGX_AGAIN;
             }
         }
@@ -295,7 +285,7 @@ ngx_chat_retention_oldest(ngx_chat_retention_t *rt, ngx_chat_db_t *db,
 
 static ngx_int_t
 ngx_chat_retention_count(ngx_chat_retention_t *rt,
-    ngx_chat_retention_limits_t *limits, ngx_chat_db_t *db, int64_t until)
+    ngx_chat_retention_limits_t *limits, ngx_chat_db_t *db, uint64_t until)
 {
     ngx_int_t  rc;
 
@@ -338,7 +328,7 @@ ngx_chat_retention_count(ngx_chat_retention_t *rt,
             return rc;
         }
 
-        if (rt->surplus == 0 && ngx_chat_retention_clock() >= until) {
+        if (rt->surplus == 0 && ngx_chat_clock_msec() >= until) {
             return NGX_AGAIN;
         }
     }

@@ -5,9 +5,9 @@
  * What is to be removed: the oldest messages beyond an age, a number in each
  * channel, a size in all.  Pure; runs on a thread of nginx's thread pool.
  *
- * Looking is reading, and bounded; it needs no turn.  What was found is
- * removed in one short transaction, with the turn.  What is not removed then
- * is found again.
+ * Looking is reading, and bounded; it needs no lock of ours.  What was found
+ * is removed in one short transaction, with the write lock.  What is not
+ * removed then is found again.
  */
 
 
@@ -69,23 +69,20 @@ typedef struct {
 
 /*
  * Looks for what is beyond the limits; now is in ms since the epoch, until
- * the end of the looking by the monotonic clock.  NGX_OK: it is in ids;
+ * the end of the looking by ngx_chat_clock_msec().  NGX_OK: it is in ids;
  * NGX_AGAIN: the time was over, look again; NGX_DONE: there is nothing;
  * NGX_BUSY, NGX_ERROR: db->error tells.
  */
 ngx_int_t ngx_chat_retention_look(ngx_chat_retention_t *rt,
     ngx_chat_retention_limits_t *limits, ngx_chat_db_t *db, int64_t now,
-    int64_t until);
+    uint64_t until);
 
 /*
  * Removes what was found, oldest first, in one transaction, until the time
  * is over.  NGX_OK, with *removed; NGX_BUSY, NGX_ERROR.
  */
 ngx_int_t ngx_chat_retention_remove(ngx_chat_retention_t *rt,
-    ngx_chat_db_t *db, int64_t until, ngx_uint_t *removed);
-
-/* ms by the monotonic clock. */
-int64_t ngx_chat_retention_clock(void);
+    ngx_chat_db_t *db, uint64_t until, ngx_uint_t *removed);
 
 
 #endif /* _NGX_CHAT_RETENTION_H_INCLUDED_ */

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The store's door: its shared part, its writer and its readers.
+ * The store's door: its shared part, its writer, its readers, and the
+ * maintenance.
  */
 
 
@@ -10,15 +11,13 @@
 #include <ngx_core.h>
 
 #include <store/ngx_chat_maintenance.h>
-#include <store/ngx_chat_reader.h>
 #include <store/ngx_chat_store.h>
 #include <store/ngx_chat_write_lock.h>
-#include <store/ngx_chat_writer.h>
 
 
 struct ngx_chat_store_s {
     ngx_chat_store_conf_t   *conf;
-    ngx_chat_maintenance_t   keeper;
+    ngx_chat_maintenance_t   maintenance;
     ngx_chat_writer_t        writer;
     ngx_chat_readers_t       readers;
 };
@@ -49,24 +48,24 @@ ngx_chat_store_init(ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle)
 
     st->conf = conf;
 
+    st->maintenance.stale = ngx_chat_store_stale;
+    st->maintenance.data = st;
+
     if (pthread_mutex_init(&conf->handles.mutex, NULL) != 0
         || ngx_chat_writer_init(&st->writer, conf, cycle) != NGX_OK
         || ngx_chat_reader_init(&st->readers, conf, cycle) != NGX_OK
-        || ngx_chat_maintenance_init(&st->keeper, conf, cycle) != NGX_OK)
+        || ngx_chat_maintenance_init(&st->maintenance, conf, cycle) != NGX_OK)
     {
         return NULL;
     }
-
-    st->keeper.stale = ngx_chat_store_stale;
-    st->keeper.data = st;
 
     return st;
 }
 
 
 /*
- * Files were taken away: the handles that wait for work still have them, and
- * SQLite gives a new handle what an old one of the process has.
+ * Files were taken away, and handles that wait for work still have them open:
+ * no new ones are opened in this process before those are closed.
  */
 
 static void
@@ -82,7 +81,7 @@ ngx_chat_store_stale(void *data)
 void
 ngx_chat_store_exit(ngx_chat_store_t *st)
 {
-    ngx_chat_maintenance_exit(&st->keeper);
+    ngx_chat_maintenance_exit(&st->maintenance);
     ngx_chat_reader_exit(&st->readers);
     ngx_chat_writer_exit(&st->writer);
     (void) pthread_mutex_destroy(&st->conf->handles.mutex);

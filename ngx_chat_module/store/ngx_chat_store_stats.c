@@ -21,24 +21,10 @@ const ngx_uint_t  ngx_chat_store_stats_bounds[] = {
 };
 
 
-uint64_t
-ngx_chat_store_stats_now(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-
 void
-ngx_chat_store_stats_commit(ngx_chat_store_stats_sh_t *m, uint64_t start)
+ngx_chat_store_stats_commit(ngx_chat_store_stats_sh_t *stats, uint64_t usec)
 {
-    uint64_t    usec;
     ngx_uint_t  i;
-
-    usec = ngx_chat_store_stats_now() - start;
 
     for (i = 0; i < NGX_CHAT_STORE_STATS_BUCKETS - 1; i++) {
         if (usec <= ngx_chat_store_stats_bounds[i]) {
@@ -46,20 +32,24 @@ ngx_chat_store_stats_commit(ngx_chat_store_stats_sh_t *m, uint64_t start)
         }
     }
 
-    (void) ngx_atomic_fetch_add(&m->usec, usec);
-    (void) ngx_atomic_fetch_add(&m->commits[i], 1);
+    (void) ngx_atomic_fetch_add(&stats->usec, usec);
+    (void) ngx_atomic_fetch_add(&stats->commits[i], 1);
 }
 
 
 void
-ngx_chat_store_stats_fail(ngx_chat_store_stats_sh_t *m, ngx_int_t rc)
+ngx_chat_store_stats_fail(ngx_chat_store_stats_sh_t *stats, ngx_int_t rc)
 {
-    (void) ngx_atomic_fetch_add((rc == NGX_BUSY) ? &m->busy : &m->failed, 1);
+    ngx_atomic_t  *n;
+
+    n = (rc == NGX_BUSY) ? &stats->busy : &stats->failed;
+
+    (void) ngx_atomic_fetch_add(n, 1);
 }
 
 
 void
-ngx_chat_store_stats_size(ngx_chat_store_stats_sh_t *m, const char *path)
+ngx_chat_store_stats_size(ngx_chat_store_stats_sh_t *stats, const char *path)
 {
     char  name[PATH_MAX + sizeof("-wal")];
 
@@ -69,11 +59,11 @@ ngx_chat_store_stats_size(ngx_chat_store_stats_sh_t *m, const char *path)
         name[0] = '\0';
     }
 
-    ngx_chat_store_stats_file(&m->database, name);
+    ngx_chat_store_stats_file(&stats->database, name);
 
     ngx_memcpy(name + ngx_strlen(name), "-wal", sizeof("-wal"));
 
-    ngx_chat_store_stats_file(&m->wal, name);
+    ngx_chat_store_stats_file(&stats->wal, name);
 }
 
 

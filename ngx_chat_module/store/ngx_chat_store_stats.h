@@ -27,7 +27,7 @@ typedef struct {
     ngx_atomic_t             busy;         /* batches: a lock, the queue */
     ngx_atomic_t             failed;       /* batches: all else */
 
-    /* bytes of files: behind each batch, and about each second */
+    /* bytes of the files, looked at about each second */
     ngx_atomic_t             database;
     ngx_atomic_t             wal;
 } ngx_chat_store_stats_sh_t;
@@ -38,17 +38,16 @@ extern const ngx_uint_t
     ngx_chat_store_stats_bounds[NGX_CHAT_STORE_STATS_BUCKETS - 1];
 
 
-/* Microseconds of a clock that is not set. */
-uint64_t ngx_chat_store_stats_now(void);
-
-/* A commit has been made that began at start. */
-void ngx_chat_store_stats_commit(ngx_chat_store_stats_sh_t *m, uint64_t start);
+/* A batch has been committed, which took so long. */
+void ngx_chat_store_stats_commit(ngx_chat_store_stats_sh_t *stats,
+    uint64_t usec);
 
 /* A batch has been refused with NGX_BUSY or NGX_ERROR. */
-void ngx_chat_store_stats_fail(ngx_chat_store_stats_sh_t *m, ngx_int_t rc);
+void ngx_chat_store_stats_fail(ngx_chat_store_stats_sh_t *stats, ngx_int_t rc);
 
 /* Looks how large the files are; on a thread. */
-void ngx_chat_store_stats_size(ngx_chat_store_stats_sh_t *m, const char *path);
+void ngx_chat_store_stats_size(ngx_chat_store_stats_sh_t *stats,
+    const char *path);
 
 
 #endif /* _NGX_CHAT_STORE_STATS_H_INCLUDED_ */

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The turn to write.  Whoever dies with it leaves it to the next; what was
- * not sent then is marked in the shared part, not here.
+ * The write lock.  When its holder dies, the next one gets it.  What the dead
+ * one has left to do is marked in the shared part (dirty), not here.
  */
 
 
@@ -12,12 +12,13 @@
 
 #include <shared/ngx_chat_mutex.h>
 #include <store/ngx_chat_write_lock.h>
+#include <wire/ngx_chat_clock.h>
 
 
 ngx_int_t
 ngx_chat_write_lock_init(ngx_chat_store_sh_t *sh)
 {
-    return ngx_chat_mutex_init(&sh->turn);
+    return ngx_chat_mutex_init(&sh->write_lock);
 }
 
 
@@ -26,31 +27,27 @@ ngx_chat_write_lock_take(ngx_chat_store_sh_t *sh, ngx_msec_t wait,
     ngx_log_t *log)
 {
     int              err;
+    int64_t          end;
     struct timespec  ts;
 
     if (wait) {
-        /* a clock that is set meanwhile moves the end, not the holder's */
+        /* by this clock only; one that is set meanwhile moves the end */
 
-        (void) clock_gettime(CLOCK_REALTIME, &ts);
+        end = ngx_chat_clock_wall() + (int64_t) wait;
 
-        ts.tv_sec += wait / 1000;
-        ts.tv_nsec += (wait % 1000) * 1000000;
+        ts.tv_sec = end / 1000;
+        ts.tv_nsec = (end % 1000) * 1000000;
 
-        if (ts.tv_nsec >= 1000000000) {
-            ts.tv_nsec -= 1000000000;
-            ts.tv_sec++;
-        }
-
-        err = pthread_mutex_timedlock(&sh->turn, &ts);
+        err = pthread_mutex_timedlock(&sh->write_lock, &ts);
 
     } else {
-        err = pthread_mutex_trylock(&sh->turn);
+        err = pthread_mutex_trylock(&sh->write_lock);
     }
 
     switch (err) {
 
     case EOWNERDEAD:
-        (void) pthread_mutex_consistent(&sh->turn);
+        (void) pthread_mutex_consistent(&sh->write_lock);
         /* fall through */
 
     case 0:
@@ -61,7 +58,7 @@ ngx_chat_write_lock_take(ngx_chat_store_sh_t *sh, ngx_msec_t wait,
 
     case ETIMEDOUT:
         ngx_log_error(NGX_LOG_CRIT, log, 0,
-                      "chat store waited %M ms for its turn to write", wait);
+                      "chat store waited %M ms for the write lock", wait);
         return NGX_BUSY;
     }
 
@@ -74,5 +71,5 @@ ngx_chat_write_lock_take(ngx_chat_store_sh_t *sh, ngx_msec_t wait,
 void
 ngx_chat_write_lock_give(ngx_chat_store_sh_t *sh)
 {
-    (void) pthread_mutex_unlock(&sh->turn);
+    (void) pthread_mutex_unlock(&sh->write_lock);
 }

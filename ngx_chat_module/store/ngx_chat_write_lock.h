@@ -2,8 +2,12 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The turn to write: a robust mutex in shared memory, which only threads
- * hold.  It queues the workers' writers, so that nobody polls SQLite's lock.
+ * The write lock: a robust mutex in shared memory.
+ *
+ * Only threads take it, never an event loop.  Whoever writes to the database
+ * holds it, from before the transaction until the events are in the ring, so
+ * that the ring's order is the order of the ids.  And the workers' writers
+ * queue for it, so that nobody polls SQLite's own lock.
  */
 
 
@@ -14,7 +18,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <store/ngx_chat_store.h>
+#include <store/ngx_chat_store_conf.h>
 
 
 /* Master.  NGX_OK or NGX_ERROR. */

@@ -4,11 +4,15 @@
  *
  * The writing half of the store.
  *
- * A batch, on a thread: take the turn, send what a dead worker committed and
- * did not send, BEGIN, INSERT all, COMMIT, append all to the ring, give the
- * turn back.  Before the commit the shared part is marked dirty with the
- * last id that is surely sent; if the worker dies, whoever has the turn next
- * finds the mark.
+ * A batch, on a thread: take the write lock, send what a dead worker has
+ * committed and not sent, BEGIN, INSERT all, COMMIT, append all events to the
+ * ring, give the lock back.
+ *
+ * A worker may die at any point of that.  So before the commit the id below
+ * the batch is noted in shared memory (floor), and that something above it
+ * may be committed and not sent (dirty); when all is sent the mark goes.  The
+ * next holder of the lock that finds the mark sends what is missing.  The ring
+ * itself knows the last id that is in it, so nothing is sent twice.
  */
 
 
@@ -17,12 +21,11 @@
 #include <ngx_event.h>
 #include <ngx_thread_pool.h>
 
-#include <sched.h>
-
 #include <store/ngx_chat_batch.h>
-#include <store/ngx_chat_handle.h>
+#include <store/ngx_chat_history.h>
 #include <store/ngx_chat_write_lock.h>
 #include <store/ngx_chat_writer.h>
+#include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
 
 
@@ -30,23 +33,20 @@
 #define NGX_CHAT_WRITER_QUEUE   16384      /* most waiting in a worker */
 #define NGX_CHAT_WRITER_BYTES   (64 * 1024 * 1024)
 #define NGX_CHAT_WRITER_GUARD   60000
-#define NGX_CHAT_WRITER_MANY    4          /* answers, 20 us each */
 
 
-static ngx_int_t ngx_chat_writer_start(ngx_chat_writer_t *wr);
+static void ngx_chat_writer_start(ngx_chat_writer_t *wr);
 static void ngx_chat_writer_thread(void *data, ngx_log_t *log);
-static ngx_int_t ngx_chat_writer_turn(ngx_chat_writer_t *wr, ngx_log_t *log);
+static ngx_int_t ngx_chat_writer_locked(ngx_chat_writer_t *wr,
+    ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_resend(ngx_chat_writer_t *wr,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_resend_row(void *data,
     ngx_chat_record_t *rec);
 static ngx_int_t ngx_chat_writer_commit(ngx_chat_writer_t *wr,
     ngx_log_t *log);
+static ngx_int_t ngx_chat_writer_insert(ngx_chat_writer_t *wr);
 static ngx_int_t ngx_chat_writer_send(ngx_chat_writer_t *wr, ngx_log_t *log);
-static ngx_int_t ngx_chat_writer_insert(ngx_chat_writer_t *wr,
-    uint64_t *first);
-static ngx_int_t ngx_chat_writer_failed(ngx_chat_writer_t *wr, ngx_int_t rc,
-    ngx_log_t *log);
 static void ngx_chat_writer_done(ngx_event_t *ev);
 static void ngx_chat_writer_guard(ngx_event_t *ev);
 
@@ -61,10 +61,7 @@ ngx_chat_writer_init(ngx_chat_writer_t *wr, ngx_chat_store_conf_t *conf,
     ngx_queue_init(&wr->waiting);
     ngx_queue_init(&wr->batch);
 
-    wr->db_conf.path = (const char *) conf->path.data;
-    wr->db_conf.timeout = NGX_CHAT_STORE_WAIT;
-    wr->db_conf.full = conf->full;
-    wr->db_conf.write = 1;
+    ngx_chat_handle_init(&wr->handle, conf, NGX_CHAT_STORE_WAIT, 1);
 
     wr->task = ngx_thread_task_alloc(cycle->pool, 0);
     if (wr->task == NULL) {
@@ -80,7 +77,7 @@ ngx_chat_writer_init(ngx_chat_writer_t *wr, ngx_chat_store_conf_t *conf,
     wr->guard.data = wr;
     wr->guard.log = cycle->log;
 
-    (void) ngx_chat_writer_start(wr);
+    ngx_chat_writer_start(wr);
 
     return NGX_OK;
 }
@@ -89,7 +86,7 @@ ngx_chat_writer_init(ngx_chat_writer_t *wr, ngx_chat_store_conf_t *conf,
 void
 ngx_chat_writer_exit(ngx_chat_writer_t *wr)
 {
-    ngx_chat_handle_close(wr->conf, &wr->db);
+    ngx_chat_handle_close(&wr->handle);
 }
 
 
@@ -97,7 +94,7 @@ void
 ngx_chat_writer_check(ngx_chat_writer_t *wr)
 {
     if (!wr->active && !wr->more) {
-        (void) ngx_chat_writer_start(wr);
+        ngx_chat_writer_start(wr);
     }
 }
 
@@ -122,15 +119,13 @@ ngx_chat_writer_add(ngx_chat_writer_t *wr, ngx_chat_write_t *w)
     wr->more = w->more;
     wr->conf->queued(wr->nwaiting + wr->nbatch);
 
-    if (!wr->active && !wr->more) {
-        (void) ngx_chat_writer_start(wr);
-    }
+    ngx_chat_writer_check(wr);
 
     return NGX_OK;
 }
 
 
-static ngx_int_t
+static void
 ngx_chat_writer_start(ngx_chat_writer_t *wr)
 {
     size_t             bytes;
@@ -173,10 +168,7 @@ ngx_chat_writer_start(ngx_chat_writer_t *wr)
     if (ngx_thread_task_post(wr->conf->pool, wr->task) != NGX_OK) {
         wr->rc = NGX_BUSY;
         ngx_post_event(&wr->task->event, &ngx_posted_events);
-        return NGX_BUSY;
     }
-
-    return NGX_OK;
 }
 
 
@@ -189,26 +181,28 @@ ngx_chat_writer_thread(void *data, ngx_log_t *log)
 
     wr->rc = ngx_chat_write_lock_take(wr->conf->sh, NGX_CHAT_STORE_WAIT, log);
 
-    if (wr->rc == NGX_OK) {
-        wr->rc = ngx_chat_writer_turn(wr, log);
-
-        ngx_chat_write_lock_give(wr->conf->sh);
+    if (wr->rc != NGX_OK) {
+        return;
     }
+
+    wr->rc = ngx_chat_writer_locked(wr, log);
+
+    if (wr->rc != NGX_OK) {
+        ngx_chat_handle_failed(&wr->handle, wr->rc, log);
+    }
+
+    ngx_chat_write_lock_give(wr->conf->sh);
 }
 
 
 static ngx_int_t
-ngx_chat_writer_turn(ngx_chat_writer_t *wr, ngx_log_t *log)
+ngx_chat_writer_locked(ngx_chat_writer_t *wr, ngx_log_t *log)
 {
     ngx_int_t  rc;
 
-    rc = ngx_chat_handle_ready(wr->conf, &wr->db, &wr->db_conf, 1, log);
+    rc = ngx_chat_handle_ready_locked(&wr->handle, log);
 
-    if (rc != NGX_OK) {
-        return ngx_chat_writer_failed(wr, rc, log);
-    }
-
-    if (wr->conf->sh->dirty) {
+    if (rc == NGX_OK && wr->conf->sh->dirty) {
         rc = ngx_chat_writer_resend(wr, log);
     }
 
@@ -242,10 +236,10 @@ ngx_chat_writer_resend(ngx_chat_writer_t *wr, ngx_log_t *log)
                   "chat sends what a dead worker may have stored after "
                   "message %uL", id);
 
-    rc = ngx_chat_history_since(&wr->db, id, ngx_chat_writer_resend_row, wr);
-
+    rc = ngx_chat_history_since(&wr->handle.db, id, ngx_chat_writer_resend_row,
+                                wr);
     if (rc != NGX_OK) {
-        return ngx_chat_writer_failed(wr, rc, log);
+        return rc;
     }
 
     ngx_chat_failpoint("resent");
@@ -261,64 +255,62 @@ ngx_chat_writer_resend_row(void *data, ngx_chat_record_t *rec)
 {
     ngx_chat_writer_t *wr = data;
 
+    ngx_int_t             rc;
     ngx_chat_socket_id_t  nobody;
 
     ngx_memzero(&nobody, sizeof(ngx_chat_socket_id_t));
 
+    rc = wr->conf->append(wr->conf->data, rec, &nobody, NULL, NULL, wr->log);
+
     /* one too long for the ring is logged, and must not hold up all others */
 
-    return (wr->conf->append(wr->conf->data, rec, &nobody, NULL, NULL,
-                             wr->log)
-            == NGX_ERROR)
-           ? NGX_ERROR : NGX_OK;
+    return (rc == NGX_DECLINED) ? NGX_OK : rc;
 }
 
 
 static ngx_int_t
 ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
 {
-    uint64_t                first, start;
-    ngx_int_t               rc;
-    ngx_chat_write_t       *w;
-    ngx_chat_store_conf_t  *conf;
+    uint64_t              start;
+    ngx_int_t             rc;
+    ngx_chat_write_t     *first, *last;
+    ngx_chat_store_sh_t  *sh;
 
-    conf = wr->conf;
-    start = ngx_chat_store_stats_now();
+    sh = wr->conf->sh;
+    start = ngx_chat_clock_usec();
 
-    rc = ngx_chat_batch_begin(&wr->db);
-
-    if (rc == NGX_OK) {
-        rc = ngx_chat_writer_insert(wr, &first);
-    }
-
+    rc = ngx_chat_writer_insert(wr);
     if (rc != NGX_OK) {
-        return ngx_chat_writer_failed(wr, rc, log);
+        return rc;
     }
 
-    conf->sh->floor = first - 1;
+    first = ngx_queue_data(ngx_queue_head(&wr->batch), ngx_chat_write_t,
+                           queue);
+    last = ngx_queue_data(ngx_queue_last(&wr->batch), ngx_chat_write_t, queue);
+
+    sh->floor = first->record.id - 1;
     ngx_memory_barrier();
-    conf->sh->dirty = 1;
+    sh->dirty = 1;
 
     ngx_chat_failpoint("commit");
 
-    rc = ngx_chat_batch_commit(&wr->db);
+    rc = ngx_chat_batch_commit(&wr->handle.db);
 
     ngx_chat_failpoint("committed");
 
     if (rc != NGX_OK) {
-        conf->sh->dirty = 0;
-        return ngx_chat_writer_failed(wr, rc, log);
+        sh->dirty = 0;
+        return rc;
     }
 
-    ngx_chat_store_stats_commit(&conf->sh->meter, start);
-    w = ngx_queue_data(ngx_queue_last(&wr->batch), ngx_chat_write_t, queue);
-    conf->sh->last = w->record.id;
+    ngx_chat_store_stats_commit(&sh->stats, ngx_chat_clock_usec() - start);
+    sh->last = last->record.id;
 
     if (ngx_chat_writer_send(wr, log) == NGX_OK) {
         ngx_chat_failpoint("sent");
         ngx_memory_barrier();
-        conf->sh->dirty = 0;
-        conf->sh->foreign = 0;
+        sh->dirty = 0;
+        sh->foreign = 0;
         ngx_chat_failpoint("clean");
     }
 
@@ -326,9 +318,34 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
 }
 
 
+static ngx_int_t
+ngx_chat_writer_insert(ngx_chat_writer_t *wr)
+{
+    int64_t            now;
+    ngx_int_t          rc;
+    ngx_queue_t       *q;
+    ngx_chat_write_t  *w;
+
+    rc = ngx_chat_batch_begin(&wr->handle.db);
+
+    now = ngx_chat_clock_wall();
+
+    for (q = ngx_queue_head(&wr->batch);
+         rc == NGX_OK && q != ngx_queue_sentinel(&wr->batch);
+         q = ngx_queue_next(q))
+    {
+        w = ngx_queue_data(q, ngx_chat_write_t, queue);
+
+        rc = ngx_chat_batch_insert(&wr->handle.db, &w->record, now);
+    }
+
+    return rc;
+}
+
+
 /*
  * Sends what is committed.  NGX_ERROR: there was no memory, and the rest is
- * for whoever has the turn next.
+ * for the next holder of the write lock.
  */
 
 static ngx_int_t
@@ -361,78 +378,18 @@ ngx_chat_writer_send(ngx_chat_writer_t *wr, ngx_log_t *log)
 }
 
 
-static ngx_int_t
-ngx_chat_writer_insert(ngx_chat_writer_t *wr, uint64_t *first)
-{
-    int64_t            now;
-    ngx_int_t          rc;
-    ngx_queue_t       *q;
-    struct timespec    ts;
-    ngx_chat_write_t  *w;
-
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
-    now = (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-
-    *first = 0;
-
-    for (q = ngx_queue_head(&wr->batch);
-         q != ngx_queue_sentinel(&wr->batch);
-         q = ngx_queue_next(q))
-    {
-        w = ngx_queue_data(q, ngx_chat_write_t, queue);
-
-        rc = ngx_chat_batch_insert(&wr->db, &w->record, now);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        if (*first == 0) {
-            *first = w->record.id;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * Logs, and leaves nothing half done.  After anything but a lock the handle
- * is closed: the next batch opens the file anew, and finds it mended.
- */
-
-static ngx_int_t
-ngx_chat_writer_failed(ngx_chat_writer_t *wr, ngx_int_t rc, ngx_log_t *log)
-{
-    ngx_log_error(NGX_LOG_CRIT, log, 0, "chat database \"%V\": %s",
-                  &wr->conf->path, wr->db.error);
-
-    if (wr->db.handle) {
-        ngx_chat_batch_rollback(&wr->db);
-
-        if (rc != NGX_BUSY) {
-            ngx_chat_handle_close(wr->conf, &wr->db);
-        }
-    }
-
-    return rc;
-}
-
-
 /* On the event loop again. */
 
 static void
 ngx_chat_writer_done(ngx_event_t *ev)
 {
-    ngx_int_t          rc;
-    ngx_uint_t         n;
-    ngx_queue_t       *q, batch;
-    ngx_chat_write_t  *w;
-    ngx_chat_writer_t *wr;
+    ngx_int_t           rc;
+    ngx_queue_t        *q, batch;
+    ngx_chat_write_t   *w;
+    ngx_chat_writer_t  *wr;
 
     wr = ev->data;
     rc = wr->rc;
-    n = wr->nbatch;
 
     ngx_queue_init(&batch);
     ngx_queue_add(&batch, &wr->batch);
@@ -442,25 +399,17 @@ ngx_chat_writer_done(ngx_event_t *ev)
     wr->nbatch = 0;
 
     if (rc != NGX_OK) {
-        ngx_chat_store_stats_fail(&wr->conf->sh->meter, rc);
+        ngx_chat_store_stats_fail(&wr->conf->sh->stats, rc);
     }
 
     if (wr->guard.timer_set) {
         ngx_del_timer(&wr->guard);
     }
 
-    /*
-     * Where the thread has no core for itself it gets to the disk first, which
-     * is busy then while the answers are written.  Others who wait for this
-     * core get it, too, for a slice of the scheduler's, a few milliseconds at
-     * most; so not for a few answers.
-     */
+    /* first the disk, which is busy then while the answers are written */
 
-    if (!ngx_queue_empty(&wr->waiting)
-        && ngx_chat_writer_start(wr) == NGX_OK
-        && n >= NGX_CHAT_WRITER_MANY)
-    {
-        (void) sched_yield();
+    if (!ngx_queue_empty(&wr->waiting)) {
+        ngx_chat_writer_start(wr);
     }
 
     wr->conf->queued(wr->nwaiting + wr->nbatch);
@@ -475,10 +424,7 @@ ngx_chat_writer_done(ngx_event_t *ev)
             w->done(w, rc);
         }
 
-        if (w->reply.data) {
-            free(w->reply.data);
-        }
-
+        free(w->reply.data);
         ngx_free(w);
     }
 }

@@ -85,7 +85,7 @@ sub is_pure {
     my ($file) = @_;
 
     return $file =~ m{/(?:wire|pusher)/}
-           || $file =~ m{/store/ngx_chat_(?:db|migration|batch|history
+           || $file =~ m{/store/ngx_chat_(?:db\w*|migration|batch|history
                                             |retention)\b}x
            || $file =~ m{/bus/ngx_chat_ring\b}
            || $file =~ m{/shared/ngx_chat_(?:arena|rolling_max)\b};

@@ -8,7 +8,8 @@
 /* sources: store/ngx_chat_history.c bus/ngx_chat_ring.c */
 /* sources: wire/ngx_chat_message.c wire/ngx_chat_json*.c */
 /* sources: wire/ngx_chat_utf8.c wire/ngx_chat_failpoint*.c */
-/* sources: wire/ngx_chat_hash.c shared/ngx_chat_mutex.c */
+/* sources: wire/ngx_chat_clock.c wire/ngx_chat_hash.c */
+/* sources: shared/ngx_chat_mutex.c */
 /* sources: libs: -lpthread -lsqlite3 -lyajl */
 
 /*

@@ -1,6 +1,6 @@
 
 /* sources: store/ngx_chat_batch.c store/ngx_chat_db*.c */
-/* sources: store/ngx_chat_migration.c libs: -lsqlite3 */
+/* sources: store/ngx_chat_migration.c wire/ngx_chat_clock.c libs: -lsqlite3 */
 
 /*
  * Copyright (C) the ngx_chat_module authors
@@ -205,9 +205,9 @@ test_locked(void)
     handle = store_stranger();
     CHECK(store_exec(handle, "BEGIN IMMEDIATE"));
 
-    start = store_now();
+    start = ngx_chat_clock_msec();
     CHECK_INT(ngx_chat_batch_begin(&db), NGX_BUSY);
-    passed = store_now() - start;
+    passed = ngx_chat_clock_msec() - start;
 
     CHECK(passed >= 90);
     CHECK(passed < 10000);

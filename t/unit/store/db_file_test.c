@@ -1,6 +1,6 @@
 
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
-/* sources: store/ngx_chat_batch.c libs: -lsqlite3 */
+/* sources: store/ngx_chat_batch.c wire/ngx_chat_clock.c libs: -lsqlite3 */
 
 /*
  * Copyright (C) the ngx_chat_module authors

@@ -1,6 +1,6 @@
 
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
-/* sources: store/ngx_chat_batch.c libs: -lsqlite3 */
+/* sources: store/ngx_chat_batch.c wire/ngx_chat_clock.c libs: -lsqlite3 */
 
 /*
  * Copyright (C) the ngx_chat_module authors
@@ -188,9 +188,9 @@ test_locked_new(void)
     handle = store_stranger();
     CHECK(store_exec(handle, "BEGIN EXCLUSIVE"));
 
-    start = store_now();
+    start = ngx_chat_clock_msec();
     CHECK_INT(store_open(&db, 100, 1), NGX_BUSY);
-    passed = store_now() - start;
+    passed = ngx_chat_clock_msec() - start;
 
     CHECK(passed >= 90);
     CHECK(passed < 10000);
@@ -206,9 +206,9 @@ test_locked_new(void)
     CHECK(store_exec(handle, "BEGIN"));
     CHECK_INT(store_number(handle, "SELECT count(*) FROM sqlite_schema"), 0);
 
-    start = store_now();
+    start = ngx_chat_clock_msec();
     CHECK_INT(store_open(&db, 100, 1), NGX_BUSY);
-    passed = store_now() - start;
+    passed = ngx_chat_clock_msec() - start;
 
     CHECK(passed >= 90);
     CHECK(passed < 10000);

@@ -1,6 +1,7 @@
 
 /* sources: store/ngx_chat_history.c store/ngx_chat_batch.c */
-/* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c libs: -lsqlite3 */
+/* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
+/* sources: wire/ngx_chat_clock.c libs: -lsqlite3 */
 
 /*
  * Copyright (C) the ngx_chat_module authors

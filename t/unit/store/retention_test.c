@@ -1,7 +1,8 @@
 
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
 /* sources: store/ngx_chat_batch.c store/ngx_chat_history.c */
-/* sources: store/ngx_chat_retention.c wire/ngx_chat_hash.c libs: -lsqlite3 */
+/* sources: store/ngx_chat_retention.c wire/ngx_chat_clock.c */
+/* sources: wire/ngx_chat_hash.c libs: -lsqlite3 */
 
 /*
  * Copyright (C) the ngx_chat_module authors
@@ -73,7 +74,7 @@ retain(ngx_chat_db_t *db, ngx_chat_retention_limits_t *limits, int64_t now,
 
     for (i = 0; i < 100000; i++) {
         rc = ngx_chat_retention_look(&rt, limits, db, now,
-                                     ngx_chat_retention_clock() + ms);
+                                     ngx_chat_clock_msec() + ms);
 
         if (rc == NGX_AGAIN) {
             continue;
@@ -87,7 +88,7 @@ retain(ngx_chat_db_t *db, ngx_chat_retention_limits_t *limits, int64_t now,
 
         CHECK(rt.n > 0);
         CHECK_INT(ngx_chat_retention_remove(&rt, db,
-                                            ngx_chat_retention_clock() + ms,
+                                            ngx_chat_clock_msec() + ms,
                                             &n),
                   NGX_OK);
         CHECK(n > 0);

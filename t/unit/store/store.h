@@ -16,6 +16,8 @@
 #include "unit.h"
 
 #include <store/ngx_chat_batch.h>
+#include <store/ngx_chat_db_open.h>
+#include <wire/ngx_chat_clock.h>
 
 #include <sys/wait.h>
 
@@ -205,17 +207,6 @@ store_add(ngx_chat_db_t *db, uint64_t app, const char *channel,
     ngx_chat_batch_rollback(db);
 
     return 0;
-}
-
-
-static ngx_inline int64_t
-store_now(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 

@@ -1,0 +1,120 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What all files of the store know: its shared memory, its settings, and the
+ * hooks by which it reaches the rest of the module.
+ */
+
+
+#ifndef _NGX_CHAT_STORE_CONF_H_INCLUDED_
+#define _NGX_CHAT_STORE_CONF_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_thread_pool.h>
+
+#include <pthread.h>
+
+#include <store/ngx_chat_batch.h>
+#include <store/ngx_chat_retention.h>
+#include <store/ngx_chat_store_stats.h>
+#include <wire/ngx_chat_envelope.h>
+
+
+#define NGX_CHAT_STORE_WAIT      10000     /* ms for locks, each */
+
+
+/* A word that other threads and processes look at or change meanwhile. */
+
+#define ngx_chat_store_get(p)                                                 \
+    __atomic_load_n(p, __ATOMIC_RELAXED)
+
+#define ngx_chat_store_set(p, value)                                          \
+    __atomic_store_n(p, value, __ATOMIC_RELAXED)
+
+
+/* In shared memory; made by the master. */
+
+typedef struct {
+    pthread_mutex_t          write_lock;
+    ngx_str_t                path;         /* of the database it is for */
+
+    /* read and written with the write lock */
+    uint64_t                 floor;        /* events up to this id are sent */
+    uint32_t                 dirty;        /* messages above floor may be
+                                              committed and not sent */
+    uint64_t                 last;         /* the highest id committed */
+    uint64_t                 foreign;      /* the event that was sent last is
+                                              of a database that was here
+                                              before, and has this id; 0: it
+                                              is of this one */
+
+    ngx_chat_store_stats_sh_t  stats;
+
+    /* which files are the database; written with the write lock */
+    ngx_atomic_t             epoch;        /* its first half; 0: not opened */
+    ngx_atomic_t             file;         /* inodes */
+    ngx_atomic_t             wal;
+    ngx_atomic_t             shm;
+
+    /* the worker that does the maintenance, and until when (ms) */
+    ngx_atomic_t             maintainer;
+    ngx_atomic_t             maintainer_until;
+} ngx_chat_store_sh_t;
+
+
+/* Which files this process has open; all threads of the process use it. */
+
+typedef struct {
+    pthread_mutex_t          mutex;
+    ngx_uint_t               n;            /* handles on the files */
+    ngx_chat_db_files_t      files;
+    ngx_uint_t               stale;        /* files were taken away: those of
+                                              the other handles, too */
+} ngx_chat_handles_t;
+
+
+typedef struct {
+    ngx_str_t                path;         /* len 0: no database */
+    ngx_uint_t               full;         /* sync=full */
+    size_t                   batch_max;    /* the bytes of events that one
+                                              commit may have: the ring's
+                                              readers must keep up */
+    ngx_thread_pool_t       *pool;
+    ngx_chat_store_sh_t     *sh;
+    ngx_chat_handles_t       handles;
+    ngx_chat_retention_limits_t  retention;
+
+    /* The most bytes that the event of a record can have. */
+    size_t                 (*event_max)(ngx_chat_record_t *rec);
+
+    /*
+     * On a thread, with the write lock: sends a message that is committed.
+     * *reply is what its sender gets, from malloc(), and *position is in the
+     * ring, behind its event; both are NULL where nobody waits.  NGX_OK;
+     * NGX_DECLINED: it can never be sent; NGX_ERROR: it was not sent, and may
+     * be later.
+     */
+    ngx_int_t              (*append)(void *data, ngx_chat_record_t *rec,
+                                     ngx_chat_socket_id_t *except,
+                                     ngx_str_t *reply, uint64_t *position,
+                                     ngx_log_t *log);
+
+    /* The id of the last message that append() has sent, or 0. */
+    uint64_t               (*sent)(void *data);
+
+    /*
+     * On a thread, with the write lock: the database is another one now, and
+     * ids that subscribers have seen may come again.
+     */
+    void                   (*renewed)(void *data);
+
+    /* On the event loop: so many messages of this worker are to be stored. */
+    void                   (*queued)(ngx_uint_t n);
+    void                    *data;         /* of those with data */
+} ngx_chat_store_conf_t;
+
+
+#endif /* _NGX_CHAT_STORE_CONF_H_INCLUDED_ */
