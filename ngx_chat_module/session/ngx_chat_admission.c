@@ -16,7 +16,6 @@
 #include <session/ngx_chat_admission.h>
 #include <session/ngx_chat_signin.h>
 #include <session/ngx_chat_worker.h>
-#include <wire/ngx_chat_frame.h>
 
 
 static ngx_int_t ngx_chat_admission_signature(ngx_chat_session_t *s,
@@ -180,26 +179,14 @@ static void
 ngx_chat_admission_answer(ngx_chat_session_t *s, ngx_str_t *channel,
     const char *type, ngx_uint_t status, const char *text, ngx_str_t *arg)
 {
-    u_char          *p, buf[NGX_CHAT_ERROR_TEXT_MAX];
-    ssize_t          len;
-    ngx_str_t        error;
-    ngx_chat_buf_t  *b;
+    u_char     buf[NGX_CHAT_ERROR_TEXT_MAX];
+    ngx_str_t  error;
 
     ngx_chat_session_error(s, 0, text, arg);
 
     error.data = buf;
     error.len = ngx_chat_error_format(buf, sizeof(buf), text, arg);
 
-    len = ngx_chat_event_render_subscription_error(NULL, 0, channel, type,
-                                                   &error, status);
-
-    b = (len == NGX_ERROR) ? NULL
-                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
-                                                    &p, s->connection->log);
-    if (b != NULL) {
-        (void) ngx_chat_event_render_subscription_error(p, len, channel,
-                                                        type, &error, status);
-    }
-
-    ngx_chat_session_send(s, b);
+    ngx_chat_session_render(s, ngx_chat_event_render_subscription_error,
+                            channel, type, &error, status);
 }

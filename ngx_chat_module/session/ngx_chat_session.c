@@ -21,7 +21,6 @@
 #include <session/ngx_chat_signin.h>
 #include <session/ngx_chat_subscribe.h>
 #include <session/ngx_chat_worker.h>
-#include <wire/ngx_chat_frame.h>
 
 
 #define NGX_CHAT_SESSION_IDS   9999999999
@@ -33,7 +32,6 @@ static ngx_int_t ngx_chat_session_begin(ngx_chat_worker_t *w,
 static ngx_uint_t ngx_chat_session_quota(ngx_chat_session_t *s);
 static void ngx_chat_session_count_refused(ngx_uint_t code);
 static ngx_int_t ngx_chat_session_random(ngx_chat_socket_id_t *id);
-static void ngx_chat_session_greet(ngx_chat_session_t *s);
 static void ngx_chat_session_command(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd);
 static void ngx_chat_session_pong(ngx_chat_session_t *s);
@@ -69,7 +67,9 @@ ngx_chat_session_open(ngx_chat_worker_t *w, ngx_chat_session_t *s,
 
     ngx_chat_count(NGX_CHAT_CONNECTIONS_TOTAL_e, 1);
 
-    ngx_chat_session_greet(s);
+    ngx_chat_session_render(s, ngx_chat_event_render_established,
+                            &s->subscriber.id,
+                            s->conf->activity_timeout / 1000);
 
     return NGX_OK;
 }
@@ -289,10 +289,14 @@ ngx_chat_session_json(ngx_chat_session_t *s, ngx_chat_json_t *j)
 
 
 ngx_chat_buf_t *
-ngx_chat_session_frame(ngx_uint_t opcode, size_t len, u_char **payload,
+ngx_chat_session_frame(ngx_uint_t opcode, ssize_t len, u_char **payload,
     ngx_log_t *log)
 {
     ngx_chat_buf_t  *b;
+
+    if (len == NGX_ERROR) {
+        return NULL;
+    }
 
     b = ngx_chat_buf_alloc(ngx_chat_frame_header_size(len) + len, log);
 
@@ -308,24 +312,13 @@ void
 ngx_chat_session_error(ngx_chat_session_t *s, ngx_uint_t code,
     const char *text, ngx_str_t *arg)
 {
-    u_char          *p, buf[NGX_CHAT_ERROR_TEXT_MAX];
-    ssize_t          len;
-    ngx_str_t        message;
-    ngx_chat_buf_t  *b;
+    u_char     buf[NGX_CHAT_ERROR_TEXT_MAX];
+    ngx_str_t  message;
 
     message.data = buf;
     message.len = ngx_chat_error_format(buf, sizeof(buf), text, arg);
 
-    len = ngx_chat_event_render_error(NULL, 0, code, &message);
-
-    b = (len == NGX_ERROR) ? NULL
-                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
-                                                    &p, s->connection->log);
-    if (b != NULL) {
-        (void) ngx_chat_event_render_error(p, len, code, &message);
-    }
-
-    ngx_chat_session_send(s, b);
+    ngx_chat_session_render(s, ngx_chat_event_render_error, code, &message);
 }
 
 
@@ -451,31 +444,6 @@ ngx_chat_session_random(ngx_chat_socket_id_t *id)
     ngx_memzero(n, 2 * sizeof(uint64_t));
 
     return NGX_OK;
-}
-
-
-static void
-ngx_chat_session_greet(ngx_chat_session_t *s)
-{
-    u_char                *p;
-    ssize_t                len;
-    ngx_uint_t             timeout;
-    ngx_chat_buf_t        *b;
-    ngx_chat_socket_id_t  *id;
-
-    id = &s->subscriber.id;
-    timeout = s->conf->activity_timeout / 1000;
-
-    len = ngx_chat_event_render_established(NULL, 0, id, timeout);
-
-    b = (len == NGX_ERROR) ? NULL
-                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
-                                                    &p, s->connection->log);
-    if (b != NULL) {
-        (void) ngx_chat_event_render_established(p, len, id, timeout);
-    }
-
-    ngx_chat_session_send(s, b);
 }
 
 

@@ -22,6 +22,7 @@
 #include <fanout/ngx_chat_hub.h>
 #include <pusher/ngx_chat_app.h>
 #include <session/ngx_chat_outbox.h>
+#include <wire/ngx_chat_frame.h>
 #include <wire/ngx_chat_json.h>
 
 
@@ -155,9 +156,33 @@ void ngx_chat_session_unlist(ngx_chat_session_t *s);
 /* A JSON reader with memory for the command at hand. */
 void ngx_chat_session_json(ngx_chat_session_t *s, ngx_chat_json_t *j);
 
-/* A frame of len payload bytes, to be filled at *payload; NULL: no memory. */
-ngx_chat_buf_t *ngx_chat_session_frame(ngx_uint_t opcode, size_t len,
+/*
+ * A frame of len payload bytes, to be filled at *payload; NULL: no memory, or
+ * len is NGX_ERROR, as a function that renders may return it.
+ */
+ngx_chat_buf_t *ngx_chat_session_frame(ngx_uint_t opcode, ssize_t len,
     u_char **payload, ngx_log_t *log);
+
+/*
+ * Sends an event.  render is a function of ngx_chat_event.h, which counts
+ * first and then fills the frame; its arguments behind buf and size follow,
+ * and are evaluated twice.
+ */
+#define ngx_chat_session_render(s, render, ...)                               \
+    do {                                                                      \
+        u_char          *p_;                                                  \
+        ssize_t          len_;                                                \
+        ngx_chat_buf_t  *b_;                                                  \
+                                                                              \
+        len_ = render(NULL, 0, __VA_ARGS__);                                  \
+        b_ = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len_, &p_,           \
+                                    (s)->connection->log);                    \
+        if (b_ != NULL) {                                                     \
+            (void) render(p_, len_, __VA_ARGS__);                             \
+        }                                                                     \
+                                                                              \
+        ngx_chat_session_send(s, b_);                                         \
+    } while (0)
 
 /* An error frame for the client's last command; text has at most one %s. */
 void ngx_chat_session_error(ngx_chat_session_t *s, ngx_uint_t code,

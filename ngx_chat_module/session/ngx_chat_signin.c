@@ -22,7 +22,6 @@
 #include <session/ngx_chat_signin.h>
 #include <session/ngx_chat_worker.h>
 #include <shared/ngx_chat_registry.h>
-#include <wire/ngx_chat_frame.h>
 
 
 #define NGX_CHAT_SIGNIN_WATCHED  100       /* most users in a watchlist */
@@ -36,14 +35,10 @@ static ngx_int_t ngx_chat_signin_enter(ngx_chat_session_t *s,
     ngx_chat_member_t *m);
 static ngx_int_t ngx_chat_signin_join(ngx_chat_session_t *s,
     const char *prefix, ngx_str_t *user);
-static void ngx_chat_signin_success(ngx_chat_session_t *s,
-    ngx_str_t *user_data);
 static void ngx_chat_signin_watch(ngx_chat_session_t *s,
     ngx_chat_json_value_t *list);
 static ngx_uint_t ngx_chat_signin_is_online(ngx_chat_session_t *s,
     ngx_str_t *user);
-static void ngx_chat_signin_watched(ngx_chat_session_t *s, ngx_str_t *online,
-    ngx_uint_t nonline, ngx_str_t *offline, ngx_uint_t noffline);
 
 
 void
@@ -76,7 +71,9 @@ ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     }
 
     ngx_chat_session_authorized(s);
-    ngx_chat_signin_success(s, &cmd->user_data);
+
+    ngx_chat_session_render(s, ngx_chat_event_render_signin_success,
+                            &cmd->user_data);
 
     if (!again && m.watchlist && s->app->watchlist) {
         ngx_chat_signin_watch(s, m.watchlist);
@@ -220,26 +217,6 @@ ngx_chat_signin_join(ngx_chat_session_t *s, const char *prefix,
 }
 
 
-static void
-ngx_chat_signin_success(ngx_chat_session_t *s, ngx_str_t *user_data)
-{
-    u_char          *p;
-    ssize_t          len;
-    ngx_chat_buf_t  *b;
-
-    len = ngx_chat_event_render_signin_success(NULL, 0, user_data);
-
-    b = (len == NGX_ERROR) ? NULL
-                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
-                                                    &p, s->connection->log);
-    if (b != NULL) {
-        (void) ngx_chat_event_render_signin_success(p, len, user_data);
-    }
-
-    ngx_chat_session_send(s, b);
-}
-
-
 /*
  * Watches first and looks then: a change in between is told twice, which
  * does no harm.
@@ -283,7 +260,8 @@ ngx_chat_signin_watch(ngx_chat_session_t *s, ngx_chat_json_value_t *list)
     }
 
     if (nonline || noffline) {
-        ngx_chat_signin_watched(s, online, nonline, offline, noffline);
+        ngx_chat_session_render(s, ngx_chat_event_render_watchlist, online,
+                                nonline, offline, noffline);
     }
 }
 
@@ -307,27 +285,4 @@ ngx_chat_signin_is_online(ngx_chat_session_t *s, ngx_str_t *user)
     ngx_chat_zone_unlock(zone);
 
     return online;
-}
-
-
-static void
-ngx_chat_signin_watched(ngx_chat_session_t *s, ngx_str_t *online,
-    ngx_uint_t nonline, ngx_str_t *offline, ngx_uint_t noffline)
-{
-    u_char          *p;
-    ssize_t          len;
-    ngx_chat_buf_t  *b;
-
-    len = ngx_chat_event_render_watchlist(NULL, 0, online, nonline, offline,
-                                          noffline);
-
-    b = (len == NGX_ERROR) ? NULL
-                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
-                                                    &p, s->connection->log);
-    if (b != NULL) {
-        (void) ngx_chat_event_render_watchlist(p, len, online, nonline,
-                                               offline, noffline);
-    }
-
-    ngx_chat_session_send(s, b);
 }

@@ -22,7 +22,6 @@
 #include <session/ngx_chat_subscribe.h>
 #include <session/ngx_chat_worker.h>
 #include <shared/ngx_chat_presence.h>
-#include <wire/ngx_chat_frame.h>
 
 
 /* of a list, rendered in about a microsecond */
@@ -37,8 +36,6 @@ static ngx_int_t ngx_chat_subscribe_join(ngx_chat_session_t *s,
     ngx_chat_registry_join_t *j);
 static void ngx_chat_subscribe_joined(ngx_chat_session_t *s,
     ngx_chat_registry_join_t *j);
-static void ngx_chat_subscribe_succeeded(ngx_chat_session_t *s,
-    ngx_str_t *channel);
 static void ngx_chat_subscribe_presence(ngx_chat_session_t *s,
     ngx_chat_registry_join_t *j);
 static void ngx_chat_subscribe_cached(ngx_chat_session_t *s,
@@ -109,7 +106,7 @@ ngx_chat_subscribe_joined(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
         ngx_chat_subscribe_presence(s, j);
 
     } else {
-        ngx_chat_subscribe_succeeded(s, j->name);
+        ngx_chat_session_render(s, ngx_chat_event_render_succeeded, j->name);
     }
 
     if (j->cached) {
@@ -159,7 +156,7 @@ ngx_chat_subscribe_own(ngx_chat_session_t *s, ngx_str_t *channel)
     }
 
     s->user_channel = 1;
-    ngx_chat_subscribe_succeeded(s, channel);
+    ngx_chat_session_render(s, ngx_chat_event_render_succeeded, channel);
 }
 
 
@@ -244,67 +241,35 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
 
 
 static void
-ngx_chat_subscribe_succeeded(ngx_chat_session_t *s, ngx_str_t *channel)
-{
-    u_char          *p;
-    ssize_t          len;
-    ngx_chat_buf_t  *b;
-
-    len = ngx_chat_event_render_succeeded(NULL, 0, channel);
-
-    b = (len == NGX_ERROR) ? NULL
-                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
-                                                    &p, s->connection->log);
-    if (b != NULL) {
-        (void) ngx_chat_event_render_succeeded(p, len, channel);
-    }
-
-    ngx_chat_session_send(s, b);
-}
-
-
-static void
 ngx_chat_subscribe_presence(ngx_chat_session_t *s,
     ngx_chat_registry_join_t *j)
 {
     u_char                   *p, *last;
-    ssize_t                   len;
     ngx_uint_t                n;
-    ngx_chat_buf_t           *b;
     ngx_chat_event_member_t  *members;
-
-    b = NULL;
-    n = 0;
-    p = j->buf;
-    last = p + j->members_len;
 
     members = ngx_palloc(s->worker->scratch,
                          (j->nmembers + 1) * sizeof(ngx_chat_event_member_t));
 
-    if (members != NULL) {
-
-        while (n < j->nmembers
-               && ngx_chat_presence_entry_read(&p, last, &members[n].id,
-                                               &members[n].info)
-                  == NGX_OK)
-        {
-            n++;
-        }
-
-        len = ngx_chat_event_render_presence_succeeded(NULL, 0, j->name,
-                                                       members, n);
-        if (len != NGX_ERROR) {
-            b = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len, &p,
-                                       s->connection->log);
-        }
-
-        if (b != NULL) {
-            (void) ngx_chat_event_render_presence_succeeded(p, len, j->name,
-                                                            members, n);
-        }
+    if (members == NULL) {
+        ngx_chat_session_send(s, NULL);
+        return;
     }
 
-    ngx_chat_session_send(s, b);
+    n = 0;
+    p = j->buf;
+    last = p + j->members_len;
+
+    while (n < j->nmembers
+           && ngx_chat_presence_entry_read(&p, last, &members[n].id,
+                                           &members[n].info)
+              == NGX_OK)
+    {
+        n++;
+    }
+
+    ngx_chat_session_render(s, ngx_chat_event_render_presence_succeeded,
+                            j->name, members, n);
 
     ngx_chat_loop_add(n / NGX_CHAT_SUBSCRIBE_MEMBERS);
 }
@@ -316,26 +281,17 @@ static void
 ngx_chat_subscribe_cached(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
 {
     u_char          *p;
-    ssize_t          len;
     ngx_chat_buf_t  *b;
 
-    len = j->cached_len;
-
-    if (len == 0) {
-        len = ngx_chat_event_render_cache_miss(NULL, 0, j->name);
+    if (j->cached_len == 0) {
+        ngx_chat_session_render(s, ngx_chat_event_render_cache_miss, j->name);
+        return;
     }
 
-    b = (len == NGX_ERROR) ? NULL
-                           : ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len,
-                                                    &p, s->connection->log);
+    b = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, j->cached_len, &p,
+                               s->connection->log);
     if (b != NULL) {
-
-        if (j->cached_len) {
-            ngx_memcpy(p, j->buf + j->size - len, len);
-
-        } else {
-            (void) ngx_chat_event_render_cache_miss(p, len, j->name);
-        }
+        ngx_memcpy(p, j->buf + j->size - j->cached_len, j->cached_len);
     }
 
     ngx_chat_session_send(s, b);

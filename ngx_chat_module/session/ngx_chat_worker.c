@@ -320,7 +320,7 @@ static void
 ngx_chat_worker_last_words(ngx_chat_worker_t *w)
 {
     ngx_uint_t           n;
-    ngx_msec_t           end;
+    uint64_t             end;
     ngx_queue_t         *q;
     ngx_chat_buf_t      *b;
     ngx_connection_t    *c;
@@ -356,7 +356,7 @@ ngx_chat_worker_last_words(ngx_chat_worker_t *w)
         }
 
         if (++n % NGX_CHAT_WORKER_LOOK == 0
-            && (ngx_msec_int_t) (ngx_chat_clock_msec() - end) > 0)
+            && ngx_chat_clock_msec() > end)
         {
             break;
         }

@@ -1,0 +1,104 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What is counted.  Each worker has all of these in its slot and is the only
+ * one who writes them, without a lock; those of workers that have left are
+ * summed up in the zone.
+ *
+ * The order matters: what differs only in its reason is a range, and the
+ * tables of http/ngx_chat_status_table.c name the reasons in this order.
+ */
+
+
+#ifndef _NGX_CHAT_COUNTER_H_INCLUDED_
+#define _NGX_CHAT_COUNTER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+typedef enum {
+    /* gauges: gone with their worker */
+    NGX_CHAT_CONNECTIONS_e = 0,
+    NGX_CHAT_SUBSCRIPTIONS_e,
+    NGX_CHAT_QUEUED_e,                     /* messages not committed yet */
+    NGX_CHAT_GAUGES_e,                     /* their number */
+
+    /* counters: kept when their worker has left */
+    NGX_CHAT_CONNECTIONS_TOTAL_e = NGX_CHAT_GAUGES_e,
+    NGX_CHAT_COMMANDS_e,                   /* messages from clients */
+    NGX_CHAT_CLIENT_EVENTS_e,              /* those that were sent on */
+    NGX_CHAT_EVENTS_e,                     /* appended to the ring */
+    NGX_CHAT_DELIVERIES_e,                 /* events given to subscribers */
+    NGX_CHAT_STORED_e,                     /* messages committed */
+    NGX_CHAT_RECEIVED_e,                   /* bytes of WebSockets */
+    NGX_CHAT_SENT_e,
+    NGX_CHAT_OVERRUNS_e,
+    NGX_CHAT_LOST_e,                       /* workers that died */
+    NGX_CHAT_WIPES_e,                      /* of the registry */
+    NGX_CHAT_UNAVAILABLE_e,                /* answers 503 */
+    NGX_CHAT_EARLY_e,                      /* answers that waited in vain */
+    NGX_CHAT_INVALID_e,                    /* commands that are none */
+    NGX_CHAT_ORIGINS_e,                    /* refused by chat_origins */
+    NGX_CHAT_SIGNINS_e,                    /* refused */
+
+    /* connections refused, by Pusher's code */
+    NGX_CHAT_REFUSED_e,
+    NGX_CHAT_REFUSED_TLS_ONLY_e = NGX_CHAT_REFUSED_e,
+    NGX_CHAT_REFUSED_UNKNOWN_KEY_e,
+    NGX_CHAT_REFUSED_DISABLED_e,
+    NGX_CHAT_REFUSED_QUOTA_e,
+    NGX_CHAT_REFUSED_PATH_e,
+    NGX_CHAT_REFUSED_PROTOCOL_e,
+    NGX_CHAT_REFUSED_CAPACITY_e,
+
+    /* connections closed by the server, by why */
+    NGX_CHAT_CLOSED_e,
+    NGX_CHAT_CLOSED_SLOW_e = NGX_CHAT_CLOSED_e,
+    NGX_CHAT_CLOSED_OVERRUN_e,             /* may have missed events */
+    NGX_CHAT_CLOSED_SHUTDOWN_e,            /* its worker leaves */
+    NGX_CHAT_CLOSED_LOST_e,                /* its worker died */
+    NGX_CHAT_CLOSED_SILENT_e,              /* did not answer a Ping */
+    NGX_CHAT_CLOSED_ANONYMOUS_e,           /* authorization_timeout */
+    NGX_CHAT_CLOSED_TERMINATED_e,          /* by the app's back end */
+    NGX_CHAT_CLOSED_PROTOCOL_e,            /* not WebSocket, too long */
+    NGX_CHAT_CLOSED_BROKEN_e,              /* a failed write, no memory */
+
+    /* subscriptions refused, by why */
+    NGX_CHAT_DENIED_e,
+    NGX_CHAT_DENIED_NAME_e = NGX_CHAT_DENIED_e,
+    NGX_CHAT_DENIED_SIGNATURE_e,
+    NGX_CHAT_DENIED_USER_e,                /* the channel of another user */
+    NGX_CHAT_DENIED_MEMBER_e,              /* bad channel_data */
+    NGX_CHAT_DENIED_CHANNELS_e,            /* channels_per_connection */
+    NGX_CHAT_DENIED_MEMBERS_e,             /* presence_members */
+    NGX_CHAT_DENIED_DUPLICATE_e,
+    NGX_CHAT_DENIED_CAPACITY_e,            /* the zone is full */
+
+    /* client events refused, by why */
+    NGX_CHAT_MUTED_e,
+    NGX_CHAT_MUTED_OFF_e = NGX_CHAT_MUTED_e,
+    NGX_CHAT_MUTED_INVALID_e,
+    NGX_CHAT_MUTED_CHANNEL_e,              /* a kind that takes none */
+    NGX_CHAT_MUTED_STRANGER_e,             /* is not subscribed */
+    NGX_CHAT_MUTED_SIZE_e,
+    NGX_CHAT_MUTED_RATE_e,
+    NGX_CHAT_MUTED_CAPACITY_e,             /* no memory */
+
+    NGX_CHAT_COUNTERS_e                    /* number of all */
+} ngx_chat_counter_e;
+
+
+/*
+ * This worker's counters, for its event loop: its slot's, or memory of its
+ * own as long as no slot is free.
+ */
+extern uint64_t  *ngx_chat_counters;
+
+
+#define ngx_chat_count(counter, n)  (ngx_chat_counters[counter] += (n))
+
+
+#endif /* _NGX_CHAT_COUNTER_H_INCLUDED_ */
