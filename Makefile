@@ -57,6 +57,7 @@ test-valgrind: TESTS = perl
 test-valgrind:
 	@t/tools/need.sh install valgrind
 	@t/tools/build.sh
+	@t/tools/build.sh failpoints
 	@t/tools/test_nginx.sh
 	@t/tools/promtool.sh
 	@CHAT_VALGRIND=1 t/tools/test.pl $(TESTS) faults
@@ -90,6 +91,7 @@ asan:
 	@t/tools/need.sh install asan
 	@t/tools/build.sh
 	@t/tools/build.sh asan
+	@t/tools/build.sh failpoints
 	@t/tools/test_nginx.sh
 	@t/tools/promtool.sh
 	@CHAT_ASAN=1 t/tools/test.pl $(TESTS) faults

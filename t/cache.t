@@ -271,7 +271,7 @@ sub full {
     my %data;
 
     for my $i (1 .. $n) {
-        my $res = $t->http->post('/publish', { content => 'x' x 8000 . $i },
+        my $res = $t->http->post('/publish', { content => 'x' x 7000 . $i },
                                  { 'X-Channel' => "cache-$i",
                                    'X-Event' => 'e' });
 

@@ -94,7 +94,8 @@ sub metrics {
 
 sub is_bad {
     return $_[0] =~ /^ngx_chat_(?:\w+_(?:refused|closed|invalid|died|failed)
-                                  |overruns|unavailable_answers|answers_early)_total/x;
+                                  |overruns|unavailable_answers|answers_early
+                                  |registry_wipes)_total/x;
 }
 
 
@@ -154,6 +155,7 @@ my %plain = (
     unavailable_answers => 'unavailable_answers_total',
     answers_early => 'answers_early_total',
     overruns => 'overruns_total', workers_died => 'workers_died_total',
+    registry_wipes => 'registry_wipes_total',
     origins_refused => 'origins_refused_total',
     signins_refused => 'signins_refused_total',
     bus_position_bytes => 'bus_position_bytes',

@@ -560,6 +560,8 @@ ngx_chat_registry_create(ngx_chat_zone_t *zone, ngx_chat_registry_join_t *j)
     ch->next = *bucket;
     *bucket = ch;
 
+    ngx_chat_failpoint_spoil("channel spoiled", *bucket);
+
     zone->sh->nchannels++;
 
     return ch;

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Places where a test kills the process.  Any thread.
+ * Places where a test kills the process, or has a pointer go bad.  Any
+ * thread.
  */
 
 
@@ -24,11 +25,29 @@ typedef struct {
 #define NGX_CHAT_FAILPOINT_N  2        /* armed at a time */
 
 
+static ngx_uint_t ngx_chat_failpoint_is_due(const char *name,
+    const char *any);
 static ngx_chat_failpoint_t *ngx_chat_failpoint_map(void);
 
 
 void
 ngx_chat_failpoint(const char *name)
+{
+    if (ngx_chat_failpoint_is_due(name, "*")) {
+        (void) kill(getpid(), SIGKILL);
+    }
+}
+
+
+ngx_uint_t
+ngx_chat_failpoint_spoils(const char *name)
+{
+    return ngx_chat_failpoint_is_due(name, name);
+}
+
+
+static ngx_uint_t
+ngx_chat_failpoint_is_due(const char *name, const char *any)
 {
     ngx_uint_t             i;
     ngx_chat_failpoint_t  *f;
@@ -45,17 +64,18 @@ ngx_chat_failpoint(const char *name)
 
     for (i = 0; i < NGX_CHAT_FAILPOINT_N; i++, f++) {
 
-        if (f->name[0] == '\0'
-            || (f->name[0] != '*'
-                && strncmp(f->name, name, sizeof(f->name)) != 0))
+        if (strncmp(f->name, name, sizeof(f->name)) != 0
+            && strncmp(f->name, any, sizeof(f->name)) != 0)
         {
             continue;
         }
 
         if (__atomic_sub_fetch(&f->passes, 1, __ATOMIC_SEQ_CST) == 0) {
-            (void) kill(getpid(), SIGKILL);
+            return 1;
         }
     }
+
+    return 0;
 }
 
 

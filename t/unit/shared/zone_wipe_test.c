@@ -28,6 +28,7 @@ typedef struct {
 
 
 void ngx_chat_failpoint(const char *name);
+ngx_uint_t ngx_chat_failpoint_spoils(const char *name);
 
 
 static ngx_chat_zone_t              zone;
@@ -54,6 +55,13 @@ ngx_chat_failpoint(const char *name)
     if (die_at && strcmp(name, die_at) == 0) {
         (void) kill(getpid(), SIGKILL);
     }
+}
+
+
+ngx_uint_t
+ngx_chat_failpoint_spoils(const char *name)
+{
+    return 0;
 }
 
 
