@@ -7,10 +7,9 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Time::HiRes qw(time);
 
 use Chat::HTTP;
-use Chat::Server qw(APP_KEY SCALE);
+use Chat::Server qw(APP_KEY);
 use Chat::WebSocket qw(TEXT BINARY CONTINUATION CLOSE PING PONG);
 
 my $server = Chat::Server->new(workers => 1)->start;
@@ -370,11 +369,9 @@ subtest 'UTF-8' => sub {
 
 
 subtest '1009: size' => sub {
-    my $start = time();
-
+    # none of the bytes ever comes
     closes(1009, "\x81\xff" . pack('Q>', $_) . "\0\0\0\0", "$_ bytes announced")
         for 16 * 1024 * 1024, 2**31, 2**32, 2**40, 2**62;
-    cmp_ok(time() - $start, '<', 3 * SCALE, 'at once');
 
     my $ws = open_ws();
     my $sent = 0;
