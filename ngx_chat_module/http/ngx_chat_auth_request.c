@@ -16,6 +16,7 @@
 #include <http/ngx_chat_reply.h>
 #include <pusher/ngx_chat_name.h>
 #include <wire/ngx_chat_json.h>
+#include <wire/ngx_chat_urlencoded.h>
 
 
 /* most bytes of a body: what nginx keeps in memory by default */
@@ -33,7 +34,6 @@ static const char *ngx_chat_auth_read_json(ngx_http_request_t *r,
     ngx_chat_auth_request_t *ar, ngx_str_t *body);
 static void ngx_chat_auth_read_form(ngx_chat_auth_request_t *ar,
     ngx_str_t *body);
-static void ngx_chat_auth_decode(ngx_str_t *value);
 
 
 ngx_int_t
@@ -276,64 +276,25 @@ ngx_chat_auth_read_json(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
 }
 
 
+/* What is decoded stays where it is: the body is a copy. */
+
 static void
 ngx_chat_auth_read_form(ngx_chat_auth_request_t *ar, ngx_str_t *body)
 {
-    u_char     *p, *last, *end;
-    ngx_str_t   name, value;
+    ngx_str_t  name, value;
 
-    p = body->data;
-    last = p + body->len;
+    while (ngx_chat_urlencoded_next(body, &name, &value) == NGX_OK) {
 
-    while (p < last) {
+        (void) ngx_chat_urlencoded_decode(&name, name.data);
+        (void) ngx_chat_urlencoded_decode(&value, value.data);
 
-        end = ngx_strlchr(p, last, '&');
+        if (name.len == 9 && ngx_memcmp(name.data, "socket_id", 9) == 0) {
+            ar->socket_id = value;
 
-        if (end == NULL) {
-            end = last;
-        }
-
-        name.data = p;
-        value.data = ngx_strlchr(p, end, '=');
-
-        if (value.data != NULL) {
-            name.len = value.data - p;
-            value.data++;
-            value.len = end - value.data;
-
-            ngx_chat_auth_decode(&value);
-
-            if (name.len == 9 && ngx_memcmp(p, "socket_id", 9) == 0) {
-                ar->socket_id = value;
-
-            } else if (name.len == 12
-                       && ngx_memcmp(p, "channel_name", 12) == 0)
-            {
-                ar->channel = value;
-            }
-        }
-
-        p = end + 1;
-    }
-}
-
-
-static void
-ngx_chat_auth_decode(ngx_str_t *value)
-{
-    u_char  *dst, *src;
-    size_t   i;
-
-    for (i = 0; i < value->len; i++) {
-        if (value->data[i] == '+') {
-            value->data[i] = ' ';
+        } else if (name.len == 12
+                   && ngx_memcmp(name.data, "channel_name", 12) == 0)
+        {
+            ar->channel = value;
         }
     }
-
-    dst = value->data;
-    src = value->data;
-
-    ngx_unescape_uri(&dst, &src, value->len, 0);
-
-    value->len = dst - value->data;
 }

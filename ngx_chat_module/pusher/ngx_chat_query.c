@@ -10,11 +10,10 @@
 #include <ngx_core.h>
 
 #include <pusher/ngx_chat_query.h>
+#include <wire/ngx_chat_urlencoded.h>
 
 
 static ngx_uint_t ngx_chat_query_params(u_char *text, size_t len);
-static u_char *ngx_chat_query_decode(u_char *dst, u_char *src, u_char *last);
-static ngx_int_t ngx_chat_query_hex(u_char ch);
 static int ngx_chat_query_compare(ngx_str_t *a, ngx_str_t *b);
 
 
@@ -54,7 +53,8 @@ ngx_int_t
 ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
     u_char *buf)
 {
-    u_char                  *p, *last, *end, *eq, *ch;
+    u_char                  *ch;
+    ngx_str_t                rest, name, value;
     ngx_chat_query_param_t  *param;
 
     q->n = 0;
@@ -62,43 +62,28 @@ ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
 
     buf += ngx_chat_query_params(text, len) * sizeof(ngx_chat_query_param_t);
 
-    last = text + len;
+    rest.data = text;
+    rest.len = len;
 
-    for (p = text; p < last; p = end + 1) {
-
-        end = memchr(p, '&', last - p);
-
-        if (end == NULL) {
-            end = last;
-        }
-
-        if (end == p) {
-            continue;
-        }
+    while (ngx_chat_urlencoded_next(&rest, &name, &value) == NGX_OK) {
 
         if (q->n == NGX_CHAT_QUERY_PARAMS) {
             return NGX_DECLINED;
         }
 
-        eq = memchr(p, '=', end - p);
+        (void) ngx_chat_urlencoded_decode(&name, buf);
+        buf += name.len;
 
-        if (eq == NULL) {
-            eq = end;
-        }
-
-        param = &q->params[q->n++];
-
-        param->name.data = buf;
-        buf = ngx_chat_query_decode(buf, p, eq);
-        param->name.len = buf - param->name.data;
-
-        for (ch = param->name.data; ch < buf; ch++) {
+        for (ch = name.data; ch < buf; ch++) {
             *ch = ngx_tolower(*ch);
         }
 
-        param->value.data = buf;
-        buf = ngx_chat_query_decode(buf, eq + (eq < end), end);
-        param->value.len = buf - param->value.data;
+        (void) ngx_chat_urlencoded_decode(&value, buf);
+        buf += value.len;
+
+        param = &q->params[q->n++];
+        param->name = name;
+        param->value = value;
     }
 
     return NGX_OK;
@@ -180,54 +165,6 @@ ngx_chat_query_write_signed(u_char *p, ngx_chat_query_t *q)
     }
 
     return p;
-}
-
-
-static u_char *
-ngx_chat_query_decode(u_char *dst, u_char *src, u_char *last)
-{
-    size_t     len;
-    ngx_int_t  high, low;
-
-    len = last - src;
-
-    if (len == 0
-        || (memchr(src, '%', len) == NULL && memchr(src, '+', len) == NULL))
-    {
-        return ngx_cpymem(dst, src, len);
-    }
-
-    while (src < last) {
-
-        if (*src == '%' && last - src >= 3) {
-            high = ngx_chat_query_hex(src[1]);
-            low = ngx_chat_query_hex(src[2]);
-
-            if (high >= 0 && low >= 0) {
-                *dst++ = (u_char) (high << 4 | low);
-                src += 3;
-                continue;
-            }
-        }
-
-        *dst++ = (*src == '+') ? ' ' : *src;
-        src++;
-    }
-
-    return dst;
-}
-
-
-static ngx_int_t
-ngx_chat_query_hex(u_char ch)
-{
-    if (ch >= '0' && ch <= '9') {
-        return ch - '0';
-    }
-
-    ch |= 0x20;
-
-    return (ch >= 'a' && ch <= 'f') ? ch - 'a' + 10 : -1;
 }
 
 

@@ -35,12 +35,10 @@ typedef struct {
 size_t ngx_chat_query_size(u_char *text, size_t len);
 
 /*
- * Reads a query string (without its "?").  buf has room for
- * ngx_chat_query_size() bytes, is aligned for pointers, and takes the
- * parameters and their decoded text; "+" becomes a space, %XX a byte, a
- * broken escape stays as it is; a parameter without "=" has an empty value;
- * empty ones ("&&") are left out.  NGX_OK; NGX_DECLINED: more than
- * NGX_CHAT_QUERY_PARAMS.
+ * Reads a query string (without its "?"), as wire/ngx_chat_urlencoded.h says.
+ * buf has room for ngx_chat_query_size() bytes, is aligned for pointers, and
+ * takes the parameters and their decoded text.  NGX_OK; NGX_DECLINED: more
+ * than NGX_CHAT_QUERY_PARAMS.
  */
 ngx_int_t ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
     u_char *buf);

@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 
 #include <pusher/ngx_chat_route.h>
+#include <wire/ngx_chat_urlencoded.h>
 
 
 typedef struct {
@@ -26,7 +27,6 @@ static ngx_int_t ngx_chat_route_match(ngx_chat_route_t *route, u_char *p,
     u_char *last, u_char *buf);
 static ngx_int_t ngx_chat_route_name(ngx_chat_route_t *route, u_char *p,
     u_char *last, u_char *buf);
-static ngx_int_t ngx_chat_route_hex(u_char ch);
 
 
 static const ngx_chat_route_form_t  ngx_chat_route_forms[] = {
@@ -139,13 +139,16 @@ ngx_chat_route_match(ngx_chat_route_t *route, u_char *p, u_char *last,
 }
 
 
-/* One segment of the path, not empty, decoded. */
+/*
+ * One segment of the path, not empty, decoded.  In a path "+" stands for
+ * itself, and a broken escape leads nowhere.
+ */
 
 static ngx_int_t
 ngx_chat_route_name(ngx_chat_route_t *route, u_char *p, u_char *last,
     u_char *buf)
 {
-    ngx_int_t  high, low;
+    ngx_int_t  byte;
 
     route->name.data = buf;
 
@@ -160,35 +163,17 @@ ngx_chat_route_name(ngx_chat_route_t *route, u_char *p, u_char *last,
             continue;
         }
 
-        if (last - p < 3) {
+        byte = ngx_chat_urlencoded_byte(p, last);
+
+        if (byte == NGX_ERROR) {
             return NGX_DECLINED;
         }
 
-        high = ngx_chat_route_hex(p[1]);
-        low = ngx_chat_route_hex(p[2]);
-
-        if (high < 0 || low < 0) {
-            return NGX_DECLINED;
-        }
-
-        *buf++ = (u_char) (high << 4 | low);
+        *buf++ = (u_char) byte;
         p += 3;
     }
 
     route->name.len = buf - route->name.data;
 
     return route->name.len ? NGX_OK : NGX_DECLINED;
-}
-
-
-static ngx_int_t
-ngx_chat_route_hex(u_char ch)
-{
-    if (ch >= '0' && ch <= '9') {
-        return ch - '0';
-    }
-
-    ch |= 0x20;
-
-    return (ch >= 'a' && ch <= 'f') ? ch - 'a' + 10 : -1;
 }

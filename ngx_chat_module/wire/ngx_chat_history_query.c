@@ -10,11 +10,9 @@
 #include <ngx_core.h>
 
 #include <wire/ngx_chat_history_query.h>
+#include <wire/ngx_chat_urlencoded.h>
 
 
-static u_char *ngx_chat_history_query_next(u_char *p, u_char *last,
-    ngx_str_t *name,
-    ngx_str_t *value);
 static const char *ngx_chat_history_query_arg(ngx_chat_history_query_t *range,
     ngx_str_t *name, ngx_str_t *value, uint64_t max);
 static ngx_uint_t ngx_chat_history_query_is(ngx_str_t *name, const char *what);
@@ -25,21 +23,14 @@ const char *
 ngx_chat_history_query_read(ngx_chat_history_query_t *range, ngx_str_t *args,
     uint64_t max)
 {
-    u_char      *p, *last;
-    ngx_str_t    name, value;
+    ngx_str_t    rest, name, value;
     const char  *error;
 
     ngx_memzero(range, sizeof(ngx_chat_history_query_t));
 
-    if (args->len == 0) {
-        return NULL;
-    }
+    rest = *args;
 
-    p = args->data;
-    last = p + args->len;
-
-    while (p < last) {
-        p = ngx_chat_history_query_next(p, last, &name, &value);
+    while (ngx_chat_urlencoded_next(&rest, &name, &value) == NGX_OK) {
 
         error = ngx_chat_history_query_arg(range, &name, &value, max);
 
@@ -55,61 +46,23 @@ ngx_chat_history_query_read(ngx_chat_history_query_t *range, ngx_str_t *args,
 u_char *
 ngx_chat_history_query_write_rest(u_char *p, ngx_str_t *args)
 {
-    u_char     *arg, *next, *last;
-    ngx_str_t   name, value;
+    ngx_str_t  rest, name, value;
 
-    if (args->len == 0) {
-        return p;
-    }
+    rest = *args;
 
-    last = args->data + args->len;
+    while (ngx_chat_urlencoded_next(&rest, &name, &value) == NGX_OK) {
 
-    for (arg = args->data; arg < last; arg = next) {
-
-        next = ngx_chat_history_query_next(arg, last, &name, &value);
-
-        if (value.data + value.len > arg
-            && !ngx_chat_history_query_is(&name, "after")
+        if (!ngx_chat_history_query_is(&name, "after")
             && !ngx_chat_history_query_is(&name, "after_id")
             && !ngx_chat_history_query_is(&name, "before")
             && !ngx_chat_history_query_is(&name, "before_id"))
         {
-            p = ngx_cpymem(p, arg, value.data + value.len - arg);
+            p = ngx_cpymem(p, name.data, rest.data - name.data);
             *p++ = '&';
         }
     }
 
     return p;
-}
-
-
-/* The argument at p; returns where the next one is, or last. */
-
-static u_char *
-ngx_chat_history_query_next(u_char *p, u_char *last, ngx_str_t *name,
-    ngx_str_t *value)
-{
-    u_char  *end, *eq;
-
-    end = memchr(p, '&', last - p);
-
-    if (end == NULL) {
-        end = last;
-    }
-
-    eq = memchr(p, '=', end - p);
-
-    if (eq == NULL) {
-        eq = end;
-    }
-
-    name->data = p;
-    name->len = eq - p;
-
-    value->data = eq + (eq < end);
-    value->len = end - value->data;
-
-    return end + (end < last);
 }
 
 
@@ -149,8 +102,9 @@ ngx_chat_history_query_arg(ngx_chat_history_query_t *range, ngx_str_t *name,
             return "limit can be given once";
         }
 
-        if (ngx_chat_history_query_number(value,
-                                          &n) != NGX_OK || n == 0 || n > max) {
+        if (ngx_chat_history_query_number(value, &n) != NGX_OK
+            || n == 0 || n > max)
+        {
             return "limit is not a number between 1 and the maximum";
         }
 

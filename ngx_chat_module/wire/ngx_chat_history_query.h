@@ -35,8 +35,7 @@ typedef struct {
  * the client.
  */
 const char *ngx_chat_history_query_read(ngx_chat_history_query_t *range,
-    ngx_str_t *args,
-    uint64_t max);
+    ngx_str_t *args, uint64_t max);
 
 /*
  * Writes the arguments that name no place, each with an "&" behind it: at

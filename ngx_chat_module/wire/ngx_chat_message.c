@@ -11,6 +11,7 @@
 
 #include <wire/ngx_chat_message.h>
 #include <wire/ngx_chat_json_write.h>
+#include <wire/ngx_chat_urlencoded.h>
 #include <wire/ngx_chat_utf8.h>
 
 
@@ -22,10 +23,7 @@
 
 
 static const char *ngx_chat_message_read_field(ngx_chat_message_post_t *post,
-    u_char **dst, u_char *p, u_char *last);
-static ngx_int_t ngx_chat_message_decode(u_char **dst, u_char *src,
-    u_char *last, ngx_str_t *text);
-static ngx_int_t ngx_chat_message_hex(u_char ch);
+    ngx_str_t *name, ngx_str_t *value, u_char *dst);
 static ngx_uint_t ngx_chat_message_is_space(ngx_uint_t ch);
 static u_char *ngx_chat_message_write_digits(u_char *p, ngx_uint_t n,
     ngx_uint_t digits);
@@ -84,7 +82,8 @@ ngx_int_t
 ngx_chat_message_read_form(ngx_chat_message_post_t *post, ngx_chat_json_t *j,
     u_char *body, size_t len)
 {
-    u_char  *p, *end, *last, *dst;
+    u_char     *dst;
+    ngx_str_t   rest, name, value;
 
     ngx_memzero(post, sizeof(ngx_chat_message_post_t));
 
@@ -101,23 +100,18 @@ ngx_chat_message_read_form(ngx_chat_message_post_t *post, ngx_chat_json_t *j,
         return NGX_ERROR;
     }
 
-    p = body;
-    last = body + len;
+    rest.data = body;
+    rest.len = len;
 
-    while (p < last) {
+    while (ngx_chat_urlencoded_next(&rest, &name, &value) == NGX_OK) {
 
-        end = memchr(p, '&', last - p);
-        if (end == NULL) {
-            end = last;
-        }
-
-        post->error = ngx_chat_message_read_field(post, &dst, p, end);
+        post->error = ngx_chat_message_read_field(post, &name, &value, dst);
 
         if (post->error != NULL) {
             return NGX_DECLINED;
         }
 
-        p = (end < last) ? end + 1 : last;
+        dst = value.data + value.len;
     }
 
     post->blank = ngx_chat_message_is_blank(post->content.data,
@@ -127,110 +121,36 @@ ngx_chat_message_read_form(ngx_chat_message_post_t *post, ngx_chat_json_t *j,
 }
 
 
-/* What is wrong with the field, or NULL. */
+/* Decodes the field to dst.  What is wrong with it, or NULL. */
 
 static const char *
-ngx_chat_message_read_field(ngx_chat_message_post_t *post, u_char **dst,
-    u_char *p, u_char *last)
+ngx_chat_message_read_field(ngx_chat_message_post_t *post, ngx_str_t *name,
+    ngx_str_t *value, u_char *dst)
 {
-    u_char     *end;
-    ngx_str_t   name, value;
-
-    end = memchr(p, '=', last - p);
-    if (end == NULL) {
-        end = last;
-    }
-
-    if (ngx_chat_message_decode(dst, p, end, &name) != NGX_OK) {
+    if (ngx_chat_urlencoded_decode(name, dst) != NGX_OK
+        || ngx_chat_urlencoded_decode(value, dst + name->len) != NGX_OK)
+    {
         return "body has a broken %-escape";
     }
 
-    p = (end < last) ? end + 1 : last;
-
-    if (ngx_chat_message_decode(dst, p, last, &value) != NGX_OK) {
-        return "body has a broken %-escape";
-    }
-
-    if (ngx_chat_utf8_check(name.data, name.len) != NGX_OK
-        || ngx_chat_utf8_check(value.data, value.len) != NGX_OK)
+    if (ngx_chat_utf8_check(name->data, name->len) != NGX_OK
+        || ngx_chat_utf8_check(value->data, value->len) != NGX_OK)
     {
         return "body is not valid UTF-8";
     }
 
-    if (name.len == sizeof("content") - 1
-        && ngx_memcmp(name.data, "content", name.len) == 0)
+    if (name->len == sizeof("content") - 1
+        && ngx_memcmp(name->data, "content", name->len) == 0)
     {
-        post->content = value;
+        post->content = *value;
 
-    } else if (name.len == sizeof("socket_id") - 1
-               && ngx_memcmp(name.data, "socket_id", name.len) == 0)
+    } else if (name->len == sizeof("socket_id") - 1
+               && ngx_memcmp(name->data, "socket_id", name->len) == 0)
     {
-        post->socket_id = value;
+        post->socket_id = *value;
     }
 
     return NULL;
-}
-
-
-static ngx_int_t
-ngx_chat_message_decode(u_char **dst, u_char *src, u_char *last,
-    ngx_str_t *text)
-{
-    u_char     *p;
-    ngx_int_t   high, low;
-
-    p = *dst;
-    text->data = p;
-
-    while (src < last) {
-
-        if (*src == '+') {
-            *p++ = ' ';
-            src++;
-            continue;
-        }
-
-        if (*src != '%') {
-            *p++ = *src++;
-            continue;
-        }
-
-        if (last - src < 3) {
-            return NGX_ERROR;
-        }
-
-        high = ngx_chat_message_hex(src[1]);
-        low = ngx_chat_message_hex(src[2]);
-
-        if (high == NGX_ERROR || low == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        *p++ = (u_char) (high * 16 + low);
-        src += 3;
-    }
-
-    text->len = p - text->data;
-    *dst = p;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_chat_message_hex(u_char ch)
-{
-    if (ch >= '0' && ch <= '9') {
-        return ch - '0';
-    }
-
-    ch |= 0x20;
-
-    if (ch >= 'a' && ch <= 'f') {
-        return ch - 'a' + 10;
-    }
-
-    return NGX_ERROR;
 }
 
 

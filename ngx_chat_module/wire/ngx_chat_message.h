@@ -53,9 +53,8 @@ typedef struct {
  * Reads a body.  NGX_OK (then test post->blank), NGX_DECLINED with
  * post->error set (not JSON, not an object, not UTF-8, a socket_id that is
  * neither a string nor null), NGX_ERROR (alloc() failed).  j has alloc and
- * ctx set.  Unknown members and fields are ignored.  The form reader decodes
- * %XX and '+', the last of doubled fields counts, a broken escape is an
- * error.
+ * ctx set.  Unknown members and fields are ignored.  Of a form's doubled
+ * fields the last one counts, and a broken %-escape is an error.
  */
 ngx_int_t ngx_chat_message_read_json(ngx_chat_message_post_t *post,
     ngx_chat_json_t *j, u_char *body, size_t len);

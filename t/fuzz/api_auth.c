@@ -1,4 +1,5 @@
 
+/* sources: wire/ngx_chat_urlencoded.c */
 /* sources: pusher/ngx_chat_api_auth.c pusher/ngx_chat_query.c */
 /* sources: pusher/ngx_chat_app.c pusher/ngx_chat_digest.c */
 /* sources: pusher/ngx_chat_signature.c */

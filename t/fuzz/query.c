@@ -1,5 +1,5 @@
 
-/* sources: pusher/ngx_chat_query.c */
+/* sources: pusher/ngx_chat_query.c wire/ngx_chat_urlencoded.c */
 
 /*
  * Copyright (C) the ngx_chat_module authors

@@ -1,4 +1,5 @@
 
+/* sources: wire/ngx_chat_urlencoded.c */
 /* sources: store/ngx_chat_store.c store/ngx_chat_writer.c */
 /* sources: store/ngx_chat_reader.c store/ngx_chat_batch.c */
 /* sources: store/ngx_chat_handle.c store/ngx_chat_write_lock.c */

@@ -1,5 +1,5 @@
 
-/* sources: wire/ngx_chat_history_query.c */
+/* sources: wire/ngx_chat_history_query.c wire/ngx_chat_urlencoded.c */
 
 /*
  * Copyright (C) the ngx_chat_module authors

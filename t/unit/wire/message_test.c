@@ -1,4 +1,5 @@
 
+/* sources: wire/ngx_chat_urlencoded.c */
 /* sources: wire/ngx_chat_message.c wire/ngx_chat_json.c */
 /* sources: wire/ngx_chat_json_write.c wire/ngx_chat_utf8.c libs: -lyajl */
 
