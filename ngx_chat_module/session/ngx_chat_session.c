@@ -12,19 +12,14 @@
 
 #include <openssl/rand.h>
 
-#include <pusher/ngx_chat_command.h>
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
-#include <pusher/ngx_chat_name.h>
-#include <session/ngx_chat_client_event.h>
 #include <session/ngx_chat_session.h>
-#include <session/ngx_chat_signin.h>
-#include <session/ngx_chat_subscribe.h>
-#include <session/ngx_chat_worker.h>
 
 
 #define NGX_CHAT_SESSION_IDS   9999999999
 #define NGX_CHAT_SESSION_DRAW  128         /* random numbers, an even one */
+#define NGX_CHAT_SESSION_ENDS  64          /* sessions ended in one turn */
 
 
 static ngx_int_t ngx_chat_session_begin(ngx_chat_worker_t *w,
@@ -32,9 +27,6 @@ static ngx_int_t ngx_chat_session_begin(ngx_chat_worker_t *w,
 static ngx_uint_t ngx_chat_session_quota(ngx_chat_session_t *s);
 static void ngx_chat_session_count_refused(ngx_uint_t code);
 static ngx_int_t ngx_chat_session_random(ngx_chat_socket_id_t *id);
-static void ngx_chat_session_command(ngx_chat_session_t *s,
-    ngx_chat_command_t *cmd);
-static void ngx_chat_session_pong(ngx_chat_session_t *s);
 static void *ngx_chat_session_alloc(void *ctx, size_t size);
 
 
@@ -91,51 +83,6 @@ ngx_chat_session_refuse(ngx_chat_worker_t *w, ngx_chat_session_t *s,
 
 
 void
-ngx_chat_session_message(ngx_chat_session_t *s, u_char *text, size_t len)
-{
-    ngx_int_t           rc;
-    ngx_chat_json_t     json;
-    ngx_chat_command_t  cmd;
-
-    /* whoever is about to be told to go has no say any more */
-
-    if (s->is_doomed) {
-        return;
-    }
-
-    ngx_chat_count(NGX_CHAT_COMMANDS_e, 1);
-
-    /* whatever happens below, the session lives on up to a posted event */
-
-    ngx_chat_session_json(s, &json);
-
-    rc = ngx_chat_command_read(&cmd, &json, text, len);
-
-    switch (rc) {
-
-    case NGX_OK:
-        ngx_chat_session_command(s, &cmd);
-        break;
-
-    case NGX_DECLINED:
-        ngx_log_error(NGX_LOG_INFO, s->connection->log, 0,
-                      "client sent invalid chat message: %s", json.error);
-
-        ngx_chat_count(NGX_CHAT_INVALID_e, 1);
-        ngx_chat_session_error(s, 0, json.error, NULL);
-        break;
-
-    default:
-        s->broken = 1;
-        ngx_chat_worker_doom(s);
-        break;
-    }
-
-    ngx_reset_pool(s->worker->scratch);
-}
-
-
-void
 ngx_chat_session_fail(ngx_chat_session_t *s, ngx_uint_t code, ngx_str_t *arg)
 {
     ngx_chat_session_fail_text(s, code, ngx_chat_error_text(code), arg);
@@ -163,7 +110,7 @@ ngx_chat_session_send(ngx_chat_session_t *s, ngx_chat_buf_t *b)
 {
     ngx_int_t  rc;
 
-    if (s->closed || s->is_doomed) {
+    if (s->closed || s->is_ending) {
 
         if (b != NULL) {
             ngx_chat_buf_release(b);
@@ -191,7 +138,91 @@ ngx_chat_session_send(ngx_chat_session_t *s, ngx_chat_buf_t *b)
         s->broken = 1;
     }
 
-    ngx_chat_worker_doom(s);
+    ngx_chat_session_end_later(s);
+}
+
+
+void
+ngx_chat_session_end_later(ngx_chat_session_t *s)
+{
+    if (s->is_ending || s->closed) {
+        return;
+    }
+
+    s->is_ending = 1;
+    ngx_queue_insert_tail(&s->worker->ending, &s->ending);
+
+    ngx_post_event(&s->worker->end, &ngx_posted_events);
+}
+
+
+void
+ngx_chat_session_end_handler(ngx_event_t *ev)
+{
+    ngx_uint_t           n;
+    ngx_queue_t         *q;
+    ngx_connection_t    *c;
+    ngx_chat_worker_t   *w;
+    ngx_chat_session_t  *s;
+
+    c = ev->data;
+    w = c->data;
+
+    for (n = 0; !ngx_queue_empty(&w->ending); n++) {
+
+        if (n == NGX_CHAT_SESSION_ENDS) {
+            /* all may have to end: other events come in between */
+
+            if (ev->posted) {
+                ngx_delete_posted_event(ev);
+            }
+
+            ngx_post_event(ev, &ngx_posted_next_events);
+            return;
+        }
+
+        q = ngx_queue_head(&w->ending);
+        s = ngx_queue_data(q, ngx_chat_session_t, ending);
+
+        /* of a queue that is not empty; the analyzer thinks it may be */
+
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
+        ngx_queue_remove(q);
+        s->is_ending = 0;
+
+        if (s->broken) {
+            ngx_chat_count(NGX_CHAT_CLOSED_BROKEN_e, 1);
+            s->transport->abort(s);
+            continue;
+        }
+
+        if (s->closed) {
+            continue;
+        }
+
+        if (s->slow) {
+            ngx_log_error(NGX_LOG_INFO, s->connection->log, 0,
+                          "client reads too slowly, more than %uz bytes wait "
+                          "for it", s->conf->send_buffer);
+
+            ngx_chat_count(NGX_CHAT_CLOSED_SLOW_e, 1);
+            ngx_chat_outbox_truncate(&s->outbox);
+
+        } else if (!s->terminated && !s->close_code) {
+            ngx_chat_count(NGX_CHAT_CLOSED_OVERRUN_e, 1);
+        }
+
+        if (s->terminated) {
+            ngx_chat_count(NGX_CHAT_CLOSED_TERMINATED_e, !s->slow);
+            ngx_chat_session_fail_text(s, NGX_CHAT_ERROR_TERMINATED,
+                                       NGX_CHAT_ERROR_TERMINATED_TEXT, NULL);
+            continue;
+        }
+
+        ngx_chat_session_fail(s, s->close_code ? s->close_code
+                                               : NGX_CHAT_ERROR_RECONNECT,
+                              NULL);
+    }
 }
 
 
@@ -235,9 +266,9 @@ ngx_chat_session_end(ngx_chat_session_t *s)
         s->is_dirty = 0;
     }
 
-    if (s->is_doomed) {
-        ngx_queue_remove(&s->doomed);
-        s->is_doomed = 0;
+    if (s->is_ending) {
+        ngx_queue_remove(&s->ending);
+        s->is_ending = 0;
     }
 
     if (s->user) {
@@ -264,7 +295,7 @@ ngx_chat_session_authorized(ngx_chat_session_t *s)
 
     if (s->close_code) {
         ngx_chat_session_count_refused(s->close_code);
-        ngx_chat_worker_doom(s);
+        ngx_chat_session_end_later(s);
     }
 }
 
@@ -444,59 +475,6 @@ ngx_chat_session_random(ngx_chat_socket_id_t *id)
     ngx_memzero(n, 2 * sizeof(uint64_t));
 
     return NGX_OK;
-}
-
-
-static void
-ngx_chat_session_command(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
-{
-    switch (cmd->type) {
-
-    case NGX_CHAT_COMMAND_SUBSCRIBE_e:
-        ngx_chat_subscribe(s, cmd);
-        return;
-
-    case NGX_CHAT_COMMAND_UNSUBSCRIBE_e:
-        ngx_chat_unsubscribe(s, cmd);
-        return;
-
-    case NGX_CHAT_COMMAND_PING_e:
-        ngx_chat_session_pong(s);
-        return;
-
-    case NGX_CHAT_COMMAND_PONG_e:
-        return;
-
-    case NGX_CHAT_COMMAND_SIGNIN_e:
-        ngx_chat_signin(s, cmd);
-        return;
-
-    case NGX_CHAT_COMMAND_CLIENT_EVENT_e:
-        ngx_chat_client_event(s, cmd);
-        return;
-
-    default:
-        ngx_chat_count(NGX_CHAT_INVALID_e, 1);
-        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_UNSUPPORTED, &cmd->event);
-    }
-}
-
-
-static void
-ngx_chat_session_pong(ngx_chat_session_t *s)
-{
-    u_char          *p;
-    ngx_chat_buf_t  *b;
-
-    static u_char  pong[] = "{\"event\":\"pusher:pong\",\"data\":\"{}\"}";
-
-    b = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, sizeof(pong) - 1, &p,
-                               s->connection->log);
-    if (b != NULL) {
-        ngx_memcpy(p, pong, sizeof(pong) - 1);
-    }
-
-    ngx_chat_session_send(s, b);
 }
 
 

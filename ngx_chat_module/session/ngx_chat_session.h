@@ -72,10 +72,10 @@ struct ngx_chat_session_s {
     ngx_chat_subscriber_t    subscriber;   /* first: the hub's view of it */
 
     unsigned                 is_dirty:1;
-    unsigned                 is_doomed:1;
-    unsigned                 broken:1;     /* doomed to an abort */
-    unsigned                 slow:1;       /* doomed for a full queue */
-    unsigned                 terminated:1; /* doomed by the app's back end */
+    unsigned                 is_ending:1;
+    unsigned                 broken:1;     /* ends by an abort */
+    unsigned                 slow:1;       /* ends for a full queue */
+    unsigned                 terminated:1; /* ends by the app's back end */
     unsigned                 closed:1;     /* takes and sends no more */
     unsigned                 is_anonymous:1;
     unsigned                 in_quota:1;   /* counts for max_connections */
@@ -89,7 +89,7 @@ struct ngx_chat_session_s {
     ngx_chat_transport_t    *transport;
     ngx_queue_t              queue;        /* of all sessions */
     ngx_queue_t              dirty;
-    ngx_queue_t              doomed;
+    ngx_queue_t              ending;
     ngx_queue_t              anonymous;    /* of those who must authorize */
     ngx_msec_t               opened;
 
@@ -98,8 +98,28 @@ struct ngx_chat_session_s {
     ngx_uint_t               nevents;      /* client events so far */
     uint32_t                 events[NGX_CHAT_SESSION_EVENTS];  /* ms, of the
                                               last ones */
-    ngx_uint_t               close_code;   /* doomed to a fatal error; 0:
-                                              to reconnect-now */
+    ngx_uint_t               close_code;   /* it ends with; 0: with
+                                              reconnect-now */
+};
+
+
+/* The sessions of this worker, and what they share. */
+
+struct ngx_chat_worker_s {
+    ngx_chat_hub_t          *hub;
+    ngx_queue_t              sessions;
+    ngx_uint_t               nsessions;
+    ngx_queue_t              dirty;        /* have frames to flush */
+    ngx_queue_t              ending;       /* sessions to be ended soon */
+    ngx_event_t              end;          /* posted for those */
+    ngx_event_t              timer;        /* watches for the worker's exit */
+    ngx_msec_t               drain;        /* to send all away in */
+    ngx_uint_t               ticks;        /* left of the draining */
+    time_t                   alerted;      /* when the last alert was */
+    ngx_queue_t              anonymous;    /* have to authorize in time */
+    ngx_chat_slot_channel_sh_t  **quotas;  /* by app: its connections here */
+    ngx_pool_t              *scratch;      /* for the command at hand */
+    ngx_connection_t         dummy;
 };
 
 
@@ -120,10 +140,6 @@ ngx_int_t ngx_chat_session_open(ngx_chat_worker_t *w,
 void ngx_chat_session_refuse(ngx_chat_worker_t *w,
     ngx_chat_session_t *s, ngx_uint_t code, ngx_str_t *arg);
 
-/* A whole text message, valid UTF-8, from the client. */
-void ngx_chat_session_message(ngx_chat_session_t *s, u_char *text,
-    size_t len);
-
 /* A fatal error: the error frame, then close(). */
 void ngx_chat_session_fail(ngx_chat_session_t *s, ngx_uint_t code,
     ngx_str_t *arg);
@@ -133,6 +149,16 @@ void ngx_chat_session_fail_text(ngx_chat_session_t *s, ngx_uint_t code,
 /* Sends finished bytes, takes the caller's reference; b may be NULL: no
    memory, which ends the session. */
 void ngx_chat_session_send(ngx_chat_session_t *s, ngx_chat_buf_t *b);
+
+/*
+ * Ends a session by a posted event: aborts it where it is broken, else closes
+ * it, with reconnect-now where close_code says nothing else.  Until then it
+ * stays as it is, so that this may be called while the hub delivers.
+ */
+void ngx_chat_session_end_later(ngx_chat_session_t *s);
+
+/* The handler of the worker's event for that. */
+void ngx_chat_session_end_handler(ngx_event_t *ev);
 
 /*
  * The session neither takes nor sends events any more; its outbox stays.

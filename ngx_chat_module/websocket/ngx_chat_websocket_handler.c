@@ -20,6 +20,7 @@
 #include <fanout/ngx_chat_loop.h>
 #include <http/ngx_chat_http.h>
 #include <pusher/ngx_chat_error.h>
+#include <session/ngx_chat_dispatch.h>
 #include <websocket/ngx_chat_handshake.h>
 #include <websocket/ngx_chat_websocket.h>
 #include <websocket/ngx_chat_websocket_close.h>
@@ -452,7 +453,7 @@ ngx_chat_websocket_take(ngx_chat_websocket_t *ws)
 
     case NGX_CHAT_FRAME_TEXT:
         /* a session that has to go goes later, by a posted event */
-        ngx_chat_session_message(&ws->session, payload->data, payload->len);
+        ngx_chat_dispatch(&ws->session, payload->data, payload->len);
         return NGX_OK;
 
     case NGX_CHAT_FRAME_PING:

@@ -1,0 +1,241 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What the hub does with sessions: gives them events, and sends them away.
+ *
+ * None of this ends a session at once, since the hub may be in the midst of a
+ * channel's subscribers.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <session/ngx_chat_delivery.h>
+#include <wire/ngx_chat_frame.h>
+
+#define NGX_CHAT_DELIVERY_RUN  16384     /* bytes of events put together */
+
+
+static void *ngx_chat_delivery_render(ngx_chat_envelope_t *e, ngx_log_t *log);
+static ngx_int_t ngx_chat_delivery_extend(void **events,
+    ngx_chat_envelope_t *e, ngx_log_t *log);
+static void ngx_chat_delivery_release(void *events);
+static void ngx_chat_delivery_give(ngx_chat_subscriber_t *sr, void *events,
+    ngx_uint_t hold);
+static ngx_uint_t ngx_chat_delivery_flush(ngx_uint_t max);
+static void ngx_chat_delivery_overrun(ngx_chat_subscriber_t *sr);
+static void ngx_chat_delivery_terminate(ngx_chat_subscriber_t *sr);
+static void ngx_chat_delivery_wiped(void);
+static ngx_chat_hub_handlers_t  ngx_chat_delivery_handlers = {
+    ngx_chat_delivery_render,
+    ngx_chat_delivery_extend,
+    ngx_chat_delivery_release,
+    ngx_chat_delivery_give,
+    ngx_chat_delivery_flush,
+    ngx_chat_delivery_overrun,
+    ngx_chat_delivery_terminate,
+    ngx_chat_delivery_wiped
+};
+
+
+/* for flush() and wiped(), which no subscriber leads to; set once per
+   process */
+static ngx_chat_worker_t  *ngx_chat_delivery_worker;
+
+
+void
+ngx_chat_delivery_init(ngx_chat_worker_t *w)
+{
+    w->hub->handlers = &ngx_chat_delivery_handlers;
+    ngx_chat_delivery_worker = w;
+}
+
+
+/* One frame for all of this worker's subscribers. */
+
+static void *
+ngx_chat_delivery_render(ngx_chat_envelope_t *e, ngx_log_t *log)
+{
+    u_char          *p;
+    ngx_chat_buf_t  *b;
+
+    b = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, e->payload.len, &p, log);
+
+    if (b != NULL) {
+        ngx_memcpy(p, e->payload.data, e->payload.len);
+    }
+
+    return b;
+}
+
+
+/* Frames of one channel, one behind the other. */
+
+static ngx_int_t
+ngx_chat_delivery_extend(void **events, ngx_chat_envelope_t *e, ngx_log_t *log)
+{
+    size_t           len;
+    u_char          *p;
+    ngx_chat_buf_t  *b;
+
+    b = *events;
+    len = ngx_chat_frame_header_size(e->payload.len) + e->payload.len;
+
+    if (b->len + len > NGX_CHAT_DELIVERY_RUN) {
+        return NGX_DECLINED;
+    }
+
+    if (b->len + len > b->size) {
+        b = ngx_chat_buf_grow(b, ngx_max(b->size * 2, b->len + len), log);
+
+        if (b == NULL) {
+            return NGX_DECLINED;
+        }
+
+        *events = b;
+    }
+
+    p = ngx_chat_frame_write_header(b->data + b->len, NGX_CHAT_FRAME_TEXT,
+                                    e->payload.len);
+    ngx_memcpy(p, e->payload.data, e->payload.len);
+
+    b->len += len;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_chat_delivery_release(void *events)
+{
+    ngx_chat_buf_release(events);
+}
+
+
+static void
+ngx_chat_delivery_give(ngx_chat_subscriber_t *sr, void *events,
+    ngx_uint_t hold)
+{
+    ngx_int_t            rc;
+    ngx_chat_session_t  *s;
+
+    s = (ngx_chat_session_t *) sr;
+
+    if (s->is_ending) {
+        return;
+    }
+
+    rc = hold ? NGX_DECLINED : ngx_chat_outbox_try(&s->outbox, events);
+
+    if (rc == NGX_OK) {
+        return;
+    }
+
+    if (rc == NGX_AGAIN) {
+        rc = ngx_chat_outbox_flush(&s->outbox, s->connection);
+
+    } else if (rc == NGX_DECLINED) {
+        rc = ngx_chat_outbox_send(&s->outbox, s->connection, events,
+                                  s->conf->send_buffer, hold);
+    }
+
+    if (rc == NGX_OK) {
+        return;
+    }
+
+    if (rc == NGX_AGAIN) {
+
+        if (hold && !s->is_dirty) {
+            s->is_dirty = 1;
+            ngx_queue_insert_tail(&s->worker->dirty, &s->dirty);
+        }
+
+        return;
+    }
+
+    if (rc == NGX_BUSY) {
+        s->slow = 1;
+
+    } else {
+        s->broken = 1;
+    }
+
+    ngx_chat_session_end_later(s);
+}
+
+
+static ngx_uint_t
+ngx_chat_delivery_flush(ngx_uint_t max)
+{
+    ngx_uint_t           n;
+    ngx_queue_t         *q;
+    ngx_chat_worker_t   *w;
+    ngx_chat_session_t  *s;
+
+    w = ngx_chat_delivery_worker;
+
+    for (n = 0; n < max && !ngx_queue_empty(&w->dirty); n++) {
+        q = ngx_queue_head(&w->dirty);
+        s = ngx_queue_data(q, ngx_chat_session_t, dirty);
+
+        ngx_queue_remove(q);
+        s->is_dirty = 0;
+
+        if (ngx_chat_outbox_flush(&s->outbox, s->connection) == NGX_ERROR) {
+            s->broken = 1;
+            ngx_chat_session_end_later(s);
+        }
+    }
+
+    return n;
+}
+
+
+static void
+ngx_chat_delivery_overrun(ngx_chat_subscriber_t *sr)
+{
+    ngx_chat_session_end_later((ngx_chat_session_t *) sr);
+}
+
+
+static void
+ngx_chat_delivery_terminate(ngx_chat_subscriber_t *sr)
+{
+    ngx_chat_session_t  *s;
+
+    s = (ngx_chat_session_t *) sr;
+
+    s->terminated = 1;
+
+    ngx_chat_session_end_later(s);
+}
+
+
+static void
+ngx_chat_delivery_wiped(void)
+{
+    ngx_queue_t         *q;
+    ngx_chat_worker_t   *w;
+    ngx_chat_session_t  *s;
+
+    w = ngx_chat_delivery_worker;
+
+    for (q = ngx_queue_head(&w->sessions);
+         q != ngx_queue_sentinel(&w->sessions);
+         q = ngx_queue_next(q))
+    {
+        s = ngx_queue_data(q, ngx_chat_session_t, queue);
+
+        ngx_chat_hub_leave(w->hub, &s->subscriber);
+
+        if (s->in_quota) {
+            s->in_quota = 0;
+            ngx_chat_hub_release(w->hub, &w->quotas[s->app->index]);
+        }
+
+        ngx_chat_session_end_later(s);
+    }
+}

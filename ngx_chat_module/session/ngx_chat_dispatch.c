@@ -1,0 +1,120 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * From a client's message to who does what it asks for.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <pusher/ngx_chat_command.h>
+#include <pusher/ngx_chat_error.h>
+#include <session/ngx_chat_client_event.h>
+#include <session/ngx_chat_dispatch.h>
+#include <session/ngx_chat_signin.h>
+#include <session/ngx_chat_subscribe.h>
+
+static void ngx_chat_dispatch_command(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd);
+static void ngx_chat_dispatch_pong(ngx_chat_session_t *s);
+
+
+void
+ngx_chat_dispatch(ngx_chat_session_t *s, u_char *text, size_t len)
+{
+    ngx_int_t           rc;
+    ngx_chat_json_t     json;
+    ngx_chat_command_t  cmd;
+
+    /* whoever is about to be told to go has no say any more */
+
+    if (s->is_ending) {
+        return;
+    }
+
+    ngx_chat_count(NGX_CHAT_COMMANDS_e, 1);
+
+    /* whatever happens below, the session lives on up to a posted event */
+
+    ngx_chat_session_json(s, &json);
+
+    rc = ngx_chat_command_read(&cmd, &json, text, len);
+
+    switch (rc) {
+
+    case NGX_OK:
+        ngx_chat_dispatch_command(s, &cmd);
+        break;
+
+    case NGX_DECLINED:
+        ngx_log_error(NGX_LOG_INFO, s->connection->log, 0,
+                      "client sent invalid chat message: %s", json.error);
+
+        ngx_chat_count(NGX_CHAT_INVALID_e, 1);
+        ngx_chat_session_error(s, 0, json.error, NULL);
+        break;
+
+    default:
+        s->broken = 1;
+        ngx_chat_session_end_later(s);
+        break;
+    }
+
+    ngx_reset_pool(s->worker->scratch);
+}
+
+
+static void
+ngx_chat_dispatch_command(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
+{
+    switch (cmd->type) {
+
+    case NGX_CHAT_COMMAND_SUBSCRIBE_e:
+        ngx_chat_subscribe(s, cmd);
+        return;
+
+    case NGX_CHAT_COMMAND_UNSUBSCRIBE_e:
+        ngx_chat_unsubscribe(s, cmd);
+        return;
+
+    case NGX_CHAT_COMMAND_PING_e:
+        ngx_chat_dispatch_pong(s);
+        return;
+
+    case NGX_CHAT_COMMAND_PONG_e:
+        return;
+
+    case NGX_CHAT_COMMAND_SIGNIN_e:
+        ngx_chat_signin(s, cmd);
+        return;
+
+    case NGX_CHAT_COMMAND_CLIENT_EVENT_e:
+        ngx_chat_client_event(s, cmd);
+        return;
+
+    default:
+        ngx_chat_count(NGX_CHAT_INVALID_e, 1);
+        ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_UNSUPPORTED, &cmd->event);
+    }
+}
+
+
+static void
+ngx_chat_dispatch_pong(ngx_chat_session_t *s)
+{
+    u_char          *p;
+    ngx_chat_buf_t  *b;
+
+    static u_char  pong[] = "{\"event\":\"pusher:pong\",\"data\":\"{}\"}";
+
+    b = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, sizeof(pong) - 1, &p,
+                               s->connection->log);
+    if (b != NULL) {
+        ngx_memcpy(p, pong, sizeof(pong) - 1);
+    }
+
+    ngx_chat_session_send(s, b);
+}
