@@ -14,6 +14,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <openssl/provider.h>
 
 #include <pusher/ngx_chat_digest.h>
 
@@ -28,6 +29,7 @@ static EVP_MAC_CTX *ngx_chat_digest_hmac_context(void);
 static ngx_int_t ngx_chat_digest_hmac_start(ngx_str_t *key);
 static ngx_int_t ngx_chat_digest_hmac_key(ngx_str_t *key);
 static ngx_int_t ngx_chat_digest_md5_start(void);
+static ngx_int_t ngx_chat_digest_md5_make(void);
 static ngx_int_t ngx_chat_digest_failed(void);
 static void ngx_chat_digest_hex(u_char *out, u_char *p, size_t n);
 
@@ -35,8 +37,19 @@ static void ngx_chat_digest_hex(u_char *out, u_char *p, size_t n);
 static EVP_MAC_CTX  *ngx_chat_digest_mac;
 static u_char        ngx_chat_digest_key[NGX_CHAT_DIGEST_KEY];
 static size_t        ngx_chat_digest_key_len;      /* 0: none is kept */
-static EVP_MD_CTX   *ngx_chat_digest_md;
-static EVP_MD       *ngx_chat_digest_md5_type;
+
+/*
+ * A machine in FIPS mode has no MD5, and would answer 500 to each API request
+ * with a body.  What shows there who a request is from is HMAC-SHA256; MD5 is
+ * only the body's checksum that Pusher's protocol has among what is signed.
+ * So MD5 comes from a context of its own, which no setting of libcrypto's
+ * reaches.
+ */
+
+static OSSL_LIB_CTX   *ngx_chat_digest_lib;
+static OSSL_PROVIDER  *ngx_chat_digest_provider;
+static EVP_MD         *ngx_chat_digest_md5_type;
+static EVP_MD_CTX     *ngx_chat_digest_md;
 
 
 ngx_int_t
@@ -104,12 +117,20 @@ ngx_chat_digest_exit(void)
     EVP_MD_CTX_free(ngx_chat_digest_md);
     EVP_MD_free(ngx_chat_digest_md5_type);
 
+    if (ngx_chat_digest_provider) {
+        (void) OSSL_PROVIDER_unload(ngx_chat_digest_provider);
+    }
+
+    OSSL_LIB_CTX_free(ngx_chat_digest_lib);
+
     OPENSSL_cleanse(ngx_chat_digest_key, sizeof(ngx_chat_digest_key));
 
     ngx_chat_digest_key_len = 0;
     ngx_chat_digest_mac = NULL;
     ngx_chat_digest_md = NULL;
     ngx_chat_digest_md5_type = NULL;
+    ngx_chat_digest_provider = NULL;
+    ngx_chat_digest_lib = NULL;
 }
 
 
@@ -200,21 +221,40 @@ ngx_chat_digest_hmac_key(ngx_str_t *key)
 static ngx_int_t
 ngx_chat_digest_md5_start(void)
 {
-    if (ngx_chat_digest_md5_type == NULL) {
-        ngx_chat_digest_md5_type = EVP_MD_fetch(NULL, "MD5", NULL);
-    }
-
-    if (ngx_chat_digest_md == NULL) {
-        ngx_chat_digest_md = EVP_MD_CTX_new();
-    }
-
-    if (ngx_chat_digest_md5_type == NULL || ngx_chat_digest_md == NULL) {
+    if (ngx_chat_digest_md == NULL && ngx_chat_digest_md5_make() != NGX_OK) {
         return NGX_ERROR;
     }
 
     return EVP_DigestInit_ex(ngx_chat_digest_md, ngx_chat_digest_md5_type,
                              NULL)
            ? NGX_OK : NGX_ERROR;
+}
+
+
+/* What is made before a failure, exit() frees. */
+
+static ngx_int_t
+ngx_chat_digest_md5_make(void)
+{
+    ngx_chat_digest_lib = OSSL_LIB_CTX_new();
+    if (ngx_chat_digest_lib == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_chat_digest_provider = OSSL_PROVIDER_load(ngx_chat_digest_lib,
+                                                  "default");
+    if (ngx_chat_digest_provider == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_chat_digest_md5_type = EVP_MD_fetch(ngx_chat_digest_lib, "MD5", NULL);
+    if (ngx_chat_digest_md5_type == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_chat_digest_md = EVP_MD_CTX_new();
+
+    return ngx_chat_digest_md ? NGX_OK : NGX_ERROR;
 }
 
 
