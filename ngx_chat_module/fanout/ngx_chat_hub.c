@@ -27,6 +27,7 @@
 
 static void ngx_chat_hub_wakeup_handler(ngx_event_t *ev);
 static void ngx_chat_hub_timer_handler(ngx_event_t *ev);
+static void ngx_chat_hub_look(ngx_chat_hub_t *hub);
 static void ngx_chat_hub_lease(ngx_chat_hub_t *hub);
 static void ngx_chat_hub_end(ngx_chat_hub_t *hub,
     ngx_chat_subscription_t *sn);
@@ -296,7 +297,7 @@ ngx_chat_hub_wakeup_handler(ngx_event_t *ev)
 
     c = ev->data;
 
-    ngx_chat_fanout(c->data);
+    ngx_chat_hub_look(c->data);
 }
 
 
@@ -313,11 +314,7 @@ ngx_chat_hub_timer_handler(ngx_event_t *ev)
 
     ngx_chat_loop_timer(ev->timer.key);
 
-    ngx_chat_fanout(hub);
-
-    if (hub->slot && ngx_chat_slot_is_wiped(hub->zone, hub->slot)) {
-        ngx_chat_hub_wiped(hub);
-    }
+    ngx_chat_hub_look(hub);
 
     /* what they know of the database is of another one */
 
@@ -347,6 +344,19 @@ ngx_chat_hub_timer_handler(ngx_event_t *ev)
     }
 
     ngx_add_timer(&hub->timer, hub->interval);
+}
+
+
+/* What comes behind a wipe is not for those who were here before it. */
+
+static void
+ngx_chat_hub_look(ngx_chat_hub_t *hub)
+{
+    if (hub->slot && ngx_chat_zone_is_wiped(hub->zone, hub->slot)) {
+        ngx_chat_hub_wiped(hub);
+    }
+
+    ngx_chat_fanout(hub);
 }
 
 

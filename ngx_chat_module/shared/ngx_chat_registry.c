@@ -49,10 +49,6 @@ static void ngx_chat_registry_delete(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch);
 
 
-#define ngx_chat_registry_is_wiped(zone, slot)                                \
-    ((slot)->generation != (zone)->sh->generation)
-
-
 ngx_int_t
 ngx_chat_registry_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_chat_registry_join_t *j, ngx_chat_slot_channel_sh_t **slot_channel)
@@ -64,7 +60,7 @@ ngx_chat_registry_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     head = ngx_chat_registry_lock(zone);
 
-    if (!ngx_chat_registry_is_wiped(zone, slot)) {
+    if (!ngx_chat_zone_is_wiped(zone, slot)) {
         rc = ngx_chat_registry_subscribe(zone, slot, j, slot_channel);
     }
 
@@ -87,7 +83,7 @@ ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     head = ngx_chat_registry_lock(zone);
 
-    if (ngx_chat_registry_is_wiped(zone, slot)) {
+    if (ngx_chat_zone_is_wiped(zone, slot)) {
         *slot_channel = NULL;
         goto done;
     }
@@ -128,7 +124,7 @@ ngx_chat_registry_tell(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     head = ngx_chat_registry_lock(zone);
 
-    if (!ngx_chat_registry_is_wiped(zone, slot)) {
+    if (!ngx_chat_zone_is_wiped(zone, slot)) {
         due = ngx_chat_registry_count(zone, slot_channel->channel);
     }
 
@@ -149,7 +145,7 @@ ngx_chat_registry_user(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     ngx_chat_zone_lock(zone);
 
-    if (!ngx_chat_registry_is_wiped(zone, slot)) {
+    if (!ngx_chat_zone_is_wiped(zone, slot)) {
         m = slot_member->member;
 
         user->len = ngx_min(m->id_len, user->len);

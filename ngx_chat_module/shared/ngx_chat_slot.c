@@ -70,23 +70,6 @@ ngx_chat_slot_lease(ngx_chat_zone_t *zone, ngx_log_t *log)
 }
 
 
-ngx_uint_t
-ngx_chat_slot_is_wiped(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
-{
-    ngx_uint_t  wiped;
-
-    /* whoever gets the lock finds that its last holder died */
-
-    ngx_chat_zone_lock(zone);
-
-    wiped = (slot->generation != zone->sh->generation);
-
-    ngx_chat_zone_unlock(zone);
-
-    return wiped;
-}
-
-
 void
 ngx_chat_slot_renew(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
 {

@@ -29,12 +29,7 @@
 ngx_chat_slot_sh_t *ngx_chat_slot_lease(ngx_chat_zone_t *zone,
     ngx_log_t *log);
 
-/*
- * Whether the zone was wiped since the slot's generation: all pointers that
- * its worker has from the registry are void.  renew() once they are dropped.
- */
-ngx_uint_t ngx_chat_slot_is_wiped(ngx_chat_zone_t *zone,
-    ngx_chat_slot_sh_t *slot);
+/* After ngx_chat_zone_is_wiped(), once the worker has dropped its pointers. */
 void ngx_chat_slot_renew(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot);
 
 /* Gives a slot back, with all that it still holds. */

@@ -56,7 +56,7 @@ typedef struct ngx_chat_zone_s  ngx_chat_zone_t;
 typedef struct {
     pthread_mutex_t              lease;
     ngx_pid_t                    pid;
-    uint64_t                     generation;   /* of its worker's pointers */
+    ngx_atomic_uint_t            generation;   /* of its worker's pointers */
     ngx_queue_t                  channels;
     ngx_queue_t                  members;
 
@@ -200,7 +200,7 @@ typedef struct {
 
     ngx_uint_t                   busy;         /* somebody has the lock, or
                                                   died with it */
-    uint64_t                     generation;   /* how often it was wiped */
+    ngx_atomic_t                 generation;   /* how often it was wiped */
 
     /* of workers that have left */
     uint64_t                     counters[NGX_CHAT_COUNTERS_e];
@@ -221,6 +221,14 @@ struct ngx_chat_zone_s {
 /* Wipes where the last holder died with the lock. */
 void ngx_chat_zone_lock(ngx_chat_zone_t *zone);
 void ngx_chat_zone_unlock(ngx_chat_zone_t *zone);
+
+/*
+ * Whether the zone was wiped since the slot's generation: all pointers that
+ * its worker has from the registry are void.  A hint without the lock, the
+ * truth with it.
+ */
+#define ngx_chat_zone_is_wiped(zone, slot)                                    \
+    ((slot)->generation != (zone)->sh->generation)
 
 
 /*

@@ -20,6 +20,7 @@
 #include "unit.h"
 #include "shared/zone.h"
 
+#include <bus/ngx_chat_append.h>
 #include <fanout/ngx_chat_fanout.h>
 #include <fanout/ngx_chat_hub.h>
 #include <fanout/ngx_chat_loop.h>
@@ -291,10 +292,32 @@ test_connection(void)
 }
 
 
+/* Another worker has wiped, and sends an event to those who came since. */
+
+static void
+go_on_elsewhere(void)
+{
+    ngx_chat_envelope_t  e;
+
+    memset(&e, 0, sizeof(ngx_chat_envelope_t));
+
+    e.type = NGX_CHAT_ENVELOPE_EVENT_e;
+    e.app = 1;
+    ngx_str_set(&e.channel, "room");
+
+    ngx_chat_zone_lock(&zone);
+    CHECK_INT(ngx_chat_append(zone.sh->ring, &e, NULL), NGX_OK);
+    ngx_chat_zone_unlock(&zone);
+}
+
+
 static void
 test_timer(void)
 {
+    /* nobody here can get the event: there is no handler for it */
+
     begin();
+    go_on_elsewhere();
     tick();
     end();
 
@@ -305,6 +328,16 @@ test_timer(void)
     counted--;
     ngx_chat_hub_leave(&hub, &subscribers[0]);
     CHECK_INT(wipes, 0);
+    tick();
+    end();
+
+    /* where nobody else has looked, this worker does so within a second */
+
+    begin();
+    tick();
+    CHECK_INT(wipes, 0);
+    ngx_current_msec += 1000;
+    tick();
     tick();
     end();
 }

@@ -304,7 +304,7 @@ go_on(void)
     copy = malloc(zone.sh->arena_size);
     memcpy(copy, zone.sh->arena, zone.sh->arena_size);
 
-    CHECK(ngx_chat_slot_is_wiped(&zone, slot));
+    CHECK(ngx_chat_zone_is_wiped(&zone, slot));
     CHECK_INT(ngx_chat_registry_tell(&zone, slot, room), 0);
     CHECK_INT(ngx_chat_registry_user(&zone, slot, member, &user), NGX_ABORT);
     CHECK_INT(join_as("parent"), NGX_ABORT);
@@ -324,7 +324,7 @@ go_on(void)
 
     ngx_chat_slot_renew(&zone, slot);
 
-    CHECK(!ngx_chat_slot_is_wiped(&zone, slot));
+    CHECK(!ngx_chat_zone_is_wiped(&zone, slot));
     CHECK_INT(join_as("parent"), NGX_OK);
     CHECK_INT(ngx_chat_registry_user(&zone, slot, member, &user), NGX_OK);
     CHECK_STR(user, "parent");
@@ -438,7 +438,7 @@ test_died_without_the_lock(void)
 
         CHECK_INT(zone.sh->nmembers, 1);
         CHECK_INT(zone.sh->generation, 0);
-        CHECK(!ngx_chat_slot_is_wiped(&zone, slot));
+        CHECK(!ngx_chat_zone_is_wiped(&zone, slot));
     }
 
     end();
