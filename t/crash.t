@@ -196,9 +196,7 @@ for my $kill (1 .. KILLS) {
     ok(wait_for(30, sub { $count->() >= $enough }),
        "kill $kill: $enough answers");
 
-    $server->expect_death($victim);
-    $server->expect_log(qr/worker process $victim exited on signal 9/,
-                        qr/shared memory zone .* was locked by $victim/);
+    $server->expect_killed($victim, 9);
     kill 'KILL', $victim;
 
     my $new;
@@ -241,15 +239,33 @@ for my $kill (1 .. KILLS) {
 
     check_history("kill $kill", \@stored, @answers, $res->{body});
 
-    # all that is stored is sent, whoever died in between
+    # all that is stored is sent, whoever died in between; where that one had
+    # the lock, it is for who comes back to read the rest
     for my $ws (@{ $on{$other} }) {
-        my @got;
+        my ($away, @got);
 
         read_all(10, [ $ws ],
-                 sub { push @got, from_json(from_json($_[1][1])->{data})->{id}
-                           if $_[1][0] eq TEXT },
-                 sub { @got && $got[-1] >= $last });
-        is("@got", $ids, "kill $kill: a survivor got all that is stored");
+                 sub {
+                     return if $_[1][0] ne TEXT;
+
+                     my $e = from_json($_[1][1]);
+
+                     if ($e->{event} eq 'pusher:error') {
+                         $away = $e->{data}{code};
+                     } else {
+                         push @got, from_json($e->{data})->{id};
+                     }
+                 },
+                 sub { $away || @got && $got[-1] >= $last });
+
+        if ($server->had_lock($victim)) {
+            is($away, 4200, "kill $kill: a survivor is told to reconnect");
+            is(index("$ids ", join('', map { "$_ " } @got)), 0,
+               "kill $kill: up to then it got all that is stored");
+
+        } else {
+            is("@got", $ids, "kill $kill: a survivor got all that is stored");
+        }
     }
 
     for my $ws (@{ $on{$victim} }) {

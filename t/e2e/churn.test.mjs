@@ -114,7 +114,9 @@ describe('presence under churn', { timeout: 300000 }, () => {
 
     it(`is exact in the end, seed: ${seed}`, () => withServer(
         { workers: 4, connections: 8192, zone: '64m',
-          allow: /exited on signal 9/ },
+          allow: new RegExp('exited on signal 9'
+                            + '|shared memory zone .* was locked'
+                            + '|chat shared memory was wiped') },
         async (server) => {
             const random = generator(seed);
             const before = await server.status();
@@ -139,10 +141,16 @@ describe('presence under churn', { timeout: 300000 }, () => {
                 fresh = await look(server, expected);
                 await agree(server, [crowd, fresh], expected);
 
-                const { connections } = await server.status();
+                const { connections, registry_wipes: wipes }
+                    = await server.status();
 
                 assert.equal(connections, CONNECTIONS + channels.length);
-                assert.deepEqual([...crowd.faults, ...fresh.faults], []);
+
+                // it is no fault to be told to reconnect where a worker died
+                // with the lock
+                assert.deepEqual([...crowd.faults, ...fresh.faults].filter(
+                    (text) => !wipes || !/was told {"code":4200,/.test(text)),
+                    []);
                 assert.deepEqual([...fresh.repeated], []);
                 assert.ok(crowd.repeated.size <= KILLS.length,
                           [...crowd.repeated].join(', '));

@@ -1,7 +1,8 @@
 /*
  * Kill anywhere: under load a random worker of four is killed by SIGKILL, at
  * a random moment or, about a third of them, at a failpoint: inside a change of
- * shared memory or between a commit and what follows it.
+ * shared memory, which is wiped then, so that everybody has to come back, or
+ * between a commit and what follows it.
  *
  * 20 kills; CHAT_WHOLE=1: 200, and every failpoint that the load comes by.
  * STORM_SEED=n repeats what was chosen by chance.
@@ -24,18 +25,15 @@ const POINTS = [
     'commit', 'committed', 'sent', 'clean', 'resent', 'publish', 'published',
     'rouse', 'append', 'append reserved', 'append packed', 'appended',
     'ring settle', 'ring tail', 'ring record', 'ring commit', 'ring mark',
-    'ring marked', 'alloc', 'allocated', 'free', 'freed', 'merge',
-    'share in slot', 'share in channel', 'channel in bucket', 'subscribed',
-    'share of none', 'vacated, told', 'channel out of bucket', 'clear',
-    'member created', 'member info', 'part in slot', 'member joined',
-    'member told to join', 'member told to leave', 'part of none',
-    'cache payload', 'cache expires', 'slot leased', 'slot reaped', 'repair',
-    '*',
+    'ring marked', 'alloc', 'free', 'subscribed', 'member joined',
+    'member told to leave', 'cached', 'clear', 'slot leased', 'slot reaped',
+    'wipe', '*',
 ];
 
-// somebody must die first for these
-const SECOND = new Set(['slot leased', 'slot reaped', 'clear', 'resent',
-                        'repair']);
+// somebody must die first for these, and where: with the lock only for "wipe"
+const FIRST = { 'slot leased': 'published', 'slot reaped': 'published',
+                clear: 'published', resent: 'committed',
+                wipe: 'member joined' };
 
 
 /* The file that tells the workers where to die. */
@@ -107,10 +105,9 @@ async function kill(server, storm, points, name) {
     const before = deaths(server);
     let n = 0;
 
-    if (SECOND.has(name)) {
-        // the first one dies with the lock, so that there is work for "repair"
+    if (FIRST[name]) {
         points.arm(1, name, 1);
-        points.arm(0, name === 'resent' ? 'committed' : 'member joined', 1);
+        points.arm(0, FIRST[name], 1);
 
         n += await points.fired(0, 5000);
         n += await points.fired(1, 5000);
@@ -147,7 +144,9 @@ describe('kill anywhere', { timeout: 1800000 }, () => {
             { workers: 4, zone: '8m', main: 'env CHAT_FAILPOINTS;',
               module: `${build}failpoints/ngx_chat_module.so`,
               app: 'cache_ttl 1s;',
-              allow: /exited on signal 9|shared memory zone .* was locked/ },
+              allow: new RegExp('exited on signal 9'
+                                + '|shared memory zone .* was locked'
+                                + '|chat shared memory was wiped') },
             async (server) => {
                 const storm = new Storm(server, { seed });
                 const missed = [];
@@ -166,7 +165,7 @@ describe('kill anywhere', { timeout: 1800000 }, () => {
                         kills += n;
                         placed += name ? n : 0;
 
-                        if (n === 0 || (SECOND.has(name) && n === 1)) {
+                        if (n === 0 || (FIRST[name] && n === 1)) {
                             missed.push(name);
                         }
 
@@ -181,11 +180,18 @@ describe('kill anywhere', { timeout: 1800000 }, () => {
                     assert.equal(deaths(server), kills, 'only the killed');
                     assert.equal(status.workers, 4);
 
+                    // who dies with the lock is noticed by the master, too
+                    const locked = server.log().split('was locked by').length
+                                   - 1;
+
+                    assert.ok(status.registry_wipes <= locked,
+                              `${status.registry_wipes} wipes`);
+
                     console.error(JSON.stringify({
                         seed, kills, placed, missed,
                         stored: history.length,
                         acknowledged: storm.posted.length,
-                        mended: server.log().split('chat mended').length - 1,
+                        locked, wipes: status.registry_wipes,
                         resent: server.log().split('may have stored').length
                                 - 1,
                         closes: storm.closes() }));

@@ -306,9 +306,7 @@ sub kill_worker {
 
     my $server = $self->{server};
 
-    $server->expect_death($pid);
-    $server->expect_log(qr/process $pid exited on signal 9/,
-                        qr/shared memory zone .* was locked by $pid/);
+    $server->expect_killed($pid, 9);
 
     kill 'KILL', $pid;
     wait_for(10, sub { !Chat::Server::is_alive($pid) })

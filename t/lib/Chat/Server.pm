@@ -481,6 +481,29 @@ sub expect_death { my $self = shift; $self->{deaths}{$_} = 1 for @_ }
 sub expect_log   { my $self = shift; push @{$self->{allowed}}, @_ }
 
 
+# Announces a worker's death by a signal, be it with the lock of shared memory:
+# then that is wiped, and all clients are told to reconnect.
+
+sub expect_killed {
+    my ($self, $pid, $signal) = @_;
+
+    $self->expect_death($pid);
+    $self->expect_log(
+        qr/worker process $pid exited on signal $signal/,
+        qr/shared memory zone .* was locked by $pid/,
+        qr/\[alert\].* chat shared memory was wiped: a worker died/);
+}
+
+
+# Whether it died so.
+
+sub had_lock {
+    my ($self, $pid) = @_;
+
+    return $self->error_log =~ /shared memory zone .* was locked by $pid$/m;
+}
+
+
 sub reap_master {
     my ($self, $seconds) = @_;
 
