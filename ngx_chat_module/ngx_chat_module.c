@@ -209,15 +209,14 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_chat_wait_init(&cmcf->hub);
+    ngx_chat_wait_init(&cmcf->hub.fanout);
 
-    cmcf->hub.zone = cmcf->zone;
+    cmcf->hub.fanout.zone = cmcf->zone;
     cmcf->sessions.drain = cmcf->drain;
 
     if (ngx_chat_worker_init(&cmcf->sessions, &cmcf->hub, cmcf->apps.nelts,
                              cycle)
-        != NGX_OK
-        || ngx_chat_hub_init(&cmcf->hub, cycle) != NGX_OK)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -3,9 +3,6 @@
  * Copyright (C) the ngx_chat_module authors
  *
  * This worker's channels and subscriptions.
- *
- * The table is a linear hash: with each channel more than it has buckets,
- * one bucket is split.  Buckets live in segments that never move.
  */
 
 
@@ -15,11 +12,6 @@
 #include <fanout/ngx_chat_channel.h>
 
 
-static ngx_uint_t ngx_chat_channel_index(ngx_uint_t nbuckets, uint32_t hash);
-static ngx_chat_channel_t **ngx_chat_channel_bucket(
-    ngx_chat_channel_table_t *t, ngx_uint_t i);
-static void ngx_chat_channel_split(ngx_chat_channel_table_t *t,
-    ngx_log_t *log);
 static void ngx_chat_channel_move(ngx_chat_channel_t *ch, ngx_uint_t from,
     ngx_uint_t to);
 static ngx_int_t ngx_chat_channel_resize(ngx_chat_channel_t *ch,
@@ -27,33 +19,25 @@ static ngx_int_t ngx_chat_channel_resize(ngx_chat_channel_t *ch,
 
 
 ngx_int_t
-ngx_chat_channel_table_init(ngx_chat_channel_table_t *t, ngx_log_t *log)
+ngx_chat_channel_table_init(ngx_chat_channel_table_t *t, ngx_uint_t nbuckets,
+    ngx_log_t *log)
 {
-    ngx_memzero(t, sizeof(ngx_chat_channel_table_t));
+    t->nchannels = 0;
+    t->mask = nbuckets - 1;
 
-    t->segments[0] = ngx_calloc(NGX_CHAT_CHANNEL_SEGMENT
-                                * sizeof(ngx_chat_channel_t *), log);
-    if (t->segments[0] == NULL) {
-        return NGX_ERROR;
-    }
+    t->buckets = ngx_calloc(nbuckets * sizeof(ngx_chat_channel_t *), log);
 
-    t->nbuckets = NGX_CHAT_CHANNEL_SEGMENT;
-
-    return NGX_OK;
+    return t->buckets ? NGX_OK : NGX_ERROR;
 }
 
 
 void
 ngx_chat_channel_table_free(ngx_chat_channel_table_t *t)
 {
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_CHAT_CHANNEL_SEGMENTS && t->segments[i]; i++) {
-        ngx_free(t->segments[i]);
-        t->segments[i] = NULL;
+    if (t->buckets) {
+        ngx_free(t->buckets);
+        t->buckets = NULL;
     }
-
-    t->nbuckets = 0;
 }
 
 
@@ -61,12 +45,9 @@ ngx_chat_channel_t *
 ngx_chat_channel_find(ngx_chat_channel_table_t *t, uint64_t app,
     uint32_t hash, ngx_str_t *name)
 {
-    ngx_uint_t           i;
     ngx_chat_channel_t  *ch;
 
-    i = ngx_chat_channel_index(t->nbuckets, hash);
-
-    for (ch = *ngx_chat_channel_bucket(t, i); ch; ch = ch->next) {
+    for (ch = t->buckets[hash & t->mask]; ch; ch = ch->next) {
 
         if (ch->hash == hash
             && ch->app == app
@@ -140,14 +121,11 @@ ngx_chat_channel_get(ngx_chat_channel_table_t *t, uint64_t app,
     ch->name.data = (u_char *) ch + sizeof(ngx_chat_channel_t);
     ngx_memcpy(ch->name.data, name->data, name->len);
 
-    bucket = ngx_chat_channel_bucket(t,
-                                 ngx_chat_channel_index(t->nbuckets, hash));
+    bucket = &t->buckets[hash & t->mask];
+
     ch->next = *bucket;
     *bucket = ch;
-
-    if (++t->nchannels > t->nbuckets) {
-        ngx_chat_channel_split(t, log);
-    }
+    t->nchannels++;
 
     return ch;
 }
@@ -218,12 +196,11 @@ ngx_chat_channel_remove(ngx_chat_subscription_t *sn)
 void
 ngx_chat_channel_free(ngx_chat_channel_table_t *t, ngx_chat_channel_t *ch)
 {
-    ngx_uint_t            i;
     ngx_chat_channel_t  **next;
 
-    i = ngx_chat_channel_index(t->nbuckets, ch->hash);
+    next = &t->buckets[ch->hash & t->mask];
 
-    for (next = ngx_chat_channel_bucket(t, i); *next; next = &(*next)->next) {
+    for ( /* void */ ; *next; next = &(*next)->next) {
 
         if (*next == ch) {
             *next = ch->next;
@@ -241,83 +218,6 @@ ngx_chat_channel_free(ngx_chat_channel_table_t *t, ngx_chat_channel_t *ch)
     }
 
     ngx_free(ch);
-}
-
-
-/* The bucket of a hash while there are nbuckets, a power of two or between. */
-
-static ngx_uint_t
-ngx_chat_channel_index(ngx_uint_t nbuckets, uint32_t hash)
-{
-    ngx_uint_t  i, size;
-
-    size = NGX_CHAT_CHANNEL_SEGMENT;
-
-    while (size < nbuckets) {
-        size *= 2;
-    }
-
-    i = hash & (size - 1);
-
-    return (i < nbuckets) ? i : i - size / 2;
-}
-
-
-static ngx_chat_channel_t **
-ngx_chat_channel_bucket(ngx_chat_channel_table_t *t, ngx_uint_t i)
-{
-    return &t->segments[i / NGX_CHAT_CHANNEL_SEGMENT]
-                       [i % NGX_CHAT_CHANNEL_SEGMENT];
-}
-
-
-/*
- * Adds the bucket number nbuckets and moves to it what belongs there, all
- * from one older bucket.  Without memory the chains just get longer.
- */
-
-static void
-ngx_chat_channel_split(ngx_chat_channel_table_t *t, ngx_log_t *log)
-{
-    ngx_uint_t            i, n, size;
-    ngx_chat_channel_t   *ch, **from, **to;
-
-    n = t->nbuckets;
-    i = n / NGX_CHAT_CHANNEL_SEGMENT;
-
-    if (i == NGX_CHAT_CHANNEL_SEGMENTS) {
-        return;
-    }
-
-    if (t->segments[i] == NULL) {
-        t->segments[i] = ngx_calloc(NGX_CHAT_CHANNEL_SEGMENT
-                                    * sizeof(ngx_chat_channel_t *), log);
-        if (t->segments[i] == NULL) {
-            return;
-        }
-    }
-
-    for (size = NGX_CHAT_CHANNEL_SEGMENT; size <= n; size *= 2) {
-        /* void */
-    }
-
-    from = ngx_chat_channel_bucket(t, n - size / 2);
-    to = ngx_chat_channel_bucket(t, n);
-
-    t->nbuckets = n + 1;
-
-    while (*from) {
-        ch = *from;
-
-        if (ngx_chat_channel_index(t->nbuckets, ch->hash) != n) {
-            from = &ch->next;
-            continue;
-        }
-
-        *from = ch->next;
-        ch->next = *to;
-        *to = ch;
-    }
 }
 
 

@@ -4,10 +4,10 @@
  *
  * This worker's channels and subscriptions, in ordinary memory.
  *
- * A table of channels that grows bucket by bucket, so that no insert ever
- * stops to move them all; in each channel a dense array of listeners;
- * in each subscriber a list of its own.  Subscribing and unsubscribing cost
- * the same for the first and for the last.
+ * A table of channels, with as many buckets as the registry has, for which the
+ * zone's size is the bound.  In each channel a dense array of listeners; in
+ * each subscriber a list of its own.  Subscribing and unsubscribing cost the
+ * same for the first and for the last.
  */
 
 
@@ -20,10 +20,6 @@
 
 #include <shared/ngx_chat_registry.h>
 #include <wire/ngx_chat_envelope.h>
-
-
-#define NGX_CHAT_CHANNEL_SEGMENTS  1024
-#define NGX_CHAT_CHANNEL_SEGMENT   1024    /* buckets in each */
 
 
 typedef struct ngx_chat_channel_s  ngx_chat_channel_t;
@@ -81,15 +77,15 @@ struct ngx_chat_channel_s {
 
 
 typedef struct {
-    ngx_chat_channel_t      **segments[NGX_CHAT_CHANNEL_SEGMENTS];
-    ngx_uint_t                nbuckets;
-    ngx_uint_t                nchannels;
+    ngx_chat_channel_t         **buckets;
+    ngx_uint_t                   mask;     /* their number less one */
+    ngx_uint_t                   nchannels;
 } ngx_chat_channel_table_t;
 
 
-/* NGX_OK or NGX_ERROR. */
+/* nbuckets is a power of two.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_chat_channel_table_init(ngx_chat_channel_table_t *t,
-    ngx_log_t *log);
+    ngx_uint_t nbuckets, ngx_log_t *log);
 
 /* Frees the table and what is in it; no subscription is left. */
 void ngx_chat_channel_table_free(ngx_chat_channel_table_t *t);

@@ -33,14 +33,12 @@
 #define NGX_CHAT_FANOUT_HOLD     4          /* of holding back for one */
 #define NGX_CHAT_FANOUT_COPY     1          /* of an event for one */
 #define NGX_CHAT_FANOUT_USEC     3          /* work of a microsecond */
-#define NGX_CHAT_FANOUT_FETCH    12         /* listeners, of a run to come */
-#define NGX_CHAT_FANOUT_LINE     4          /* of them in a line of the cache */
 
 
 /* What this pass has done so far. */
 
 typedef struct {
-    ngx_chat_hub_t         *hub;
+    ngx_chat_fanout_t      *fanout;
     ngx_uint_t              runs;          /* given out, or begun to be */
     ngx_uint_t              cost;
 } ngx_chat_fanout_pass_t;
@@ -49,45 +47,44 @@ typedef struct {
 #define ngx_chat_fanout_is_full(pass)  ((pass)->cost >= NGX_CHAT_FANOUT_COST)
 
 
-static void ngx_chat_fanout_tell(ngx_chat_hub_t *hub);
+static void ngx_chat_fanout_tell(ngx_chat_fanout_t *f);
 static ngx_int_t ngx_chat_fanout_left(ngx_chat_fanout_pass_t *pass);
 static ngx_int_t ngx_chat_fanout_read(ngx_chat_fanout_pass_t *pass);
 static ngx_int_t ngx_chat_fanout_flush(ngx_chat_fanout_pass_t *pass);
 static ngx_int_t ngx_chat_fanout_record(ngx_chat_fanout_pass_t *pass,
     uint64_t at, size_t len);
-static void ngx_chat_fanout_fetch(ngx_chat_channel_t *ch);
-static ngx_uint_t ngx_chat_fanout_extend(ngx_chat_hub_t *hub,
+static ngx_uint_t ngx_chat_fanout_extend(ngx_chat_fanout_t *f,
     ngx_chat_channel_t *ch, ngx_chat_envelope_t *e);
-static void ngx_chat_fanout_begin(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
+static void ngx_chat_fanout_begin(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
     ngx_chat_envelope_t *e, uint64_t at);
 static ngx_int_t ngx_chat_fanout_end(ngx_chat_fanout_pass_t *pass,
     ngx_uint_t more);
 static void ngx_chat_fanout_give(ngx_chat_fanout_pass_t *pass, ngx_uint_t more);
-static void ngx_chat_fanout_terminate(ngx_chat_hub_t *hub,
+static void ngx_chat_fanout_terminate(ngx_chat_fanout_t *f,
     ngx_chat_channel_t *ch, uint64_t at);
-static void ngx_chat_fanout_grow(ngx_chat_hub_t *hub, size_t size);
-static void ngx_chat_fanout_overrun(ngx_chat_hub_t *hub);
+static void ngx_chat_fanout_grow(ngx_chat_fanout_t *f, size_t size);
+static void ngx_chat_fanout_overrun(ngx_chat_fanout_t *f);
 
 
 void
-ngx_chat_fanout(ngx_chat_hub_t *hub)
+ngx_chat_fanout(ngx_chat_fanout_t *f)
 {
     ngx_int_t               rc;
     ngx_chat_fanout_pass_t  pass;
 
     /* what is posted comes by itself */
 
-    if (hub->slot == NULL || hub->fanout.posted) {
+    if (f->slot == NULL || f->event.posted) {
         return;
     }
 
-    ngx_chat_wakeup_clear(&hub->zone->wakeups->wakeups[0]);
+    ngx_chat_wakeup_clear(&f->zone->wakeups->wakeups[0]);
 
-    pass.hub = hub;
+    pass.fanout = f;
     pass.runs = 0;
     pass.cost = 0;
 
-    hub->pass++;
+    f->pass++;
 
     rc = ngx_chat_fanout_left(&pass);
 
@@ -101,19 +98,19 @@ ngx_chat_fanout(ngx_chat_hub_t *hub)
 
     ngx_chat_loop_add(pass.cost / NGX_CHAT_FANOUT_USEC);
 
-    ngx_chat_fanout_tell(hub);
+    ngx_chat_fanout_tell(f);
 
     if (rc != NGX_DONE) {
-        ngx_post_event(&hub->fanout, &ngx_posted_next_events);
+        ngx_post_event(&f->event, &ngx_posted_next_events);
     }
 }
 
 
 void
-ngx_chat_fanout_post(ngx_chat_hub_t *hub)
+ngx_chat_fanout_post(ngx_chat_fanout_t *f)
 {
-    if (!hub->fanout.posted) {
-        ngx_post_event(&hub->fanout, &ngx_posted_events);
+    if (!f->event.posted) {
+        ngx_post_event(&f->event, &ngx_posted_events);
     }
 }
 
@@ -125,26 +122,26 @@ ngx_chat_fanout_post(ngx_chat_hub_t *hub)
  */
 
 static void
-ngx_chat_fanout_tell(ngx_chat_hub_t *hub)
+ngx_chat_fanout_tell(ngx_chat_fanout_t *f)
 {
     uint64_t             position;
     ngx_uint_t           i;
     ngx_chat_wakeups_t  *ws;
 
-    position = hub->run.channel ? hub->run.at : hub->position;
+    position = f->run.channel ? f->run.at : f->position;
 
-    if (hub->held || position == hub->slot->position) {
+    if (f->held || position == f->slot->position) {
         return;
     }
 
-    __atomic_store_n(&hub->slot->position, position, __ATOMIC_RELEASE);
+    __atomic_store_n(&f->slot->position, position, __ATOMIC_RELEASE);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 
-    ws = hub->zone->wakeups;
+    ws = f->zone->wakeups;
 
     for (i = 1; i < ws->n; i++) {
 
-        if (&ws->wakeups[i] != hub->wakeup
+        if (&ws->wakeups[i] != f->wakeup
             && ngx_chat_wakeup_is_clear(&ws->wakeups[i]))
         {
             ngx_chat_wakeup_rouse(&ws->wakeups[i]);
@@ -154,12 +151,12 @@ ngx_chat_fanout_tell(ngx_chat_hub_t *hub)
 
 
 void
-ngx_chat_fanout_forget(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch)
+ngx_chat_fanout_forget(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch)
 {
-    if (ch != NULL && ch == hub->run.channel) {
+    if (ch != NULL && ch == f->run.channel) {
         ch->given = 0;
-        hub->run.channel = NULL;
-        hub->handlers->release(hub->run.events);
+        f->run.channel = NULL;
+        f->handlers->release(f->run.events);
     }
 }
 
@@ -174,11 +171,11 @@ ngx_chat_fanout_forget(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch)
 static ngx_int_t
 ngx_chat_fanout_left(ngx_chat_fanout_pass_t *pass)
 {
-    if (pass->hub->held && ngx_chat_fanout_flush(pass) != NGX_OK) {
+    if (pass->fanout->held && ngx_chat_fanout_flush(pass) != NGX_OK) {
         return NGX_AGAIN;
     }
 
-    if (pass->hub->run.channel == NULL) {
+    if (pass->fanout->run.channel == NULL) {
         return NGX_OK;
     }
 
@@ -197,9 +194,9 @@ ngx_chat_fanout_read(ngx_chat_fanout_pass_t *pass)
     uint64_t         at;
     ngx_int_t        rc;
     ngx_uint_t       n;
-    ngx_chat_hub_t  *hub;
+    ngx_chat_fanout_t  *f;
 
-    hub = pass->hub;
+    f = pass->fanout;
     rc = NGX_OK;
 
     for (n = 0;
@@ -207,18 +204,18 @@ ngx_chat_fanout_read(ngx_chat_fanout_pass_t *pass)
          && n < NGX_CHAT_FANOUT_RECORDS && !ngx_chat_fanout_is_full(pass);
          n++)
     {
-        rc = ngx_chat_ring_read(hub->zone->sh->ring, &hub->position, &at,
-                                hub->record, hub->size, &len);
+        rc = ngx_chat_ring_read(f->zone->sh->ring, &f->position, &at,
+                                f->record, f->size, &len);
 
         if (rc == NGX_OK) {
             rc = ngx_chat_fanout_record(pass, at, len);
 
         } else if (rc == NGX_AGAIN) {
-            ngx_chat_fanout_grow(hub, len);
+            ngx_chat_fanout_grow(f, len);
             rc = NGX_OK;
 
         } else if (rc == NGX_DECLINED) {
-            ngx_chat_fanout_overrun(hub);
+            ngx_chat_fanout_overrun(f);
             rc = NGX_OK;
         }
     }
@@ -242,66 +239,45 @@ static ngx_int_t
 ngx_chat_fanout_record(ngx_chat_fanout_pass_t *pass, uint64_t at, size_t len)
 {
     uint32_t              hash;
-    ngx_chat_hub_t       *hub;
+    ngx_chat_fanout_t       *f;
     ngx_chat_channel_t   *ch;
     ngx_chat_envelope_t   e;
 
-    hub = pass->hub;
+    f = pass->fanout;
 
-    if (ngx_chat_envelope_unpack(&e, hub->record, len) != NGX_OK) {
-        ngx_log_error(NGX_LOG_ALERT, hub->log, 0,
+    if (ngx_chat_envelope_unpack(&e, f->record, len) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ALERT, f->log, 0,
                       "chat ring has a broken record of %uz bytes", len);
-        ngx_chat_fanout_overrun(hub);
+        ngx_chat_fanout_overrun(f);
         return NGX_OK;
     }
 
-    hash = ngx_chat_registry_hash(hub->zone, e.app, &e.channel);
+    hash = ngx_chat_registry_hash(f->zone, e.app, &e.channel);
 
-    ch = ngx_chat_channel_find(&hub->channels, e.app, hash, &e.channel);
+    ch = ngx_chat_channel_find(&f->channels, e.app, hash, &e.channel);
     if (ch == NULL) {
         return NGX_OK;
     }
 
     if (e.type != NGX_CHAT_ENVELOPE_TERMINATE_e
-        && ngx_chat_fanout_extend(hub, ch, &e))
+        && ngx_chat_fanout_extend(f, ch, &e))
     {
         return NGX_OK;
     }
 
-    ngx_chat_fanout_fetch(ch);
-
     if (ngx_chat_fanout_end(pass, 1) != NGX_OK) {
-        hub->position = at;
+        f->position = at;
         return NGX_AGAIN;
     }
 
     if (e.type == NGX_CHAT_ENVELOPE_TERMINATE_e) {
-        ngx_chat_fanout_terminate(hub, ch, at);
+        ngx_chat_fanout_terminate(f, ch, at);
 
     } else {
-        ngx_chat_fanout_begin(hub, ch, &e, at);
+        ngx_chat_fanout_begin(f, ch, &e, at);
     }
 
     return NGX_OK;
-}
-
-
-/* Where the channel's listeners are: read while the run before is sent. */
-
-static void
-ngx_chat_fanout_fetch(ngx_chat_channel_t *ch)
-{
-    ngx_uint_t  i, n;
-
-    n = ngx_min(ch->n, NGX_CHAT_FANOUT_FETCH);
-
-    for (i = 0; i < n; i += NGX_CHAT_FANOUT_LINE) {
-        __builtin_prefetch(&ch->listeners[i]);
-    }
-
-    if (n) {
-        __builtin_prefetch(&ch->listeners[n - 1]);
-    }
 }
 
 
@@ -309,12 +285,12 @@ ngx_chat_fanout_fetch(ngx_chat_channel_t *ch)
    now. */
 
 static ngx_uint_t
-ngx_chat_fanout_extend(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
+ngx_chat_fanout_extend(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
     ngx_chat_envelope_t *e)
 {
-    ngx_chat_hub_run_t  *run;
+    ngx_chat_fanout_run_t  *run;
 
-    run = &hub->run;
+    run = &f->run;
 
     if (ch != run->channel
         || run->at < ch->start
@@ -324,7 +300,7 @@ ngx_chat_fanout_extend(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
         return 0;
     }
 
-    if (hub->handlers->extend(&run->events, e, hub->log) != NGX_OK) {
+    if (f->handlers->extend(&run->events, e, f->log) != NGX_OK) {
         return 0;
     }
 
@@ -335,24 +311,20 @@ ngx_chat_fanout_extend(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
 
 
 static void
-ngx_chat_fanout_begin(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
+ngx_chat_fanout_begin(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
     ngx_chat_envelope_t *e, uint64_t at)
 {
     ngx_uint_t           i;
-    ngx_chat_hub_run_t  *run;
+    ngx_chat_fanout_run_t  *run;
 
-    run = &hub->run;
+    run = &f->run;
 
-    if (ch->n) {
-        __builtin_prefetch(ch->listeners[0].subscriber);
-    }
-
-    run->events = hub->handlers->render(e, hub->log);
+    run->events = f->handlers->render(e, f->log);
 
     if (run->events == NULL) {
         /* each of them would miss an event */
         for (i = 0; i < ch->n; i++) {
-            hub->handlers->overrun(ch->listeners[i].subscriber);
+            f->handlers->overrun(ch->listeners[i].subscriber);
         }
 
         return;
@@ -375,7 +347,7 @@ ngx_chat_fanout_end(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
 {
     ngx_chat_channel_t  *ch;
 
-    ch = pass->hub->run.channel;
+    ch = pass->fanout->run.channel;
 
     if (ch == NULL) {
         return NGX_OK;
@@ -387,7 +359,7 @@ ngx_chat_fanout_end(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
         return NGX_AGAIN;
     }
 
-    ngx_chat_fanout_forget(pass->hub, ch);
+    ngx_chat_fanout_forget(pass->fanout, ch);
 
     return NGX_OK;
 }
@@ -405,21 +377,21 @@ static void
 ngx_chat_fanout_give(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
 {
     ngx_uint_t              i, n, cost, hold, hold_all, whole;
-    ngx_chat_hub_t         *hub;
+    ngx_chat_fanout_t      *f;
     ngx_chat_channel_t     *ch;
-    ngx_chat_hub_run_t     *run;
+    ngx_chat_fanout_run_t     *run;
     ngx_chat_subscriber_t  *sr;
 
-    hub = pass->hub;
-    run = &hub->run;
+    f = pass->fanout;
+    run = &f->run;
     ch = run->channel;
 
     cost = (ch->n - ch->given) * NGX_CHAT_FANOUT_SEND;
 
     whole = (cost <= NGX_CHAT_FANOUT_SMALL);
-    hold_all = (ch->pass == hub->pass
+    hold_all = (ch->pass == f->pass
                 || (!whole && pass->cost + cost > NGX_CHAT_FANOUT_COST));
-    ch->pass = hub->pass;
+    ch->pass = f->pass;
 
     n = 0;
 
@@ -429,17 +401,6 @@ ngx_chat_fanout_give(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
     {
         sr = ch->listeners[i].subscriber;
         pass->cost += run->n * NGX_CHAT_FANOUT_COPY;
-
-        /* they lie all over the memory: fetched while this one is sent to;
-           so is the list's next line, of four */
-
-        if (i + 1 < ch->n) {
-            __builtin_prefetch(ch->listeners[i + 1].subscriber);
-        }
-
-        if (i + 6 < ch->n) {
-            __builtin_prefetch(&ch->listeners[i + 6]);
-        }
 
         /* published before this one had subscribed */
 
@@ -457,7 +418,7 @@ ngx_chat_fanout_give(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
         hold = more && (hold_all || sr->nsubscriptions != 1);
         pass->cost += hold ? NGX_CHAT_FANOUT_HOLD : NGX_CHAT_FANOUT_SEND;
 
-        hub->handlers->deliver(sr, run->events, hold);
+        f->handlers->deliver(sr, run->events, hold);
         n++;
     }
 
@@ -478,26 +439,29 @@ ngx_chat_fanout_flush(ngx_chat_fanout_pass_t *pass)
     max = ngx_chat_fanout_is_full(pass)
           ? 0 : (NGX_CHAT_FANOUT_COST - pass->cost) / NGX_CHAT_FANOUT_SEND;
 
-    n = pass->hub->handlers->flush(max);
+    n = pass->fanout->handlers->flush(max);
 
     pass->cost += n * NGX_CHAT_FANOUT_SEND;
-    pass->hub->held = (n == max);
+    pass->fanout->held = (n == max);
 
     return (n == max) ? NGX_AGAIN : NGX_OK;
 }
 
 
-/* Those who came later have come again, and may stay. */
+/*
+ * Ends the subscribers who were there when the user was terminated.  Whoever
+ * subscribed behind that may stay.
+ */
 
 static void
-ngx_chat_fanout_terminate(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
+ngx_chat_fanout_terminate(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
     uint64_t at)
 {
     ngx_uint_t  i;
 
     for (i = 0; i < ch->n; i++) {
         if (at >= ch->start || at >= ch->listeners[i].subscription->start) {
-            hub->handlers->terminate(ch->listeners[i].subscriber);
+            f->handlers->terminate(ch->listeners[i].subscriber);
         }
     }
 }
@@ -506,56 +470,52 @@ ngx_chat_fanout_terminate(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
 /* Without the memory the events can't be read: as bad as overrun. */
 
 static void
-ngx_chat_fanout_grow(ngx_chat_hub_t *hub, size_t size)
+ngx_chat_fanout_grow(ngx_chat_fanout_t *f, size_t size)
 {
     u_char  *p;
 
-    p = ngx_alloc(size, hub->log);
+    p = ngx_alloc(size, f->log);
 
     if (p == NULL) {
-        hub->position = ngx_chat_ring_head(hub->zone->sh->ring);
-        ngx_chat_fanout_overrun(hub);
+        f->position = ngx_chat_ring_head(f->zone->sh->ring);
+        ngx_chat_fanout_overrun(f);
         return;
     }
 
-    if (hub->record) {
-        ngx_free(hub->record);
+    if (f->record) {
+        ngx_free(f->record);
     }
 
-    hub->record = p;
-    hub->size = size;
+    f->record = p;
+    f->size = size;
 }
 
 
 /* Nobody waits for a slow worker; its subscribers are told that they missed. */
 
 static void
-ngx_chat_fanout_overrun(ngx_chat_hub_t *hub)
+ngx_chat_fanout_overrun(ngx_chat_fanout_t *f)
 {
-    ngx_log_error(NGX_LOG_ERR, hub->log, 0,
+    ngx_log_error(NGX_LOG_ERR, f->log, 0,
                   "chat worker was overrun by events, its subscribers are "
                   "told to reconnect; a larger chat_zone gives more time");
 
     ngx_chat_count(NGX_CHAT_OVERRUNS_e, 1);
 
-    ngx_chat_fanout_away(hub);
+    ngx_chat_fanout_away(f);
 }
 
 
 void
-ngx_chat_fanout_away(ngx_chat_hub_t *hub)
+ngx_chat_fanout_away(ngx_chat_fanout_t *f)
 {
     ngx_uint_t           i, n;
     ngx_chat_channel_t  *ch;
 
-    for (n = 0; n < hub->channels.nbuckets; n++) {
-
-        ch = hub->channels.segments[n / NGX_CHAT_CHANNEL_SEGMENT]
-                                   [n % NGX_CHAT_CHANNEL_SEGMENT];
-
-        for ( /* void */ ; ch; ch = ch->next) {
+    for (n = 0; n <= f->channels.mask; n++) {
+        for (ch = f->channels.buckets[n]; ch; ch = ch->next) {
             for (i = 0; i < ch->n; i++) {
-                hub->handlers->overrun(ch->listeners[i].subscriber);
+                f->handlers->overrun(ch->listeners[i].subscriber);
             }
         }
     }

@@ -26,7 +26,6 @@
 
 
 static void ngx_chat_hub_wakeup_handler(ngx_event_t *ev);
-static void ngx_chat_hub_timer_handler(ngx_event_t *ev);
 static void ngx_chat_hub_look(ngx_chat_hub_t *hub);
 static void ngx_chat_hub_lease(ngx_chat_hub_t *hub);
 static void ngx_chat_hub_end(ngx_chat_hub_t *hub,
@@ -44,22 +43,26 @@ ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle)
 {
     ngx_int_t  rc;
 
-    hub->log = cycle->log;
-    hub->dummy.data = hub;
-    hub->renewed = hub->zone->sh->renewed;
+    hub->fanout.log = cycle->log;
+    hub->fanout.dummy.data = hub;
+    hub->renewed = hub->fanout.zone->sh->renewed;
 
     ngx_queue_init(&hub->due);
 
-    if (ngx_chat_channel_table_init(&hub->channels, hub->log) != NGX_OK) {
+    if (ngx_chat_channel_table_init(&hub->fanout.channels,
+                                    hub->fanout.zone->sh->mask + 1,
+                                    cycle->log)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
     /* a respawned worker comes first of all to clear up */
 
-    (void) ngx_chat_slot_reap(hub->zone, hub->log);
+    (void) ngx_chat_slot_reap(hub->fanout.zone, hub->fanout.log);
     ngx_chat_hub_lease(hub);
 
-    rc = ngx_chat_wakeup_add(&hub->zone->wakeups->wakeups[0], cycle,
+    rc = ngx_chat_wakeup_add(&hub->fanout.zone->wakeups->wakeups[0], cycle,
                              ngx_chat_hub_wakeup_handler, hub);
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
@@ -71,20 +74,13 @@ ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle)
                       "\"use epoll\" is faster");
     }
 
-    hub->fanout.handler = ngx_chat_fanout_handler;
-    hub->fanout.data = &hub->dummy;
-    hub->fanout.log = hub->log;
-
-    hub->timer.handler = ngx_chat_hub_timer_handler;
-    hub->timer.data = &hub->dummy;
-    hub->timer.log = hub->log;
-    hub->timer.cancelable = 1;
+    hub->fanout.event.handler = ngx_chat_fanout_handler;
+    hub->fanout.event.data = &hub->fanout.dummy;
+    hub->fanout.event.log = hub->fanout.log;
 
     /* without edges the timer is all there is */
     hub->interval = (rc == NGX_OK) ? NGX_CHAT_HUB_INTERVAL
                                    : NGX_CHAT_HUB_NO_EDGES;
-
-    ngx_add_timer(&hub->timer, hub->interval);
 
     return NGX_OK;
 }
@@ -95,17 +91,17 @@ ngx_chat_hub_exit(ngx_chat_hub_t *hub)
 {
     ngx_chat_loop_exit();
 
-    if (hub->slot) {
-        ngx_chat_slot_release(hub->zone, hub->slot);
-        hub->slot = NULL;
+    if (hub->fanout.slot) {
+        ngx_chat_slot_release(hub->fanout.zone, hub->fanout.slot);
+        hub->fanout.slot = NULL;
     }
 
-    ngx_chat_fanout_forget(hub, hub->run.channel);
-    ngx_chat_channel_table_free(&hub->channels);
+    ngx_chat_fanout_forget(&hub->fanout, hub->fanout.run.channel);
+    ngx_chat_channel_table_free(&hub->fanout.channels);
 
-    if (hub->record) {
-        ngx_free(hub->record);
-        hub->record = NULL;
+    if (hub->fanout.record) {
+        ngx_free(hub->fanout.record);
+        hub->fanout.record = NULL;
     }
 
     if (hub->snapshot) {
@@ -123,14 +119,14 @@ ngx_chat_hub_subscribe(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
     ngx_chat_channel_t       *ch;
     ngx_chat_subscription_t  *sn;
 
-    if (hub->slot == NULL) {
+    if (hub->fanout.slot == NULL) {
         return NGX_BUSY;
     }
 
-    j->hash = ngx_chat_registry_hash(hub->zone, j->app, j->name);
+    j->hash = ngx_chat_registry_hash(hub->fanout.zone, j->app, j->name);
 
-    ch = ngx_chat_channel_get(&hub->channels, j->app, j->hash, j->name,
-                              hub->log);
+    ch = ngx_chat_channel_get(&hub->fanout.channels, j->app, j->hash, j->name,
+                              hub->fanout.log);
     if (ch == NULL) {
         return NGX_ERROR;
     }
@@ -141,7 +137,7 @@ ngx_chat_hub_subscribe(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
 
     rc = NGX_ERROR;
 
-    sn = ngx_chat_channel_add(ch, sr, hub->log);
+    sn = ngx_chat_channel_add(ch, sr, hub->fanout.log);
     if (sn == NULL) {
         goto failed;
     }
@@ -181,9 +177,9 @@ ngx_chat_hub_subscription(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
     uint32_t             hash;
     ngx_chat_channel_t  *ch;
 
-    hash = ngx_chat_registry_hash(hub->zone, app, name);
+    hash = ngx_chat_registry_hash(hub->fanout.zone, app, name);
 
-    ch = ngx_chat_channel_find(&hub->channels, app, hash, name);
+    ch = ngx_chat_channel_find(&hub->fanout.channels, app, hash, name);
 
     return ch ? ngx_chat_channel_subscription(ch, sr) : NULL;
 }
@@ -259,21 +255,23 @@ ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
 
     static ngx_str_t  name = ngx_string("#connections");
 
-    if (hub->slot == NULL) {
+    if (hub->fanout.slot == NULL) {
         return NGX_BUSY;
     }
 
     ngx_memzero(&j, sizeof(ngx_chat_registry_join_t));
 
     j.app = app;
-    j.hash = ngx_chat_registry_hash(hub->zone, app, &name);
+    j.hash = ngx_chat_registry_hash(hub->fanout.zone, app, &name);
     j.name = &name;
 
-    rc = ngx_chat_registry_join(hub->zone, hub->slot, &j, slot_channel);
+    rc = ngx_chat_registry_join(hub->fanout.zone, hub->fanout.slot, &j,
+                                slot_channel);
 
     if (rc == NGX_ABORT) {
         ngx_chat_hub_wiped(hub);
-        rc = ngx_chat_registry_join(hub->zone, hub->slot, &j, slot_channel);
+        rc = ngx_chat_registry_join(hub->fanout.zone, hub->fanout.slot, &j,
+                                    slot_channel);
     }
 
     *total = j.total;
@@ -286,7 +284,42 @@ void
 ngx_chat_hub_release(ngx_chat_hub_t *hub,
     ngx_chat_slot_channel_sh_t **slot_channel)
 {
-    (void) ngx_chat_registry_leave(hub->zone, hub->slot, slot_channel, NULL);
+    (void) ngx_chat_registry_leave(hub->fanout.zone, hub->fanout.slot,
+                                   slot_channel, NULL);
+}
+
+
+void
+ngx_chat_hub_tick(ngx_chat_hub_t *hub)
+{
+    ngx_chat_hub_look(hub);
+
+    /* what they know of the database is of another one */
+
+    if (hub->renewed != hub->fanout.zone->sh->renewed) {
+        hub->renewed = hub->fanout.zone->sh->renewed;
+
+        ngx_log_error(NGX_LOG_NOTICE, hub->fanout.log, 0,
+                      "chat database is another one, subscribers are told "
+                      "to reconnect");
+        ngx_chat_fanout_away(&hub->fanout);
+    }
+
+    if (ngx_current_msec - hub->reaped >= 1000) {
+        hub->reaped = ngx_current_msec;
+
+        (void) ngx_chat_slot_reap(hub->fanout.zone, hub->fanout.log);
+
+        ngx_chat_hub_tell(hub);
+
+        ngx_chat_zone_lock(hub->fanout.zone);
+        ngx_chat_cache_expire(hub->fanout.zone, NGX_CHAT_HUB_EXPIRE);
+        ngx_chat_zone_unlock(hub->fanout.zone);
+
+        if (hub->fanout.slot == NULL) {
+            ngx_chat_hub_lease(hub);
+        }
+    }
 }
 
 
@@ -301,81 +334,37 @@ ngx_chat_hub_wakeup_handler(ngx_event_t *ev)
 }
 
 
-/* Looks after what a rouse could miss: a lost one, a worker's death. */
-
-static void
-ngx_chat_hub_timer_handler(ngx_event_t *ev)
-{
-    ngx_chat_hub_t    *hub;
-    ngx_connection_t  *c;
-
-    c = ev->data;
-    hub = c->data;
-
-    ngx_chat_loop_timer(ev->timer.key);
-
-    ngx_chat_hub_look(hub);
-
-    /* what they know of the database is of another one */
-
-    if (hub->renewed != hub->zone->sh->renewed) {
-        hub->renewed = hub->zone->sh->renewed;
-
-        ngx_log_error(NGX_LOG_NOTICE, hub->log, 0,
-                      "chat database is another one, subscribers are told "
-                      "to reconnect");
-        ngx_chat_fanout_away(hub);
-    }
-
-    if (ngx_current_msec - hub->reaped >= 1000) {
-        hub->reaped = ngx_current_msec;
-
-        (void) ngx_chat_slot_reap(hub->zone, hub->log);
-
-        ngx_chat_hub_tell(hub);
-
-        ngx_chat_zone_lock(hub->zone);
-        ngx_chat_cache_expire(hub->zone, NGX_CHAT_HUB_EXPIRE);
-        ngx_chat_zone_unlock(hub->zone);
-
-        if (hub->slot == NULL) {
-            ngx_chat_hub_lease(hub);
-        }
-    }
-
-    ngx_add_timer(&hub->timer, hub->interval);
-}
-
-
 /* What comes behind a wipe is not for those who were here before it. */
 
 static void
 ngx_chat_hub_look(ngx_chat_hub_t *hub)
 {
-    if (hub->slot && ngx_chat_zone_is_wiped(hub->zone, hub->slot)) {
+    if (hub->fanout.slot
+        && ngx_chat_zone_is_wiped(hub->fanout.zone, hub->fanout.slot))
+    {
         ngx_chat_hub_wiped(hub);
     }
 
-    ngx_chat_fanout(hub);
+    ngx_chat_fanout(&hub->fanout);
 }
 
 
 static void
 ngx_chat_hub_lease(ngx_chat_hub_t *hub)
 {
-    hub->slot = ngx_chat_slot_lease(hub->zone, hub->log);
+    hub->fanout.slot = ngx_chat_slot_lease(hub->fanout.zone, hub->fanout.log);
 
-    if (hub->slot == NULL) {
-        ngx_log_error(NGX_LOG_ALERT, hub->log, 0,
+    if (hub->fanout.slot == NULL) {
+        ngx_log_error(NGX_LOG_ALERT, hub->fanout.log, 0,
                       "all %ui chat worker slots are taken, this worker "
                       "refuses subscribers until one is free",
-                      hub->zone->sh->nslots);
+                      hub->fanout.zone->sh->nslots);
         return;
     }
 
-    hub->position = hub->slot->position;
+    hub->fanout.position = hub->fanout.slot->position;
 
-    ngx_chat_loop_init(hub->slot, hub->log);
+    ngx_chat_loop_init(hub->fanout.slot, hub->fanout.log);
 }
 
 
@@ -391,8 +380,8 @@ ngx_chat_hub_end(ngx_chat_hub_t *hub, ngx_chat_subscription_t *sn)
 
     ngx_chat_channel_remove(sn);
 
-    due = ngx_chat_registry_leave(hub->zone, hub->slot, &ch->slot_channel,
-                                  slot_member);
+    due = ngx_chat_registry_leave(hub->fanout.zone, hub->fanout.slot,
+                                  &ch->slot_channel, slot_member);
 
     ngx_chat_count(NGX_CHAT_SUBSCRIPTIONS_e, -1);
 
@@ -408,8 +397,8 @@ ngx_chat_hub_end(ngx_chat_hub_t *hub, ngx_chat_subscription_t *sn)
 static void
 ngx_chat_hub_free(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch)
 {
-    ngx_chat_fanout_forget(hub, ch);
-    ngx_chat_channel_free(&hub->channels, ch);
+    ngx_chat_fanout_forget(&hub->fanout, ch);
+    ngx_chat_channel_free(&hub->fanout.channels, ch);
 }
 
 
@@ -428,7 +417,7 @@ ngx_chat_hub_join(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
         j->buf = hub->snapshot;
         j->size = hub->snapshot_size;
 
-        rc = ngx_chat_registry_join(hub->zone, hub->slot, j,
+        rc = ngx_chat_registry_join(hub->fanout.zone, hub->fanout.slot, j,
                                     &ch->slot_channel);
 
         if (rc != NGX_AGAIN) {
@@ -439,7 +428,7 @@ ngx_chat_hub_join(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
 
         size = j->need + j->need / 8 + NGX_CHAT_HUB_SNAPSHOT;
 
-        p = ngx_alloc(size, hub->log);
+        p = ngx_alloc(size, hub->fanout.log);
         if (p == NULL) {
             return NGX_ERROR;
         }
@@ -485,7 +474,8 @@ ngx_chat_hub_tell(ngx_chat_hub_t *hub)
         next = ngx_queue_next(q);
         ch = ngx_queue_data(q, ngx_chat_channel_t, due);
 
-        if (ngx_chat_registry_tell(hub->zone, hub->slot, ch->slot_channel)
+        if (ngx_chat_registry_tell(hub->fanout.zone, hub->fanout.slot,
+                                   ch->slot_channel)
             == 0)
         {
             ngx_queue_remove(q);
@@ -503,11 +493,11 @@ ngx_chat_hub_tell(ngx_chat_hub_t *hub)
 static void
 ngx_chat_hub_wiped(ngx_chat_hub_t *hub)
 {
-    ngx_log_error(NGX_LOG_ALERT, hub->log, 0,
+    ngx_log_error(NGX_LOG_ALERT, hub->fanout.log, 0,
                   "chat shared memory was wiped: a worker died while it "
                   "changed it, all clients are told to reconnect");
 
-    hub->handlers->wiped();
+    hub->fanout.handlers->wiped();
 
-    ngx_chat_slot_renew(hub->zone, hub->slot);
+    ngx_chat_slot_renew(hub->fanout.zone, hub->fanout.slot);
 }

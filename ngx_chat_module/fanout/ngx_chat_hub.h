@@ -18,95 +18,36 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include <fanout/ngx_chat_channel.h>
+#include <fanout/ngx_chat_fanout.h>
 #include <shared/ngx_chat_slot.h>
 #include <shared/ngx_chat_zone.h>
 #include <wire/ngx_chat_envelope.h>
 
 
 typedef struct {
-    /*
-     * Makes what deliver() gets of an envelope, once for all subscribers of
-     * this worker; NULL: no memory.  extend() adds the envelope of another
-     * event for the same subscribers, and may move *events; NGX_DECLINED:
-     * it is full, or there is no memory, and unchanged.  release() ends it.
-     */
-    void  *(*render)(ngx_chat_envelope_t *e, ngx_log_t *log);
-    ngx_int_t  (*extend)(void **events, ngx_chat_envelope_t *e,
-                         ngx_log_t *log);
-    void   (*release)(void *events);
-
-    /*
-     * One subscriber gets what was rendered, or has it held back for flush().
-     * Must not subscribe, unsubscribe or free anything.
-     */
-    void   (*deliver)(ngx_chat_subscriber_t *sr, void *events,
-                      ngx_uint_t hold);
-
-    /*
-     * Sends what is held back, to so many subscribers at most; returns to how
-     * many.
-     */
-    ngx_uint_t  (*flush)(ngx_uint_t max);
-
-    /* This subscriber may have missed events: send it away. */
-    void   (*overrun)(ngx_chat_subscriber_t *sr);
-
-    /* This one is sent away for good. */
-    void   (*terminate)(ngx_chat_subscriber_t *sr);
-
-    /*
-     * The zone was wiped: all are told to reconnect, and what they have from
-     * the hub, subscriptions and counted connections, is given back.
-     */
-    void   (*wiped)(void);
-} ngx_chat_hub_handlers_t;
-
-
-/* Events that are being given out to one channel's subscribers. */
-
-typedef struct {
-    ngx_chat_channel_t        *channel;    /* NULL: there are none */
-    void                      *events;     /* as rendered */
-    ngx_uint_t                 n;          /* of them */
-    uint64_t                   at;         /* the first one's position */
-    ngx_chat_socket_id_t       except;     /* 0.0: nobody */
-} ngx_chat_hub_run_t;
-
-
-typedef struct {
-    ngx_chat_zone_t           *zone;
-    ngx_chat_slot_sh_t        *slot;       /* NULL: none was free (yet) */
-    ngx_chat_hub_handlers_t   *handlers;
-    ngx_chat_channel_table_t   channels;
-
-    uint64_t                   position;   /* in the ring */
-    ngx_uint_t                 pass;       /* of reading it */
-    ngx_chat_hub_run_t         run;        /* may last for several turns */
-    ngx_uint_t                 held;       /* something may be held back */
-    u_char                    *record;     /* the one being read */
-    size_t                     size;       /* of record */
+    ngx_chat_fanout_t          fanout;     /* this worker's channels */
 
     u_char                    *snapshot;   /* of the subscription at hand */
     size_t                     snapshot_size;
     ngx_queue_t                due;        /* channels whose number of
                                               subscriptions is to be told */
 
-    ngx_event_t                timer;
-    ngx_msec_t                 interval;   /* of the timer */
+    ngx_msec_t                 interval;   /* of ngx_chat_hub_tick() */
     ngx_atomic_uint_t          renewed;    /* the zone's, as known here */
     ngx_msec_t                 reaped;     /* when it last looked for the
                                               dead */
-    ngx_event_t                fanout;     /* posted: more is in the ring */
-    ngx_chat_wakeup_t         *wakeup;     /* this worker's, for those who
-                                              wait for others; or NULL */
-    ngx_connection_t           dummy;      /* carries this for the timers */
-    ngx_log_t                 *log;
 } ngx_chat_hub_t;
 
 
 /* In init_process; NGX_OK or NGX_ERROR (logged). */
 ngx_int_t ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle);
+
+/*
+ * To be called each hub->interval ms.  Looks for what no wake-up tells: a
+ * wake-up that a killed process did not give, a worker's death, another
+ * database, a registry that was wiped.
+ */
+void ngx_chat_hub_tick(ngx_chat_hub_t *hub);
 
 /* In exit_process: the slot goes back. */
 void ngx_chat_hub_exit(ngx_chat_hub_t *hub);

@@ -79,7 +79,7 @@ static void ngx_chat_wait_go_on(ngx_chat_wait_t *w);
 
 
 /* this worker's */
-static ngx_chat_hub_t    *ngx_chat_wait_hub;
+static ngx_chat_fanout_t  *ngx_chat_wait_fanout;
 static ngx_queue_t        ngx_chat_wait_publish_queue;
 static ngx_queue_t        ngx_chat_wait_delivery_queue;
 static ngx_queue_t        ngx_chat_wait_browser_queue;
@@ -89,9 +89,9 @@ static ngx_connection_t   ngx_chat_wait_dummy;
 
 
 void
-ngx_chat_wait_init(ngx_chat_hub_t *hub)
+ngx_chat_wait_init(ngx_chat_fanout_t *fanout)
 {
-    ngx_chat_wait_hub = hub;
+    ngx_chat_wait_fanout = fanout;
 
     ngx_queue_init(&ngx_chat_wait_publish_queue);
     ngx_queue_init(&ngx_chat_wait_delivery_queue);
@@ -112,7 +112,7 @@ ngx_chat_wait_exit(void)
 {
     ngx_queue_t  *q;
 
-    if (ngx_chat_wait_hub == NULL) {
+    if (ngx_chat_wait_fanout == NULL) {
         return;
     }
 
@@ -124,7 +124,7 @@ ngx_chat_wait_exit(void)
         ngx_chat_wait_go_on(ngx_queue_data(q, ngx_chat_wait_t, queue));
     }
 
-    ngx_chat_wait_hub = NULL;
+    ngx_chat_wait_fanout = NULL;
 }
 
 
@@ -145,7 +145,7 @@ ngx_chat_wait_publish(ngx_http_request_t *r, ngx_chat_wait_pt handler,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    w->position = ngx_chat_ring_head(ngx_chat_wait_hub->zone->sh->ring);
+    w->position = ngx_chat_ring_head(ngx_chat_wait_fanout->zone->sh->ring);
 
     ngx_chat_wait_begin(w, &ngx_chat_wait_publish_queue);
 
@@ -156,8 +156,11 @@ ngx_chat_wait_publish(ngx_http_request_t *r, ngx_chat_wait_pt handler,
 uint64_t *
 ngx_chat_wait_slots(ngx_http_request_t *r)
 {
-    return ngx_pcalloc(r->pool, (ngx_chat_wait_hub->zone->sh->nslots + 63) / 64
-                                * sizeof(uint64_t));
+    ngx_uint_t  n;
+
+    n = (ngx_chat_wait_fanout->zone->sh->nslots + 63) / 64;
+
+    return ngx_pcalloc(r->pool, n * sizeof(uint64_t));
 }
 
 
@@ -169,7 +172,7 @@ ngx_chat_wait_delivery(ngx_http_request_t *r, uint64_t *slots,
     ngx_uint_t        i, n;
     ngx_chat_wait_t  *w;
 
-    n = (ngx_chat_wait_hub->zone->sh->nslots + 63) / 64;
+    n = (ngx_chat_wait_fanout->zone->sh->nslots + 63) / 64;
 
     for (i = 0; i < n; i++) {
         if (slots[i]) {
@@ -195,7 +198,7 @@ ngx_chat_wait_delivery(ngx_http_request_t *r, uint64_t *slots,
 
     /* this worker delivers in this turn, and then the queue is looked at */
 
-    ngx_chat_fanout_post(ngx_chat_wait_hub);
+    ngx_chat_fanout_post(ngx_chat_wait_fanout);
 
     return NGX_DONE;
 }
@@ -385,7 +388,7 @@ ngx_chat_wait_pending(ngx_chat_wait_t *w)
     ngx_chat_slot_sh_t  *slot;
     ngx_chat_wait_for_e  rc;
 
-    sh = ngx_chat_wait_hub->zone->sh;
+    sh = ngx_chat_wait_fanout->zone->sh;
     late = ((ngx_msec_int_t) (w->end - ngx_current_msec) <= 0);
     rc = NGX_CHAT_WAIT_NOBODY_e;
 
@@ -406,7 +409,7 @@ ngx_chat_wait_pending(ngx_chat_wait_t *w)
                                      __ATOMIC_RELAXED);
                     w->early = 1;
 
-                } else if (slot != ngx_chat_wait_hub->slot) {
+                } else if (slot != ngx_chat_wait_fanout->slot) {
                     return NGX_CHAT_WAIT_OTHERS_e;
 
                 } else {
@@ -429,28 +432,28 @@ static void
 ngx_chat_wait_arm(void)
 {
     ngx_uint_t           i;
-    ngx_chat_hub_t      *hub;
+    ngx_chat_fanout_t   *f;
     ngx_chat_wakeups_t  *ws;
 
-    hub = ngx_chat_wait_hub;
-    ws = hub->zone->wakeups;
+    f = ngx_chat_wait_fanout;
+    ws = f->zone->wakeups;
 
-    if (hub->wakeup == NULL && hub->slot) {
+    if (f->wakeup == NULL && f->slot) {
 
         /* the first wake-up is the ring's */
 
-        i = 1 + (hub->slot - hub->zone->sh->slots) % (ws->n - 1);
+        i = 1 + (f->slot - f->zone->sh->slots) % (ws->n - 1);
 
         if (ngx_chat_wakeup_add(&ws->wakeups[i], (ngx_cycle_t *) ngx_cycle,
                                 ngx_chat_wait_handler, NULL)
             == NGX_OK)
         {
-            hub->wakeup = &ws->wakeups[i];
+            f->wakeup = &ws->wakeups[i];
         }
     }
 
-    if (hub->wakeup) {
-        ngx_chat_wakeup_clear(hub->wakeup);
+    if (f->wakeup) {
+        ngx_chat_wakeup_clear(f->wakeup);
     }
 }
 
@@ -482,7 +485,7 @@ ngx_chat_wait_publishers(void)
 
         behind = ngx_chat_wait_is_behind();
 
-        if (behind && ngx_chat_wait_hub->slot->position < w->position) {
+        if (behind && ngx_chat_wait_fanout->slot->position < w->position) {
             return;
         }
 
@@ -494,12 +497,12 @@ ngx_chat_wait_publishers(void)
 static ngx_uint_t
 ngx_chat_wait_is_behind(void)
 {
-    ngx_chat_hub_t  *hub;
+    ngx_chat_fanout_t  *f;
 
-    hub = ngx_chat_wait_hub;
+    f = ngx_chat_wait_fanout;
 
-    return hub->slot
-           && ngx_chat_ring_head(hub->zone->sh->ring) - hub->slot->position
+    return f->slot
+           && ngx_chat_ring_head(f->zone->sh->ring) - f->slot->position
               > NGX_CHAT_WAIT_BEHIND;
 }
 
@@ -527,7 +530,7 @@ ngx_chat_wait_again(void)
     }
 
     if (!ev->timer_set) {
-        left = ngx_chat_wait_hub->wakeup ? NGX_CHAT_WAIT_LIMIT
+        left = ngx_chat_wait_fanout->wakeup ? NGX_CHAT_WAIT_LIMIT
                                          : NGX_CHAT_WAIT_POLL;
 
         if (!ngx_queue_empty(&ngx_chat_wait_delivery_queue)) {
@@ -541,7 +544,7 @@ ngx_chat_wait_again(void)
     }
 
     if (!ev->posted
-        && (ngx_chat_wait_hub->fanout.posted
+        && (ngx_chat_wait_fanout->event.posted
             || !ngx_queue_empty(&ngx_chat_wait_publish_queue)))
     {
         ngx_post_event(ev, &ngx_posted_next_events);

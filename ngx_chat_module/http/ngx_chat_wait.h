@@ -19,15 +19,15 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <fanout/ngx_chat_hub.h>
+#include <fanout/ngx_chat_fanout.h>
 
 
 /* Goes on with the request; returns what ngx_http_finalize_request() takes. */
 typedef ngx_int_t (*ngx_chat_wait_pt)(ngx_http_request_t *r, void *data);
 
 
-/* In init_process; the hub is this worker's. */
-void ngx_chat_wait_init(ngx_chat_hub_t *hub);
+/* In init_process. */
+void ngx_chat_wait_init(ngx_chat_fanout_t *fanout);
 
 /* In exit_process: requests that wait for deliveries go on at once. */
 void ngx_chat_wait_exit(void);

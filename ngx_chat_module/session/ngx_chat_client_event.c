@@ -35,6 +35,7 @@ ngx_chat_client_event(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     u_char                    buf[NGX_CHAT_MEMBER_SIZE_MAX];
     ngx_str_t                 data, user;
     ngx_chat_json_t           json;
+    ngx_chat_fanout_t        *f;
     ngx_chat_subscription_t  *sn;
 
     sn = ngx_chat_client_event_check(s, cmd);
@@ -73,13 +74,15 @@ ngx_chat_client_event(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         return;
     }
 
+    f = &s->worker->hub->fanout;
+
     /* who sends is what the membership says, never what the client says */
 
     user.data = buf;
     user.len = sizeof(buf);
 
     if (sn->slot_member
-        && ngx_chat_registry_user(s->worker->hub->zone, s->worker->hub->slot,
+        && ngx_chat_registry_user(f->zone, f->slot,
                                   sn->slot_member, &user)
            != NGX_OK)
     {
@@ -158,7 +161,10 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     ngx_str_t *data, ngx_str_t *user)
 {
     ssize_t              len;
+    ngx_chat_fanout_t   *f;
     ngx_chat_envelope_t  e;
+
+    f = &s->worker->hub->fanout;
 
     len = ngx_chat_event_render_client_event(NULL, 0, &cmd->event,
                                              &cmd->channel, data, user);
@@ -183,14 +189,14 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
                                               &cmd->event, &cmd->channel,
                                               data, user);
 
-    if (ngx_chat_hub_publish(s->worker->hub->zone, &e, 0, NULL) != NGX_OK) {
+    if (ngx_chat_hub_publish(f->zone, &e, 0, NULL) != NGX_OK) {
         ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_SIZE_e,
                                      "Client event rejected - data is too "
                                      "large", NULL);
         return;
     }
 
-    ngx_chat_fanout_post(s->worker->hub);
+    ngx_chat_fanout_post(f);
 
     ngx_chat_count(NGX_CHAT_CLIENT_EVENTS_e, 1);
 }

@@ -29,7 +29,7 @@ static ngx_uint_t ngx_chat_delivery_flush(ngx_uint_t max);
 static void ngx_chat_delivery_overrun(ngx_chat_subscriber_t *sr);
 static void ngx_chat_delivery_terminate(ngx_chat_subscriber_t *sr);
 static void ngx_chat_delivery_wiped(void);
-static ngx_chat_hub_handlers_t  ngx_chat_delivery_handlers = {
+static ngx_chat_fanout_handlers_t  ngx_chat_delivery_handlers = {
     ngx_chat_delivery_render,
     ngx_chat_delivery_extend,
     ngx_chat_delivery_release,
@@ -49,7 +49,7 @@ static ngx_chat_worker_t  *ngx_chat_delivery_worker;
 void
 ngx_chat_delivery_init(ngx_chat_worker_t *w)
 {
-    w->hub->handlers = &ngx_chat_delivery_handlers;
+    w->hub->fanout.handlers = &ngx_chat_delivery_handlers;
     ngx_chat_delivery_worker = w;
 }
 

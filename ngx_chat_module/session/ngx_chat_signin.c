@@ -276,7 +276,7 @@ ngx_chat_signin_is_online(ngx_chat_session_t *s, ngx_str_t *user)
 
     ngx_chat_notice_name(&name, buf, NGX_CHAT_NOTICE_USER, user);
 
-    zone = s->worker->hub->zone;
+    zone = s->worker->hub->fanout.zone;
 
     ngx_chat_zone_lock(zone);
 

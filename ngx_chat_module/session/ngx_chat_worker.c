@@ -11,6 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include <fanout/ngx_chat_loop.h>
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <session/ngx_chat_delivery.h>
@@ -22,7 +23,6 @@
 
 
 #define NGX_CHAT_WORKER_SCRATCH  4096
-#define NGX_CHAT_WORKER_TICK     250       /* ms between looks at exiting */
 #define NGX_CHAT_WORKER_LAST     500       /* ms for all last words; nginx
                                               kills who takes 1000 */
 #define NGX_CHAT_WORKER_LOOK     64        /* words between looks at that */
@@ -42,7 +42,7 @@ ngx_chat_worker_init(ngx_chat_worker_t *w, ngx_chat_hub_t *hub,
     w->hub = hub;
     w->dummy.data = w;
 
-    hub->zone->handlers = &ngx_chat_notice_handlers;
+    hub->fanout.zone->handlers = &ngx_chat_notice_handlers;
     ngx_chat_delivery_init(w);
 
     ngx_queue_init(&w->sessions);
@@ -70,7 +70,11 @@ ngx_chat_worker_init(ngx_chat_worker_t *w, ngx_chat_hub_t *hub,
     w->timer.log = cycle->log;
     w->timer.cancelable = 1;
 
-    ngx_add_timer(&w->timer, NGX_CHAT_WORKER_TICK);
+    if (ngx_chat_hub_init(hub, cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_add_timer(&w->timer, hub->interval);
 
     return NGX_OK;
 }
@@ -121,13 +125,17 @@ ngx_chat_worker_timer_handler(ngx_event_t *ev)
     c = ev->data;
     w = c->data;
 
+    ngx_chat_loop_timer(ev->timer.key);
+
+    ngx_chat_hub_tick(w->hub);
+
     ngx_chat_worker_expire(w);
 
     if (ngx_exiting) {
         ngx_chat_worker_drain(w);
     }
 
-    ngx_add_timer(&w->timer, NGX_CHAT_WORKER_TICK);
+    ngx_add_timer(ev, w->hub->interval);
 }
 
 
@@ -170,7 +178,7 @@ ngx_chat_worker_drain(ngx_chat_worker_t *w)
     ngx_chat_session_t  *s;
 
     if (w->ticks == 0) {
-        w->ticks = ngx_max(w->drain / NGX_CHAT_WORKER_TICK, 1);
+        w->ticks = ngx_max(w->drain / w->hub->interval, 1);
     }
 
     n = (w->nsessions + w->ticks - 1) / w->ticks;

@@ -282,7 +282,7 @@ ngx_chat_websocket_greet(ngx_chat_websocket_t *ws)
 
     code = ngx_chat_handshake_app(ws->request, &app, &arg);
 
-    if (code == 0 && (cmcf->hub.slot == NULL || ngx_exiting)) {
+    if (code == 0 && (cmcf->hub.fanout.slot == NULL || ngx_exiting)) {
         code = NGX_CHAT_ERROR_CAPACITY;
     }
 

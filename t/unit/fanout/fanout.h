@@ -45,7 +45,7 @@ ngx_queue_t              ngx_posted_events;
 ngx_queue_t              ngx_posted_next_events;
 
 static ngx_chat_zone_t   zone;
-static ngx_chat_hub_t    hub;
+static ngx_chat_fanout_t fanout;
 static subscriber_t      subscribers[SUBSCRIBERS];
 static subscriber_t     *held[SUBSCRIBERS];
 static ngx_uint_t        nheld;
@@ -171,7 +171,7 @@ wiped(void)
 }
 
 
-static ngx_chat_hub_handlers_t  handlers = {
+static ngx_chat_fanout_handlers_t  handlers = {
     render, extend, release, deliver, flush, overrun, terminate, wiped
 };
 
@@ -183,7 +183,7 @@ static ngx_str_t  small = ngx_string("small");
 static ngx_chat_channel_t *
 channel(ngx_str_t *name)
 {
-    return ngx_chat_channel_get(&hub.channels, 1,
+    return ngx_chat_channel_get(&fanout.channels, 1,
                                 ngx_chat_registry_hash(&zone, 1, name), name,
                                 &unit_log);
 }
@@ -215,8 +215,8 @@ unsubscribe(subscriber_t *s, ngx_str_t *name)
     ngx_chat_channel_remove(ngx_chat_channel_subscription(ch, &s->sr));
 
     if (ch->n == 0) {
-        ngx_chat_fanout_forget(&hub, ch);
-        ngx_chat_channel_free(&hub.channels, ch);
+        ngx_chat_fanout_forget(&fanout, ch);
+        ngx_chat_channel_free(&fanout.channels, ch);
     }
 }
 
@@ -260,20 +260,20 @@ turn(void)
     ngx_uint_t  posted, before;
 
     before = calls;
-    position = hub.slot->position;
+    position = fanout.slot->position;
 
-    ngx_chat_fanout(&hub);
+    ngx_chat_fanout(&fanout);
 
     CHECK(calls - before <= TURN_MAX);
 
     if (nheld) {
-        CHECK_INT(hub.slot->position, position);
+        CHECK_INT(fanout.slot->position, position);
     }
 
-    posted = hub.fanout.posted;
+    posted = fanout.event.posted;
 
     if (posted) {
-        ngx_delete_posted_event(&hub.fanout);
+        ngx_delete_posted_event(&fanout.event);
     }
 
     return posted;
@@ -300,8 +300,8 @@ turns(void)
 
     CHECK_INT(nheld, 0);
     CHECK_INT(rendered, 0);
-    CHECK(hub.run.channel == NULL);
-    CHECK_INT(hub.slot->position, ngx_chat_ring_head(zone.sh->ring));
+    CHECK(fanout.run.channel == NULL);
+    CHECK_INT(fanout.slot->position, ngx_chat_ring_head(zone.sh->ring));
 
     return n;
 }
@@ -346,7 +346,7 @@ end(void)
         }
     }
 
-    CHECK_INT(hub.channels.nchannels, 0);
+    CHECK_INT(fanout.channels.nchannels, 0);
     CHECK_INT(rendered, 0);
 }
 
@@ -362,17 +362,19 @@ setup(void)
     ngx_queue_init(&ngx_posted_events);
     ngx_queue_init(&ngx_posted_next_events);
 
-    hub.zone = &zone;
-    hub.handlers = &handlers;
-    hub.log = &unit_log;
-    hub.fanout.log = &unit_log;
+    fanout.zone = &zone;
+    fanout.handlers = &handlers;
+    fanout.log = &unit_log;
+    fanout.event.log = &unit_log;
 
-    if (ngx_chat_channel_table_init(&hub.channels, &unit_log) != NGX_OK) {
+    if (ngx_chat_channel_table_init(&fanout.channels, 1024, &unit_log)
+        != NGX_OK)
+    {
         exit(2);
     }
 
-    hub.slot = ngx_chat_slot_lease(&zone, &unit_log);
-    hub.position = hub.slot->position;
+    fanout.slot = ngx_chat_slot_lease(&zone, &unit_log);
+    fanout.position = fanout.slot->position;
 }
 
 

@@ -271,7 +271,7 @@ test_position_between_turns(void)
     event(&large, 1);
 
     CHECK(turn());
-    CHECK_INT(hub.slot->position, head);
+    CHECK_INT(fanout.slot->position, head);
 
     turns();
     end();
@@ -438,7 +438,7 @@ test_channel_goes_between_turns(void)
     }
 
     CHECK_INT(rendered, 0);
-    CHECK_INT(hub.channels.nchannels, 0);
+    CHECK_INT(fanout.channels.nchannels, 0);
 
     subscribe(&subscribers[0], &large);
     event(&large, 2);
@@ -534,25 +534,25 @@ test_rouses(void)
 
     self = &zone.wakeups->wakeups[1];
     other = &zone.wakeups->wakeups[2];
-    hub.wakeup = self;
+    fanout.wakeup = self;
 
     begin(10);
-    position = hub.slot->position;
+    position = fanout.slot->position;
 
     ngx_chat_wakeup_clear(self);
     ngx_chat_wakeup_clear(other);
 
     turns();
-    CHECK_INT(hub.slot->position, position);
+    CHECK_INT(fanout.slot->position, position);
     CHECK(ngx_chat_wakeup_is_clear(other));
 
     event(&large, 1);
     turns();
-    CHECK(hub.slot->position > position);
+    CHECK(fanout.slot->position > position);
     CHECK(!ngx_chat_wakeup_is_clear(other));
     CHECK(ngx_chat_wakeup_is_clear(self));
 
-    hub.wakeup = NULL;
+    fanout.wakeup = NULL;
     end();
 }
 
@@ -625,8 +625,8 @@ main(void)
     RUN(test_position_behind_held);
     RUN(test_no_memory);
 
-    ngx_chat_channel_table_free(&hub.channels);
-    free(hub.record);
+    ngx_chat_channel_table_free(&fanout.channels);
+    free(fanout.record);
 
     return unit_done();
 }

@@ -133,7 +133,7 @@ wiped(void)
 
 static ngx_chat_zone_handlers_t  zone_handlers = { removed, told, told };
 
-static ngx_chat_hub_handlers_t  handlers = {
+static ngx_chat_fanout_handlers_t  handlers = {
     NULL, NULL, NULL, NULL, flush, NULL, NULL, wiped
 };
 
@@ -186,8 +186,7 @@ connect_one(void)
 static void
 tick(void)
 {
-    hub.timer.timer_set = 0;
-    hub.timer.handler(&hub.timer);
+    ngx_chat_hub_tick(&hub);
 }
 
 
@@ -204,8 +203,8 @@ begin(void)
     ngx_queue_init(&ngx_posted_next_events);
 
     memset(&hub, 0, sizeof(ngx_chat_hub_t));
-    hub.zone = &zone;
-    hub.handlers = &handlers;
+    hub.fanout.zone = &zone;
+    hub.fanout.handlers = &handlers;
     cycle.log = &unit_log;
 
     CHECK_INT(ngx_chat_hub_init(&hub, &cycle), NGX_OK);
@@ -236,7 +235,7 @@ end(void)
 
     CHECK_INT(wipes, 1);
     CHECK_INT(unit_alerts, 0);
-    CHECK_INT(hub.channels.nchannels, 0);
+    CHECK_INT(hub.fanout.channels.nchannels, 0);
     CHECK_INT(ngx_chat_counters[NGX_CHAT_SUBSCRIPTIONS_e], 0);
 
     tick();
