@@ -18,6 +18,8 @@
 
 
 #define NGX_CHAT_OUTBOX_IOVS   64      /* buffers in one call */
+#define NGX_CHAT_OUTBOX_TURN   (1024 * 1024)   /* bytes of one client that
+                                          go in one turn of the event loop */
 #define NGX_CHAT_OUTBOX_LINKS  65536   /* most free links kept */
 
 
@@ -47,6 +49,8 @@ struct ngx_chat_link_s {
 
 static ngx_int_t ngx_chat_outbox_make_room(ngx_chat_outbox_t *ob,
     ngx_connection_t *c, size_t len, size_t limit);
+static ngx_int_t ngx_chat_outbox_write(ngx_chat_outbox_t *ob,
+    ngx_connection_t *c, size_t max);
 static ngx_int_t ngx_chat_outbox_write_tls(ngx_chat_outbox_t *ob,
     ngx_connection_t *c);
 static ngx_int_t ngx_chat_outbox_writev(ngx_chat_outbox_t *ob,
@@ -185,23 +189,13 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
 ngx_int_t
 ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c)
 {
-    ngx_int_t  rc;
+    /* it has had its part of this turn, and goes on by that event */
 
-    while (ngx_chat_outbox_waits(ob, c) && c->write->ready) {
-
-        rc = ngx_chat_outbox_is_tls(c) ? ngx_chat_outbox_write_tls(ob, c)
-                                       : ngx_chat_outbox_writev(ob, c);
-
-        if (rc != NGX_OK) {
-            return NGX_ERROR;
-        }
+    if (c->write->posted && ngx_chat_outbox_waits(ob, c)) {
+        return NGX_AGAIN;
     }
 
-    if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_chat_outbox_waits(ob, c) ? NGX_AGAIN : NGX_OK;
+    return ngx_chat_outbox_write(ob, c, NGX_CHAT_OUTBOX_TURN);
 }
 
 
@@ -275,8 +269,14 @@ static ngx_int_t
 ngx_chat_outbox_make_room(ngx_chat_outbox_t *ob, ngx_connection_t *c,
     size_t len, size_t limit)
 {
-    if (c->write->ready && ngx_chat_outbox_flush(ob, c) == NGX_ERROR) {
-        return NGX_ERROR;
+    size_t  max;
+
+    if (c->write->ready) {
+        max = ngx_max(ob->queued + len - limit, NGX_CHAT_OUTBOX_TURN);
+
+        if (ngx_chat_outbox_write(ob, c, max) == NGX_ERROR) {
+            return NGX_ERROR;
+        }
     }
 
     if (ob->queued + len <= limit
@@ -286,6 +286,42 @@ ngx_chat_outbox_make_room(ngx_chat_outbox_t *ob, ngx_connection_t *c,
     }
 
     return NGX_BUSY;
+}
+
+
+/*
+ * Sends up to max bytes, or a little more.  Where the socket would take
+ * still more, others come first, and the write event goes on with it.
+ */
+
+static ngx_int_t
+ngx_chat_outbox_write(ngx_chat_outbox_t *ob, ngx_connection_t *c, size_t max)
+{
+    size_t     queued;
+    ngx_int_t  rc;
+
+    queued = ob->queued;
+
+    while (ngx_chat_outbox_waits(ob, c) && c->write->ready) {
+
+        if (queued - ob->queued >= max) {
+            ngx_post_event(c->write, &ngx_posted_next_events);
+            break;
+        }
+
+        rc = ngx_chat_outbox_is_tls(c) ? ngx_chat_outbox_write_tls(ob, c)
+                                       : ngx_chat_outbox_writev(ob, c);
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_chat_outbox_waits(ob, c) ? NGX_AGAIN : NGX_OK;
 }
 
 
@@ -315,7 +351,9 @@ ngx_chat_outbox_writev(ngx_chat_outbox_t *ob, ngx_connection_t *c)
     vec.count = 0;
     vec.size = 0;
 
-    for ( /* void */ ; link && vec.count < NGX_CHAT_OUTBOX_IOVS;
+    for ( /* void */ ;
+         link && vec.count < NGX_CHAT_OUTBOX_IOVS
+         && vec.size < NGX_CHAT_OUTBOX_TURN;
          link = link->next)
     {
         iovs[vec.count].iov_base = link->buf->data;
@@ -391,7 +429,9 @@ ngx_chat_outbox_write_tls(ngx_chat_outbox_t *ob, ngx_connection_t *c)
         bufs[count - 1].flush = 1;
     }
 
-    if (c->send_chain(c, count ? chain : NULL, 0) == NGX_CHAIN_ERROR) {
+    if (c->send_chain(c, count ? chain : NULL, NGX_CHAT_OUTBOX_TURN)
+        == NGX_CHAIN_ERROR)
+    {
         return NGX_ERROR;
     }
 

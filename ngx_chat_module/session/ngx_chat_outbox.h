@@ -73,8 +73,9 @@ ngx_int_t ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
     ngx_chat_buf_t *b, size_t limit, ngx_uint_t more);
 
 /*
- * Sends what is queued, many buffers by one call.  NGX_OK: all is gone;
- * NGX_AGAIN: a write event will come; NGX_ERROR.
+ * Sends what is queued, many buffers by one call, and about 1 MB in a turn of
+ * the event loop, however much the socket takes: the other clients come in
+ * between.  NGX_OK: all is gone; NGX_AGAIN: a write event will come; NGX_ERROR.
  */
 ngx_int_t ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c);
 
