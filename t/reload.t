@@ -223,4 +223,22 @@ $ws->send_close(4200);
 ok($last->reap_master(15), 'and nginx ends');
 $last->finish;
 
+# A single process has its thread pool once: nginx begins none at its reload.
+my $single = Chat::Server->new(workers => 0, main => 'master_process off;')
+                         ->start;
+
+$http = Chat::HTTP->new(port => $single->port);
+$ws = Chat::WebSocket->established(port => $single->port);
+$ws->subscribe('chat');
+
+$single->expect_log(qr/chat can't be reloaded with "master_process off"/);
+kill 'HUP', $single->master_pid;
+
+ok(wait_for(10, sub { $single->error_log =~ /master_process off/ }),
+   'a single process refuses a reload');
+is($http->post('/messages', { content => 'single' })->{status}, 201,
+   'and serves as before');
+like($ws->next_event(10)->{data}, qr/single/, 'its subscribers, too');
+$single->finish;
+
 done_testing();
