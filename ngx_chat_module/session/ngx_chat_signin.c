@@ -44,6 +44,7 @@ static ngx_uint_t ngx_chat_signin_is_online(ngx_chat_session_t *s,
 void
 ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 {
+    ngx_int_t          rc;
     ngx_uint_t         again;
     ngx_chat_member_t  m;
 
@@ -64,7 +65,14 @@ ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         return;
     }
 
-    if (!again && ngx_chat_signin_enter(s, &m) != NGX_OK) {
+    rc = again ? NGX_OK : ngx_chat_signin_enter(s, &m);
+
+    if (rc == NGX_ABORT) {
+        /* it is told to reconnect */
+        return;
+    }
+
+    if (rc != NGX_OK) {
         ngx_chat_count(NGX_CHAT_SIGNINS_e, 1);
         ngx_chat_session_error(s, 0, "Server is over capacity", NULL);
         return;
@@ -166,6 +174,7 @@ static ngx_int_t
 ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m)
 {
     u_char                   *p;
+    ngx_int_t                 rc;
     ngx_chat_session_user_t  *user;
 
     user = ngx_alloc(sizeof(ngx_chat_session_user_t) + m->id.len
@@ -187,9 +196,11 @@ ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m)
         ngx_memcpy(p, m->info.data, m->info.len);
     }
 
-    if (ngx_chat_signin_join(s, NGX_CHAT_NOTICE_USER, &user->id) != NGX_OK) {
+    rc = ngx_chat_signin_join(s, NGX_CHAT_NOTICE_USER, &user->id);
+
+    if (rc != NGX_OK) {
         ngx_free(user);
-        return NGX_ERROR;
+        return rc;
     }
 
     s->user = user;
