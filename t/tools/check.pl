@@ -18,6 +18,9 @@ my $objs = 'build/' . ($ENV{NGINX_SRC} ? 'src-' : '') . 'objs';
 my %text;
 my %faults;
 
+# which files a file includes, all without their endings
+my %includes;
+
 # rooms from the top down; those of one number do not know each other
 my %layer = (
     root   => 0, websocket => 1, http => 2, session => 3, fanout => 4,
@@ -47,6 +50,7 @@ my @rules = (
     [ files    => 'no file is longer than 600 lines' ],
     [ funcs    => 'no function is longer than 100 lines' ],
     [ layers   => 'includes go down the layers only' ],
+    [ circles  => 'files of a room include each other in one direction only' ],
     [ pure     => 'pure files include pure headers only' ],
     [ links    => 'pure objects need nothing of nginx and no allocator' ],
     [ symbols  => 'the module shows ngx_chat_* only' ],
@@ -222,6 +226,8 @@ sub check_includes {
         my $ours = -f "ngx_chat_module/$name";
 
         if ($ours) {
+            $includes{ stem($file) }{ stem("ngx_chat_module/$name") } = 1;
+
             my $theirs = room("ngx_chat_module/$name");
 
             my $down = $theirs eq $room || $layer{$theirs} > $layer{$room};
@@ -236,6 +242,44 @@ sub check_includes {
         next if $name =~ $library{$room} || $name =~ $libc;
 
         fault('pure', $file, $name);
+    }
+}
+
+
+# X.c and X.h are one file where includes are followed.
+
+sub stem {
+    my ($file) = @_;
+
+    return $file =~ s/\.[ch]$//r;
+}
+
+
+# Whether one file includes another, be it by way of others.
+
+sub leads_to {
+    my ($from, $to) = @_;
+
+    my %seen = ($from => 1);
+    my @todo = ($from);
+
+    while (@todo) {
+        my @next = grep { !$seen{$_}++ }
+                   keys %{ $includes{ shift @todo } || {} };
+
+        push @todo, @next;
+    }
+
+    return $seen{$to};
+}
+
+
+sub check_circles {
+    for my $file (sort keys %includes) {
+        for my $other (sort keys %{ $includes{$file} }) {
+            fault('circles', $file, "$other leads back")
+                if $other ne $file && leads_to($other, $file);
+        }
     }
 }
 
@@ -317,6 +361,7 @@ for my $file (sort @files) {
     check_object($file) if $file =~ /\.c$/ && is_pure($file);
 }
 
+check_circles();
 check_module();
 check_readme();
 
