@@ -59,16 +59,7 @@ ngx_chat_delivery_init(ngx_chat_worker_t *w)
 static void *
 ngx_chat_delivery_render(ngx_chat_envelope_t *e, ngx_log_t *log)
 {
-    u_char          *p;
-    ngx_chat_buf_t  *b;
-
-    b = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, e->payload.len, &p, log);
-
-    if (b != NULL) {
-        ngx_memcpy(p, e->payload.data, e->payload.len);
-    }
-
-    return b;
+    return ngx_chat_session_frame_text(e->payload.data, e->payload.len, log);
 }
 
 
@@ -77,7 +68,7 @@ ngx_chat_delivery_render(ngx_chat_envelope_t *e, ngx_log_t *log)
 static ngx_int_t
 ngx_chat_delivery_extend(void **events, ngx_chat_envelope_t *e, ngx_log_t *log)
 {
-    size_t           len;
+    size_t           len, size;
     u_char          *p;
     ngx_chat_buf_t  *b;
 
@@ -89,12 +80,14 @@ ngx_chat_delivery_extend(void **events, ngx_chat_envelope_t *e, ngx_log_t *log)
     }
 
     if (b->len + len > b->size) {
-        b = ngx_chat_buf_grow(b, ngx_max(b->size * 2, b->len + len), log);
+        size = ngx_max(b->size * 2, b->len + len);
 
+        b = realloc(b, sizeof(ngx_chat_buf_t) + size);
         if (b == NULL) {
             return NGX_DECLINED;
         }
 
+        b->size = size;
         *events = b;
     }
 
@@ -128,42 +121,21 @@ ngx_chat_delivery_give(ngx_chat_subscriber_t *sr, void *events,
         return;
     }
 
-    rc = hold ? NGX_DECLINED : ngx_chat_outbox_try(&s->outbox, events);
+    /* the common case looks at nothing but the outbox */
 
-    if (rc == NGX_OK) {
+    if (!hold && ngx_chat_outbox_try(&s->outbox, events) == NGX_OK) {
         return;
     }
 
-    if (rc == NGX_AGAIN) {
-        rc = ngx_chat_outbox_flush(&s->outbox, s->connection);
+    rc = ngx_chat_outbox_send(&s->outbox, s->connection, events,
+                              s->conf->send_buffer, hold);
 
-    } else if (rc == NGX_DECLINED) {
-        rc = ngx_chat_outbox_send(&s->outbox, s->connection, events,
-                                  s->conf->send_buffer, hold);
+    if (rc == NGX_AGAIN && hold && !s->is_dirty) {
+        s->is_dirty = 1;
+        ngx_queue_insert_tail(&s->worker->dirty, &s->dirty);
     }
 
-    if (rc == NGX_OK) {
-        return;
-    }
-
-    if (rc == NGX_AGAIN) {
-
-        if (hold && !s->is_dirty) {
-            s->is_dirty = 1;
-            ngx_queue_insert_tail(&s->worker->dirty, &s->dirty);
-        }
-
-        return;
-    }
-
-    if (rc == NGX_BUSY) {
-        s->slow = 1;
-
-    } else {
-        s->broken = 1;
-    }
-
-    ngx_chat_session_end_later(s);
+    ngx_chat_session_sent(s, rc);
 }
 
 
@@ -184,10 +156,8 @@ ngx_chat_delivery_flush(ngx_uint_t max)
         ngx_queue_remove(q);
         s->is_dirty = 0;
 
-        if (ngx_chat_outbox_flush(&s->outbox, s->connection) == NGX_ERROR) {
-            s->broken = 1;
-            ngx_chat_session_end_later(s);
-        }
+        ngx_chat_session_sent(s, ngx_chat_outbox_flush(&s->outbox,
+                                                       s->connection));
     }
 
     return n;

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * From a client's message to who does what it asks for.
+ * Decodes a client's message and calls the function that does the command.
  */
 
 
@@ -17,9 +17,9 @@
 #include <session/ngx_chat_signin.h>
 #include <session/ngx_chat_subscribe.h>
 
+
 static void ngx_chat_dispatch_command(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd);
-static void ngx_chat_dispatch_pong(ngx_chat_session_t *s);
 
 
 void
@@ -29,15 +29,13 @@ ngx_chat_dispatch(ngx_chat_session_t *s, u_char *text, size_t len)
     ngx_chat_json_t     json;
     ngx_chat_command_t  cmd;
 
-    /* whoever is about to be told to go has no say any more */
+    /* a session that is about to end takes no commands */
 
     if (s->is_ending) {
         return;
     }
 
     ngx_chat_count(NGX_CHAT_COMMANDS_e, 1);
-
-    /* whatever happens below, the session lives on up to a posted event */
 
     ngx_chat_session_json(s, &json);
 
@@ -57,9 +55,8 @@ ngx_chat_dispatch(ngx_chat_session_t *s, u_char *text, size_t len)
         ngx_chat_session_error(s, 0, json.error, NULL);
         break;
 
-    default:
-        s->broken = 1;
-        ngx_chat_session_end_later(s);
+    default: /* NGX_ERROR */
+        ngx_chat_session_sent(s, rc);
         break;
     }
 
@@ -70,6 +67,8 @@ ngx_chat_dispatch(ngx_chat_session_t *s, u_char *text, size_t len)
 static void
 ngx_chat_dispatch_command(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 {
+    static u_char  pong[] = "{\"event\":\"pusher:pong\",\"data\":\"{}\"}";
+
     switch (cmd->type) {
 
     case NGX_CHAT_COMMAND_SUBSCRIBE_e:
@@ -81,7 +80,7 @@ ngx_chat_dispatch_command(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         return;
 
     case NGX_CHAT_COMMAND_PING_e:
-        ngx_chat_dispatch_pong(s);
+        ngx_chat_session_send_text(s, pong, sizeof(pong) - 1);
         return;
 
     case NGX_CHAT_COMMAND_PONG_e:
@@ -95,26 +94,8 @@ ngx_chat_dispatch_command(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         ngx_chat_client_event(s, cmd);
         return;
 
-    default:
+    default: /* NGX_CHAT_COMMAND_UNKNOWN_e */
         ngx_chat_count(NGX_CHAT_INVALID_e, 1);
         ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_UNSUPPORTED, &cmd->event);
     }
-}
-
-
-static void
-ngx_chat_dispatch_pong(ngx_chat_session_t *s)
-{
-    u_char          *p;
-    ngx_chat_buf_t  *b;
-
-    static u_char  pong[] = "{\"event\":\"pusher:pong\",\"data\":\"{}\"}";
-
-    b = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, sizeof(pong) - 1, &p,
-                               s->connection->log);
-    if (b != NULL) {
-        ngx_memcpy(p, pong, sizeof(pong) - 1);
-    }
-
-    ngx_chat_session_send(s, b);
 }

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * From a client's message to who does what it asks for.
+ * Commands of clients.
  */
 
 
@@ -17,8 +17,9 @@
 
 
 /*
- * Takes a whole text message, valid UTF-8, from the client, and may change it.
- * The session lives on: if it has to end, a posted event does that.
+ * Does what a client's text message asks for.  The text is valid UTF-8, and
+ * may be changed.  The session is still there afterwards: if it has to end, a
+ * posted event ends it.
  */
 void ngx_chat_dispatch(ngx_chat_session_t *s, u_char *text, size_t len);
 

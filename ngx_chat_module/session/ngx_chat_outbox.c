@@ -2,10 +2,14 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * A client's queue of shared buffers.
+ * A client's queue of shared buffers.  Used by the event loop only.
  *
- * Queue links come from a list that this worker keeps, up to a bound.  All
- * of this is the event loop's.
+ * The links of all queues come from a list of free links that the worker
+ * keeps, up to a bound.
+ *
+ * Plain sockets are sent to directly while the queue is empty.  TLS wants a
+ * write that it could not finish repeated with the same bytes, so there
+ * everything is queued and goes through nginx's TLS buffer.
  */
 
 
@@ -17,16 +21,11 @@
 #include <shared/ngx_chat_counter.h>
 
 
-#define NGX_CHAT_OUTBOX_IOVS   64      /* buffers in one call */
+#define NGX_CHAT_OUTBOX_BUFS   64      /* buffers in one call */
 #define NGX_CHAT_OUTBOX_TURN   (1024 * 1024)   /* bytes of one client that
                                           go in one turn of the event loop */
 #define NGX_CHAT_OUTBOX_LINKS  65536   /* most free links kept */
 
-
-/*
- * TLS wants a write that it could not finish repeated with the same bytes,
- * so there everything goes through nginx's TLS buffer.
- */
 
 #if (NGX_SSL)
 #define ngx_chat_outbox_is_tls(c)  ((c)->ssl != NULL)
@@ -35,7 +34,7 @@
 #endif
 
 
-/* TLS may have taken bytes that it has not sent: c->buffered. */
+/* c->buffered: TLS has taken bytes that it has not sent. */
 
 #define ngx_chat_outbox_waits(ob, c)                                          \
     ((ob)->first != NULL || (ngx_chat_outbox_is_tls(c) && (c)->buffered))
@@ -51,15 +50,12 @@ static ngx_int_t ngx_chat_outbox_make_room(ngx_chat_outbox_t *ob,
     ngx_connection_t *c, size_t len, size_t limit);
 static ngx_int_t ngx_chat_outbox_write(ngx_chat_outbox_t *ob,
     ngx_connection_t *c, size_t max);
-static ngx_int_t ngx_chat_outbox_write_tls(ngx_chat_outbox_t *ob,
-    ngx_connection_t *c);
-static ngx_int_t ngx_chat_outbox_writev(ngx_chat_outbox_t *ob,
+static ngx_int_t ngx_chat_outbox_send_chain(ngx_chat_outbox_t *ob,
     ngx_connection_t *c);
 static void ngx_chat_outbox_advance(ngx_chat_outbox_t *ob, size_t n);
 static ngx_int_t ngx_chat_outbox_queue(ngx_chat_outbox_t *ob,
-    ngx_chat_buf_t *b, size_t sent);
+    ngx_chat_buf_t *b);
 static void ngx_chat_outbox_shift(ngx_chat_outbox_t *ob);
-static ngx_chat_link_t *ngx_chat_outbox_link(ngx_log_t *log);
 
 
 static ngx_chat_link_t  *ngx_chat_outbox_free;
@@ -81,25 +77,6 @@ ngx_chat_buf_alloc(size_t len, ngx_log_t *log)
     b->size = len;
 
     return b;
-}
-
-
-ngx_chat_buf_t *
-ngx_chat_buf_grow(ngx_chat_buf_t *b, size_t size, ngx_log_t *log)
-{
-    ngx_chat_buf_t  *to;
-
-    to = ngx_chat_buf_alloc(size, log);
-    if (to == NULL) {
-        return NULL;
-    }
-
-    to->len = b->len;
-    ngx_memcpy(to->data, b->data, b->len);
-
-    ngx_free(b);
-
-    return to;
 }
 
 
@@ -131,7 +108,7 @@ ngx_chat_outbox_try(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b)
             return NGX_OK;
         }
 
-        return ngx_chat_outbox_queue(ob, b, n);
+        ob->sent = n;
     }
 
     ob->direct = 0;
@@ -144,35 +121,15 @@ ngx_int_t
 ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
     ngx_chat_buf_t *b, size_t limit, ngx_uint_t more)
 {
-    size_t     sent;
-    ssize_t    n;
     ngx_int_t  rc;
 
-    sent = 0;
-
-    if (ob->first == NULL && !more && c->write->ready
-        && !ngx_chat_outbox_is_tls(c))
-    {
-
-        n = c->send(c, b->data, b->len);
-
-        if (n == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        if (n > 0) {
-            ngx_chat_count(NGX_CHAT_SENT_e, n);
-            sent = n;
-        }
-
-        if (sent == b->len) {
-            ob->fd = c->fd;
-            ob->direct = 1;
-            return NGX_OK;
-        }
+    if (!more && ngx_chat_outbox_try(ob, b) == NGX_OK) {
+        return NGX_OK;
     }
 
-    if (sent == 0 && ob->queued + b->len > limit) {
+    /* a buffer that was sent in part is finished, whatever the limit */
+
+    if ((ob->first || ob->sent == 0) && ob->queued + b->len > limit) {
         rc = ngx_chat_outbox_make_room(ob, c, b->len, limit);
 
         if (rc != NGX_OK) {
@@ -180,16 +137,18 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
         }
     }
 
-    rc = ngx_chat_outbox_queue(ob, b, sent);
+    if (ngx_chat_outbox_queue(ob, b) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-    return (rc == NGX_AGAIN && !more) ? ngx_chat_outbox_flush(ob, c) : rc;
+    return more ? NGX_AGAIN : ngx_chat_outbox_flush(ob, c);
 }
 
 
 ngx_int_t
 ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c)
 {
-    /* it has had its part of this turn, and goes on by that event */
+    /* this client has got its bytes of this turn, the event sends the rest */
 
     if (c->write->posted && ngx_chat_outbox_waits(ob, c)) {
         return NGX_AGAIN;
@@ -260,9 +219,9 @@ ngx_chat_outbox_exit(void)
 
 
 /*
- * A queue that is full may be full only because a turn's events are held
- * back to leave together: what counts is what the socket takes.  A buffer
- * longer than the limit goes by itself.
+ * A queue may be full only because the events of this turn are held back to
+ * be sent together.  So first the socket gets what it takes.  A buffer longer
+ * than the limit is queued where nothing else is.
  */
 
 static ngx_int_t
@@ -290,15 +249,14 @@ ngx_chat_outbox_make_room(ngx_chat_outbox_t *ob, ngx_connection_t *c,
 
 
 /*
- * Sends up to max bytes, or a little more.  Where the socket would take
- * still more, others come first, and the write event goes on with it.
+ * Sends about max bytes.  Where the socket would take more, other clients are
+ * served first, and the write event sends the rest.
  */
 
 static ngx_int_t
 ngx_chat_outbox_write(ngx_chat_outbox_t *ob, ngx_connection_t *c, size_t max)
 {
-    size_t     queued;
-    ngx_int_t  rc;
+    size_t  queued;
 
     queued = ob->queued;
 
@@ -309,10 +267,7 @@ ngx_chat_outbox_write(ngx_chat_outbox_t *ob, ngx_connection_t *c, size_t max)
             break;
         }
 
-        rc = ngx_chat_outbox_is_tls(c) ? ngx_chat_outbox_write_tls(ob, c)
-                                       : ngx_chat_outbox_writev(ob, c);
-
-        if (rc != NGX_OK) {
+        if (ngx_chat_outbox_send_chain(ob, c) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -321,94 +276,36 @@ ngx_chat_outbox_write(ngx_chat_outbox_t *ob, ngx_connection_t *c, size_t max)
         return NGX_ERROR;
     }
 
-    return ngx_chat_outbox_waits(ob, c) ? NGX_AGAIN : NGX_OK;
-}
-
-
-/* One call for the first buffers. */
-
-static ngx_int_t
-ngx_chat_outbox_writev(ngx_chat_outbox_t *ob, ngx_connection_t *c)
-{
-    ssize_t           n;
-    ngx_iovec_t       vec;
-    struct iovec      iovs[NGX_CHAT_OUTBOX_IOVS];
-    ngx_chat_link_t  *link;
-
-    link = ob->first;
-
-    if (link->next == NULL) {
-        n = c->send(c, link->buf->data + ob->sent, link->buf->len - ob->sent);
-
-        if (n > 0) {
-            ngx_chat_outbox_advance(ob, n);
-        }
-
-        return (n == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+    if (ngx_chat_outbox_waits(ob, c)) {
+        return NGX_AGAIN;
     }
 
-    vec.iovs = iovs;
-    vec.count = 0;
-    vec.size = 0;
-
-    for ( /* void */ ;
-         link && vec.count < NGX_CHAT_OUTBOX_IOVS
-         && vec.size < NGX_CHAT_OUTBOX_TURN;
-         link = link->next)
-    {
-        iovs[vec.count].iov_base = link->buf->data;
-        iovs[vec.count].iov_len = link->buf->len;
-
-        vec.size += link->buf->len;
-        vec.count++;
-    }
-
-    iovs[0].iov_base = ob->first->buf->data + ob->sent;
-    iovs[0].iov_len -= ob->sent;
-    vec.size -= ob->sent;
-
-    n = ngx_writev(c, &vec);
-
-    if (n == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (n == NGX_AGAIN) {
-        n = 0;
-    }
-
-    /* as c->send() does; ngx_writev() leaves it to its caller */
-
-    c->sent += n;
-
-    if ((size_t) n < vec.size) {
-        c->write->ready = 0;
-    }
-
-    ngx_chat_outbox_advance(ob, n);
+    ob->fd = c->fd;
+    ob->direct = !ngx_chat_outbox_is_tls(c);
 
     return NGX_OK;
 }
 
 
 /*
- * The same through TLS.  How far it came is read off the chain's positions:
- * c->sent does not count what TLS has taken and not sent.
+ * Sends the first buffers by one call.  How much was sent is read off the
+ * chain's positions: with TLS, c->sent does not count the bytes that TLS has
+ * taken and not sent.
  */
 
 static ngx_int_t
-ngx_chat_outbox_write_tls(ngx_chat_outbox_t *ob, ngx_connection_t *c)
+ngx_chat_outbox_send_chain(ngx_chat_outbox_t *ob, ngx_connection_t *c)
 {
     size_t            n;
-    ngx_buf_t         bufs[NGX_CHAT_OUTBOX_IOVS];
+    ngx_buf_t         bufs[NGX_CHAT_OUTBOX_BUFS];
     ngx_uint_t        i, count;
-    ngx_chain_t       chain[NGX_CHAT_OUTBOX_IOVS];
+    ngx_chain_t       chain[NGX_CHAT_OUTBOX_BUFS];
     ngx_chat_link_t  *link;
 
     count = 0;
 
     for (link = ob->first;
-         link && count < NGX_CHAT_OUTBOX_IOVS;
+         link && count < NGX_CHAT_OUTBOX_BUFS;
          link = link->next)
     {
         ngx_memzero(&bufs[count], sizeof(ngx_buf_t));
@@ -447,7 +344,7 @@ ngx_chat_outbox_write_tls(ngx_chat_outbox_t *ob, ngx_connection_t *c)
 }
 
 
-/* n more bytes are gone. */
+/* n more bytes are sent. */
 
 static void
 ngx_chat_outbox_advance(ngx_chat_outbox_t *ob, size_t n)
@@ -473,16 +370,23 @@ ngx_chat_outbox_advance(ngx_chat_outbox_t *ob, size_t n)
 }
 
 
-/* The rest of a buffer of which sent bytes are gone. */
-
 static ngx_int_t
-ngx_chat_outbox_queue(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b, size_t sent)
+ngx_chat_outbox_queue(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b)
 {
     ngx_chat_link_t  *link;
 
-    link = ngx_chat_outbox_link(ngx_cycle->log);
-    if (link == NULL) {
-        return NGX_ERROR;
+    link = ngx_chat_outbox_free;
+
+    if (link) {
+        ngx_chat_outbox_free = link->next;
+        ngx_chat_outbox_nfree--;
+
+    } else {
+        link = ngx_alloc(sizeof(ngx_chat_link_t), ngx_cycle->log);
+
+        if (link == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     link->next = NULL;
@@ -490,19 +394,19 @@ ngx_chat_outbox_queue(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b, size_t sent)
     b->refs++;
 
     ob->direct = 0;
+    ob->queued += b->len;
 
     if (ob->first == NULL) {
         ob->first = link;
-        ob->sent = sent;
+        ob->queued -= ob->sent;
 
     } else {
         ob->last->next = link;
     }
 
     ob->last = link;
-    ob->queued += b->len - sent;
 
-    return NGX_AGAIN;
+    return NGX_OK;
 }
 
 
@@ -524,21 +428,4 @@ ngx_chat_outbox_shift(ngx_chat_outbox_t *ob)
     link->next = ngx_chat_outbox_free;
     ngx_chat_outbox_free = link;
     ngx_chat_outbox_nfree++;
-}
-
-
-static ngx_chat_link_t *
-ngx_chat_outbox_link(ngx_log_t *log)
-{
-    ngx_chat_link_t  *link;
-
-    link = ngx_chat_outbox_free;
-
-    if (link != NULL) {
-        ngx_chat_outbox_free = link->next;
-        ngx_chat_outbox_nfree--;
-        return link;
-    }
-
-    return ngx_alloc(sizeof(ngx_chat_link_t), log);
 }

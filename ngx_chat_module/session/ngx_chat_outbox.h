@@ -2,11 +2,12 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What waits to be sent to one client: a queue of shared, counted buffers.
+ * The outbox: bytes that wait to be sent to one client, as a queue of shared
+ * buffers that count their references.
  *
- * A buffer holds finished bytes and is shared by all the clients of this
- * worker that get them.  Where the socket takes the bytes at once, nothing
- * is allocated and nothing is queued.
+ * A buffer holds finished bytes and is shared by all clients of this worker
+ * that get them.  Where the socket takes the bytes at once, nothing is
+ * allocated and nothing is queued.
  */
 
 
@@ -33,12 +34,13 @@ typedef struct ngx_chat_link_s  ngx_chat_link_t;
 
 typedef struct {
     int                      fd;       /* where direct is set */
-    unsigned                 direct:1; /* bytes may go to the socket at once;
-                                          here, beside what is read with it */
-    off_t                    unsaid;   /* sent, and not told c->sent */
+    unsigned                 direct:1; /* the socket may be sent to at once */
+    off_t                    unsaid;   /* sent, and not added to c->sent */
     ngx_chat_link_t         *first;
     ngx_chat_link_t         *last;
-    size_t                   sent;     /* of the first buffer */
+    size_t                   sent;     /* of the first buffer; while the
+                                          queue is empty: of the buffer
+                                          that try() could not finish */
     size_t                   queued;   /* bytes not sent yet */
 } ngx_chat_outbox_t;
 
@@ -46,43 +48,36 @@ typedef struct {
 /* A buffer for len bytes with one reference, the caller's; or NULL. */
 ngx_chat_buf_t *ngx_chat_buf_alloc(size_t len, ngx_log_t *log);
 
-/*
- * Takes the place of a buffer that has one reference, with the same bytes and
- * more room; NULL: no memory, the buffer is as it was.
- */
-ngx_chat_buf_t *ngx_chat_buf_grow(ngx_chat_buf_t *b, size_t size,
-    ngx_log_t *log);
-
 void ngx_chat_buf_release(ngx_chat_buf_t *b);
 
 /*
- * Sends a buffer where nothing waits and the socket took all last time,
- * without a look at nginx's connection; never where that is TLS.  NGX_OK:
- * gone; NGX_AGAIN: a part is, the rest is queued, and the caller flushes;
- * NGX_DECLINED: nothing is, send() knows what to do; NGX_ERROR: no memory.
+ * Sends a buffer where the queue is empty and the socket took all last time,
+ * without a look at nginx's connection.  NGX_OK: all is sent; NGX_DECLINED:
+ * send() must follow with the same buffer, a part of it may be sent.
  */
 ngx_int_t ngx_chat_outbox_try(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b);
 
 /*
- * Sends a buffer, or queues it (and takes a reference) where the socket
- * doesn't take it, others wait already, or more is set: then the caller
- * flushes soon.  NGX_OK: gone; NGX_AGAIN: queued; NGX_BUSY: that would be
- * more than limit bytes, not queued; NGX_ERROR: the connection is broken.
+ * Sends a buffer.  It is queued, with a reference of its own, where the socket
+ * does not take all of it, where others wait already, and where more is set:
+ * then the caller flushes soon.  NGX_OK: all is sent; NGX_AGAIN: it is queued;
+ * NGX_BUSY: more than limit bytes would be queued, the buffer is not;
+ * NGX_ERROR: the connection is broken, or there is no memory.
  */
 ngx_int_t ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
     ngx_chat_buf_t *b, size_t limit, ngx_uint_t more);
 
 /*
- * Sends what is queued, many buffers by one call, and about 1 MB in a turn of
- * the event loop, however much the socket takes: the other clients come in
- * between.  NGX_OK: all is gone; NGX_AGAIN: a write event will come; NGX_ERROR.
+ * Sends what is queued, many buffers by one call.  One client gets about 1 MB
+ * in a turn of the event loop, so that the others are served in between.
+ * NGX_OK: all is sent; NGX_AGAIN: a write event will come; NGX_ERROR.
  */
 ngx_int_t ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c);
 
 /* Tells nginx's connection how much was sent, for its $bytes_sent. */
 void ngx_chat_outbox_settle(ngx_chat_outbox_t *ob, ngx_connection_t *c);
 
-/* Drops all that is queued but the rest of a buffer begun. */
+/* Drops all that is queued, but for the rest of a buffer sent in part. */
 void ngx_chat_outbox_truncate(ngx_chat_outbox_t *ob);
 
 /* Drops all. */

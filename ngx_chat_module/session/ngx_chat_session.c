@@ -18,7 +18,6 @@
 
 
 #define NGX_CHAT_SESSION_IDS   9999999999
-#define NGX_CHAT_SESSION_DRAW  128         /* random numbers, an even one */
 #define NGX_CHAT_SESSION_ENDS  64          /* sessions ended in one turn */
 
 
@@ -110,23 +109,33 @@ ngx_chat_session_send(ngx_chat_session_t *s, ngx_chat_buf_t *b)
 {
     ngx_int_t  rc;
 
-    if (s->closed || s->is_ending) {
+    rc = NGX_OK;
 
-        if (b != NULL) {
-            ngx_chat_buf_release(b);
-        }
-
-        return;
+    if (!s->closed && !s->is_ending) {
+        rc = (b == NULL) ? NGX_ERROR
+                         : ngx_chat_outbox_send(&s->outbox, s->connection, b,
+                                                s->conf->send_buffer, 0);
     }
 
-    rc = NGX_ERROR;
-
     if (b != NULL) {
-        rc = ngx_chat_outbox_send(&s->outbox, s->connection, b,
-                                  s->conf->send_buffer, 0);
         ngx_chat_buf_release(b);
     }
 
+    ngx_chat_session_sent(s, rc);
+}
+
+
+void
+ngx_chat_session_send_text(ngx_chat_session_t *s, u_char *text, size_t len)
+{
+    ngx_chat_session_send(s, ngx_chat_session_frame_text(text, len,
+                                                       s->connection->log));
+}
+
+
+void
+ngx_chat_session_sent(ngx_chat_session_t *s, ngx_int_t rc)
+{
     if (rc == NGX_OK || rc == NGX_AGAIN) {
         return;
     }
@@ -171,7 +180,7 @@ ngx_chat_session_end_handler(ngx_event_t *ev)
     for (n = 0; !ngx_queue_empty(&w->ending); n++) {
 
         if (n == NGX_CHAT_SESSION_ENDS) {
-            /* all may have to end: other events come in between */
+            /* all sessions may have to end: others are served in between */
 
             if (ev->posted) {
                 ngx_delete_posted_event(ev);
@@ -339,6 +348,22 @@ ngx_chat_session_frame(ngx_uint_t opcode, ssize_t len, u_char **payload,
 }
 
 
+ngx_chat_buf_t *
+ngx_chat_session_frame_text(u_char *text, size_t len, ngx_log_t *log)
+{
+    u_char          *p;
+    ngx_chat_buf_t  *b;
+
+    b = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, len, &p, log);
+
+    if (b != NULL) {
+        ngx_memcpy(p, text, len);
+    }
+
+    return b;
+}
+
+
 void
 ngx_chat_session_error(ngx_chat_session_t *s, ngx_uint_t code,
     const char *text, ngx_str_t *arg)
@@ -404,75 +429,42 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
 static void
 ngx_chat_session_count_refused(ngx_uint_t code)
 {
-    ngx_chat_counter_e  counter;
+    ngx_uint_t  i;
 
-    switch (code) {
+    /* codes in the order of the counters; any other code is a lack of room */
 
-    case NGX_CHAT_ERROR_TLS_ONLY:
-        counter = NGX_CHAT_REFUSED_TLS_ONLY_e;
-        break;
+    static ngx_uint_t  codes[] = {
+        NGX_CHAT_ERROR_TLS_ONLY, NGX_CHAT_ERROR_UNKNOWN_KEY,
+        NGX_CHAT_ERROR_DISABLED, NGX_CHAT_ERROR_QUOTA,
+        NGX_CHAT_ERROR_PATH, NGX_CHAT_ERROR_PROTOCOL
+    };
 
-    case NGX_CHAT_ERROR_UNKNOWN_KEY:
-        counter = NGX_CHAT_REFUSED_UNKNOWN_KEY_e;
-        break;
-
-    case NGX_CHAT_ERROR_DISABLED:
-        counter = NGX_CHAT_REFUSED_DISABLED_e;
-        break;
-
-    case NGX_CHAT_ERROR_QUOTA:
-        counter = NGX_CHAT_REFUSED_QUOTA_e;
-        break;
-
-    case NGX_CHAT_ERROR_PATH:
-        counter = NGX_CHAT_REFUSED_PATH_e;
-        break;
-
-    case NGX_CHAT_ERROR_PROTOCOL:
-        counter = NGX_CHAT_REFUSED_PROTOCOL_e;
-        break;
-
-    default: /* NGX_CHAT_ERROR_CAPACITY */
-        counter = NGX_CHAT_REFUSED_CAPACITY_e;
+    for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (codes[i] == code) {
+            break;
+        }
     }
 
-    ngx_chat_count(counter, 1);
+    ngx_chat_count(NGX_CHAT_REFUSED_e + i, 1);
 }
 
 
 /*
  * Two numbers of 1..9999999999: 66 bits that nobody can guess, since a
- * signature for a socket id stays good for whoever has that id later.  Many
- * are drawn at a time, which is as good and much cheaper.
+ * signature for a socket id stays good for whoever has that id later.
  */
 
 static ngx_int_t
 ngx_chat_session_random(ngx_chat_socket_id_t *id)
 {
-    uint64_t  *n;
-
-    static uint64_t    numbers[NGX_CHAT_SESSION_DRAW];
-    static ngx_uint_t  left;
-
-    if (left == 0) {
-
-        if (RAND_bytes((u_char *) numbers, sizeof(numbers)) != 1) {
-            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
-                          "RAND_bytes() failed");
-            return NGX_ERROR;
-        }
-
-        left = NGX_CHAT_SESSION_DRAW;
+    if (RAND_bytes((u_char *) id, sizeof(ngx_chat_socket_id_t)) != 1) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "RAND_bytes() failed");
+        return NGX_ERROR;
     }
 
-    left -= 2;
-    n = &numbers[left];
-
-    id->high = n[0] % NGX_CHAT_SESSION_IDS + 1;
-    id->low = n[1] % NGX_CHAT_SESSION_IDS + 1;
-
-    /* used once */
-    ngx_memzero(n, 2 * sizeof(uint64_t));
+    id->high = id->high % NGX_CHAT_SESSION_IDS + 1;
+    id->low = id->low % NGX_CHAT_SESSION_IDS + 1;
 
     return NGX_OK;
 }

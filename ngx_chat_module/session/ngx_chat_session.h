@@ -150,6 +150,13 @@ void ngx_chat_session_fail_text(ngx_chat_session_t *s, ngx_uint_t code,
    memory, which ends the session. */
 void ngx_chat_session_send(ngx_chat_session_t *s, ngx_chat_buf_t *b);
 
+/* Sends a text that is finished, such as a cached event. */
+void ngx_chat_session_send_text(ngx_chat_session_t *s, u_char *text,
+    size_t len);
+
+/* What a send or a flush of its outbox has returned: a failure ends it. */
+void ngx_chat_session_sent(ngx_chat_session_t *s, ngx_int_t rc);
+
 /*
  * Ends a session by a posted event: aborts it where it is broken, else closes
  * it, with reconnect-now where close_code says nothing else.  Until then it
@@ -188,6 +195,10 @@ void ngx_chat_session_json(ngx_chat_session_t *s, ngx_chat_json_t *j);
  */
 ngx_chat_buf_t *ngx_chat_session_frame(ngx_uint_t opcode, ssize_t len,
     u_char **payload, ngx_log_t *log);
+
+/* A text frame with a copy of the text; NULL: no memory. */
+ngx_chat_buf_t *ngx_chat_session_frame_text(u_char *text, size_t len,
+    ngx_log_t *log);
 
 /*
  * Sends an event.  render is a function of ngx_chat_event.h, which counts

@@ -38,8 +38,6 @@ static void ngx_chat_subscribe_joined(ngx_chat_session_t *s,
     ngx_chat_registry_join_t *j);
 static void ngx_chat_subscribe_presence(ngx_chat_session_t *s,
     ngx_chat_registry_join_t *j);
-static void ngx_chat_subscribe_cached(ngx_chat_session_t *s,
-    ngx_chat_registry_join_t *j);
 
 
 void
@@ -109,8 +107,12 @@ ngx_chat_subscribe_joined(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
         ngx_chat_session_render(s, ngx_chat_event_render_succeeded, j->name);
     }
 
-    if (j->cached) {
-        ngx_chat_subscribe_cached(s, j);
+    if (j->cached && j->cached_len) {
+        ngx_chat_session_send_text(s, j->buf + j->size - j->cached_len,
+                                   j->cached_len);
+
+    } else if (j->cached) {
+        ngx_chat_session_render(s, ngx_chat_event_render_cache_miss, j->name);
     }
 }
 
@@ -272,27 +274,4 @@ ngx_chat_subscribe_presence(ngx_chat_session_t *s,
                             j->name, members, n);
 
     ngx_chat_loop_add(n / NGX_CHAT_SUBSCRIBE_MEMBERS);
-}
-
-
-/* The last event as it was sent, or the news that there is none. */
-
-static void
-ngx_chat_subscribe_cached(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
-{
-    u_char          *p;
-    ngx_chat_buf_t  *b;
-
-    if (j->cached_len == 0) {
-        ngx_chat_session_render(s, ngx_chat_event_render_cache_miss, j->name);
-        return;
-    }
-
-    b = ngx_chat_session_frame(NGX_CHAT_FRAME_TEXT, j->cached_len, &p,
-                               s->connection->log);
-    if (b != NULL) {
-        ngx_memcpy(p, j->buf + j->size - j->cached_len, j->cached_len);
-    }
-
-    ngx_chat_session_send(s, b);
 }

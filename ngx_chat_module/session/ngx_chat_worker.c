@@ -13,26 +13,24 @@
 
 #include <fanout/ngx_chat_loop.h>
 #include <pusher/ngx_chat_error.h>
-#include <pusher/ngx_chat_event.h>
 #include <session/ngx_chat_delivery.h>
 #include <session/ngx_chat_notice.h>
 #include <session/ngx_chat_session.h>
 #include <session/ngx_chat_worker.h>
 #include <wire/ngx_chat_clock.h>
-#include <wire/ngx_chat_frame.h>
 
 
 #define NGX_CHAT_WORKER_SCRATCH  4096
 #define NGX_CHAT_WORKER_LAST     500       /* ms for all last words; nginx
-                                              kills who takes 1000 */
-#define NGX_CHAT_WORKER_LOOK     64        /* words between looks at that */
+                                              kills a worker after 1000 */
+#define NGX_CHAT_WORKER_LOOK     64        /* sessions between looks at the
+                                              clock */
 
 
 static void ngx_chat_worker_timer_handler(ngx_event_t *ev);
 static void ngx_chat_worker_expire(ngx_chat_worker_t *w);
 static void ngx_chat_worker_drain(ngx_chat_worker_t *w);
 static void ngx_chat_worker_last_words(ngx_chat_worker_t *w);
-static ngx_chat_buf_t *ngx_chat_worker_last_word(ngx_log_t *log);
 
 
 ngx_int_t
@@ -202,28 +200,19 @@ ngx_chat_worker_drain(ngx_chat_worker_t *w)
 
 
 /*
- * nginx ends at once (SIGTERM): there is no event loop any more, but each
- * socket may still take one frame.
+ * nginx ends at once (SIGTERM), without another turn of the event loop.  Each
+ * socket may still take an error and a close frame that say reconnect-now.
  */
 
 static void
 ngx_chat_worker_last_words(ngx_chat_worker_t *w)
 {
-    ngx_uint_t           n;
+    u_char              *p;
     uint64_t             end;
+    ngx_uint_t           n;
     ngx_queue_t         *q;
     ngx_chat_buf_t      *b;
-    ngx_connection_t    *c;
     ngx_chat_session_t  *s;
-
-    if (ngx_queue_empty(&w->sessions)) {
-        return;
-    }
-
-    b = ngx_chat_worker_last_word(w->end.log);
-    if (b == NULL) {
-        return;
-    }
 
     /* nginx's own clock stands still by now */
 
@@ -235,15 +224,19 @@ ngx_chat_worker_last_words(ngx_chat_worker_t *w)
          q = ngx_queue_next(q))
     {
         s = ngx_queue_data(q, ngx_chat_session_t, queue);
-        c = s->connection;
 
-        /* not into the middle of a frame */
+        ngx_chat_session_error(s, NGX_CHAT_ERROR_RECONNECT,
+                               ngx_chat_error_text(NGX_CHAT_ERROR_RECONNECT),
+                               NULL);
 
-        if (!s->broken && s->outbox.first == NULL && !c->buffered
-            && c->write->ready)
-        {
-            (void) c->send(c, b->data, b->len);
+        b = ngx_chat_session_frame(NGX_CHAT_FRAME_CLOSE, 2, &p, w->end.log);
+
+        if (b != NULL) {
+            *p++ = (u_char) (NGX_CHAT_ERROR_RECONNECT >> 8);
+            *p = (u_char) NGX_CHAT_ERROR_RECONNECT;
         }
+
+        ngx_chat_session_send(s, b);
 
         if (++n % NGX_CHAT_WORKER_LOOK == 0
             && ngx_chat_clock_msec() > end)
@@ -251,49 +244,4 @@ ngx_chat_worker_last_words(ngx_chat_worker_t *w)
             break;
         }
     }
-
-    ngx_chat_buf_release(b);
-}
-
-
-/* The error and the close frame that say reconnect-now. */
-
-static ngx_chat_buf_t *
-ngx_chat_worker_last_word(ngx_log_t *log)
-{
-    size_t           size;
-    u_char          *p;
-    ssize_t          len;
-    ngx_str_t        text;
-    ngx_uint_t       code;
-    const char      *reason;
-    ngx_chat_buf_t  *b;
-
-    code = NGX_CHAT_ERROR_RECONNECT;
-    reason = ngx_chat_error_text(code);
-
-    text.data = (u_char *) reason;
-    text.len = ngx_strlen(reason);
-
-    len = ngx_chat_event_render_error(NULL, 0, code, &text);
-    if (len == NGX_ERROR) {
-        return NULL;
-    }
-
-    size = ngx_chat_frame_header_size(len) + len
-           + ngx_chat_frame_header_size(2) + 2;
-
-    b = ngx_chat_buf_alloc(size, log);
-    if (b == NULL) {
-        return NULL;
-    }
-
-    p = ngx_chat_frame_write_header(b->data, NGX_CHAT_FRAME_TEXT, len);
-    (void) ngx_chat_event_render_error(p, len, code, &text);
-
-    p = ngx_chat_frame_write_header(p + len, NGX_CHAT_FRAME_CLOSE, 2);
-    *p++ = (u_char) (code >> 8);
-    *p = (u_char) code;
-
-    return b;
 }
