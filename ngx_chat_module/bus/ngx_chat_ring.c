@@ -2,19 +2,20 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The ring.  A record is a header and its bytes, contiguous; where it would
- * not fit before the end of the memory, a padding record fills that up and
- * becomes visible together with it.
+ * The ring.  A record is a header and its bytes, contiguous.  Where it does not
+ * fit before the end of the memory, a padding record fills the rest, and both
+ * become visible together.
  *
  * Order of stores.  A writer first moves tail past all that it is going to
- * overwrite, then writes; a reader first copies, then looks at tail.  Whoever
- * finds tail not beyond the record's position has a whole copy.  Between tail
- * and head all is whole at every instant, whenever a writer was killed.
+ * overwrite, then writes.  A reader first copies, then looks at tail: if tail
+ * is not beyond the record's position, the copy is whole.  Between tail and
+ * head all records are whole at every instant, whenever a writer was killed.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+
 #include <bus/ngx_chat_ring.h>
 #include <wire/ngx_chat_failpoint.h>
 
@@ -78,6 +79,42 @@ ngx_chat_ring_init(ngx_chat_ring_sh_t *ring, size_t size)
     size -= sizeof(ngx_chat_ring_sh_t);
 
     ring->size = size - size % NGX_CHAT_RING_ALIGNMENT;
+}
+
+
+ngx_int_t
+ngx_chat_ring_append(ngx_chat_ring_sh_t *ring, ngx_chat_envelope_t *e,
+    uint64_t *position)
+{
+    u_char    *p;
+    size_t     len;
+    uint64_t   end;
+
+    len = ngx_chat_envelope_size(e);
+
+    ngx_chat_failpoint("append");
+
+    p = ngx_chat_ring_reserve(ring, len);
+
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_chat_failpoint("append reserved");
+
+    (void) ngx_chat_envelope_pack(p, e);
+
+    ngx_chat_failpoint("append packed");
+
+    end = ngx_chat_ring_commit(ring, len, e->message);
+
+    ngx_chat_failpoint("appended");
+
+    if (position) {
+        *position = end;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -213,9 +250,9 @@ overrun:
 
 
 /*
- * What became of the mark of the last append: it holds if head got there.
- * To be settled before head moves on, else a mark whose writer was killed
- * before head would come to hold by somebody else's append.
+ * Decides on the mark of the last append: it holds if head has reached
+ * mark_head.  That is done before head moves on.  Otherwise, if the writer was
+ * killed before its store of head, the next append would make its mark hold.
  */
 
 static void
@@ -255,7 +292,7 @@ ngx_chat_ring_place(ngx_chat_ring_sh_t *ring, size_t len, uint64_t *end)
 }
 
 
-/* Gives up the oldest records, so that all before end may be written. */
+/* Moves tail past the oldest records, so that all before end may be written. */
 
 static void
 ngx_chat_ring_free(ngx_chat_ring_sh_t *ring, uint64_t end)
@@ -307,11 +344,10 @@ ngx_chat_ring_write(ngx_chat_ring_sh_t *ring, uint64_t position, size_t len,
 
 
 /*
- * The one place where bytes may be read while a writer changes them: by C's
- * rules a data race, and the reason for the look at tail that follows.  What
- * was copied is used only where tail says that nobody wrote meanwhile.  Byte
- * by byte in atomics it would cost a multiple; t/tsan/ knows this function
- * by its name, and nothing else of the kind.
+ * The one place where bytes may be read while a writer changes them.  By C's
+ * rules that is a data race.  The caller looks at tail afterwards, and uses the
+ * copy only if nobody has written meanwhile.  Atomic loads of each byte would
+ * be several times slower.  t/tsan/ excepts this function by its name.
  */
 
 static void

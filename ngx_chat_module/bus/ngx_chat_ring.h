@@ -2,17 +2,18 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * A ring of records on plain memory that several processes map: one log with
- * one order.  Pure.
+ * A ring of records in memory that several processes map: one log with one
+ * order.  Pure.
  *
- * Writers are serialized by the caller (the zone's lock).  Readers take no
- * lock: each copies a record out and then asks whether it was overwritten
- * meanwhile.  Positions are bytes since the ring was made and never return.
+ * Writers are serialized by the caller, by the zone's lock.  Readers take no
+ * lock: each copies a record and then looks whether it was overwritten
+ * meanwhile.  A position is the number of bytes since the ring was made, so it
+ * only grows.
  *
- * A writer may be killed at any instruction.  Until the last store, that of
- * head, nothing has happened for a reader, and the next writer overwrites
- * what was left.  The mark (the id of the last stored message in the ring)
- * moves by the same store: see ngx_chat_ring_commit().
+ * A writer may be killed at any instruction.  Its last store is that of head.
+ * Before that store readers see nothing new, and the next writer overwrites
+ * what was left.  The same store moves the mark, which is the id of the last
+ * stored message in the ring: see ngx_chat_ring_commit().
  */
 
 
@@ -23,17 +24,19 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <wire/ngx_chat_envelope.h>
+
 
 typedef struct {
     uint64_t           size;           /* of data[], a multiple of 16 */
     uint64_t           head;           /* where the next record goes */
     uint64_t           tail;           /* the oldest record that is whole */
-    uint64_t           mark;           /* settled */
-    uint64_t           mark_next;      /* of the append under way, or done */
-    uint64_t           mark_head;      /* the head that makes it valid; 0:
-                                          none */
-    uint64_t           records;        /* appended so far */
-    uint64_t           marks;          /* of these with a mark */
+    uint64_t           mark;           /* of appends before the last one */
+    uint64_t           mark_next;      /* of the last append */
+    uint64_t           mark_head;      /* the head from which mark_next holds;
+                                          0: mark_next is none */
+    uint64_t           records;        /* number of appends */
+    uint64_t           marks;          /* number of appends with a mark */
     u_char             data[];
 } ngx_chat_ring_sh_t;
 
@@ -43,6 +46,15 @@ typedef struct {
  * in bytes, not less than 1024.
  */
 void ngx_chat_ring_init(ngx_chat_ring_sh_t *ring, size_t size);
+
+/*
+ * Appends an event, as an envelope.  The caller holds the lock that serializes
+ * writers, and rouses the workers when it has given the lock back.  NGX_OK,
+ * with *position, where that is not NULL, behind the event; NGX_DECLINED:
+ * longer than the ring takes.
+ */
+ngx_int_t ngx_chat_ring_append(ngx_chat_ring_sh_t *ring,
+    ngx_chat_envelope_t *e, uint64_t *position);
 
 /* The longest record that reserve() takes: a quarter of the ring. */
 size_t ngx_chat_ring_record_max(ngx_chat_ring_sh_t *ring);
@@ -54,9 +66,8 @@ size_t ngx_chat_ring_record_max(ngx_chat_ring_sh_t *ring);
 u_char *ngx_chat_ring_reserve(ngx_chat_ring_sh_t *ring, size_t len);
 
 /*
- * Publishes the record that reserve() started.  mark, where it is not 0,
- * becomes the ring's mark in the same instant.  Returns the position behind
- * the record.
+ * Publishes the record that reserve() started.  Where mark is not 0, it becomes
+ * the ring's mark by the same store.  Returns the position behind the record.
  */
 uint64_t ngx_chat_ring_commit(ngx_chat_ring_sh_t *ring, size_t len,
     uint64_t mark);

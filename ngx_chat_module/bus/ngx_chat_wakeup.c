@@ -4,10 +4,10 @@
  *
  * Waking event loops of other processes, by eventfds.
  *
- * No wake-up is lost.  A publisher moves the ring's head, then sets the flag;
- * a worker clears the flag, then reads the head.  If the publisher finds the
- * flag set, the worker has not cleared it yet, and will see the new head.
- * Both sides have a full barrier between their two steps.
+ * No wake-up is lost.  A publisher moves the ring's head, then sets the flag.
+ * A worker clears the flag, then reads the head.  If the publisher finds the
+ * flag set, the worker has not cleared it yet and will see the new head.  Both
+ * have a full barrier between the two steps.
  */
 
 
@@ -130,7 +130,7 @@ ngx_chat_wakeup_add(ngx_chat_wakeup_t *w, ngx_cycle_t *cycle,
     c->read->log = cycle->log;
     c->read->handler = handler;
 
-    /* keeps nginx from taking it for a client's socket */
+    /* so that nginx does not take it for a client's socket */
     c->read->channel = 1;
     c->write->channel = 1;
 
@@ -167,8 +167,8 @@ ngx_chat_wakeup_rouse(ngx_chat_wakeup_t *w)
 
 
 /*
- * The barrier behind the store: where a processor lets an acquiring load
- * overtake it (arm64 with RCpc), the load of the ring's head would come first.
+ * The store needs a barrier behind it: some processors (arm64 with RCpc) let an
+ * acquiring load overtake the store, and the ring's head would be read first.
  */
 
 void

@@ -4,14 +4,14 @@
  *
  * Waking event loops of other processes.
  *
- * A wake-up is an eventfd that the master makes before it forks, so that
- * every worker inherits it, of this configuration and of those to come.  Each
- * worker that wants to be woken has it in its epoll, edge-triggered, and
- * nobody reads it: one write() wakes all of them.
+ * A wake-up is an eventfd.  The master makes it before it forks, so that the
+ * workers of this configuration and of later ones inherit it.  Each worker that
+ * waits has it in its epoll, edge-triggered, and nobody reads it: one write()
+ * wakes all of them.
  *
- * A flag in shared memory says whether a write is needed.  Whoever wants to be
- * woken clears it and then looks at what it waits for; whoever has changed
- * that sets the flag, and writes where it was clear.
+ * A flag in shared memory says whether a write is needed.  A worker that waits
+ * clears the flag and then looks at what it waits for.  A process that has
+ * changed that sets the flag, and writes if the flag was clear.
  */
 
 
@@ -63,10 +63,10 @@ ngx_int_t ngx_chat_wakeup_share(ngx_chat_wakeups_t *ws, ngx_pool_t *pool);
 ngx_int_t ngx_chat_wakeup_add(ngx_chat_wakeup_t *w, ngx_cycle_t *cycle,
     ngx_event_handler_pt handler, void *data);
 
-/* Any thread: wakes those who have cleared the flag. */
+/* Any thread: wakes the workers, if one has cleared the flag. */
 void ngx_chat_wakeup_rouse(ngx_chat_wakeup_t *w);
 
-/* To be called before the look at what is waited for. */
+/* To be called before a worker looks at what it waits for. */
 void ngx_chat_wakeup_clear(ngx_chat_wakeup_t *w);
 
 /* 1 where rouse() would write.  Behind a full barrier of the caller's. */

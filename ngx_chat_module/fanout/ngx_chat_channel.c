@@ -176,7 +176,10 @@ ngx_chat_channel_remove(ngx_chat_subscription_t *sn)
     ch->listeners[i].subscriber->nsubscriptions--;
     ngx_queue_remove(&sn->queue);
 
-    /* the gap is filled from its own part of the array, then from the end */
+    /*
+     * the last listener that has got the run fills the gap, and the last one
+     * of all fills the gap of that
+     */
 
     if (i < ch->given) {
         ngx_chat_channel_move(ch, --ch->given, i);
@@ -224,8 +227,6 @@ ngx_chat_channel_free(ngx_chat_channel_table_t *t, ngx_chat_channel_t *ch)
 static void
 ngx_chat_channel_move(ngx_chat_channel_t *ch, ngx_uint_t from, ngx_uint_t to)
 {
-    /* the last of its part leaves a gap that needs nobody */
-
     if (from != to) {
         ch->listeners[to] = ch->listeners[from];
         ch->listeners[to].subscription->index = to;

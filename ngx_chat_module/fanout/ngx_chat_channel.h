@@ -2,12 +2,13 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * This worker's channels and subscriptions, in ordinary memory.
+ * This worker's channels and subscriptions, in its own memory, for its event
+ * loop.
  *
- * A table of channels, with as many buckets as the registry has, for which the
- * zone's size is the bound.  In each channel a dense array of listeners; in
- * each subscriber a list of its own.  Subscribing and unsubscribing cost the
- * same for the first and for the last.
+ * Channels are in a hash table with as many buckets as the registry has.  A
+ * channel has a dense array of its listeners, a subscriber has a list of its
+ * subscriptions.  Subscribing and unsubscribing take the same time however
+ * many subscriptions there are.
  */
 
 
@@ -30,14 +31,15 @@ typedef struct {
     ngx_queue_t                 queue;         /* in the subscriber */
     ngx_chat_channel_t         *channel;
     ngx_chat_slot_member_sh_t  *slot_member;   /* presence, or NULL */
-    uint64_t                    start;         /* gets records from here on */
+    uint64_t                    start;         /* position in the ring of the
+                                                  first event for it */
     ngx_uint_t                  index;         /* in the channel */
 } ngx_chat_subscription_t;
 
 
 /*
- * One of a channel's listeners, so that giving out an event need not look at
- * the subscription.
+ * A channel's entry for a subscription.  It is enough for a delivery, which
+ * then needs no look at the subscription.
  */
 
 typedef struct {
@@ -46,13 +48,13 @@ typedef struct {
 } ngx_chat_listener_t;
 
 
-/* Who receives: the first member of whatever that is. */
+/* Whoever receives events: the first member of a session. */
 
 struct ngx_chat_subscriber_s {
     ngx_queue_t              subscriptions;
     ngx_uint_t               nsubscriptions;
-    ngx_chat_socket_id_t     id;           /* last: a delivery looks at it and
-                                              at what follows */
+    ngx_chat_socket_id_t     id;           /* last: a delivery reads it, and
+                                              the session's next members */
 };
 
 
@@ -62,15 +64,14 @@ struct ngx_chat_channel_s {
     ngx_chat_listener_t         *listeners;
     ngx_uint_t                   n;
     ngx_uint_t                   nalloc;
-    ngx_uint_t                   given;    /* listeners before this one have
-                                              the hub's run; may be n, once
-                                              all others have left */
-    uint64_t                     start;    /* the latest of its
-                                              subscriptions' */
+    ngx_uint_t                   given;    /* listeners before this index
+                                              have got the run at hand */
+    uint64_t                     start;    /* latest start of a subscription */
     uint64_t                     app;
-    ngx_uint_t                   pass;     /* the last one with events */
+    ngx_uint_t                   pass;     /* last pass that gave it events */
     uint32_t                     hash;
-    ngx_queue_t                  due;      /* its number is to be told */
+    ngx_queue_t                  due;      /* of channels whose number of
+                                              subscriptions is to be told */
     unsigned                     is_due:1;
     ngx_str_t                    name;     /* follows the struct */
 };
@@ -87,7 +88,7 @@ typedef struct {
 ngx_int_t ngx_chat_channel_table_init(ngx_chat_channel_table_t *t,
     ngx_uint_t nbuckets, ngx_log_t *log);
 
-/* Frees the table and what is in it; no subscription is left. */
+/* Frees the table, which is empty. */
 void ngx_chat_channel_table_free(ngx_chat_channel_table_t *t);
 
 /* The channel, or NULL where nobody here has subscribed to it. */
@@ -107,8 +108,9 @@ ngx_chat_subscription_t *ngx_chat_channel_add(ngx_chat_channel_t *ch,
     ngx_chat_subscriber_t *sr, ngx_log_t *log);
 
 /*
- * Ends one; the channel stays, even when it is empty.  Others move to other
- * places, but nobody from before ch->given to behind it, or back.
+ * Ends a subscription; the channel stays, even when it is empty.  Listeners
+ * may move within the array, but none across ch->given, so that each gets the
+ * run at hand once.
  */
 void ngx_chat_channel_remove(ngx_chat_subscription_t *sn);
 

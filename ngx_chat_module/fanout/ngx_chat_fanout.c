@@ -2,18 +2,20 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Reads the ring, hands each event to its channel's subscribers.
+ * Reads the ring and gives each event to the subscribers of its channel.
  *
- * Events that follow one another on one channel are a run: they are put
- * together, and each subscriber gets the run by one call.
+ * A run is a number of events that follow one another on one channel.  Their
+ * frames are put together, and each subscriber gets the run by one call.
  *
- * The work of one pass has a bound, whether it is many events or one event for
- * many subscribers.  The rest is left for the next turn of the event loop,
- * behind the sockets' events, so that no client waits for the others'
- * deliveries.  Nothing is read beyond a run that has not been given to all its
- * subscribers, so that each of them gets its events in order.  Nor is anything
- * read while the pass before has left events held back, so that queues have a
- * bound.
+ * A pass reads the ring once, and its work has a bound: many events, or one
+ * event for many subscribers.  What is left is done by the next pass, in the
+ * next turn of the event loop.  In between, nginx handles the sockets' events,
+ * so no client waits for the deliveries to all others.
+ *
+ * Two rules hold.  No record is read before the run at hand was given to all
+ * its subscribers, so that each of them gets its events in order.  No record
+ * is read while a former pass has left events held back, so that the queues
+ * of the sockets have a bound.
  */
 
 
@@ -26,40 +28,34 @@
 #include <fanout/ngx_chat_loop.h>
 
 
-#define NGX_CHAT_FANOUT_RECORDS  256        /* most records in one pass */
-#define NGX_CHAT_FANOUT_COST     16384      /* and most work, about: */
-#define NGX_CHAT_FANOUT_SMALL    1024       /* goes beyond that in one go */
-#define NGX_CHAT_FANOUT_SEND     32         /* of a call for a subscriber */
+#define NGX_CHAT_FANOUT_RECORDS  256        /* most records of a pass */
+
+/* Work is counted in units of about a third of a microsecond. */
+#define NGX_CHAT_FANOUT_COST     16384      /* most work of a pass */
+#define NGX_CHAT_FANOUT_SMALL    1024       /* a run of that much work is given
+                                               to all, even beyond the bound */
+#define NGX_CHAT_FANOUT_SEND     32         /* of sending to a subscriber */
 #define NGX_CHAT_FANOUT_HOLD     4          /* of holding back for one */
 #define NGX_CHAT_FANOUT_COPY     1          /* of an event for one */
-#define NGX_CHAT_FANOUT_USEC     3          /* work of a microsecond */
+#define NGX_CHAT_FANOUT_USEC     3          /* units in a microsecond */
 
 
-/* What this pass has done so far. */
-
-typedef struct {
-    ngx_chat_fanout_t      *fanout;
-    ngx_uint_t              runs;          /* given out, or begun to be */
-    ngx_uint_t              cost;
-} ngx_chat_fanout_pass_t;
-
-
-#define ngx_chat_fanout_is_full(pass)  ((pass)->cost >= NGX_CHAT_FANOUT_COST)
+#define ngx_chat_fanout_is_full(f)  ((f)->cost >= NGX_CHAT_FANOUT_COST)
 
 
 static void ngx_chat_fanout_tell(ngx_chat_fanout_t *f);
-static ngx_int_t ngx_chat_fanout_left(ngx_chat_fanout_pass_t *pass);
-static ngx_int_t ngx_chat_fanout_read(ngx_chat_fanout_pass_t *pass);
-static ngx_int_t ngx_chat_fanout_flush(ngx_chat_fanout_pass_t *pass);
-static ngx_int_t ngx_chat_fanout_record(ngx_chat_fanout_pass_t *pass,
+static ngx_int_t ngx_chat_fanout_left(ngx_chat_fanout_t *f);
+static ngx_int_t ngx_chat_fanout_read(ngx_chat_fanout_t *f);
+static ngx_int_t ngx_chat_fanout_flush(ngx_chat_fanout_t *f);
+static ngx_int_t ngx_chat_fanout_record(ngx_chat_fanout_t *f,
     uint64_t at, size_t len);
 static ngx_uint_t ngx_chat_fanout_extend(ngx_chat_fanout_t *f,
     ngx_chat_channel_t *ch, ngx_chat_envelope_t *e);
-static void ngx_chat_fanout_begin(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
-    ngx_chat_envelope_t *e, uint64_t at);
-static ngx_int_t ngx_chat_fanout_end(ngx_chat_fanout_pass_t *pass,
+static void ngx_chat_fanout_begin(ngx_chat_fanout_t *f,
+    ngx_chat_channel_t *ch, ngx_chat_envelope_t *e, uint64_t at);
+static ngx_int_t ngx_chat_fanout_end(ngx_chat_fanout_t *f,
     ngx_uint_t more);
-static void ngx_chat_fanout_give(ngx_chat_fanout_pass_t *pass, ngx_uint_t more);
+static void ngx_chat_fanout_give(ngx_chat_fanout_t *f, ngx_uint_t more);
 static void ngx_chat_fanout_terminate(ngx_chat_fanout_t *f,
     ngx_chat_channel_t *ch, uint64_t at);
 static void ngx_chat_fanout_grow(ngx_chat_fanout_t *f, size_t size);
@@ -69,10 +65,9 @@ static void ngx_chat_fanout_overrun(ngx_chat_fanout_t *f);
 void
 ngx_chat_fanout(ngx_chat_fanout_t *f)
 {
-    ngx_int_t               rc;
-    ngx_chat_fanout_pass_t  pass;
+    ngx_int_t  rc;
 
-    /* what is posted comes by itself */
+    /* a pass that is posted will come by itself */
 
     if (f->slot == NULL || f->event.posted) {
         return;
@@ -80,23 +75,21 @@ ngx_chat_fanout(ngx_chat_fanout_t *f)
 
     ngx_chat_wakeup_clear(&f->zone->wakeups->wakeups[0]);
 
-    pass.fanout = f;
-    pass.runs = 0;
-    pass.cost = 0;
-
     f->pass++;
+    f->runs = 0;
+    f->cost = 0;
 
-    rc = ngx_chat_fanout_left(&pass);
+    rc = ngx_chat_fanout_left(f);
 
     if (rc == NGX_OK) {
-        rc = ngx_chat_fanout_read(&pass);
+        rc = ngx_chat_fanout_read(f);
 
-        if (ngx_chat_fanout_flush(&pass) != NGX_OK) {
+        if (ngx_chat_fanout_flush(f) != NGX_OK) {
             rc = NGX_AGAIN;
         }
     }
 
-    ngx_chat_loop_add(pass.cost / NGX_CHAT_FANOUT_USEC);
+    ngx_chat_loop_add(f->cost / NGX_CHAT_FANOUT_USEC);
 
     ngx_chat_fanout_tell(f);
 
@@ -116,9 +109,10 @@ ngx_chat_fanout_post(ngx_chat_fanout_t *f)
 
 
 /*
- * Tells how far this worker has come, and rouses those who wait for that.
- * They clear their flag and then look at the position; here the position is
- * written and then the flag is read.  What is held back is not delivered yet.
+ * Publishes how far this worker has delivered, and wakes the workers that wait
+ * for that.  Events that are held back are not delivered yet.  No wake-up is
+ * lost: a waiting worker clears its flag and then reads the position; here the
+ * position is written and then the flag is read.
  */
 
 static void
@@ -162,53 +156,51 @@ ngx_chat_fanout_forget(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch)
 
 
 /*
- * Finishes what earlier passes have left.  NGX_OK: there was nothing, so that
- * records can be read; NGX_AGAIN: this pass ends here.  A pass that finishes a
- * run reads no records: what comes meanwhile for the same subscribers then
- * leaves by one call.
+ * Finishes what former passes have left.  NGX_OK: records can be read;
+ * NGX_AGAIN: this pass ends here.  A pass that goes on with a run reads no
+ * records: events that come meanwhile for the same subscribers are then sent
+ * to them together.
  */
 
 static ngx_int_t
-ngx_chat_fanout_left(ngx_chat_fanout_pass_t *pass)
+ngx_chat_fanout_left(ngx_chat_fanout_t *f)
 {
-    if (pass->fanout->held && ngx_chat_fanout_flush(pass) != NGX_OK) {
+    if (f->held && ngx_chat_fanout_flush(f) != NGX_OK) {
         return NGX_AGAIN;
     }
 
-    if (pass->fanout->run.channel == NULL) {
+    if (f->run.channel == NULL) {
         return NGX_OK;
     }
 
-    (void) ngx_chat_fanout_end(pass, 0);
+    (void) ngx_chat_fanout_end(f, 0);
 
     return NGX_AGAIN;
 }
 
 
-/* NGX_DONE: all is given out; otherwise there may be more. */
+/* NGX_DONE: the ring has no more; NGX_OK, NGX_AGAIN: another pass is needed. */
 
 static ngx_int_t
-ngx_chat_fanout_read(ngx_chat_fanout_pass_t *pass)
+ngx_chat_fanout_read(ngx_chat_fanout_t *f)
 {
-    size_t           len;
-    uint64_t         at;
-    ngx_int_t        rc;
-    ngx_uint_t       n;
-    ngx_chat_fanout_t  *f;
+    size_t      len;
+    uint64_t    at;
+    ngx_int_t   rc;
+    ngx_uint_t  n;
 
-    f = pass->fanout;
     rc = NGX_OK;
 
     for (n = 0;
          rc == NGX_OK
-         && n < NGX_CHAT_FANOUT_RECORDS && !ngx_chat_fanout_is_full(pass);
+         && n < NGX_CHAT_FANOUT_RECORDS && !ngx_chat_fanout_is_full(f);
          n++)
     {
         rc = ngx_chat_ring_read(f->zone->sh->ring, &f->position, &at,
                                 f->record, f->size, &len);
 
         if (rc == NGX_OK) {
-            rc = ngx_chat_fanout_record(pass, at, len);
+            rc = ngx_chat_fanout_record(f, at, len);
 
         } else if (rc == NGX_AGAIN) {
             ngx_chat_fanout_grow(f, len);
@@ -220,9 +212,9 @@ ngx_chat_fanout_read(ngx_chat_fanout_pass_t *pass)
         }
     }
 
-    /* where one run is all, it is sent at once, else all leave together */
+    /* a pass of one run sends it at once, else all runs are sent together */
 
-    if (rc != NGX_AGAIN && ngx_chat_fanout_end(pass, pass->runs) != NGX_OK) {
+    if (rc != NGX_AGAIN && ngx_chat_fanout_end(f, f->runs) != NGX_OK) {
         return NGX_AGAIN;
     }
 
@@ -231,19 +223,17 @@ ngx_chat_fanout_read(ngx_chat_fanout_pass_t *pass)
 
 
 /*
- * NGX_OK; NGX_AGAIN: the run before it takes all that is left of this pass,
- * and the record is to be read once more.
+ * Makes the record's event a part of the run, or the first of the next run.
+ * NGX_OK; NGX_AGAIN: the run before it takes the rest of this pass, and the
+ * next pass reads the record again.
  */
 
 static ngx_int_t
-ngx_chat_fanout_record(ngx_chat_fanout_pass_t *pass, uint64_t at, size_t len)
+ngx_chat_fanout_record(ngx_chat_fanout_t *f, uint64_t at, size_t len)
 {
     uint32_t              hash;
-    ngx_chat_fanout_t       *f;
     ngx_chat_channel_t   *ch;
     ngx_chat_envelope_t   e;
-
-    f = pass->fanout;
 
     if (ngx_chat_envelope_unpack(&e, f->record, len) != NGX_OK) {
         ngx_log_error(NGX_LOG_ALERT, f->log, 0,
@@ -265,7 +255,7 @@ ngx_chat_fanout_record(ngx_chat_fanout_pass_t *pass, uint64_t at, size_t len)
         return NGX_OK;
     }
 
-    if (ngx_chat_fanout_end(pass, 1) != NGX_OK) {
+    if (ngx_chat_fanout_end(f, 1) != NGX_OK) {
         f->position = at;
         return NGX_AGAIN;
     }
@@ -281,8 +271,7 @@ ngx_chat_fanout_record(ngx_chat_fanout_pass_t *pass, uint64_t at, size_t len)
 }
 
 
-/* 1 where the event goes to exactly those who get the run, and is part of it
-   now. */
+/* Adds an event that has the same subscribers as the run: 1, else 0. */
 
 static ngx_uint_t
 ngx_chat_fanout_extend(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
@@ -314,7 +303,7 @@ static void
 ngx_chat_fanout_begin(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
     ngx_chat_envelope_t *e, uint64_t at)
 {
-    ngx_uint_t           i;
+    ngx_uint_t              i;
     ngx_chat_fanout_run_t  *run;
 
     run = &f->run;
@@ -322,7 +311,7 @@ ngx_chat_fanout_begin(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
     run->events = f->handlers->render(e, f->log);
 
     if (run->events == NULL) {
-        /* each of them would miss an event */
+        /* without memory each of them misses the event */
         for (i = 0; i < ch->n; i++) {
             f->handlers->overrun(ch->listeners[i].subscriber);
         }
@@ -338,51 +327,50 @@ ngx_chat_fanout_begin(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
 
 
 /*
- * Gives the run to as many subscribers as this pass still may.  NGX_OK: all
- * have it, or there was no run; NGX_AGAIN: the next pass goes on.
+ * Ends the run, as far as this pass still may.  more is set where other runs
+ * follow in this pass.  NGX_OK: all subscribers have it, or there was no run;
+ * NGX_AGAIN: the next pass goes on with it.
  */
 
 static ngx_int_t
-ngx_chat_fanout_end(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
+ngx_chat_fanout_end(ngx_chat_fanout_t *f, ngx_uint_t more)
 {
     ngx_chat_channel_t  *ch;
 
-    ch = pass->fanout->run.channel;
+    ch = f->run.channel;
 
     if (ch == NULL) {
         return NGX_OK;
     }
 
-    ngx_chat_fanout_give(pass, more);
+    ngx_chat_fanout_give(f, more);
 
     if (ch->given < ch->n) {
         return NGX_AGAIN;
     }
 
-    ngx_chat_fanout_forget(pass->fanout, ch);
+    ngx_chat_fanout_forget(f, ch);
 
     return NGX_OK;
 }
 
 
 /*
- * Where more runs follow in this pass, a subscriber's events are held back, so
- * that they leave by one call at its end.  Somebody with one subscription gets
- * the first run of a pass at once: most likely it is all there is for him.
- * But a large run that would use up the pass is held back for everybody.  A
- * small run is given to all, even if the pass becomes a little longer.
+ * Where more runs follow in this pass, events are held back in the outboxes,
+ * and each subscriber's are sent by one call at the end of the pass.  With one
+ * exception: a subscriber with only this subscription gets the channel's first
+ * run of a pass at once, since most likely nothing else follows for it.  There
+ * is no exception where the run would use up the pass.
  */
 
 static void
-ngx_chat_fanout_give(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
+ngx_chat_fanout_give(ngx_chat_fanout_t *f, ngx_uint_t more)
 {
     ngx_uint_t              i, n, cost, hold, hold_all, whole;
-    ngx_chat_fanout_t      *f;
     ngx_chat_channel_t     *ch;
-    ngx_chat_fanout_run_t     *run;
+    ngx_chat_fanout_run_t  *run;
     ngx_chat_subscriber_t  *sr;
 
-    f = pass->fanout;
     run = &f->run;
     ch = run->channel;
 
@@ -390,17 +378,17 @@ ngx_chat_fanout_give(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
 
     whole = (cost <= NGX_CHAT_FANOUT_SMALL);
     hold_all = (ch->pass == f->pass
-                || (!whole && pass->cost + cost > NGX_CHAT_FANOUT_COST));
+                || (!whole && f->cost + cost > NGX_CHAT_FANOUT_COST));
     ch->pass = f->pass;
 
     n = 0;
 
     for (i = ch->given;
-         i < ch->n && (whole || !ngx_chat_fanout_is_full(pass));
+         i < ch->n && (whole || !ngx_chat_fanout_is_full(f));
          i++)
     {
         sr = ch->listeners[i].subscriber;
-        pass->cost += run->n * NGX_CHAT_FANOUT_COPY;
+        f->cost += run->n * NGX_CHAT_FANOUT_COPY;
 
         /* published before this one had subscribed */
 
@@ -416,14 +404,14 @@ ngx_chat_fanout_give(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
         }
 
         hold = more && (hold_all || sr->nsubscriptions != 1);
-        pass->cost += hold ? NGX_CHAT_FANOUT_HOLD : NGX_CHAT_FANOUT_SEND;
+        f->cost += hold ? NGX_CHAT_FANOUT_HOLD : NGX_CHAT_FANOUT_SEND;
 
         f->handlers->deliver(sr, run->events, hold);
         n++;
     }
 
     ch->given = i;
-    pass->runs++;
+    f->runs++;
 
     ngx_chat_count(NGX_CHAT_DELIVERIES_e, n * run->n);
 }
@@ -432,25 +420,25 @@ ngx_chat_fanout_give(ngx_chat_fanout_pass_t *pass, ngx_uint_t more)
 /* NGX_OK: nothing is held back; NGX_AGAIN: something may be. */
 
 static ngx_int_t
-ngx_chat_fanout_flush(ngx_chat_fanout_pass_t *pass)
+ngx_chat_fanout_flush(ngx_chat_fanout_t *f)
 {
     ngx_uint_t  n, max;
 
-    max = ngx_chat_fanout_is_full(pass)
-          ? 0 : (NGX_CHAT_FANOUT_COST - pass->cost) / NGX_CHAT_FANOUT_SEND;
+    max = ngx_chat_fanout_is_full(f)
+          ? 0 : (NGX_CHAT_FANOUT_COST - f->cost) / NGX_CHAT_FANOUT_SEND;
 
-    n = pass->fanout->handlers->flush(max);
+    n = f->handlers->flush(max);
 
-    pass->cost += n * NGX_CHAT_FANOUT_SEND;
-    pass->fanout->held = (n == max);
+    f->cost += n * NGX_CHAT_FANOUT_SEND;
+    f->held = (n == max);
 
     return (n == max) ? NGX_AGAIN : NGX_OK;
 }
 
 
 /*
- * Ends the subscribers who were there when the user was terminated.  Whoever
- * subscribed behind that may stay.
+ * Ends the subscribers that were subscribed when the record was appended.
+ * Those that subscribed later stay.
  */
 
 static void
@@ -467,7 +455,7 @@ ngx_chat_fanout_terminate(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
 }
 
 
-/* Without the memory the events can't be read: as bad as overrun. */
+/* Without memory for the record its events are lost, as by an overrun. */
 
 static void
 ngx_chat_fanout_grow(ngx_chat_fanout_t *f, size_t size)
@@ -491,7 +479,10 @@ ngx_chat_fanout_grow(ngx_chat_fanout_t *f, size_t size)
 }
 
 
-/* Nobody waits for a slow worker; its subscribers are told that they missed. */
+/*
+ * The ring was overwritten before this worker has read it, since publishers
+ * don't wait for a slow worker.  Its subscribers have missed events.
+ */
 
 static void
 ngx_chat_fanout_overrun(ngx_chat_fanout_t *f)

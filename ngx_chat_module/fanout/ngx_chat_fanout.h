@@ -2,7 +2,10 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * From the ring to this worker's subscribers.
+ * Fanout: the way of events from the ring to this worker's subscribers.
+ *
+ * Each worker has one, used by its event loop only.  A wake-up, a timer or
+ * the posted event starts a pass, see ngx_chat_fanout.c.
  */
 
 
@@ -22,10 +25,11 @@
 
 typedef struct {
     /*
-     * Makes what deliver() gets of an envelope, once for all subscribers of
-     * this worker; NULL: no memory.  extend() adds the envelope of another
+     * render() makes what deliver() gets of an event, once for all
+     * subscribers of this worker; NULL: no memory.  extend() adds another
      * event for the same subscribers, and may move *events; NGX_DECLINED:
-     * it is full, or there is no memory, and unchanged.  release() ends it.
+     * *events is full, or there is no memory, and it is unchanged.  release()
+     * frees it.
      */
     void  *(*render)(ngx_chat_envelope_t *e, ngx_log_t *log);
     ngx_int_t  (*extend)(void **events, ngx_chat_envelope_t *e,
@@ -33,44 +37,42 @@ typedef struct {
     void   (*release)(void *events);
 
     /*
-     * One subscriber gets what was rendered, or has it held back for flush().
-     * Must not subscribe, unsubscribe or free anything.
+     * Sends to a subscriber what was rendered, or with hold keeps it for
+     * flush().  Must not subscribe, unsubscribe or free anything.
      */
     void   (*deliver)(ngx_chat_subscriber_t *sr, void *events,
                       ngx_uint_t hold);
 
     /*
-     * Sends what is held back, to so many subscribers at most; returns to how
-     * many.
+     * Sends what is held back, to at most max subscribers.  Returns their
+     * number.
      */
     ngx_uint_t  (*flush)(ngx_uint_t max);
 
-    /* This subscriber may have missed events: send it away. */
+    /* The subscriber may have missed events, and is told to reconnect. */
     void   (*overrun)(ngx_chat_subscriber_t *sr);
 
-    /* This one is sent away for good. */
+    /* The subscriber is disconnected, and told not to come back. */
     void   (*terminate)(ngx_chat_subscriber_t *sr);
 
     /*
-     * The zone was wiped: all are told to reconnect, and what they have from
-     * the hub, subscriptions and counted connections, is given back.
+     * The zone was wiped.  All clients are told to reconnect; subscriptions
+     * and counted connections are given back to the hub.
      */
     void   (*wiped)(void);
 } ngx_chat_fanout_handlers_t;
 
 
-/* Events that are being given out to one channel's subscribers. */
+/* Events of one channel that are given out together. */
 
 typedef struct {
-    ngx_chat_channel_t        *channel;    /* NULL: there are none */
+    ngx_chat_channel_t        *channel;    /* NULL: there is no run */
     void                      *events;     /* as rendered */
-    ngx_uint_t                 n;          /* of them */
-    uint64_t                   at;         /* the first one's position */
-    ngx_chat_socket_id_t       except;     /* 0.0: nobody */
+    ngx_uint_t                 n;          /* number of events */
+    uint64_t                   at;         /* position of the first one */
+    ngx_chat_socket_id_t       except;     /* gets none; 0.0: nobody */
 } ngx_chat_fanout_run_t;
 
-
-/* One worker's way from the ring to its subscribers; its event loop's. */
 
 typedef struct {
     ngx_chat_zone_t             *zone;
@@ -79,36 +81,39 @@ typedef struct {
     ngx_chat_channel_table_t     channels;
 
     uint64_t                     position; /* in the ring */
-    ngx_uint_t                   pass;     /* of reading it, counted */
     ngx_chat_fanout_run_t        run;      /* may last for several passes */
-    ngx_uint_t                   held;     /* something may be held back */
-    u_char                      *record;   /* the one being read */
-    size_t                       size;     /* of record */
+    ngx_uint_t                   held;     /* events may be held back */
+    u_char                      *record;   /* memory for a record */
+    size_t                       size;     /* of that memory */
 
-    ngx_event_t                  event;    /* posted: more is in the ring */
-    ngx_chat_wakeup_t           *wakeup;   /* this worker's, for those who
-                                              wait for others; or NULL */
+    ngx_uint_t                   pass;     /* number of the pass */
+    ngx_uint_t                   runs;     /* that this pass has begun */
+    ngx_uint_t                   cost;     /* work that it has done */
+
+    ngx_event_t                  event;    /* posted: a pass is to follow */
+    ngx_chat_wakeup_t           *wakeup;   /* by which this worker waits for
+                                              others; NULL: none is free */
     ngx_connection_t             dummy;    /* for the event's log */
     ngx_log_t                   *log;
 } ngx_chat_fanout_t;
 
 
 /*
- * Delivers what is new, up to a bound.  Where more is left, the next turn of
- * the event loop goes on.  Nothing is done where that is so already.
+ * Makes a pass.  Where more is left, it posts the event for the next turn of
+ * the event loop.  Where the event is posted already, nothing is done.
  */
 void ngx_chat_fanout(ngx_chat_fanout_t *f);
 
-/* Has this turn of the event loop deliver, behind what is posted already. */
+/* Posts a pass for this turn of the event loop. */
 void ngx_chat_fanout_post(ngx_chat_fanout_t *f);
 
-/* A channel is about to be freed: nothing more goes to it.  NULL: nothing. */
+/* Drops the run where it is of this channel, which may be NULL. */
 void ngx_chat_fanout_forget(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch);
 
-/* All of this worker's subscribers are told to reconnect. */
+/* Tells all of this worker's subscribers to reconnect. */
 void ngx_chat_fanout_away(ngx_chat_fanout_t *f);
 
-/* The handler of the event, and of a wake-up with f as its data. */
+/* Makes a pass; the handler of events whose connection has f as data. */
 void ngx_chat_fanout_handler(ngx_event_t *ev);
 
 

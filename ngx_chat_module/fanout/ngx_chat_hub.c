@@ -2,7 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The hub's door: subscriptions of this worker and of all, kept in step.
+ * The hub keeps this worker's channels and the registry of all workers in
+ * step: a channel of this worker has a slot channel in the registry as long
+ * as it has subscriptions.
  */
 
 
@@ -10,7 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include <bus/ngx_chat_append.h>
+#include <bus/ngx_chat_ring.h>
 #include <bus/ngx_chat_wakeup.h>
 #include <fanout/ngx_chat_fanout.h>
 #include <fanout/ngx_chat_hub.h>
@@ -19,10 +21,11 @@
 #include <wire/ngx_chat_failpoint.h>
 
 
-#define NGX_CHAT_HUB_SNAPSHOT    16384     /* room for more than is needed */
+#define NGX_CHAT_HUB_SNAPSHOT    16384     /* bytes more than needed now */
 #define NGX_CHAT_HUB_INTERVAL    250       /* ms between looks by timer */
-#define NGX_CHAT_HUB_NO_EDGES    10        /* the same without a rouse */
-#define NGX_CHAT_HUB_EXPIRE      64        /* cached events in one go */
+#define NGX_CHAT_HUB_NO_EDGES    10        /* the same without wake-ups */
+#define NGX_CHAT_HUB_EXPIRE      64        /* cached events dropped at most
+                                              while the lock is held */
 
 
 static void ngx_chat_hub_wakeup_handler(ngx_event_t *ev);
@@ -57,7 +60,7 @@ ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    /* a respawned worker comes first of all to clear up */
+    /* a respawned worker may take the slot of the one that died */
 
     (void) ngx_chat_slot_reap(hub->fanout.zone, hub->fanout.log);
     ngx_chat_hub_lease(hub);
@@ -78,7 +81,7 @@ ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle)
     hub->fanout.event.data = &hub->fanout.dummy;
     hub->fanout.event.log = hub->fanout.log;
 
-    /* without edges the timer is all there is */
+    /* without edge-triggered events there are no wake-ups */
     hub->interval = (rc == NGX_OK) ? NGX_CHAT_HUB_INTERVAL
                                    : NGX_CHAT_HUB_NO_EDGES;
 
@@ -224,7 +227,7 @@ ngx_chat_hub_publish(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
 
     ngx_chat_zone_lock(zone);
 
-    rc = ngx_chat_append(zone->sh->ring, e, position);
+    rc = ngx_chat_ring_append(zone->sh->ring, e, position);
 
     if (rc == NGX_OK && cached) {
         ngx_chat_cache_set(zone, e->app,
@@ -244,7 +247,7 @@ ngx_chat_hub_publish(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
 }
 
 
-/* Connections are counted as subscriptions of a channel that none can name. */
+/* Connections are counted as subscriptions of a channel no client can name. */
 
 ngx_int_t
 ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
@@ -294,7 +297,7 @@ ngx_chat_hub_tick(ngx_chat_hub_t *hub)
 {
     ngx_chat_hub_look(hub);
 
-    /* what they know of the database is of another one */
+    /* the ids that clients know are of the former database */
 
     if (hub->renewed != hub->fanout.zone->sh->renewed) {
         hub->renewed = hub->fanout.zone->sh->renewed;
@@ -334,7 +337,10 @@ ngx_chat_hub_wakeup_handler(ngx_event_t *ev)
 }
 
 
-/* What comes behind a wipe is not for those who were here before it. */
+/*
+ * Subscriptions from before a wipe are gone from the registry.  They end before
+ * the events behind the wipe are read.
+ */
 
 static void
 ngx_chat_hub_look(ngx_chat_hub_t *hub)
@@ -402,7 +408,7 @@ ngx_chat_hub_free(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch)
 }
 
 
-/* Joins, with as much memory as the snapshot needs. */
+/* Joins the channel in the registry, with enough memory for the snapshot. */
 
 static ngx_int_t
 ngx_chat_hub_join(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
@@ -424,7 +430,7 @@ ngx_chat_hub_join(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
             break;
         }
 
-        /* others may join in the meantime */
+        /* more members may come before the next try */
 
         size = j->need + j->need / 8 + NGX_CHAT_HUB_SNAPSHOT;
 
@@ -449,7 +455,7 @@ ngx_chat_hub_join(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch,
 }
 
 
-/* The channel's number of subscriptions is told by the timer. */
+/* Has the timer tell the channel's number of subscriptions. */
 
 static void
 ngx_chat_hub_defer(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch)
@@ -486,8 +492,9 @@ ngx_chat_hub_tell(ngx_chat_hub_t *hub)
 
 
 /*
- * All that this worker had in the registry is gone.  As long as the slot is of
- * the old generation, giving it back touches nothing.
+ * All that this worker had in the registry is gone.  The sessions give back
+ * their subscriptions as usual: as long as the slot has the old generation,
+ * the registry touches nothing.
  */
 
 static void

@@ -2,11 +2,12 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The hub: who listens, on all workers.  The room's door.
+ * The hub: subscriptions of this worker and of all workers.  The rest of the
+ * module uses fanout/ by the functions declared here.
  *
- * One per worker, used by its event loop only; publishing is for any thread.
- * What the hub can't know (how an event becomes bytes, what a subscriber
- * is) comes in by the handlers.
+ * Each worker has one, used by its event loop only.  Publishing is for any
+ * thread.  How an event becomes bytes, and what a subscriber is, the hub
+ * learns from the handlers in ngx_chat_fanout.h.
  */
 
 
@@ -27,15 +28,16 @@
 typedef struct {
     ngx_chat_fanout_t          fanout;     /* this worker's channels */
 
-    u_char                    *snapshot;   /* of the subscription at hand */
+    u_char                    *snapshot;   /* memory for the members and the
+                                              cached event of a join */
     size_t                     snapshot_size;
     ngx_queue_t                due;        /* channels whose number of
                                               subscriptions is to be told */
 
     ngx_msec_t                 interval;   /* of ngx_chat_hub_tick() */
-    ngx_atomic_uint_t          renewed;    /* the zone's, as known here */
-    ngx_msec_t                 reaped;     /* when it last looked for the
-                                              dead */
+    ngx_atomic_uint_t          renewed;    /* the zone's, as last seen */
+    ngx_msec_t                 reaped;     /* time of the last look for dead
+                                              workers */
 } ngx_chat_hub_t;
 
 
@@ -43,27 +45,28 @@ typedef struct {
 ngx_int_t ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle);
 
 /*
- * To be called each hub->interval ms.  Looks for what no wake-up tells: a
- * wake-up that a killed process did not give, a worker's death, another
- * database, a registry that was wiped.
+ * To be called every hub->interval ms.  Looks for what no wake-up tells: events
+ * of a process that was killed before it woke the others, a dead worker,
+ * another database, a wipe.
  */
 void ngx_chat_hub_tick(ngx_chat_hub_t *hub);
 
-/* In exit_process: the slot goes back. */
+/* In exit_process: gives the slot back and frees the memory. */
 void ngx_chat_hub_exit(ngx_chat_hub_t *hub);
 
 /*
- * Subscribes, from the events appended after this moment on.  j has the
- * name, and what kind of channel it is; hash and memory are the hub's: after
- * NGX_OK j->buf holds the members and the cached event up to the next call.
+ * Subscribes to a channel's events that are appended from now on.  The caller
+ * fills in j, but for hash, buf and size.  After NGX_OK j->buf holds the
+ * members and the cached event until the next call.
  * NGX_OK; NGX_DECLINED: is subscribed already; NGX_DONE: too many members;
  * NGX_BUSY: the zone is full, or no slot is free; NGX_ABORT: the zone was
- * wiped, all of this worker are told to reconnect; NGX_ERROR: no memory.
+ * wiped, all clients of this worker are told to reconnect; NGX_ERROR: no
+ * memory.
  */
 ngx_int_t ngx_chat_hub_subscribe(ngx_chat_hub_t *hub,
     ngx_chat_subscriber_t *sr, ngx_chat_registry_join_t *j);
 
-/* The subscription, or NULL: for what only subscribers may do. */
+/* The subscription of a subscriber to a channel, or NULL. */
 ngx_chat_subscription_t *ngx_chat_hub_subscription(ngx_chat_hub_t *hub,
     ngx_chat_subscriber_t *sr, uint64_t app, ngx_str_t *name);
 
@@ -75,18 +78,18 @@ ngx_int_t ngx_chat_hub_unsubscribe(ngx_chat_hub_t *hub,
 void ngx_chat_hub_leave(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr);
 
 /*
- * Appends an event to the ring and rouses the workers.  It becomes the
- * channel's cached event for cached seconds, unless that is 0.  Any thread,
- * without the zone's lock.  NGX_OK, with *position, where that is not NULL,
- * behind the event; NGX_DECLINED: longer than the ring takes.
+ * Appends an event to the ring and wakes the workers.  Where cached is not 0,
+ * the event becomes the channel's cached event for so many seconds.  Any
+ * thread, without the zone's lock.  NGX_OK, with *position, where that is not
+ * NULL, behind the event; NGX_DECLINED: longer than the ring takes.
  */
 ngx_int_t ngx_chat_hub_publish(ngx_chat_zone_t *zone,
     ngx_chat_envelope_t *e, time_t cached, uint64_t *position);
 
 /*
- * Counts a connection of an app on all workers; *slot_channel is what this
- * worker has of them, NULL at first, and *total becomes the number of all.
- * NGX_OK, NGX_BUSY.
+ * Count a connection of an app, and give it back.  *slot_channel is this
+ * worker's count, NULL at first.  *total becomes the number on all workers.
+ * NGX_OK; NGX_BUSY: the zone is full, or no slot is free.
  */
 ngx_int_t ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
     ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total);

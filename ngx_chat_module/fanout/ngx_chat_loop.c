@@ -4,15 +4,15 @@
  *
  * How long the turns of this worker's event loop are.
  *
- * A turn begins when nginx sets ngx_current_msec, right behind its wait.  Its
- * end is seen by a posted event: nginx handles posted events last, so the
- * event posts itself again until no other is left.  Only turns in which this
- * module does something are measured.  What is wrong: ngx_current_msec is cut
- * to milliseconds, so a turn may seem up to 1 ms longer than it was, and with
+ * A turn begins when nginx sets ngx_current_msec, right behind its wait.  A
+ * posted event finds the end: nginx handles posted events last, and this one
+ * posts itself again until no other event is left.  Only turns in which this
+ * module does something are measured.  ngx_current_msec is cut to milliseconds,
+ * so a turn may seem up to 1 ms longer than it was, and with
  * "timer_resolution" up to that much longer.
  *
- * Turns that are long without this module, and a process that is kept from
- * running, show in timers that are handled late; they are noted apart.
+ * Turns that are long without this module, and a process that does not get the
+ * processor, show in timers that are handled late.  That delay is noted apart.
  */
 
 
@@ -24,7 +24,7 @@
 #include <wire/ngx_chat_clock.h>
 
 
-/* Another module may do the same: then neither is ever the last. */
+/* Another module may post itself again, too: then no event is ever the last. */
 #define NGX_CHAT_LOOP_POSTS  16
 
 

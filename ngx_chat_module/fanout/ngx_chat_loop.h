@@ -24,22 +24,22 @@
 #define NGX_CHAT_LOOP_LONG  10000
 
 
-/* Where to note what is measured from now on.  In init_process. */
+/* In init_process: what is measured from now on is noted in the slot. */
 void ngx_chat_loop_init(ngx_chat_slot_sh_t *slot, ngx_log_t *log);
 
 /* In exit_process: nothing is noted any more. */
 void ngx_chat_loop_exit(void);
 
 /*
- * Has this turn measured, and adds about so many microseconds to its work.
- * Called by whoever does something in a turn; with 0 where that is not much.
+ * Has this turn measured, and adds about usec microseconds to its work.  Called
+ * by all code that does something in a turn; with 0 where that is not much.
  */
 void ngx_chat_loop_add(ngx_uint_t usec);
 
-/* 1 where this turn has done so much that others should come first. */
+/* 1 where this turn has done so much that the rest should wait for the next. */
 ngx_uint_t ngx_chat_loop_is_long(void);
 
-/* A timer that was due at that time (ngx_current_msec) is handled now. */
+/* Notes the delay of a timer: it was due at that ngx_current_msec. */
 void ngx_chat_loop_timer(ngx_msec_t due);
 
 

@@ -2,23 +2,23 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What changes of the registry tell to subscribers.
+ * Events that changes of the registry cause.
  *
- * All of this runs under the zone's lock: it renders into the stack and
- * appends, nothing else.
+ * These functions run under the zone's lock, so they only render on the stack
+ * and append to the ring.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <bus/ngx_chat_append.h>
+#include <bus/ngx_chat_ring.h>
 #include <pusher/ngx_chat_event.h>
 #include <session/ngx_chat_notice.h>
 #include <shared/ngx_chat_registry.h>
 
 
-/* a user id of 128 characters in the JSON of a JSON text, and the rest */
+/* enough for a user id of 128 characters, escaped twice, and the rest */
 #define NGX_CHAT_NOTICE_SIZE  8192
 
 
@@ -62,7 +62,7 @@ ngx_chat_notice_removed(ngx_chat_zone_t *zone, uint64_t app,
 }
 
 
-/* A user is online while there is somebody on the user's own channel. */
+/* A user is online as long as the user's own channel has subscribers. */
 
 static void
 ngx_chat_notice_occupied(ngx_chat_zone_t *zone, uint64_t app,
@@ -128,5 +128,5 @@ ngx_chat_notice_append(ngx_chat_zone_t *zone, uint64_t app,
     e.payload.data = payload;
     e.payload.len = len;
 
-    (void) ngx_chat_append(zone->sh->ring, &e, NULL);
+    (void) ngx_chat_ring_append(zone->sh->ring, &e, NULL);
 }

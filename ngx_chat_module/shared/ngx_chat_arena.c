@@ -4,8 +4,9 @@
  *
  * A buddy allocator on shared memory.  Pure.
  *
- * Tags of units inside a piece have no meaning.  The buddy of a piece is never
- * inside of one: a piece that has the buddy and more has the first one, too.
+ * Only the tag of a piece's first unit has a meaning.  A buddy is always the
+ * first unit of a piece: a larger piece with the buddy in it would have the
+ * unit at hand in it, too.
  */
 
 

@@ -4,10 +4,10 @@
  *
  * Memory for small things in the shared zone: a buddy allocator.  Pure.
  *
- * Pieces are powers of two, split when taken and merged again when freed, so
- * that memory serves any size again, whatever it was used for before.  The
- * caller holds the zone's lock.  What a worker leaves that dies in between is
- * not mended: the zone makes the arena anew.
+ * The sizes of pieces are powers of two.  A piece is split when it is taken and
+ * merged with its neighbours when it is freed, so that memory can be used for
+ * any size again.  The caller holds the zone's lock.  If a worker dies in one
+ * of these functions, the zone makes the arena anew.
  */
 
 
@@ -27,8 +27,8 @@ typedef struct ngx_chat_arena_free_s  ngx_chat_arena_free_t;
 
 typedef struct {
     u_char                  *base;         /* of the units */
-    u_char                  *tags;         /* of the units that a piece
-                                              begins with: its order */
+    u_char                  *tags;         /* of each piece's first unit: the
+                                              piece's order */
     size_t                   units;
     size_t                   size;         /* bytes in all units */
     size_t                   used;         /* bytes in pieces handed out */

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The last event of each cache channel.  Entries stand in one queue, the one
- * published longest ago first.
+ * The last event of each cache channel, and answers to requests with a key.
+ * The entries of each kind are in a queue, the oldest first.
  */
 
 
@@ -89,7 +89,7 @@ ngx_chat_cache_get(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
         return NGX_DECLINED;
     }
 
-    /* it may be a message of another database; without text it is none */
+    /* an event may be a message of a former database; an empty answer is not */
 
     if (c->payload_len && c->renewed != (uint32_t) zone->sh->renewed) {
         return NGX_DECLINED;
@@ -155,7 +155,7 @@ ngx_chat_cache_find(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
 }
 
 
-/* What begins with "!" is no channel, see ngx_chat_idempotency.h. */
+/* The name of an answer begins with "!", see ngx_chat_idempotency.h. */
 
 static ngx_chat_cache_queue_t *
 ngx_chat_cache_queue(ngx_chat_zone_t *zone, u_char *name)
@@ -164,7 +164,7 @@ ngx_chat_cache_queue(ngx_chat_zone_t *zone, u_char *name)
 }
 
 
-/* Where their room is used up or the arena is full, the oldest go. */
+/* Drops the oldest entries until there is room. */
 
 static ngx_chat_cache_sh_t *
 ngx_chat_cache_alloc(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
@@ -175,7 +175,7 @@ ngx_chat_cache_alloc(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
 
     piece = ngx_chat_arena_piece(size);
 
-    /* nobody makes room for what can't fit */
+    /* nothing is dropped for an entry that can't fit */
 
     if (piece == 0 || piece > q->limit) {
         return NULL;

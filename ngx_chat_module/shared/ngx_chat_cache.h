@@ -2,14 +2,14 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The last event of each cache channel, in the shared zone.  It lives apart
- * from the channel: it comes with the first event and stays when everybody
- * has left, until it expires (Pusher protocol, section 3.6).
+ * The last event of each cache channel, in the shared zone.  It does not depend
+ * on the registry's channel: it is set by the first event and stays without
+ * subscribers, until it expires (Pusher protocol, section 3.6).
  *
- * Cached events take a quarter of the zone's arena at most.  When that is
- * full, those go first that were published longest ago.  The answers of
- * ngx_chat_idempotency.h are kept in the same way, and have room of their own.
- * The caller holds the zone's lock throughout.
+ * Cached events take at most a quarter of the zone's arena.  Where they need
+ * more, those published longest ago are dropped.  The answers of
+ * ngx_chat_idempotency.h are kept in the same way, with a limit of their own.
+ * The caller of these functions holds the zone's lock.
  */
 
 
@@ -23,20 +23,21 @@
 #include <shared/ngx_chat_zone.h>
 
 
-/* Keeps an event's payload, ttl seconds; without room the old one is
-   dropped. */
+/* Keeps an event's payload for ttl seconds.  The one before is dropped, even
+   where there is no room for the new one. */
 void ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
     ngx_str_t *channel, ngx_str_t *payload, time_t ttl);
 
 /*
- * NGX_OK with *payload in the zone, good while the lock is held, and *ttl
- * the seconds left; NGX_DECLINED: nothing is cached, or from before the
- * database became another one.
+ * NGX_OK with *payload in the zone, good while the lock is held, and *ttl, the
+ * seconds left; NGX_DECLINED: nothing is cached, or only an event of a former
+ * database.
  */
 ngx_int_t ngx_chat_cache_get(ngx_chat_zone_t *zone, uint64_t app,
     uint32_t hash, ngx_str_t *channel, ngx_str_t *payload, ngx_uint_t *ttl);
 
 /* Drops what has expired, at most n; for a timer. */
 void ngx_chat_cache_expire(ngx_chat_zone_t *zone, ngx_uint_t n);
+
 
 #endif /* _NGX_CHAT_CACHE_H_INCLUDED_ */

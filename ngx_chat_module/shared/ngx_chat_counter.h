@@ -2,12 +2,12 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What is counted.  Each worker has all of these in its slot and is the only
- * one who writes them, without a lock; those of workers that have left are
- * summed up in the zone.
+ * Counters.  Each worker has all of them in its slot and is the only one that
+ * writes them, without a lock.  The zone has the sums of workers that left.
  *
- * The order matters: what differs only in its reason is a range, and the
- * tables of http/ngx_chat_status_table.c name the reasons in this order.
+ * The order matters.  Counters that differ only in the reason are a range, and
+ * the tables of http/ngx_chat_status_table.c and session/ngx_chat_admission.c
+ * have the reasons in this order.
  */
 
 
@@ -29,7 +29,7 @@ typedef enum {
     /* counters: kept when their worker has left */
     NGX_CHAT_CONNECTIONS_TOTAL_e = NGX_CHAT_GAUGES_e,
     NGX_CHAT_COMMANDS_e,                   /* messages from clients */
-    NGX_CHAT_CLIENT_EVENTS_e,              /* those that were sent on */
+    NGX_CHAT_CLIENT_EVENTS_e,              /* that were not refused */
     NGX_CHAT_EVENTS_e,                     /* appended to the ring */
     NGX_CHAT_DELIVERIES_e,                 /* events given to subscribers */
     NGX_CHAT_STORED_e,                     /* messages committed */
@@ -40,7 +40,7 @@ typedef enum {
     NGX_CHAT_WIPES_e,                      /* of the registry */
     NGX_CHAT_UNAVAILABLE_e,                /* answers 503 */
     NGX_CHAT_EARLY_e,                      /* answers that waited in vain */
-    NGX_CHAT_INVALID_e,                    /* commands that are none */
+    NGX_CHAT_INVALID_e,                    /* messages without a command */
     NGX_CHAT_ORIGINS_e,                    /* refused by chat_origins */
     NGX_CHAT_SIGNINS_e,                    /* refused */
 
@@ -92,8 +92,8 @@ typedef enum {
 
 
 /*
- * This worker's counters, for its event loop: its slot's, or memory of its
- * own as long as no slot is free.
+ * This worker's counters, for its event loop: in its slot, or in its own memory
+ * as long as it has no slot.
  */
 extern uint64_t  *ngx_chat_counters;
 

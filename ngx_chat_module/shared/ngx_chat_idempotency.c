@@ -4,8 +4,8 @@
  *
  * Answers to requests with an idempotency key.
  *
- * A request leaves an empty answer behind when it begins.  That one is gone
- * soon, should the worker die before it has put the real one in its place.
+ * A request sets an empty answer when it begins, and its answer at the end.
+ * The empty answer expires soon, in case the worker dies in between.
  */
 
 
@@ -60,7 +60,7 @@ ngx_chat_idempotency_begin(ngx_chat_zone_t *zone, ngx_chat_idempotency_t *key,
         return NGX_ERROR;
     }
 
-    /* one that has gone in between was about to be answered as a failure */
+    /* an answer that has gone in between: the first request has failed */
 
     return (rc == NGX_OK && answer->len) ? NGX_DONE : NGX_BUSY;
 }

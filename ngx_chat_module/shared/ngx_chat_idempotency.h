@@ -2,12 +2,12 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Requests that carry an idempotency key: the first is answered, and whoever
- * asks again with the same key within some minutes gets the same answer, on
- * whichever worker, and nothing is done again.
+ * Requests with an idempotency key.  The first one is done and answered.  A
+ * request with the same key within some minutes, on any worker, is not done
+ * again and gets the same answer.
  *
- * The answers take a sixteenth of the zone's arena at most; when that is
- * full the oldest go first.  Any thread, without the zone's lock.
+ * The answers take at most a sixteenth of the zone's arena.  Where they need
+ * more, the oldest are dropped.  Any thread, without the zone's lock.
  */
 
 
@@ -33,9 +33,9 @@ typedef struct {
 
 
 /*
- * NGX_OK: it is the first, and end() must follow; NGX_DONE: it has been
- * answered, *answer is in the pool; NGX_BUSY: the first is not answered yet;
- * NGX_ERROR: no memory.  Without a key NGX_OK.
+ * NGX_OK: the request is the first, and end() must follow, or it has no key;
+ * NGX_DONE: *answer, in the pool, is the answer to the first; NGX_BUSY: the
+ * first is not answered yet; NGX_ERROR: no memory.
  */
 ngx_int_t ngx_chat_idempotency_begin(ngx_chat_zone_t *zone,
     ngx_chat_idempotency_t *key, ngx_str_t *answer, ngx_pool_t *pool);

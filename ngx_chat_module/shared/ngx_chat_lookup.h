@@ -2,9 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What the registry knows of channels, for whoever asks from outside: counts,
- * lists, members, cached events.  Functions take the zone's lock themselves,
- * never for longer than a few channels, or one channel's members, take.
+ * Questions of the HTTP endpoints about channels: counts, lists, members,
+ * cached events.  The functions take the zone's lock themselves, for a few
+ * channels or for one channel's members at a time.
  */
 
 
@@ -37,10 +37,10 @@ void ngx_chat_lookup_slots(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *name, uint64_t *slots);
 
 /*
- * The occupied channels whose names begin with prefix, those that no client
- * can name left out: pushed to list, an array of ngx_chat_lookup_t, with
- * their names in the pool.  A channel that is there all the time is there
- * once.  NGX_OK, or NGX_ERROR: no memory.
+ * Pushes the occupied channels whose names begin with prefix to list, an array
+ * of ngx_chat_lookup_t, with their names in the pool.  Channels that no client
+ * can name are left out.  A channel that is occupied all the time is in the
+ * list once.  NGX_OK, or NGX_ERROR: no memory.
  */
 ngx_int_t ngx_chat_lookup_list(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *prefix, ngx_array_t *list, ngx_pool_t *pool);

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Mutexes in shared memory that outlive their holder: when it dies, the next
- * one gets EOWNERDEAD, and the mutex with it.
+ * Robust mutexes in shared memory: when the holder dies, the next one to lock
+ * the mutex gets it, with EOWNERDEAD.
  */
 
 

@@ -2,9 +2,11 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Presence members in the shared zone.  A member's list of workers is short;
- * a channel's and a slot's lists are long and doubly linked, so that all can
- * leave at once.
+ * Presence members in the shared zone.
+ *
+ * A member has a short list of the workers that have sockets of the user.  The
+ * members of a channel and of a slot are long lists, doubly linked, so that
+ * removing one takes the same time for each.
  */
 
 
@@ -36,8 +38,8 @@ ngx_chat_presence_find(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
 
         if (m->hash == hash
             && m->channel == ch
-            && m->id_len == user->len
-            && ngx_memcmp(m->data, user->data, user->len) == 0)
+            && m->entry.id_len == user->len
+            && ngx_memcmp(m->entry.data, user->data, user->len) == 0)
         {
             return m;
         }
@@ -130,36 +132,21 @@ ngx_chat_presence_remove(ngx_chat_zone_t *zone, ngx_chat_slot_member_sh_t *sm)
 }
 
 
-u_char *
-ngx_chat_presence_entry_write(u_char *p, ngx_str_t *user, ngx_str_t *info)
-{
-    uint16_t  lens[2];
-
-    lens[0] = (uint16_t) user->len;
-    lens[1] = (uint16_t) info->len;
-
-    p = ngx_cpymem(p, lens, sizeof(lens));
-    p = ngx_cpymem(p, user->data, user->len);
-
-    return info->len ? ngx_cpymem(p, info->data, info->len) : p;
-}
-
-
 ngx_int_t
 ngx_chat_presence_entry_read(u_char **pos, u_char *last, ngx_str_t *user,
     ngx_str_t *info)
 {
-    uint16_t  lens[2];
+    ngx_chat_entry_t  entry;
 
-    if ((size_t) (last - *pos) < sizeof(lens)) {
+    if ((size_t) (last - *pos) < sizeof(ngx_chat_entry_t)) {
         return NGX_DONE;
     }
 
-    ngx_memcpy(lens, *pos, sizeof(lens));
+    ngx_memcpy(&entry, *pos, sizeof(ngx_chat_entry_t));
 
-    user->len = lens[0];
-    user->data = *pos + sizeof(lens);
-    info->len = lens[1];
+    user->len = entry.id_len;
+    user->data = *pos + sizeof(ngx_chat_entry_t);
+    info->len = entry.info_len;
     info->data = user->data + user->len;
 
     *pos = info->data + info->len;
@@ -172,7 +159,6 @@ size_t
 ngx_chat_presence_list(ngx_chat_channel_sh_t *ch, u_char *buf, size_t size)
 {
     size_t                 n, len;
-    ngx_str_t              user, info;
     ngx_queue_t           *q;
     ngx_chat_member_sh_t  *m;
 
@@ -184,15 +170,10 @@ ngx_chat_presence_list(ngx_chat_channel_sh_t *ch, u_char *buf, size_t size)
     {
         m = ngx_queue_data(q, ngx_chat_member_sh_t, queue);
 
-        user.data = m->data;
-        user.len = m->id_len;
-        info.data = m->data + m->id_len;
-        info.len = m->info_len;
-
-        len = ngx_chat_presence_entry_size(&user, &info);
+        len = sizeof(ngx_chat_entry_t) + m->entry.id_len + m->entry.info_len;
 
         if (n + len <= size) {
-            (void) ngx_chat_presence_entry_write(buf + n, &user, &info);
+            ngx_memcpy(buf + n, &m->entry, len);
         }
 
         n += len;
@@ -209,8 +190,9 @@ ngx_chat_presence_create(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
     u_char                *p;
     ngx_chat_member_sh_t  *m, **bucket;
 
-    m = ngx_chat_arena_alloc(zone->sh->arena, sizeof(ngx_chat_member_sh_t)
-                                              + user->len + info->len);
+    m = ngx_chat_arena_alloc(zone->sh->arena,
+                             offsetof(ngx_chat_member_sh_t, entry)
+                             + ngx_chat_presence_entry_size(user, info));
     if (m == NULL) {
         return NULL;
     }
@@ -218,10 +200,10 @@ ngx_chat_presence_create(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
     m->channel = ch;
     m->slots = NULL;
     m->hash = ngx_chat_presence_hash(zone, ch, user);
-    m->id_len = (uint16_t) user->len;
-    m->info_len = (uint16_t) info->len;
+    m->entry.id_len = (uint16_t) user->len;
+    m->entry.info_len = (uint16_t) info->len;
 
-    p = ngx_cpymem(m->data, user->data, user->len);
+    p = ngx_cpymem(m->entry.data, user->data, user->len);
 
     if (info->len) {
         ngx_memcpy(p, info->data, info->len);
@@ -247,8 +229,8 @@ ngx_chat_presence_delete(ngx_chat_zone_t *zone, ngx_chat_member_sh_t *m)
     ngx_str_t               user, channel;
     ngx_chat_member_sh_t  **next;
 
-    user.data = m->data;
-    user.len = m->id_len;
+    user.data = m->entry.data;
+    user.len = m->entry.id_len;
     channel.data = m->channel->name;
     channel.len = m->channel->len;
 

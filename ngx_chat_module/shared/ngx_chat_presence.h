@@ -39,13 +39,9 @@ void ngx_chat_presence_leave(ngx_chat_zone_t *zone,
 void ngx_chat_presence_remove(ngx_chat_zone_t *zone,
     ngx_chat_slot_member_sh_t *sm);
 
-/* An entry of a list of members: two lengths (uint16_t), id and info. */
+/* Bytes of an entry of a list of members: a ngx_chat_entry_t. */
 #define ngx_chat_presence_entry_size(user, info)                              \
-    (2 * sizeof(uint16_t) + (user)->len + (info)->len)
-
-/* Writes an entry, returns the end. */
-u_char *ngx_chat_presence_entry_write(u_char *p, ngx_str_t *user,
-    ngx_str_t *info);
+    (sizeof(ngx_chat_entry_t) + (user)->len + (info)->len)
 
 /*
  * Reads an entry at *pos and moves on; the strings point into it.

@@ -2,16 +2,18 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The registry of channels in the shared zone: a hash of channels, each with
- * a list of the workers that have subscriptions of it.  That list is short;
- * a slot's list of channels is long and doubly linked.
+ * The registry of channels in the shared zone: a hash table of channels.
+ *
+ * A slot channel is one worker's count of subscriptions to a channel.  It is in
+ * two lists: that of the channel, which is as short as the workers are few, and
+ * that of the worker's slot, which may be long and is doubly linked.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <bus/ngx_chat_append.h>
+#include <bus/ngx_chat_ring.h>
 #include <bus/ngx_chat_wakeup.h>
 #include <shared/ngx_chat_cache.h>
 #include <shared/ngx_chat_presence.h>
@@ -20,8 +22,9 @@
 #include <wire/ngx_chat_failpoint.h>
 
 
-#define NGX_CHAT_REGISTRY_SMALL  100       /* told of each subscription */
-#define NGX_CHAT_REGISTRY_PAUSE  5000      /* ms between, above that */
+#define NGX_CHAT_REGISTRY_SMALL  100       /* up to this number each change
+                                              is told */
+#define NGX_CHAT_REGISTRY_PAUSE  5000      /* above, ms between two events */
 
 
 static uint64_t ngx_chat_registry_lock(ngx_chat_zone_t *zone);
@@ -148,8 +151,8 @@ ngx_chat_registry_user(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     if (!ngx_chat_zone_is_wiped(zone, slot)) {
         m = slot_member->member;
 
-        user->len = ngx_min(m->id_len, user->len);
-        ngx_memcpy(user->data, m->data, user->len);
+        user->len = ngx_min(m->entry.id_len, user->len);
+        ngx_memcpy(user->data, m->entry.data, user->len);
 
         rc = NGX_OK;
     }
@@ -245,7 +248,7 @@ ngx_chat_registry_lock(ngx_chat_zone_t *zone)
 }
 
 
-/* Most changes tell nobody anything: workers are roused where one did. */
+/* Wakes the workers where the change has appended events; most have not. */
 
 static void
 ngx_chat_registry_unlock(ngx_chat_zone_t *zone, uint64_t head)
@@ -316,8 +319,8 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
 
 /*
- * Takes the snapshot, and refuses what can be refused before anything is
- * done.  The members are walked once, for the list that is asked for.
+ * Copies the members and the cached event.  Refuses a join that has too many
+ * members or too little memory, before anything is changed.
  */
 
 static ngx_int_t
@@ -356,7 +359,7 @@ ngx_chat_registry_snapshot(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
         j->cached_len = payload.len;
         j->need += payload.len;
 
-        /* at the very end: the user's own entry may come in between */
+        /* at the end: the user's own entry may follow the members */
 
         if (j->need <= j->size) {
             ngx_memcpy(j->buf + j->size - payload.len, payload.data,
@@ -368,12 +371,13 @@ ngx_chat_registry_snapshot(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
 }
 
 
-/* The user's presence, and its announcement to those who are there. */
+/* Adds the user's socket; a new member is announced to the others. */
 
 static ngx_int_t
 ngx_chat_registry_enter(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_chat_channel_sh_t *ch, ngx_chat_registry_join_t *j)
 {
+    size_t      len;
     ngx_uint_t  added;
 
     j->slot_member = NULL;
@@ -389,20 +393,22 @@ ngx_chat_registry_enter(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     }
 
     if (added) {
-        (void) ngx_chat_presence_entry_write(j->buf + j->members_len,
-                                             j->user, j->info);
+        len = ngx_chat_presence_entry_size(j->user, j->info);
 
-        j->members_len += ngx_chat_presence_entry_size(j->user, j->info);
+        ngx_memcpy(j->buf + j->members_len, &j->slot_member->member->entry,
+                   len);
+
+        j->members_len += len;
         j->nmembers++;
 
-        (void) ngx_chat_append(zone->sh->ring, j->added, NULL);
+        (void) ngx_chat_ring_append(zone->sh->ring, j->added, NULL);
     }
 
     return NGX_OK;
 }
 
 
-/* After a subscription: what the others, or this one, are to be told. */
+/* What a new subscription tells: the first one, the number of all. */
 
 static void
 ngx_chat_registry_changed(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
@@ -422,8 +428,8 @@ ngx_chat_registry_changed(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
 
 
 /*
- * Tells the number of subscriptions: at once in small channels, else every
- * few seconds.  1: it has changed, and is to be told later.
+ * Tells the number of subscriptions: at once in small channels, else every few
+ * seconds.  1: it has changed and is to be told later.
  */
 
 static ngx_uint_t
@@ -457,7 +463,7 @@ ngx_chat_registry_count(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
 }
 
 
-/* A worker's first subscription of a channel; ch is NULL: of all. */
+/* Makes a slot channel, and where ch is NULL the channel, too. */
 
 static ngx_chat_slot_channel_sh_t *
 ngx_chat_registry_add(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
@@ -493,7 +499,7 @@ ngx_chat_registry_add(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 }
 
 
-/* Takes all of a worker's subscriptions from a channel. */
+/* Frees a slot channel, and with the last one the channel. */
 
 static void
 ngx_chat_registry_remove(ngx_chat_zone_t *zone,
@@ -523,7 +529,7 @@ ngx_chat_registry_remove(ngx_chat_zone_t *zone,
 
     } else if (ch->counting) {
 
-        /* at once: who would tell it later may be the one that is gone */
+        /* told at once: the worker that would tell it later may be gone */
         ch->counted = 0;
         (void) ngx_chat_registry_count(zone, ch);
     }
@@ -564,7 +570,7 @@ ngx_chat_registry_create(ngx_chat_zone_t *zone, ngx_chat_registry_join_t *j)
 }
 
 
-/* The last subscription is gone, and the members are, with theirs. */
+/* The last subscription is gone, and the last member with it. */
 
 static void
 ngx_chat_registry_delete(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)

@@ -2,13 +2,14 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The registry: which channels have subscriptions, and how many of each
- * worker, in the shared zone.
+ * The registry: the channels that have subscriptions, and how many each worker
+ * has, in the shared zone.
  *
- * A channel is there as long as a worker has subscriptions of it.  Functions
- * take the zone's lock themselves where they don't say otherwise.  The
- * pointers that a worker keeps are of its slot's generation: once the zone was
- * wiped, functions that get them touch nothing.
+ * A channel is in the registry as long as some worker has subscriptions to it.
+ * Functions take the zone's lock themselves, unless they say otherwise.  A
+ * worker keeps pointers into the registry, which are good for its slot's
+ * generation.  Once the zone was wiped, functions that get such a pointer touch
+ * nothing.
  */
 
 
@@ -30,7 +31,8 @@ typedef struct {
     uint32_t                    hash;
     ngx_str_t                  *name;
 
-    unsigned                    counting:1;    /* tell the number of them */
+    unsigned                    counting:1;    /* tell the channel's number
+                                                  of subscriptions */
     unsigned                    cached:1;      /* wants the cached event */
 
     /* presence; user is NULL for other channels */
@@ -39,8 +41,7 @@ typedef struct {
     ngx_uint_t                  members_max;   /* 0: no limit */
     ngx_chat_envelope_t        *added;         /* sent where the user is new */
 
-    /* memory for the members, from its start, and the cached event, at its
-       end */
+    /* memory: the members go to its start, the cached event to its end */
     u_char                     *buf;
     size_t                      size;
 
@@ -51,15 +52,16 @@ typedef struct {
     size_t                      cached_len;    /* 0: nothing is cached */
     uint64_t                    start;         /* in the ring */
     ngx_uint_t                  total;         /* subscriptions */
-    ngx_chat_slot_member_sh_t  *slot_member;   /* keep it, for leave() */
-    ngx_uint_t                  due;           /* counting: tell it later */
+    ngx_chat_slot_member_sh_t  *slot_member;   /* for leave() */
+    ngx_uint_t                  due;           /* 1: call tell() later */
 } ngx_chat_registry_join_t;
 
 
 /*
- * Subscribes: a count of this worker, and where the subscription starts in
- * the ring; the members and the cached event of that very instant.
- * *slot_channel is NULL for the first one of the channel here; keep it.
+ * Counts a subscription of this worker.  The results tell where it starts in
+ * the ring, and the members and the cached event at that position.
+ * *slot_channel is this worker's entry of the channel, NULL before its first
+ * subscription; the worker keeps it.
  * NGX_OK; NGX_AGAIN: buf is too small, nothing was done; NGX_DONE: the channel
  * has members_max members; NGX_BUSY: the zone is full; NGX_ABORT: the zone was
  * wiped.
@@ -69,21 +71,22 @@ ngx_int_t ngx_chat_registry_join(ngx_chat_zone_t *zone,
     ngx_chat_slot_channel_sh_t **slot_channel);
 
 /*
- * Takes one back; *slot_channel is NULL after the last, and where the zone was
- * wiped.  Returns 1 where the number is to be told later.
+ * Takes a subscription back.  *slot_channel becomes NULL with the worker's last
+ * one, and where the zone was wiped.  Returns 1 where tell() is to be called
+ * later.
  */
 ngx_uint_t ngx_chat_registry_leave(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_slot_channel_sh_t **slot_channel,
     ngx_chat_slot_member_sh_t *slot_member);
 
-/* Tells the number of subscriptions, if it is due and has changed: 0; or 1:
-   to be tried again later. */
+/* Tells the number of subscriptions, if it has changed.  1: it is too early,
+   to be called again later. */
 ngx_uint_t ngx_chat_registry_tell(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_slot_channel_sh_t *slot_channel);
 
 /*
- * Copies a member's id to user->data, at most user->len bytes, and sets that.
- * NGX_OK; NGX_ABORT: the zone was wiped.
+ * Copies a member's id to user->data, at most user->len bytes, and sets
+ * user->len.  NGX_OK; NGX_ABORT: the zone was wiped.
  */
 ngx_int_t ngx_chat_registry_user(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_slot_member_sh_t *slot_member,
@@ -100,8 +103,8 @@ ngx_uint_t ngx_chat_registry_has(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *name);
 
 /*
- * Takes at most n channels and members from a slot whose worker is gone; the
- * caller has its lease.  NGX_OK: none is left, NGX_AGAIN: go on.
+ * Takes at most n channels and members from a slot whose worker is gone.  The
+ * caller has the slot's lease.  NGX_OK: none is left; NGX_AGAIN: call it again.
  */
 ngx_int_t ngx_chat_registry_clear(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_uint_t n);

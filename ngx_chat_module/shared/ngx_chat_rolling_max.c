@@ -14,56 +14,56 @@
 
 
 void
-ngx_chat_rolling_max_init(ngx_chat_rolling_max_t *peak, uint64_t now)
+ngx_chat_rolling_max_init(ngx_chat_rolling_max_t *max, uint64_t now)
 {
-    peak->worst = 0;
-    peak->current = 0;
-    peak->previous = 0;
-    peak->began = now;
+    max->worst = 0;
+    max->current = 0;
+    max->previous = 0;
+    max->began = now;
 }
 
 
 void
-ngx_chat_rolling_max_add(ngx_chat_rolling_max_t *peak, uint64_t value,
+ngx_chat_rolling_max_add(ngx_chat_rolling_max_t *max, uint64_t value,
     uint64_t now)
 {
     uint64_t  age;
 
-    age = now - peak->began;
+    age = now - max->began;
 
     if (age >= NGX_CHAT_ROLLING_MAX_WINDOW) {
-        peak->previous = (age < 2 * NGX_CHAT_ROLLING_MAX_WINDOW)
-                         ? peak->current : 0;
-        peak->current = 0;
-        peak->began = now;
+        max->previous = (age < 2 * NGX_CHAT_ROLLING_MAX_WINDOW)
+                         ? max->current : 0;
+        max->current = 0;
+        max->began = now;
     }
 
-    if (value > peak->current) {
-        peak->current = value;
+    if (value > max->current) {
+        max->current = value;
     }
 
-    if (value > peak->worst) {
-        peak->worst = value;
+    if (value > max->worst) {
+        max->worst = value;
     }
 }
 
 
 uint64_t
-ngx_chat_rolling_max_recent(ngx_chat_rolling_max_t *peak, uint64_t now)
+ngx_chat_rolling_max_recent(ngx_chat_rolling_max_t *max, uint64_t now)
 {
     uint64_t  age;
 
     /* another process's now may be a little behind */
 
-    age = (now > peak->began) ? now - peak->began : 0;
+    age = (now > max->began) ? now - max->began : 0;
 
     if (age >= 2 * NGX_CHAT_ROLLING_MAX_WINDOW) {
         return 0;
     }
 
     if (age >= NGX_CHAT_ROLLING_MAX_WINDOW) {
-        return peak->current;
+        return max->current;
     }
 
-    return ngx_max(peak->current, peak->previous);
+    return ngx_max(max->current, max->previous);
 }

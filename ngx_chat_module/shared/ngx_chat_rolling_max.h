@@ -5,8 +5,8 @@
  * The largest of many values: of all, and of those of the last minute or
  * two.  Pure.
  *
- * One process adds, any other reads, without a lock: a reader that meets a
- * change of windows may get the value of the minute before.
+ * One process adds and any other reads, without a lock.  A reader may get the
+ * value of the minute before where the window changes meanwhile.
  */
 
 
@@ -18,8 +18,8 @@
 #include <ngx_core.h>
 
 
-/* ms; a value stays recent for one to two of these, so that whoever looks
-   once a minute sees each */
+/* ms; a value stays recent for one to two windows, so that a reader that
+   looks once a minute sees each value */
 #define NGX_CHAT_ROLLING_MAX_WINDOW  60000
 
 
@@ -31,13 +31,13 @@ typedef struct {
 } ngx_chat_rolling_max_t;
 
 
-void ngx_chat_rolling_max_init(ngx_chat_rolling_max_t *peak, uint64_t now);
+void ngx_chat_rolling_max_init(ngx_chat_rolling_max_t *max, uint64_t now);
 
 /* now is in ms, and never goes back. */
-void ngx_chat_rolling_max_add(ngx_chat_rolling_max_t *peak, uint64_t value,
+void ngx_chat_rolling_max_add(ngx_chat_rolling_max_t *max, uint64_t value,
     uint64_t now);
 
-uint64_t ngx_chat_rolling_max_recent(ngx_chat_rolling_max_t *peak,
+uint64_t ngx_chat_rolling_max_recent(ngx_chat_rolling_max_t *max,
     uint64_t now);
 
 

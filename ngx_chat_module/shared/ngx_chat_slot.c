@@ -2,8 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Worker slots: leased by holding a robust mutex, cleared by a survivor when
- * their worker died.
+ * Worker slots.  The slot of a worker that died is cleared by another worker.
  */
 
 
@@ -15,18 +14,17 @@
 #include <wire/ngx_chat_failpoint.h>
 
 
-/* channels and members taken for each time the zone's lock is held */
+/* channels and members cleared while the zone's lock is held once */
 #define NGX_CHAT_SLOT_STEP  64
 
 
-static void ngx_chat_slot_begin(ngx_chat_slot_sh_t *slot);
-static void ngx_chat_slot_lost(ngx_chat_zone_t *zone,
-    ngx_chat_slot_sh_t *slot);
+static ngx_int_t ngx_chat_slot_trylock(ngx_chat_zone_t *zone,
+    ngx_chat_slot_sh_t *slot, ngx_log_t *log);
 static void ngx_chat_slot_clear(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot);
 
 
-/* what is counted without a slot */
+/* counters for the time without a slot */
 static uint64_t  ngx_chat_slot_spare[NGX_CHAT_COUNTERS_e];
 
 uint64_t        *ngx_chat_counters = ngx_chat_slot_spare;
@@ -35,38 +33,38 @@ uint64_t        *ngx_chat_counters = ngx_chat_slot_spare;
 ngx_chat_slot_sh_t *
 ngx_chat_slot_lease(ngx_chat_zone_t *zone, ngx_log_t *log)
 {
-    int                  err;
     ngx_uint_t           i;
     ngx_chat_slot_sh_t  *slot;
 
     for (i = 0; i < zone->sh->nslots; i++) {
         slot = &zone->sh->slots[i];
 
-        err = pthread_mutex_trylock(&slot->lease);
-
-        if (err == EOWNERDEAD) {
-            ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                          "chat takes over from worker %P", slot->pid);
-
-            ngx_chat_slot_lost(zone, slot);
-            (void) pthread_mutex_consistent(&slot->lease);
-
-        } else if (err != 0) {
-            continue;
+        if (ngx_chat_slot_trylock(zone, slot, log) != NGX_BUSY) {
+            goto found;
         }
-
-        ngx_chat_failpoint("slot leased");
-
-        slot->position = ngx_chat_ring_head(zone->sh->ring);
-        slot->pid = ngx_pid;
-
-        ngx_chat_slot_renew(zone, slot);
-        ngx_chat_slot_begin(slot);
-
-        return slot;
     }
 
     return NULL;
+
+found:
+
+    ngx_chat_failpoint("slot leased");
+
+    slot->position = ngx_chat_ring_head(zone->sh->ring);
+    slot->pid = ngx_pid;
+
+    ngx_chat_slot_renew(zone, slot);
+
+    /* what was counted without a slot is counted in this one */
+
+    for (i = 0; i < NGX_CHAT_COUNTERS_e; i++) {
+        slot->counters[i] += ngx_chat_slot_spare[i];
+        ngx_chat_slot_spare[i] = 0;
+    }
+
+    ngx_chat_counters = slot->counters;
+
+    return slot;
 }
 
 
@@ -95,7 +93,7 @@ ngx_chat_slot_release(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
 ngx_uint_t
 ngx_chat_slot_reap(ngx_chat_zone_t *zone, ngx_log_t *log)
 {
-    int                  err;
+    ngx_int_t            rc;
     ngx_uint_t           i, n;
     ngx_chat_slot_sh_t  *slot;
 
@@ -104,51 +102,38 @@ ngx_chat_slot_reap(ngx_chat_zone_t *zone, ngx_log_t *log)
     for (i = 0; i < zone->sh->nslots; i++) {
         slot = &zone->sh->slots[i];
 
-        err = pthread_mutex_trylock(&slot->lease);
+        rc = ngx_chat_slot_trylock(zone, slot, log);
 
-        if (err == EOWNERDEAD) {
-            ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                          "chat clears up after worker %P", slot->pid);
-
-            ngx_chat_slot_lost(zone, slot);
-
-            ngx_chat_failpoint("slot reaped");
-
-            (void) pthread_mutex_consistent(&slot->lease);
-            n++;
-
-        } else if (err != 0) {
-            continue;
+        if (rc != NGX_BUSY) {
+            n += (rc == NGX_DONE);
+            (void) pthread_mutex_unlock(&slot->lease);
         }
-
-        (void) pthread_mutex_unlock(&slot->lease);
     }
 
     return n;
 }
 
 
-/* Counts go on in the slot, those made without one, too. */
+/*
+ * Takes the lease.  NGX_OK: the slot was free; NGX_DONE: its worker has died,
+ * and its connections with it, and the slot was cleared; NGX_BUSY.
+ */
 
-static void
-ngx_chat_slot_begin(ngx_chat_slot_sh_t *slot)
+static ngx_int_t
+ngx_chat_slot_trylock(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
+    ngx_log_t *log)
 {
-    ngx_uint_t  i;
+    int  err;
 
-    for (i = 0; i < NGX_CHAT_COUNTERS_e; i++) {
-        slot->counters[i] += ngx_chat_slot_spare[i];
-        ngx_chat_slot_spare[i] = 0;
+    err = pthread_mutex_trylock(&slot->lease);
+
+    if (err != EOWNERDEAD) {
+        return err ? NGX_BUSY : NGX_OK;
     }
 
-    ngx_chat_counters = slot->counters;
-}
+    ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                  "chat clears up after worker %P", slot->pid);
 
-
-/* Its worker died, and its connections with it. */
-
-static void
-ngx_chat_slot_lost(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
-{
     if (slot->pid) {
         slot->counters[NGX_CHAT_LOST_e]++;
         slot->counters[NGX_CHAT_CLOSED_LOST_e] +=
@@ -157,12 +142,18 @@ ngx_chat_slot_lost(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
     }
 
     ngx_chat_slot_clear(zone, slot);
+
+    ngx_chat_failpoint("slot reaped");
+
+    (void) pthread_mutex_consistent(&slot->lease);
+
+    return NGX_DONE;
 }
 
 
 /*
- * The caller has the lease.  Counters move one by one: a kill in between
- * may count a little twice, and breaks nothing.
+ * Empties a slot.  The caller has the lease.  Counters move one by one: a kill
+ * in between may count some of them twice, and breaks nothing.
  */
 
 static void

@@ -2,12 +2,12 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Worker slots: who is there, and what each has put in the zone.
+ * Worker slots: which workers are there, and what each has in the zone.
  *
- * A worker holds its slot's mutex, which is robust, from its start to its
- * end.  Whoever tries the lock learns whether the worker lives (EBUSY), has
- * left (0) or has died (EOWNERDEAD): exact, however it died, and blind to
- * process ids that are used again.
+ * A worker holds its slot's lease, a robust mutex, from its start to its end.
+ * An attempt to take the lease tells whether the worker lives (EBUSY), has left
+ * (0) or has died (EOWNERDEAD).  That is exact however the worker died, and
+ * does not depend on process ids, which are used again.
  */
 
 
@@ -22,17 +22,17 @@
 
 
 /*
- * Takes a slot for this process, a dead worker's after it has been cleared.
- * The position is the ring's head; what is counted and measured goes there
- * from now on.  NULL: none is free.
+ * Takes a slot for this process; a dead worker's slot is cleared first.  The
+ * slot's position is the ring's head, and this worker counts in the slot from
+ * now on.  NULL: none is free.
  */
 ngx_chat_slot_sh_t *ngx_chat_slot_lease(ngx_chat_zone_t *zone,
     ngx_log_t *log);
 
-/* After ngx_chat_zone_is_wiped(), once the worker has dropped its pointers. */
+/* To be called after a wipe, once the worker has dropped its pointers. */
 void ngx_chat_slot_renew(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot);
 
-/* Gives a slot back, with all that it still holds. */
+/* Clears a slot and gives it back. */
 void ngx_chat_slot_release(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot);
 
 /* Clears the slots of workers that died.  Returns how many there were. */

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Adds up the zone's counters, under its lock: what a worker that leaves
- * hands over is counted once.  The workers themselves take no lock to count,
- * so numbers of one of them may be some events apart.
+ * Adds up the zone's counters, under its lock, so that the counts of a worker
+ * that leaves are not taken twice.  Workers count without the lock, so the
+ * numbers of one worker may be some events apart.
  */
 
 
@@ -56,8 +56,6 @@ ngx_chat_stats_take(ngx_chat_zone_t *zone, ngx_chat_stats_t *t,
     ngx_chat_stats_parts(t, sh);
 
     for (i = 0; i < sh->nslots; i++) {
-
-        /* an empty slot has been cleared */
 
         if (sh->slots[i].pid) {
             ngx_chat_stats_slot(t, &sh->slots[i]);

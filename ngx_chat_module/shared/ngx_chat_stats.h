@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * All that the zone knows of itself and its workers, at one moment.
+ * Numbers of the zone and its workers, for the status pages.
  */
 
 

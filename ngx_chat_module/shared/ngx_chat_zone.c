@@ -2,9 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The shared zone: built in the master, half of it the ring, the rest the
- * registry's memory; adopted as it is by later configurations; wiped where a
- * worker died with the lock.
+ * The shared zone: how it is built, locked and wiped.  Half of it is the ring,
+ * most of the rest is the arena.
  */
 
 
@@ -30,12 +29,7 @@
 static ngx_int_t ngx_chat_zone_check(ngx_shm_zone_t *shm_zone);
 static ngx_int_t ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size,
     ngx_log_t *log);
-static ngx_int_t ngx_chat_zone_build_ring(ngx_chat_zone_t *zone,
-    size_t size);
-static ngx_int_t ngx_chat_zone_build_tables(ngx_chat_zone_t *zone,
-    size_t size);
-static ngx_int_t ngx_chat_zone_build_slots(ngx_chat_zone_t *zone);
-static ngx_int_t ngx_chat_zone_build_arena(ngx_chat_zone_t *zone);
+static ngx_int_t ngx_chat_zone_alloc(ngx_chat_zone_t *zone, size_t size);
 static void ngx_chat_zone_empty(ngx_chat_zone_sh_t *sh);
 
 
@@ -88,7 +82,7 @@ ngx_chat_zone_lock(ngx_chat_zone_t *zone)
 {
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    /* the sign stays while this one wipes: it may die, too */
+    /* busy stays set during the wipe: this process may die in it, too */
 
     if (zone->sh->busy) {
         ngx_chat_zone_empty(zone->sh);
@@ -113,8 +107,9 @@ ngx_chat_zone_unlock(ngx_chat_zone_t *zone)
 
 
 /*
- * A zone of another size would be a second one beside that of the workers
- * still running: their subscribers would miss what the new workers publish.
+ * Refuses another size than that of the running configuration.  nginx would
+ * make a second zone, and the subscribers of old workers would miss what the
+ * new workers publish.
  */
 
 static ngx_int_t
@@ -155,6 +150,47 @@ ngx_chat_zone_check(ngx_shm_zone_t *shm_zone)
 static ngx_int_t
 ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
 {
+    ngx_uint_t           i;
+    ngx_chat_zone_sh_t  *sh;
+
+    if (ngx_chat_zone_alloc(zone, size) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    sh = zone->sh;
+    sh->started = ngx_current_msec;
+
+    if (RAND_bytes((u_char *) &sh->key, sizeof(ngx_chat_hash_key_t)) != 1) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0, "RAND_bytes() failed");
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < sh->nslots; i++) {
+        if (ngx_chat_mutex_init(&sh->slots[i].lease) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_chat_ring_init(sh->ring, size / 2);
+    ngx_chat_zone_empty(sh);
+
+    sh->cached.limit = sh->arena->size / NGX_CHAT_ZONE_CACHE;
+    sh->answers.limit = sh->arena->size / NGX_CHAT_ZONE_ANSWERS;
+
+    zone->shpool->data = sh;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, log, 0,
+                   "chat zone: ring %uz, arena %uz",
+                   (size_t) sh->ring->size, sh->arena->size);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_zone_alloc(ngx_chat_zone_t *zone, size_t size)
+{
+    size_t               n;
     ngx_slab_pool_t     *pool;
     ngx_chat_zone_sh_t  *sh;
 
@@ -167,132 +203,35 @@ ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
     }
 
     zone->sh = sh;
-    sh->started = ngx_current_msec;
-
-    if (RAND_bytes((u_char *) &sh->key, sizeof(ngx_chat_hash_key_t)) != 1) {
-        ngx_log_error(NGX_LOG_EMERG, log, 0, "RAND_bytes() failed");
-        return NGX_ERROR;
-    }
-
-    if (ngx_chat_zone_build_ring(zone, size / 2) != NGX_OK
-        || ngx_chat_zone_build_tables(zone, size) != NGX_OK
-        || ngx_chat_zone_build_slots(zone) != NGX_OK
-        || ngx_chat_zone_build_arena(zone) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_chat_zone_empty(sh);
-
-    sh->cached.limit = sh->arena->size / NGX_CHAT_ZONE_CACHE;
-    sh->answers.limit = sh->arena->size / NGX_CHAT_ZONE_ANSWERS;
-
-    pool->data = sh;
-
-    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, log, 0,
-                   "chat zone: ring %uz, arena %uz",
-                   (size_t) sh->ring->size, sh->arena->size);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_chat_zone_build_ring(ngx_chat_zone_t *zone, size_t size)
-{
-    ngx_chat_ring_sh_t  *ring;
-
-    ring = ngx_slab_alloc(zone->shpool, size);
-    if (ring == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_chat_ring_init(ring, size);
-
-    zone->sh->ring = ring;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_chat_zone_build_tables(ngx_chat_zone_t *zone, size_t size)
-{
-    size_t               n;
-    ngx_slab_pool_t     *pool;
-    ngx_chat_zone_sh_t  *sh;
-
-    sh = zone->sh;
-    pool = zone->shpool;
 
     for (n = 1024; n * NGX_CHAT_ZONE_PER_BUCKET < size; n *= 2) {
         /* void */
     }
 
-    sh->channels = ngx_slab_calloc(pool, n * sizeof(ngx_chat_channel_sh_t *));
-    sh->members = ngx_slab_calloc(pool, n * sizeof(ngx_chat_member_sh_t *));
-    sh->caches = ngx_slab_calloc(pool, n * sizeof(ngx_chat_cache_sh_t *));
-
-    if (sh->channels == NULL || sh->members == NULL || sh->caches == NULL) {
-        return NGX_ERROR;
-    }
-
     sh->mask = n - 1;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_chat_zone_build_slots(ngx_chat_zone_t *zone)
-{
-    ngx_uint_t           i;
-    ngx_chat_zone_sh_t  *sh;
-
-    sh = zone->sh;
 
     /* workers of several configurations live side by side for a while */
     sh->nslots = ngx_max(zone->workers * 4, NGX_CHAT_ZONE_SLOTS);
 
-    sh->slots = ngx_slab_calloc(zone->shpool,
-                                sh->nslots * sizeof(ngx_chat_slot_sh_t));
-    if (sh->slots == NULL) {
-        return NGX_ERROR;
-    }
-
     /* one of the ring, and one for each worker, before and after a reload */
     sh->nwakeups = 1 + 2 * zone->workers;
 
-    sh->wakeups = ngx_slab_calloc(zone->shpool,
+    sh->ring = ngx_slab_alloc(pool, size / 2);
+    sh->channels = ngx_slab_calloc(pool, n * sizeof(ngx_chat_channel_sh_t *));
+    sh->members = ngx_slab_calloc(pool, n * sizeof(ngx_chat_member_sh_t *));
+    sh->caches = ngx_slab_calloc(pool, n * sizeof(ngx_chat_cache_sh_t *));
+    sh->slots = ngx_slab_calloc(pool, sh->nslots * sizeof(ngx_chat_slot_sh_t));
+    sh->wakeups = ngx_slab_calloc(pool,
                                 sh->nwakeups * sizeof(ngx_chat_wakeup_sh_t));
-    if (sh->wakeups == NULL) {
+
+    if (sh->ring == NULL || sh->channels == NULL || sh->members == NULL
+        || sh->caches == NULL || sh->slots == NULL || sh->wakeups == NULL
+        || pool->pfree < 16)
+    {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < sh->nslots; i++) {
-        if (ngx_chat_mutex_init(&sh->slots[i].lease) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* The rest, save a few pages for the store's part and the like. */
-
-static ngx_int_t
-ngx_chat_zone_build_arena(ngx_chat_zone_t *zone)
-{
-    ngx_slab_pool_t     *pool;
-    ngx_chat_zone_sh_t  *sh;
-
-    sh = zone->sh;
-    pool = zone->shpool;
-
-    if (pool->pfree < 16) {
-        return NGX_ERROR;
-    }
+    /* the rest, save a few pages for the store's part and the like */
 
     sh->arena_size = (pool->pfree - 8) * ngx_pagesize;
     sh->arena = ngx_slab_alloc(pool, sh->arena_size);
@@ -302,8 +241,8 @@ ngx_chat_zone_build_arena(ngx_chat_zone_t *zone)
 
 
 /*
- * Forgets all that the arena has.  Follows no pointer into it: that may be
- * what somebody died of.
+ * Empties the arena and all that points into it.  Follows no pointer into the
+ * arena, since it may be broken.
  */
 
 static void

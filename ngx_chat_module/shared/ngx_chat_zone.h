@@ -3,19 +3,22 @@
  * Copyright (C) the ngx_chat_module authors
  *
  * The shared zone: the ring, the workers' slots, the registry of channels,
- * counters; and all that lies in it.  Built once by the master, adopted by
- * every later configuration of the same size.
+ * cached events and counters.  The master builds it once; each later
+ * configuration uses the same zone, which has to have the same size.
  *
- * One lock, the slab pool's mutex: the master frees that one, and no other,
- * when a worker dies.  It is held for a few loads and stores, by event loops
- * and by the store's threads.  The holder leaves a sign while it has the
- * lock.  Whoever gets the lock and finds the sign knows that the last holder
- * died with it, and wipes: channels, members, cached events and answers go,
- * all that the arena has.  The ring and the store's part keep their order by
- * themselves and stay.
+ * One lock guards it, the slab pool's mutex: nginx's master frees that one, and
+ * no other, when a worker dies.  Event loops and the store's threads hold it
+ * for a few loads and stores.
  *
- * A pointer into the arena is good under the lock, and while the zone has the
- * generation that it had when the pointer was got.
+ * The holder sets busy while it has the lock.  If a process gets the lock and
+ * finds busy set, the last holder has died with the lock, and the process
+ * wipes the zone: it empties the arena, with all channels, members, cached
+ * events and answers.  The ring and the store's part are valid at every instant
+ * and stay.
+ *
+ * A wipe begins a new generation.  A pointer into the arena may be used under
+ * the lock, as long as the zone has the generation in which the worker got the
+ * pointer.
  */
 
 
@@ -60,8 +63,9 @@ typedef struct {
     ngx_queue_t                  channels;
     ngx_queue_t                  members;
 
-    /* How far it has delivered, a place in the ring; any process reads it.
-       Where somebody has waited for that in vain, stuck is one more. */
+    /* The position in the ring up to which it has delivered; any process
+       reads it.  A worker that waits for it in vain sets stuck to position
+       plus one. */
     uint64_t                     position;
     uint64_t                     stuck;
 
@@ -80,19 +84,19 @@ struct ngx_chat_channel_sh_s {
     ngx_chat_slot_channel_sh_t  *slots;
     ngx_queue_t                  members;
     uint64_t                     app;
-    uint64_t                     counted;      /* ms, when subscriptions were
-                                                  told */
-    uint32_t                     told;         /* and how many */
+    uint64_t                     counted;      /* ms, when the number of
+                                                  subscriptions was told */
+    uint32_t                     told;         /* the number told then */
     uint32_t                     subscriptions;
     uint32_t                     nmembers;
     uint32_t                     hash;
-    unsigned                     counting:1;   /* subscriptions are told */
+    unsigned                     counting:1;   /* that number is told */
     u_char                       len;
     u_char                       name[];
 };
 
 
-/* One worker's subscriptions of a channel. */
+/* One worker's subscriptions to a channel. */
 
 struct ngx_chat_slot_channel_sh_s {
     ngx_chat_slot_channel_sh_t  *next;         /* of the channel */
@@ -103,6 +107,15 @@ struct ngx_chat_slot_channel_sh_s {
 };
 
 
+/* A member's id and info, as they are copied into lists of members. */
+
+typedef struct {
+    uint16_t                     id_len;
+    uint16_t                     info_len;
+    u_char                       data[];       /* the id, then the info */
+} ngx_chat_entry_t;
+
+
 /* A user in a presence channel, see ngx_chat_presence.h. */
 
 struct ngx_chat_member_sh_s {
@@ -111,9 +124,7 @@ struct ngx_chat_member_sh_s {
     ngx_chat_channel_sh_t       *channel;
     ngx_chat_slot_member_sh_t   *slots;
     uint32_t                     hash;
-    uint16_t                     id_len;
-    uint16_t                     info_len;
-    u_char                       data[];       /* the id, then the info */
+    ngx_chat_entry_t             entry;        /* last: it has no fixed size */
 };
 
 
@@ -136,14 +147,14 @@ struct ngx_chat_cache_sh_s {
     uint64_t                     app;
     time_t                       expires;      /* by the monotonic clock */
     uint32_t                     hash;
-    uint32_t                     renewed;      /* the zone's, when it came */
+    uint32_t                     renewed;      /* the zone's, when it was set */
     uint32_t                     payload_len;
     u_char                       len;
     u_char                       data[];       /* the name, then the payload */
 };
 
 
-/* Entries of one kind, in the order they go in when their room is used up. */
+/* Entries of one kind, the oldest first; it is dropped where room is needed. */
 
 typedef struct {
     ngx_queue_t                  entries;
@@ -153,9 +164,8 @@ typedef struct {
 
 
 /*
- * What a change of the registry tells to others.  Each is called under the
- * zone's lock, in the same turn as the change, and may only render and call
- * ngx_chat_append().
+ * Called for changes of the registry, while the zone's lock is held.  Each may
+ * only render an event and call ngx_chat_ring_append().
  */
 
 typedef struct {
@@ -167,7 +177,7 @@ typedef struct {
     void  (*occupied)(ngx_chat_zone_t *zone, uint64_t app,
                       ngx_str_t *channel, ngx_uint_t on);
 
-    /* The number of subscriptions to be told. */
+    /* The channel's number of subscriptions is to be told. */
     void  (*counted)(ngx_chat_zone_t *zone, uint64_t app,
                      ngx_str_t *channel, ngx_uint_t n);
 } ngx_chat_zone_handlers_t;
@@ -198,11 +208,11 @@ typedef struct {
     ngx_atomic_t                 renewed;      /* how often the database
                                                   became another one */
 
-    ngx_uint_t                   busy;         /* somebody has the lock, or
+    ngx_uint_t                   busy;         /* a process has the lock, or
                                                   died with it */
     ngx_atomic_t                 generation;   /* how often it was wiped */
 
-    /* of workers that have left */
+    /* sums of workers that have left */
     uint64_t                     counters[NGX_CHAT_COUNTERS_e];
 
     void                        *store;        /* the store's part, its own */
@@ -218,24 +228,24 @@ struct ngx_chat_zone_s {
 };
 
 
-/* Wipes where the last holder died with the lock. */
+/* lock() wipes the zone where the last holder died with the lock. */
 void ngx_chat_zone_lock(ngx_chat_zone_t *zone);
 void ngx_chat_zone_unlock(ngx_chat_zone_t *zone);
 
 /*
- * Whether the zone was wiped since the slot's generation: all pointers that
- * its worker has from the registry are void.  A hint without the lock, the
- * truth with it.
+ * Whether the zone was wiped since the slot's generation began: then all
+ * pointers that its worker has from the registry are void.  Without the lock
+ * the answer may be old.
  */
 #define ngx_chat_zone_is_wiped(zone, slot)                                    \
     ((slot)->generation != (zone)->sh->generation)
 
 
 /*
- * For an ngx_shm_zone_init_pt: shm_zone->data is a ngx_chat_zone_t with
- * workers set, old is the previous configuration's or NULL; the pool is that
- * of the configuration.  Runs in the master before it forks.  NGX_OK;
- * NGX_ERROR, logged: no memory, or the size differs from a zone in use.
+ * For an ngx_shm_zone_init_pt, in the master before it forks.  shm_zone->data
+ * is a ngx_chat_zone_t with workers set; old is that of the configuration
+ * before, or NULL; pool is the new configuration's.  NGX_OK; NGX_ERROR, logged:
+ * no memory, or the size differs from a zone in use.
  */
 ngx_int_t ngx_chat_zone_init(ngx_shm_zone_t *shm_zone, ngx_chat_zone_t *old,
     ngx_pool_t *pool);

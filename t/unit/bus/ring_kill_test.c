@@ -1,5 +1,5 @@
 
-/* sources: bus/ngx_chat_ring.c */
+/* sources: bus/ngx_chat_ring.c wire/ngx_chat_envelope.c */
 
 /*
  * Copyright (C) the ngx_chat_module authors

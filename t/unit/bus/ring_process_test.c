@@ -1,5 +1,5 @@
 
-/* sources: bus/ngx_chat_ring.c libs: -lpthread */
+/* sources: bus/ngx_chat_ring.c wire/ngx_chat_envelope.c libs: -lpthread */
 
 /*
  * Copyright (C) the ngx_chat_module authors

@@ -2,19 +2,19 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * A worker's hub without sessions and sockets: subscribers that keep books,
- * events with numbers, and turns that are made one by one.
+ * A worker's fanout without sessions and sockets: subscribers that note what
+ * they get, events with numbers, and turns that are made one by one.
  */
 
 
-#ifndef _NGX_CHAT_UNIT_DRAIN_H_INCLUDED_
-#define _NGX_CHAT_UNIT_DRAIN_H_INCLUDED_
+#ifndef _NGX_CHAT_UNIT_FANOUT_H_INCLUDED_
+#define _NGX_CHAT_UNIT_FANOUT_H_INCLUDED_
 
 
 #include "unit.h"
 #include "shared/zone.h"
 
-#include <bus/ngx_chat_append.h>
+#include <bus/ngx_chat_ring.h>
 #include <fanout/ngx_chat_fanout.h>
 
 
@@ -239,7 +239,7 @@ publish(ngx_str_t *name, uint64_t number, ngx_uint_t type,
     }
 
     ngx_chat_zone_lock(&zone);
-    CHECK_INT(ngx_chat_append(zone.sh->ring, &e, NULL), NGX_OK);
+    CHECK_INT(ngx_chat_ring_append(zone.sh->ring, &e, NULL), NGX_OK);
     ngx_chat_zone_unlock(&zone);
 }
 
@@ -395,4 +395,4 @@ got(ngx_uint_t first, ngx_uint_t last, ngx_uint_t n, uint64_t number)
 }
 
 
-#endif /* _NGX_CHAT_UNIT_DRAIN_H_INCLUDED_ */
+#endif /* _NGX_CHAT_UNIT_FANOUT_H_INCLUDED_ */

@@ -3,7 +3,7 @@
 /* sources: fanout/ngx_chat_fanout*.c */
 /* sources: shared/ngx_chat_zone.c shared/ngx_chat_slot.c bus/ngx_chat_ring.c */
 /* sources: shared/ngx_chat_registry.c shared/ngx_chat_presence.c */
-/* sources: shared/ngx_chat_cache.c bus/ngx_chat_append.c */
+/* sources: shared/ngx_chat_cache.c */
 /* sources: shared/ngx_chat_arena.c bus/ngx_chat_wakeup.c */
 /* sources: shared/ngx_chat_mutex.c wire/ngx_chat_clock.c */
 /* sources: wire/ngx_chat_envelope.c wire/ngx_chat_hash.c */
@@ -20,7 +20,7 @@
 #include "unit.h"
 #include "shared/zone.h"
 
-#include <bus/ngx_chat_append.h>
+#include <bus/ngx_chat_ring.h>
 #include <fanout/ngx_chat_fanout.h>
 #include <fanout/ngx_chat_hub.h>
 #include <fanout/ngx_chat_loop.h>
@@ -305,7 +305,7 @@ go_on_elsewhere(void)
     ngx_str_set(&e.channel, "room");
 
     ngx_chat_zone_lock(&zone);
-    CHECK_INT(ngx_chat_append(zone.sh->ring, &e, NULL), NGX_OK);
+    CHECK_INT(ngx_chat_ring_append(zone.sh->ring, &e, NULL), NGX_OK);
     ngx_chat_zone_unlock(&zone);
 }
 

@@ -17,11 +17,11 @@
 #define ITEMS  2000
 
 
-static ngx_log_t         unit_log;
-static ngx_uint_t        blocks;           /* taken so far */
-static ngx_uint_t        no_memory;
-static u_char           *items[ITEMS];
-static ngx_chat_object_pool_t   slab = { SIZE, { NULL, NULL } };
+static ngx_log_t               unit_log;
+static ngx_uint_t              blocks;     /* taken so far */
+static ngx_uint_t              no_memory;
+static u_char                 *items[ITEMS];
+static ngx_chat_object_pool_t  pool = { SIZE, { NULL, NULL } };
 
 
 void *
@@ -42,7 +42,7 @@ take(ngx_uint_t i)
 {
     ngx_uint_t  k, set;
 
-    items[i] = ngx_chat_object_pool_alloc(&slab, &unit_log);
+    items[i] = ngx_chat_object_pool_alloc(&pool, &unit_log);
 
     if (!CHECK(items[i] != NULL)) {
         exit(1);
@@ -78,7 +78,7 @@ give(ngx_uint_t i)
 
     CHECK_INT(other, 0);
 
-    ngx_chat_object_pool_free(&slab, items[i]);
+    ngx_chat_object_pool_free(&pool, items[i]);
     items[i] = NULL;
 }
 
@@ -166,7 +166,7 @@ test_no_memory(void)
     /* one empty block is kept */
 
     for (n = 0; n < ITEMS; n++) {
-        items[n] = ngx_chat_object_pool_alloc(&slab, &unit_log);
+        items[n] = ngx_chat_object_pool_alloc(&pool, &unit_log);
 
         if (items[n] == NULL) {
             break;
@@ -180,7 +180,7 @@ test_no_memory(void)
     take(n);
 
     for (i = 0; i < n; i++) {
-        ngx_chat_object_pool_free(&slab, items[i]);
+        ngx_chat_object_pool_free(&pool, items[i]);
         items[i] = NULL;
     }
 
@@ -196,18 +196,18 @@ test_exit(void)
     ngx_uint_t  before;
 
     take(0);
-    ngx_chat_object_pool_exit(&slab);
+    ngx_chat_object_pool_exit(&pool);
     give(0);
 
     before = blocks;
-    ngx_chat_object_pool_exit(&slab);
-    CHECK(ngx_queue_empty(&slab.open));
+    ngx_chat_object_pool_exit(&pool);
+    CHECK(ngx_queue_empty(&pool.open));
 
     take(0);
     CHECK_INT(blocks, before + 1);
     give(0);
-    ngx_chat_object_pool_exit(&slab);
-    CHECK(ngx_queue_empty(&slab.open));
+    ngx_chat_object_pool_exit(&pool);
+    CHECK(ngx_queue_empty(&pool.open));
 }
 
 

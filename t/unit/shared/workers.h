@@ -16,7 +16,7 @@
 #include "unit.h"
 #include "shared/zone.h"
 
-#include <bus/ngx_chat_append.h>
+#include <bus/ngx_chat_ring.h>
 #include <bus/ngx_chat_wakeup.h>
 #include <shared/ngx_chat_cache.h>
 #include <shared/ngx_chat_presence.h>
@@ -91,7 +91,7 @@ bus_append(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel,
     e.payload.data = payload;
     e.payload.len = len;
 
-    if (ngx_chat_append(zone->sh->ring, &e, NULL) != NGX_OK) {
+    if (ngx_chat_ring_append(zone->sh->ring, &e, NULL) != NGX_OK) {
         abort();
     }
 }

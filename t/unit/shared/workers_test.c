@@ -1,7 +1,7 @@
 
 /* sources: shared/ngx_chat_zone.c shared/ngx_chat_slot.c bus/ngx_chat_ring.c */
 /* sources: shared/ngx_chat_registry.c shared/ngx_chat_presence.c */
-/* sources: shared/ngx_chat_cache.c bus/ngx_chat_append.c */
+/* sources: shared/ngx_chat_cache.c */
 /* sources: shared/ngx_chat_arena.c bus/ngx_chat_wakeup.c */
 /* sources: shared/ngx_chat_mutex.c wire/ngx_chat_failpoint*.c */
 /* sources: wire/ngx_chat_envelope.c wire/ngx_chat_hash.c */
