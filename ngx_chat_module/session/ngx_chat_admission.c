@@ -15,16 +15,36 @@
 #include <pusher/ngx_chat_signature.h>
 #include <session/ngx_chat_admission.h>
 #include <session/ngx_chat_signin.h>
-#include <session/ngx_chat_worker.h>
+
+
+typedef struct {
+    const char  *type;
+    ngx_uint_t   status;
+    const char  *text;
+} ngx_chat_admission_reason_t;
 
 
 static ngx_int_t ngx_chat_admission_signature(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd);
 static ngx_int_t ngx_chat_admission_member(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd, ngx_chat_member_t *m);
-static void ngx_chat_admission_answer(ngx_chat_session_t *s,
-    ngx_str_t *channel, const char *type, ngx_uint_t status,
-    const char *text, ngx_str_t *arg);
+static ngx_int_t ngx_chat_admission_answer(ngx_chat_session_t *s,
+    ngx_chat_counter_e reason, ngx_str_t *channel, const char *text,
+    ngx_str_t *arg);
+
+
+/* What a client is told, by reason, in the order of the counters. */
+
+static ngx_chat_admission_reason_t  ngx_chat_admission_reasons[] = {
+    { "InvalidChannel", 400, NGX_CHAT_ERROR_CHANNEL_NAME },
+    { "AuthError", 401, NGX_CHAT_ERROR_SIGNATURE },
+    { "AuthError", 401, NGX_CHAT_ERROR_NOT_OWN },
+    { "InvalidMember", 400, NULL },
+    { "LimitReached", 403, NGX_CHAT_ERROR_CHANNELS },
+    { "LimitReached", 403, NGX_CHAT_ERROR_MEMBERS },
+    { NULL, 0, NULL },                     /* a duplicate: an error frame */
+    { "ServerError", 503, NGX_CHAT_ERROR_OVER_CAPACITY }
+};
 
 
 ngx_int_t
@@ -32,10 +52,8 @@ ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     ngx_uint_t *type, ngx_chat_member_t *m)
 {
     if (ngx_chat_name_check(&cmd->channel) != NGX_OK) {
-        ngx_chat_count(NGX_CHAT_DENIED_NAME_e, 1);
-        ngx_chat_admission_refuse(s, &cmd->channel, "InvalidChannel", 400,
-                                  NGX_CHAT_ERROR_CHANNEL_NAME);
-        return NGX_DECLINED;
+        return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_NAME_e,
+                                         &cmd->channel);
     }
 
     *type = ngx_chat_name_type(&cmd->channel);
@@ -43,10 +61,8 @@ ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     if (*type & NGX_CHAT_CHANNEL_USER) {
 
         if (!ngx_chat_signin_is_own(s, &cmd->channel)) {
-            ngx_chat_count(NGX_CHAT_DENIED_USER_e, 1);
-            ngx_chat_admission_refuse(s, &cmd->channel, "AuthError", 401,
-                                      NGX_CHAT_ERROR_NOT_OWN);
-            return NGX_DECLINED;
+            return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_USER_e,
+                                             &cmd->channel);
         }
 
         return NGX_OK;
@@ -58,10 +74,8 @@ ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
                                      s->app->number, &cmd->channel)
            == NULL)
     {
-        ngx_chat_count(NGX_CHAT_DENIED_CHANNELS_e, 1);
-        ngx_chat_admission_refuse(s, &cmd->channel, "LimitReached", 403,
-                                  NGX_CHAT_ERROR_CHANNELS);
-        return NGX_DECLINED;
+        return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_CHANNELS_e,
+                                         &cmd->channel);
     }
 
     if ((*type & NGX_CHAT_CHANNEL_PRIVATE)
@@ -78,11 +92,13 @@ ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 }
 
 
-void
-ngx_chat_admission_refuse(ngx_chat_session_t *s, ngx_str_t *channel,
-    const char *type, ngx_uint_t status, const char *text)
+ngx_int_t
+ngx_chat_admission_refuse(ngx_chat_session_t *s, ngx_chat_counter_e reason,
+    ngx_str_t *channel)
 {
-    ngx_chat_admission_answer(s, channel, type, status, text, channel);
+    return ngx_chat_admission_answer(s, reason, channel,
+                 ngx_chat_admission_reasons[reason - NGX_CHAT_DENIED_e].text,
+                                     channel);
 }
 
 
@@ -106,17 +122,15 @@ ngx_chat_admission_signature(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         return NGX_OK;
     }
 
-    ngx_chat_count(NGX_CHAT_DENIED_SIGNATURE_e, 1);
-
     if (rc == NGX_DECLINED) {
         (void) ngx_chat_signature_split(&cmd->auth, &key, &signature);
 
-        ngx_chat_admission_answer(s, &cmd->channel, "AuthError", 401,
-                                  NGX_CHAT_ERROR_AUTH_KEY, &key);
-        return NGX_DECLINED;
+        return ngx_chat_admission_answer(s, NGX_CHAT_DENIED_SIGNATURE_e,
+                                         &cmd->channel,
+                                         NGX_CHAT_ERROR_AUTH_KEY, &key);
     }
 
-    /* names what was to be signed, never the signature it expects */
+    /* the error has the text to be signed, never the expected signature */
 
     text.data = buf;
     text.len = ngx_chat_signature_text_channel(buf, sizeof(buf) / 2,
@@ -126,14 +140,13 @@ ngx_chat_admission_signature(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     text.len = ngx_chat_signature_text_got(buf, text.len, sizeof(buf),
                                            &cmd->auth);
 
-    ngx_chat_admission_answer(s, &cmd->channel, "AuthError", 401,
-                              NGX_CHAT_ERROR_SIGNATURE, &text);
-
-    return NGX_DECLINED;
+    return ngx_chat_admission_answer(s, NGX_CHAT_DENIED_SIGNATURE_e,
+                                     &cmd->channel, NGX_CHAT_ERROR_SIGNATURE,
+                                     &text);
 }
 
 
-/* Who comes: what channel_data says, else the signed-in user. */
+/* The member is who channel_data names, else the signed-in user. */
 
 static ngx_int_t
 ngx_chat_admission_member(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
@@ -156,37 +169,41 @@ ngx_chat_admission_member(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
         rc = ngx_chat_member_read_channel_data(m, &json, &cmd->channel_data);
     }
 
-    if (rc == NGX_OK) {
-        return NGX_OK;
-    }
-
     if (rc == NGX_ERROR) {
-        ngx_chat_count(NGX_CHAT_DENIED_CAPACITY_e, 1);
-        json.error = NGX_CHAT_ERROR_OVER_CAPACITY;
-
-    } else {
-        ngx_chat_count(NGX_CHAT_DENIED_MEMBER_e, 1);
+        return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_CAPACITY_e,
+                                         &cmd->channel);
     }
 
-    ngx_chat_admission_refuse(s, &cmd->channel, "InvalidMember", 400,
-                              json.error);
+    if (rc == NGX_DECLINED) {
+        return ngx_chat_admission_answer(s, NGX_CHAT_DENIED_MEMBER_e,
+                                         &cmd->channel, json.error,
+                                         &cmd->channel);
+    }
 
-    return NGX_DECLINED;
+    return NGX_OK;
 }
 
 
-static void
-ngx_chat_admission_answer(ngx_chat_session_t *s, ngx_str_t *channel,
-    const char *type, ngx_uint_t status, const char *text, ngx_str_t *arg)
+static ngx_int_t
+ngx_chat_admission_answer(ngx_chat_session_t *s, ngx_chat_counter_e reason,
+    ngx_str_t *channel, const char *text, ngx_str_t *arg)
 {
-    u_char     buf[NGX_CHAT_ERROR_TEXT_MAX];
-    ngx_str_t  error;
+    u_char      buf[NGX_CHAT_ERROR_TEXT_MAX];
+    ngx_str_t   error;
+    ngx_uint_t  i;
+
+    ngx_chat_count(reason, 1);
 
     ngx_chat_session_error(s, 0, text, arg);
 
     error.data = buf;
     error.len = ngx_chat_error_format(buf, sizeof(buf), text, arg);
 
+    i = reason - NGX_CHAT_DENIED_e;
+
     ngx_chat_session_render(s, ngx_chat_event_render_subscription_error,
-                            channel, type, &error, status);
+                            channel, ngx_chat_admission_reasons[i].type,
+                            &error, ngx_chat_admission_reasons[i].status);
+
+    return NGX_DECLINED;
 }

@@ -20,19 +20,19 @@
 
 
 /*
- * NGX_OK with *type set, and *m for a presence channel, in memory of the
+ * NGX_OK with *type set, and for a presence channel *m, in memory of the
  * command at hand; NGX_DECLINED: refused, the client has its answer.
  */
 ngx_int_t ngx_chat_admission_check(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd, ngx_uint_t *type, ngx_chat_member_t *m);
 
 /*
- * Refuses with both frames: pusher:error, as Pusher sends it, and
- * pusher:subscription_error, which names the channel for the application.
- * text has at most one "%s", for the channel.
+ * Refuses for a reason of NGX_CHAT_DENIED_e, and counts that.  The client gets
+ * two frames: pusher:error, as Pusher sends it, and pusher:subscription_error,
+ * which names the channel for the application.  Returns NGX_DECLINED.
  */
-void ngx_chat_admission_refuse(ngx_chat_session_t *s, ngx_str_t *channel,
-    const char *type, ngx_uint_t status, const char *text);
+ngx_int_t ngx_chat_admission_refuse(ngx_chat_session_t *s,
+    ngx_chat_counter_e reason, ngx_str_t *channel);
 
 
 #endif /* _NGX_CHAT_ADMISSION_H_INCLUDED_ */

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Client events: from one subscriber to the others, by way of the ring, so
- * that they are in one order with all other events.
+ * Client events: from one subscriber to the others.  They go through the ring,
+ * so that they are in one order with all other events.
  */
 
 
@@ -16,7 +16,6 @@
 #include <pusher/ngx_chat_member.h>
 #include <pusher/ngx_chat_name.h>
 #include <session/ngx_chat_client_event.h>
-#include <session/ngx_chat_worker.h>
 #include <shared/ngx_chat_registry.h>
 
 
@@ -67,16 +66,15 @@ ngx_chat_client_event(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     }
 
     if (ngx_chat_client_event_rate(s) != NGX_OK) {
-        ngx_chat_count(NGX_CHAT_MUTED_RATE_e, 1);
-        ngx_chat_session_error(s, NGX_CHAT_ERROR_EVENT_RATE,
-                               "Client event rejected - more than 10 in a "
-                               "second", NULL);
+        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_RATE_e,
+                                     "Client event rejected - more than 10 "
+                                     "in a second", NULL);
         return;
     }
 
     f = &s->worker->hub->fanout;
 
-    /* who sends is what the membership says, never what the client says */
+    /* the sender's id is the member's, never what the client says */
 
     user.data = buf;
     user.len = sizeof(buf);
@@ -135,12 +133,12 @@ ngx_chat_client_event_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 }
 
 
+/* events[] has the times of the last events; the oldest is overwritten. */
+
 static ngx_int_t
 ngx_chat_client_event_rate(ngx_chat_session_t *s)
 {
     uint32_t  now, *last;
-
-    /* the one before so many */
 
     now = (uint32_t) ngx_current_msec;
     last = &s->events[s->nevents % NGX_CHAT_SESSION_EVENTS];
@@ -168,20 +166,7 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 
     len = ngx_chat_event_render_client_event(NULL, 0, &cmd->event,
                                              &cmd->channel, data, user);
-    if (len == NGX_ERROR) {
-        return;
-    }
-
-    ngx_memzero(&e, sizeof(ngx_chat_envelope_t));
-
-    e.type = NGX_CHAT_ENVELOPE_EVENT_e;
-    e.app = s->app->number;
-    e.except = s->subscriber.id;
-    e.channel = cmd->channel;
-    e.payload.len = len;
-    e.payload.data = ngx_pnalloc(s->worker->scratch, len);
-
-    if (e.payload.data == NULL) {
+    if (ngx_chat_session_envelope(s, &e, &cmd->channel, len) != NGX_OK) {
         return;
     }
 
@@ -208,5 +193,6 @@ ngx_chat_client_event_refuse(ngx_chat_session_t *s,
 {
     ngx_chat_count(counter, 1);
 
-    ngx_chat_session_error(s, 0, text, arg);
+    ngx_chat_session_error(s, (counter == NGX_CHAT_MUTED_RATE_e)
+                              ? NGX_CHAT_ERROR_EVENT_RATE : 0, text, arg);
 }

@@ -2,10 +2,10 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What the hub does with sessions: gives them events, and sends them away.
+ * What the fanout does with sessions: it gives them events, and ends them.
  *
- * None of this ends a session at once, since the hub may be in the midst of a
- * channel's subscribers.
+ * None of these functions ends a session at once, since the fanout may be in
+ * the middle of a channel's subscribers.
  */
 
 
@@ -15,6 +15,7 @@
 
 #include <session/ngx_chat_delivery.h>
 #include <wire/ngx_chat_frame.h>
+
 
 #define NGX_CHAT_DELIVERY_RUN  16384     /* bytes of events put together */
 
@@ -29,6 +30,8 @@ static ngx_uint_t ngx_chat_delivery_flush(ngx_uint_t max);
 static void ngx_chat_delivery_overrun(ngx_chat_subscriber_t *sr);
 static void ngx_chat_delivery_terminate(ngx_chat_subscriber_t *sr);
 static void ngx_chat_delivery_wiped(void);
+
+
 static ngx_chat_fanout_handlers_t  ngx_chat_delivery_handlers = {
     ngx_chat_delivery_render,
     ngx_chat_delivery_extend,
@@ -41,8 +44,7 @@ static ngx_chat_fanout_handlers_t  ngx_chat_delivery_handlers = {
 };
 
 
-/* for flush() and wiped(), which no subscriber leads to; set once per
-   process */
+/* for flush() and wiped(), which get no subscriber */
 static ngx_chat_worker_t  *ngx_chat_delivery_worker;
 
 
@@ -54,8 +56,6 @@ ngx_chat_delivery_init(ngx_chat_worker_t *w)
 }
 
 
-/* One frame for all of this worker's subscribers. */
-
 static void *
 ngx_chat_delivery_render(ngx_chat_envelope_t *e, ngx_log_t *log)
 {
@@ -63,7 +63,7 @@ ngx_chat_delivery_render(ngx_chat_envelope_t *e, ngx_log_t *log)
 }
 
 
-/* Frames of one channel, one behind the other. */
+/* Adds the event's frame to the buffer. */
 
 static ngx_int_t
 ngx_chat_delivery_extend(void **events, ngx_chat_envelope_t *e, ngx_log_t *log)

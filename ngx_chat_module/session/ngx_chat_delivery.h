@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What the hub does with sessions.
+ * How the fanout gives events to sessions.
  */
 
 
@@ -16,7 +16,7 @@
 #include <session/ngx_chat_session.h>
 
 
-/* Sets the handlers of the worker's hub. */
+/* Sets the handlers of the worker's fanout. */
 void ngx_chat_delivery_init(ngx_chat_worker_t *w);
 
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What changes of the registry tell to subscribers: members that left, the
- * number of subscriptions, users that came or went.
+ * Events that changes of the registry cause: members that left, the number of
+ * subscriptions, users that became online or offline.
  */
 
 
@@ -18,7 +18,7 @@
 
 
 #define NGX_CHAT_NOTICE_USER   "#server-to-user-"
-#define NGX_CHAT_NOTICE_WATCH  "#watch-"       /* who watches that user */
+#define NGX_CHAT_NOTICE_WATCH  "#watch-"       /* subscribers watch the user */
 
 
 extern ngx_chat_zone_handlers_t  ngx_chat_notice_handlers;

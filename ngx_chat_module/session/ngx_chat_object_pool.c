@@ -2,10 +2,11 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Blocks of 64 KB, cut into items.  An item knows its block, which knows how
- * many are in use, so that both calls take the same time whatever there is.
+ * Blocks of 64 KB are cut into items.  An item points to its block, which has
+ * the number of items in use, so that both functions take the same time however
+ * many items there are.
  *
- * With NGX_CHAT_NO_SLAB all is left to malloc(), for tools that watch it.
+ * With NGX_CHAT_NO_SLAB each object is from malloc(), for tools that watch it.
  */
 
 
@@ -17,7 +18,7 @@
 
 #define NGX_CHAT_OBJECT_POOL_BLOCK  65536
 
-/* What is within 56 bytes of a thing's begin is in one line of the cache. */
+/* The first 56 bytes of an object are in one line of the cache. */
 #define NGX_CHAT_OBJECT_POOL_ALIGN  64
 
 
@@ -26,10 +27,10 @@ typedef struct ngx_chat_object_pool_item_s  ngx_chat_object_pool_item_t;
 
 
 struct ngx_chat_object_pool_block_s {
-    ngx_queue_t                   queue;   /* of the open ones, unless full */
-    ngx_chat_object_pool_item_t  *free;    /* given back */
-    u_char                       *fresh;   /* the first that never was used */
-    ngx_uint_t                    left;    /* of these */
+    ngx_queue_t                   queue;   /* of blocks with room */
+    ngx_chat_object_pool_item_t  *free;    /* items given back */
+    u_char                       *fresh;   /* the first item never used */
+    ngx_uint_t                    left;    /* number of these */
     ngx_uint_t                    used;
 };
 
@@ -47,31 +48,31 @@ struct ngx_chat_object_pool_item_s {
 
 
 static ngx_chat_object_pool_block_t *ngx_chat_object_pool_block(
-    ngx_chat_object_pool_t *slab,
+    ngx_chat_object_pool_t *pool,
     size_t size, ngx_log_t *log);
 
 
 void *
-ngx_chat_object_pool_alloc(ngx_chat_object_pool_t *slab, ngx_log_t *log)
+ngx_chat_object_pool_alloc(ngx_chat_object_pool_t *pool, ngx_log_t *log)
 {
     size_t                         size;
     ngx_chat_object_pool_item_t   *item;
     ngx_chat_object_pool_block_t  *b;
 
 #if (NGX_CHAT_NO_SLAB)
-    return ngx_calloc(slab->size, log);
+    return ngx_calloc(pool->size, log);
 #endif
 
-    size = ngx_align(ngx_chat_object_pool_head + slab->size,
+    size = ngx_align(ngx_chat_object_pool_head + pool->size,
                      NGX_CHAT_OBJECT_POOL_ALIGN);
 
-    if (slab->open.next == NULL) {
-        ngx_queue_init(&slab->open);
+    if (pool->open.next == NULL) {
+        ngx_queue_init(&pool->open);
     }
 
-    b = ngx_queue_empty(&slab->open)
-        ? ngx_chat_object_pool_block(slab, size, log)
-        : ngx_queue_data(ngx_queue_head(&slab->open),
+    b = ngx_queue_empty(&pool->open)
+        ? ngx_chat_object_pool_block(pool, size, log)
+        : ngx_queue_data(ngx_queue_head(&pool->open),
                          ngx_chat_object_pool_block_t,
                          queue);
 
@@ -96,14 +97,14 @@ ngx_chat_object_pool_alloc(ngx_chat_object_pool_t *slab, ngx_log_t *log)
         ngx_queue_remove(&b->queue);
     }
 
-    ngx_memzero(item->u.data, slab->size);
+    ngx_memzero(item->u.data, pool->size);
 
     return item->u.data;
 }
 
 
 void
-ngx_chat_object_pool_free(ngx_chat_object_pool_t *slab, void *p)
+ngx_chat_object_pool_free(ngx_chat_object_pool_t *pool, void *p)
 {
     ngx_chat_object_pool_item_t   *item;
     ngx_chat_object_pool_block_t  *b;
@@ -118,17 +119,17 @@ ngx_chat_object_pool_free(ngx_chat_object_pool_t *slab, void *p)
     b = item->block;
 
     if (b->free == NULL && b->left == 0) {
-        ngx_queue_insert_head(&slab->open, &b->queue);
+        ngx_queue_insert_head(&pool->open, &b->queue);
     }
 
     item->u.next = b->free;
     b->free = item;
     b->used--;
 
-    /* one is kept: the next client is most likely not far */
+    /* one empty block is kept for the next client */
 
     if (b->used == 0
-        && ngx_queue_head(&slab->open) != ngx_queue_last(&slab->open))
+        && ngx_queue_head(&pool->open) != ngx_queue_last(&pool->open))
     {
         ngx_queue_remove(&b->queue);
         ngx_free(b);
@@ -137,17 +138,17 @@ ngx_chat_object_pool_free(ngx_chat_object_pool_t *slab, void *p)
 
 
 void
-ngx_chat_object_pool_exit(ngx_chat_object_pool_t *slab)
+ngx_chat_object_pool_exit(ngx_chat_object_pool_t *pool)
 {
     ngx_queue_t                   *q, *next;
     ngx_chat_object_pool_block_t  *b;
 
-    if (slab->open.next == NULL) {
+    if (pool->open.next == NULL) {
         return;
     }
 
-    for (q = ngx_queue_head(&slab->open);
-         q != ngx_queue_sentinel(&slab->open);
+    for (q = ngx_queue_head(&pool->open);
+         q != ngx_queue_sentinel(&pool->open);
          q = next)
     {
         next = ngx_queue_next(q);
@@ -162,7 +163,7 @@ ngx_chat_object_pool_exit(ngx_chat_object_pool_t *slab)
 
 
 static ngx_chat_object_pool_block_t *
-ngx_chat_object_pool_block(ngx_chat_object_pool_t *slab, size_t size,
+ngx_chat_object_pool_block(ngx_chat_object_pool_t *pool, size_t size,
     ngx_log_t *log)
 {
     u_char                        *last;
@@ -180,7 +181,7 @@ ngx_chat_object_pool_block(ngx_chat_object_pool_t *slab, size_t size,
     b->free = NULL;
     b->used = 0;
 
-    ngx_queue_insert_head(&slab->open, &b->queue);
+    ngx_queue_insert_head(&pool->open, &b->queue);
 
     return b;
 }

@@ -2,10 +2,10 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The one way in for events.
+ * Publishing of messages and triggered events, by the store's thread.
  *
- * A stored message is rendered here once: the text that its sender gets and
- * the text in the event are the same bytes.
+ * A message is rendered once: the text that its sender gets and the data of
+ * its event are the same bytes.
  */
 
 
@@ -18,17 +18,11 @@
 #include <wire/ngx_chat_message.h>
 
 
-/* What fits is rendered once, else a first time to count. */
-#define NGX_CHAT_PUBLISH_SMALL  4096
-
-
-static time_t ngx_chat_publish_cached(ngx_chat_publish_t *pub,
-    ngx_chat_record_t *rec);
-static ngx_int_t ngx_chat_publish_message(ngx_chat_record_t *rec,
-    ngx_str_t *text);
-static ngx_int_t ngx_chat_publish_text(ngx_chat_publish_t *pub,
+static ngx_int_t ngx_chat_publish_event(ngx_chat_publish_t *pub,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except, ngx_str_t *text,
     uint64_t *position, ngx_log_t *log);
+static time_t ngx_chat_publish_cached(ngx_chat_publish_t *pub,
+    ngx_chat_record_t *rec);
 
 
 ngx_int_t
@@ -38,19 +32,34 @@ ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
 {
     ngx_chat_publish_t *pub = data;
 
-    ngx_int_t  rc;
-    ngx_str_t  text;
+    size_t              size;
+    ssize_t             len;
+    ngx_int_t           rc;
+    ngx_str_t           text;
+    ngx_chat_message_t  m;
 
     if (rec->kind == NGX_CHAT_MESSAGE_EVENT_e) {
-        return ngx_chat_publish_text(pub, rec, except, &rec->content,
-                                     position, log);
+        return ngx_chat_publish_event(pub, rec, except, &rec->content,
+                                      position, log);
     }
 
-    if (ngx_chat_publish_message(rec, &text) != NGX_OK) {
+    ngx_chat_record_message(rec, &m);
+
+    size = ngx_chat_publish_event_max(rec);
+
+    text.data = malloc(size);
+    if (text.data == NULL) {
         return NGX_ERROR;
     }
 
-    rc = ngx_chat_publish_text(pub, rec, except, &text, position, log);
+    rc = NGX_ERROR;
+
+    len = ngx_chat_message_render(&m, text.data, size);
+
+    if (len != NGX_ERROR) {
+        text.len = len;
+        rc = ngx_chat_publish_event(pub, rec, except, &text, position, log);
+    }
 
     if (reply && rc != NGX_ERROR) {
         *reply = text;
@@ -63,35 +72,31 @@ ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
 }
 
 
-/* Sends the event, whose data is text. */
+/* Sends an event whose data is text. */
 
 static ngx_int_t
-ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
+ngx_chat_publish_event(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *text, uint64_t *position,
     ngx_log_t *log)
 {
-    u_char               small[NGX_CHAT_PUBLISH_SMALL], *large;
+    size_t               size;
     ssize_t              len;
     ngx_int_t            rc;
     ngx_chat_envelope_t  e;
 
-    large = NULL;
-    e.payload.data = small;
+    size = ngx_chat_publish_event_max(rec);
 
-    len = ngx_chat_event_render(small, sizeof(small), &rec->event,
+    e.payload.data = malloc(size);
+    if (e.payload.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+
+    len = ngx_chat_event_render(e.payload.data, size, &rec->event,
                                 &rec->channel, text);
     if (len == NGX_ERROR) {
-        len = ngx_chat_event_render(NULL, 0, &rec->event, &rec->channel,
-                                    text);
-        large = malloc(len);
-
-        if (large == NULL) {
-            return NGX_ERROR;
-        }
-
-        (void) ngx_chat_event_render(large, len, &rec->event, &rec->channel,
-                                     text);
-        e.payload.data = large;
+        goto done;
     }
 
     e.type = NGX_CHAT_ENVELOPE_EVENT_e;
@@ -104,12 +109,14 @@ ngx_chat_publish_text(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     rc = ngx_chat_hub_publish(pub->zone, &e,
                               ngx_chat_publish_cached(pub, rec), position);
 
-    free(large);
-
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_ALERT, log, 0,
                       "chat message %uL does not fit the ring", rec->id);
     }
+
+done:
+
+    free(e.payload.data);
 
     return rc;
 }
@@ -151,18 +158,20 @@ ngx_chat_publish_queued(ngx_uint_t n)
 }
 
 
+/*
+ * A byte of text takes at most 6 bytes in JSON (a \u escape of a control
+ * character), and 7 in the JSON of that.
+ */
+
 size_t
 ngx_chat_publish_event_max(ngx_chat_record_t *rec)
 {
-    return (rec->content.len + rec->author.len) * 7 + 1024;
+    return (rec->content.len + rec->author.len + rec->event.len
+            + rec->channel.len) * 7 + 512;
 }
 
 
-/*
- * A character of content takes at most 6 bytes in JSON (a \u escape of a
- * control character), and 7 in the JSON of that; the author, set by the
- * operator, has no limit but the request's.
- */
+/* The author, set by the operator, has no limit but the request's. */
 
 size_t
 ngx_chat_publish_envelope_max(size_t content)
@@ -192,38 +201,4 @@ ngx_chat_publish_cached(ngx_chat_publish_t *pub, ngx_chat_record_t *rec)
     }
 
     return 0;
-}
-
-
-static ngx_int_t
-ngx_chat_publish_message(ngx_chat_record_t *rec, ngx_str_t *text)
-{
-    u_char              small[NGX_CHAT_PUBLISH_SMALL];
-    ssize_t             len, done;
-    ngx_chat_message_t  m;
-
-    ngx_chat_record_message(rec, &m);
-
-    done = ngx_chat_message_render(&m, small, sizeof(small));
-    len = (done == NGX_ERROR) ? ngx_chat_message_render(&m, NULL, 0) : done;
-
-    if (len == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    text->data = malloc(len);
-    text->len = len;
-
-    if (text->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (done == NGX_ERROR) {
-        (void) ngx_chat_message_render(&m, text->data, len);
-
-    } else {
-        ngx_memcpy(text->data, small, len);
-    }
-
-    return NGX_OK;
 }

@@ -2,8 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The one way in for events: kept where they are to be kept, then into the
- * ring.
+ * Publishing: what the store calls for each record, once it is committed.
  */
 
 
@@ -28,10 +27,11 @@ typedef struct {
 
 
 /*
- * The store's append(): renders a committed message, sends its event.  data
- * is a ngx_chat_publish_t.  Runs on a thread, touches nothing else.  An event
- * that is not to be stored is sent by it, too: its id is 0, and *reply stays
- * as it is.
+ * The store's append(): sends the event of a record.  A message is rendered,
+ * and *reply becomes its text, from malloc().  A triggered event has the
+ * record's content as data, and leaves *reply as it is; where it is not
+ * stored its id is 0.  data is a ngx_chat_publish_t.  Runs on a thread and
+ * touches nothing else.
  */
 ngx_int_t ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *reply, uint64_t *position,
@@ -46,7 +46,7 @@ void ngx_chat_publish_renewed(void *data);
 /* The store's queued(). */
 void ngx_chat_publish_queued(ngx_uint_t n);
 
-/* The store's event_max(). */
+/* The store's event_max(): the most bytes of a record's text, or event. */
 size_t ngx_chat_publish_event_max(ngx_chat_record_t *rec);
 
 /*

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * One client's life: greeting, commands, errors, the end.
+ * One client's session: greeting, errors, the end.
  */
 
 
@@ -378,6 +378,27 @@ ngx_chat_session_error(ngx_chat_session_t *s, ngx_uint_t code,
 }
 
 
+ngx_int_t
+ngx_chat_session_envelope(ngx_chat_session_t *s, ngx_chat_envelope_t *e,
+    ngx_str_t *channel, ssize_t len)
+{
+    if (len == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(e, sizeof(ngx_chat_envelope_t));
+
+    e->type = NGX_CHAT_ENVELOPE_EVENT_e;
+    e->app = s->app->number;
+    e->except = s->subscriber.id;
+    e->channel = *channel;
+    e->payload.len = len;
+    e->payload.data = ngx_pnalloc(s->worker->scratch, len);
+
+    return e->payload.data ? NGX_OK : NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_chat_session_begin(ngx_chat_worker_t *w, ngx_chat_session_t *s)
 {
@@ -393,7 +414,7 @@ ngx_chat_session_begin(ngx_chat_worker_t *w, ngx_chat_session_t *s)
 }
 
 
-/* Counts for max_connections: 0, or the code of why it may not. */
+/* Counts the session for max_connections: 0, or the code to refuse it with. */
 
 static ngx_uint_t
 ngx_chat_session_quota(ngx_chat_session_t *s)

@@ -2,12 +2,12 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * A session: one client's life, whatever the transport.
+ * A session: one client, whatever the transport.  Used by the event loop only.
  *
- * The transport owns the session's memory, opens it, hands it what the
- * client says, and ends it exactly once.  The session tells the transport by
- * close() and abort() when it has to end; both may free the session before
- * they return.  All of this is the event loop's.
+ * The transport owns the session's memory.  It opens the session, hands it the
+ * client's messages, and ends it exactly once.  Where the session itself has to
+ * end, it calls the transport's close() or abort(), which may free the session
+ * before they return.
  */
 
 
@@ -41,7 +41,7 @@ typedef struct {
 } ngx_chat_session_conf_t;
 
 
-/* Who has signed in; in one block with its strings. */
+/* The signed-in user, in one block of memory with its strings. */
 
 typedef struct {
     ngx_str_t                id;
@@ -51,8 +51,8 @@ typedef struct {
 
 typedef struct {
     /*
-     * Sends the error frame's close: code and reason (may be empty) end the
-     * connection in good order.
+     * Sends a close frame with code and reason, which may be empty, and ends
+     * the connection in good order.
      */
     void  (*close)(ngx_chat_session_t *s, ngx_uint_t code,
                    ngx_str_t *reason);
@@ -63,13 +63,13 @@ typedef struct {
 
 
 /*
- * What a delivery looks at is one piece of 32 bytes, from the subscriber's id
- * to the outbox's count: with thousands of subscribers each line of the cache
- * is one that the kernel's sockets do not get.
+ * A delivery uses one piece of 32 bytes, from the subscriber's id to the
+ * outbox's unsaid.  With thousands of subscribers, each further line of the
+ * processor's cache is one that the kernel's sockets do not get.
  */
 
 struct ngx_chat_session_s {
-    ngx_chat_subscriber_t    subscriber;   /* first: the hub's view of it */
+    ngx_chat_subscriber_t    subscriber;   /* first */
 
     unsigned                 is_dirty:1;
     unsigned                 is_ending:1;
@@ -79,7 +79,8 @@ struct ngx_chat_session_s {
     unsigned                 closed:1;     /* takes and sends no more */
     unsigned                 is_anonymous:1;
     unsigned                 in_quota:1;   /* counts for max_connections */
-    unsigned                 user_channel:1;   /* has asked for its own */
+    unsigned                 user_channel:1;   /* has subscribed to its
+                                                  user's own channel */
 
     ngx_chat_outbox_t        outbox;
     ngx_chat_worker_t       *worker;
@@ -90,16 +91,15 @@ struct ngx_chat_session_s {
     ngx_queue_t              queue;        /* of all sessions */
     ngx_queue_t              dirty;
     ngx_queue_t              ending;
-    ngx_queue_t              anonymous;    /* of those who must authorize */
+    ngx_queue_t              anonymous;    /* of those that must authorize */
     ngx_msec_t               opened;
 
     ngx_chat_session_user_t *user;         /* NULL: has not signed in */
     ngx_uint_t               nchannels;    /* that the client asked for */
     ngx_uint_t               nevents;      /* client events so far */
-    uint32_t                 events[NGX_CHAT_SESSION_EVENTS];  /* ms, of the
-                                              last ones */
-    ngx_uint_t               close_code;   /* it ends with; 0: with
-                                              reconnect-now */
+    uint32_t                 events[NGX_CHAT_SESSION_EVENTS];  /* ms, times
+                                              of the last ones */
+    ngx_uint_t               close_code;   /* to end with; 0: reconnect-now */
 };
 
 
@@ -113,8 +113,8 @@ struct ngx_chat_worker_s {
     ngx_queue_t              ending;       /* sessions to be ended soon */
     ngx_event_t              end;          /* posted for those */
     ngx_event_t              timer;        /* watches for the worker's exit */
-    ngx_msec_t               drain;        /* to send all away in */
-    ngx_uint_t               ticks;        /* left of the draining */
+    ngx_msec_t               drain;        /* time to end all sessions in */
+    ngx_uint_t               ticks;        /* of the timer, left of it */
     time_t                   alerted;      /* when the last alert was */
     ngx_queue_t              anonymous;    /* have to authorize in time */
     ngx_chat_slot_channel_sh_t  **quotas;  /* by app: its connections here */
@@ -126,16 +126,16 @@ struct ngx_chat_worker_s {
 /*
  * Begins a session of app: gives it a socket id and greets the client.  The
  * transport has set connection, conf and transport and cleared the rest; the
- * outbox may have what is to go before.  NGX_OK; NGX_DONE: it was refused,
- * since the app has too many, and closed; NGX_ERROR: the transport has to
- * end it.
+ * outbox may have bytes that are to be sent before.  NGX_OK; NGX_DONE: the
+ * session was refused, since the app has too many, and closed; NGX_ERROR: the
+ * transport has to end it.
  */
 ngx_int_t ngx_chat_session_open(ngx_chat_worker_t *w,
     ngx_chat_session_t *s, ngx_chat_app_t *app);
 
 /*
- * Begins a session that is refused with a fatal error; the arg is what the
- * error's text names, or NULL.
+ * Begins a session and refuses it with a fatal error.  arg is what the error's
+ * text names, or NULL.
  */
 void ngx_chat_session_refuse(ngx_chat_worker_t *w,
     ngx_chat_session_t *s, ngx_uint_t code, ngx_str_t *arg);
@@ -146,8 +146,8 @@ void ngx_chat_session_fail(ngx_chat_session_t *s, ngx_uint_t code,
 void ngx_chat_session_fail_text(ngx_chat_session_t *s, ngx_uint_t code,
     const char *text, ngx_str_t *arg);
 
-/* Sends finished bytes, takes the caller's reference; b may be NULL: no
-   memory, which ends the session. */
+/* Sends a buffer, and takes the caller's reference.  NULL stands for a buffer
+   that could not be allocated, which ends the session. */
 void ngx_chat_session_send(ngx_chat_session_t *s, ngx_chat_buf_t *b);
 
 /* Sends a text that is finished, such as a cached event. */
@@ -159,12 +159,12 @@ void ngx_chat_session_sent(ngx_chat_session_t *s, ngx_int_t rc);
 
 /*
  * Ends a session by a posted event: aborts it where it is broken, else closes
- * it, with reconnect-now where close_code says nothing else.  Until then it
- * stays as it is, so that this may be called while the hub delivers.
+ * it, with reconnect-now where close_code is 0.  Until then the session stays
+ * as it is, so that this may be called during a delivery.
  */
 void ngx_chat_session_end_later(ngx_chat_session_t *s);
 
-/* The handler of the worker's event for that. */
+/* The handler of that event. */
 void ngx_chat_session_end_handler(ngx_event_t *ev);
 
 /*
@@ -178,12 +178,12 @@ void ngx_chat_session_end(ngx_chat_session_t *s);
 
 
 /*
- * It has shown who it is: by a sign-in, or on a private channel.  From now
- * on it counts for max_connections, and is closed where those are taken.
+ * The client has authorized itself, by a sign-in or on a private channel.  From
+ * now on it counts for max_connections, and is closed where these are taken.
  */
 void ngx_chat_session_authorized(ngx_chat_session_t *s);
 
-/* It is not waited for any more to show who it is. */
+/* The session need not authorize itself any more. */
 void ngx_chat_session_unlist(ngx_chat_session_t *s);
 
 /* A JSON reader with memory for the command at hand. */
@@ -220,6 +220,14 @@ ngx_chat_buf_t *ngx_chat_session_frame_text(u_char *text, size_t len,
                                                                               \
         ngx_chat_session_send(s, b_);                                         \
     } while (0)
+
+/*
+ * Prepares an event from this client to the others, with a payload of len
+ * bytes to be filled, in the memory of the command at hand.  NGX_ERROR: no
+ * memory, or len is NGX_ERROR.
+ */
+ngx_int_t ngx_chat_session_envelope(ngx_chat_session_t *s,
+    ngx_chat_envelope_t *e, ngx_str_t *channel, ssize_t len);
 
 /* An error frame for the client's last command; text has at most one %s. */
 void ngx_chat_session_error(ngx_chat_session_t *s, ngx_uint_t code,

@@ -4,10 +4,11 @@
  *
  * Sign-in.
  *
- * A signed-in connection is a subscriber of the user's own channel from that
- * moment on, whether it asks for it or not: events to the user go to every
- * connection once, and the user is online while that channel has somebody.
- * Who watches a user is a subscriber of a channel that no client can name.
+ * The sign-in subscribes the session to the user's own channel, whether or not
+ * the client asks for that channel.  So events to the user go to each of the
+ * user's connections once, and the user is online as long as that channel has
+ * subscribers.  To watch a user, a session is subscribed to a channel that no
+ * client can name.
  */
 
 
@@ -20,7 +21,6 @@
 #include <pusher/ngx_chat_signature.h>
 #include <session/ngx_chat_notice.h>
 #include <session/ngx_chat_signin.h>
-#include <session/ngx_chat_worker.h>
 #include <shared/ngx_chat_registry.h>
 
 
@@ -48,33 +48,21 @@ ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     ngx_uint_t         again;
     ngx_chat_member_t  m;
 
-    if (ngx_chat_signin_check(s, cmd, &m) != NGX_OK) {
-        ngx_chat_count(NGX_CHAT_SIGNINS_e, 1);
-        return;
-    }
-
     again = (s->user != NULL);
 
-    if (again
-        && (s->user->id.len != m.id.len
-            || ngx_memcmp(s->user->id.data, m.id.data, m.id.len) != 0))
-    {
-        ngx_chat_count(NGX_CHAT_SIGNINS_e, 1);
-        ngx_chat_session_error(s, 0, "Connection is signed in as another "
-                               "user", NULL);
-        return;
+    rc = ngx_chat_signin_check(s, cmd, &m);
+
+    if (rc == NGX_OK && !again) {
+        rc = ngx_chat_signin_enter(s, &m);
     }
 
-    rc = again ? NGX_OK : ngx_chat_signin_enter(s, &m);
-
     if (rc == NGX_ABORT) {
-        /* it is told to reconnect */
+        /* the client is told to reconnect */
         return;
     }
 
     if (rc != NGX_OK) {
         ngx_chat_count(NGX_CHAT_SIGNINS_e, 1);
-        ngx_chat_session_error(s, 0, "Server is over capacity", NULL);
         return;
     }
 
@@ -140,6 +128,15 @@ ngx_chat_signin_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
         return NGX_DECLINED;
     }
 
+    if (s->user
+        && (s->user->id.len != m->id.len
+            || ngx_memcmp(s->user->id.data, m->id.data, m->id.len) != 0))
+    {
+        ngx_chat_session_error(s, 0, "Connection is signed in as another "
+                               "user", NULL);
+        return NGX_DECLINED;
+    }
+
     return NGX_OK;
 }
 
@@ -168,7 +165,7 @@ ngx_chat_signin_invalid(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 }
 
 
-/* Keeps who it is, and makes it a subscriber of the user's channel. */
+/* Keeps the user's id and info, and subscribes the user's own channel. */
 
 static ngx_int_t
 ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m)
@@ -177,10 +174,12 @@ ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m)
     ngx_int_t                 rc;
     ngx_chat_session_user_t  *user;
 
+    rc = NGX_ERROR;
+
     user = ngx_alloc(sizeof(ngx_chat_session_user_t) + m->id.len
                      + m->info.len, s->connection->log);
     if (user == NULL) {
-        return NGX_ERROR;
+        goto failed;
     }
 
     p = (u_char *) user + sizeof(ngx_chat_session_user_t);
@@ -200,12 +199,18 @@ ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m)
 
     if (rc != NGX_OK) {
         ngx_free(user);
-        return rc;
+        goto failed;
     }
 
     s->user = user;
 
     return NGX_OK;
+
+failed:
+
+    ngx_chat_session_error(s, 0, "Server is over capacity", NULL);
+
+    return rc;
 }
 
 
@@ -229,8 +234,8 @@ ngx_chat_signin_join(ngx_chat_session_t *s, const char *prefix,
 
 
 /*
- * Watches first and looks then: a change in between is told twice, which
- * does no harm.
+ * Each user is watched first and looked up then, so that no change is missed.
+ * A change in between is told twice, which does no harm.
  */
 
 static void

@@ -4,8 +4,8 @@
  *
  * The steps of subscribe and unsubscribe.
  *
- * The answer goes into the outbox in the same turn of the event loop as the
- * subscription is made, and events are delivered in later turns: so
+ * The answer goes into the outbox in the same turn of the event loop in which
+ * the subscription is made.  Events are delivered in later turns.  So
  * subscription_succeeded comes before every event of the channel.
  */
 
@@ -20,11 +20,10 @@
 #include <session/ngx_chat_admission.h>
 #include <session/ngx_chat_signin.h>
 #include <session/ngx_chat_subscribe.h>
-#include <session/ngx_chat_worker.h>
 #include <shared/ngx_chat_presence.h>
 
 
-/* of a list, rendered in about a microsecond */
+/* members of a list that are rendered in about a microsecond */
 #define NGX_CHAT_SUBSCRIBE_MEMBERS  2
 
 
@@ -71,9 +70,8 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         if (ngx_chat_subscribe_announcement(s, &cmd->channel, &m, &added)
             != NGX_OK)
         {
-            ngx_chat_count(NGX_CHAT_DENIED_CAPACITY_e, 1);
-            ngx_chat_admission_refuse(s, &cmd->channel, "ServerError", 503,
-                                      NGX_CHAT_ERROR_OVER_CAPACITY);
+            (void) ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_CAPACITY_e,
+                                             &cmd->channel);
             return;
         }
 
@@ -146,7 +144,7 @@ ngx_chat_unsubscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 }
 
 
-/* The signed-in user's channel: the hub has it subscribed since then. */
+/* The sign-in has subscribed the user's own channel already. */
 
 static void
 ngx_chat_subscribe_own(ngx_chat_session_t *s, ngx_str_t *channel)
@@ -162,7 +160,7 @@ ngx_chat_subscribe_own(ngx_chat_session_t *s, ngx_str_t *channel)
 }
 
 
-/* member_added, ready to be sent in the instant in which the user comes. */
+/* member_added, to be appended under the lock where the user is new. */
 
 static ngx_int_t
 ngx_chat_subscribe_announcement(ngx_chat_session_t *s, ngx_str_t *channel,
@@ -170,22 +168,9 @@ ngx_chat_subscribe_announcement(ngx_chat_session_t *s, ngx_str_t *channel,
 {
     ssize_t  len;
 
-    ngx_memzero(e, sizeof(ngx_chat_envelope_t));
-
     len = ngx_chat_event_render_member_added(NULL, 0, channel, &m->id,
                                              &m->info);
-    if (len == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    e->type = NGX_CHAT_ENVELOPE_EVENT_e;
-    e->app = s->app->number;
-    e->except = s->subscriber.id;
-    e->channel = *channel;
-    e->payload.len = len;
-    e->payload.data = ngx_pnalloc(s->worker->scratch, len);
-
-    if (e->payload.data == NULL) {
+    if (ngx_chat_session_envelope(s, e, channel, len) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -212,7 +197,7 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
         return NGX_OK;
 
     case NGX_ABORT:
-        /* it is told to reconnect */
+        /* the client is told to reconnect */
         return NGX_DECLINED;
 
     case NGX_DECLINED:
@@ -221,23 +206,23 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
         return NGX_DECLINED;
 
     case NGX_DONE:
-        ngx_chat_count(NGX_CHAT_DENIED_MEMBERS_e, 1);
-        ngx_chat_admission_refuse(s, j->name, "LimitReached", 403,
-                                  NGX_CHAT_ERROR_MEMBERS);
-        return NGX_DECLINED;
+        return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_MEMBERS_e,
+                                         j->name);
 
     default:
-        level = ngx_chat_worker_log_level(s->worker);
+        /* clients can bring this about again and again */
+
+        level = (s->worker->alerted == ngx_time()) ? NGX_LOG_INFO
+                                                   : NGX_LOG_ALERT;
+        s->worker->alerted = ngx_time();
 
         ngx_log_error(level, s->connection->log, 0,
                       "chat can't subscribe to \"%V\": %s", j->name,
                       (rc == NGX_BUSY) ? "chat_zone is full"
                                        : "out of memory");
 
-        ngx_chat_count(NGX_CHAT_DENIED_CAPACITY_e, 1);
-        ngx_chat_admission_refuse(s, j->name, "ServerError", 503,
-                                  NGX_CHAT_ERROR_OVER_CAPACITY);
-        return NGX_DECLINED;
+        return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_CAPACITY_e,
+                                         j->name);
     }
 }
 

@@ -2,8 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * A worker's sessions as a whole: their begin with the process, and their end
- * when the process leaves.
+ * All sessions of a worker: start, timer, exit.
  */
 
 
@@ -101,19 +100,6 @@ ngx_chat_worker_exit(ngx_chat_worker_t *w)
 }
 
 
-ngx_uint_t
-ngx_chat_worker_log_level(ngx_chat_worker_t *w)
-{
-    if (w->alerted == ngx_time()) {
-        return NGX_LOG_INFO;
-    }
-
-    w->alerted = ngx_time();
-
-    return NGX_LOG_ALERT;
-}
-
-
 static void
 ngx_chat_worker_timer_handler(ngx_event_t *ev)
 {
@@ -137,7 +123,7 @@ ngx_chat_worker_timer_handler(ngx_event_t *ev)
 }
 
 
-/* Sends away who did not show in time who it is. */
+/* Ends the sessions that have not authorized themselves in time. */
 
 static void
 ngx_chat_worker_expire(ngx_chat_worker_t *w)
@@ -164,8 +150,8 @@ ngx_chat_worker_expire(ngx_chat_worker_t *w)
 
 
 /*
- * A leaving worker sends its clients away little by little: they come back
- * at once, and not all in the same moment.
+ * An exiting worker ends its sessions a few at a time, so that the clients do
+ * not all come back in the same moment.
  */
 
 static void
