@@ -22,8 +22,8 @@
 
 
 #define NGX_CHAT_OUTBOX_BUFS   64      /* buffers in one call */
-#define NGX_CHAT_OUTBOX_TURN   (1024 * 1024)   /* bytes of one client that
-                                          go in one turn of the event loop */
+#define NGX_CHAT_OUTBOX_TURN   (1024 * 1024)   /* bytes that one client gets in
+                                          a turn of the event loop */
 #define NGX_CHAT_OUTBOX_LINKS  65536   /* most free links kept */
 
 

@@ -37,8 +37,6 @@ static ngx_int_t ngx_chat_registry_snapshot(ngx_chat_zone_t *zone,
 static ngx_int_t ngx_chat_registry_enter(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_channel_sh_t *ch,
     ngx_chat_registry_join_t *j);
-static void ngx_chat_registry_changed(ngx_chat_zone_t *zone,
-    ngx_chat_channel_sh_t *ch, ngx_chat_registry_join_t *j);
 static ngx_uint_t ngx_chat_registry_count(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch);
 static ngx_chat_slot_channel_sh_t *ngx_chat_registry_add(
@@ -309,10 +307,15 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     *slot_channel = sc;
 
     j->start = ngx_chat_ring_head(zone->sh->ring);
+    j->total = ch->subscriptions;
 
     ngx_chat_failpoint("subscribed");
 
-    ngx_chat_registry_changed(zone, ch, j);
+    if (j->total == 1) {
+        zone->handlers->occupied(zone, ch->app, j->name, 1);
+    }
+
+    j->due = ch->counting ? ngx_chat_registry_count(zone, ch) : 0;
 
     return NGX_OK;
 }
@@ -405,25 +408,6 @@ ngx_chat_registry_enter(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     }
 
     return NGX_OK;
-}
-
-
-/* What a new subscription tells: the first one, the number of all. */
-
-static void
-ngx_chat_registry_changed(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
-    ngx_chat_registry_join_t *j)
-{
-    j->total = ch->subscriptions;
-    j->due = 0;
-
-    if (j->total == 1) {
-        zone->handlers->occupied(zone, ch->app, j->name, 1);
-    }
-
-    if (ch->counting) {
-        j->due = ngx_chat_registry_count(zone, ch);
-    }
 }
 
 
