@@ -105,7 +105,7 @@ ngx_chat_api_render_channels(void *arg, u_char *buf, size_t size)
 
     c = list->list->elts;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_json_write_init(&w, buf, size);
 
     ngx_chat_json_write_object(&w);
     ngx_chat_json_write_key(&w, "channels");
@@ -251,7 +251,7 @@ ngx_chat_api_render_channel(void *arg, u_char *buf, size_t size)
 
     presence = ch->type & NGX_CHAT_CHANNEL_PRESENCE;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_json_write_init(&w, buf, size);
 
     ngx_chat_json_write_object(&w);
     ngx_chat_json_write_key(&w, "occupied");
@@ -342,7 +342,7 @@ ngx_chat_api_render_users(void *arg, u_char *buf, size_t size)
     p = members->data;
     last = p + members->len;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_json_write_init(&w, buf, size);
 
     ngx_chat_json_write_object(&w);
     ngx_chat_json_write_key(&w, "users");

@@ -503,7 +503,7 @@ ngx_chat_api_render_events(void *arg, u_char *buf, size_t size)
     ngx_chat_api_target_t  *t;
     ngx_chat_json_write_t   w;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_json_write_init(&w, buf, size);
 
     ngx_chat_json_write_object(&w);
 

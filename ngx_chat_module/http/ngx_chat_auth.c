@@ -262,7 +262,7 @@ ngx_chat_auth_render_data(u_char *buf, size_t size, const char *name,
 {
     ngx_chat_json_write_t  w;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_json_write_init(&w, buf, size);
 
     ngx_chat_json_write_object(&w);
     ngx_chat_json_write_key(&w, name);
@@ -326,7 +326,7 @@ ngx_chat_auth_render(u_char *buf, size_t size, ngx_str_t *auth,
 {
     ngx_chat_json_write_t  w;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_json_write_init(&w, buf, size);
 
     ngx_chat_json_write_object(&w);
     ngx_chat_json_write_key(&w, "auth");

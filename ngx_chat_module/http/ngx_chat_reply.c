@@ -251,7 +251,7 @@ ngx_chat_reply_render(u_char *buf, size_t size, const char *text)
 {
     ngx_chat_json_write_t  w;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_json_write_init(&w, buf, size);
 
     ngx_chat_json_write_object(&w);
     ngx_chat_json_write_key(&w, "error");

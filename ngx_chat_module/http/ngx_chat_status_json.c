@@ -39,7 +39,7 @@ ngx_chat_status_json(ngx_chat_status_t *st, u_char *buf, size_t size)
 
     t = &st->stats;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_json_write_init(&w, buf, size);
 
     ngx_chat_json_write_object(&w);
 

@@ -11,13 +11,17 @@
 
 #include <wire/ngx_chat_json_write.h>
 #include <pusher/ngx_chat_event.h>
-#include <pusher/ngx_chat_event_text.h>
 #include <pusher/ngx_chat_name.h>
 
 
-static ssize_t ngx_chat_event_join(u_char *buf, size_t size,
-    ngx_str_t *parts, ngx_uint_t n);
-static void ngx_chat_event_write_list(ngx_chat_event_text_t *t,
+static ssize_t ngx_chat_event_render_empty(u_char *buf, size_t size,
+    const char *name, ngx_str_t *channel);
+static void ngx_chat_event_begin(ngx_chat_json_write_t *w, u_char *buf,
+    size_t size, const char *name, ngx_str_t *channel);
+static void ngx_chat_event_begin_text(ngx_chat_json_write_t *w, u_char *buf,
+    size_t size, const char *name, ngx_str_t *channel);
+static ssize_t ngx_chat_event_end(ngx_chat_json_write_t *w);
+static void ngx_chat_event_write_list(ngx_chat_json_write_t *w,
     const char *name, ngx_str_t *ids, ngx_uint_t n);
 
 
@@ -25,12 +29,8 @@ ssize_t
 ngx_chat_event_render(u_char *buf, size_t size, ngx_str_t *event,
     ngx_str_t *channel, ngx_str_t *data)
 {
-    ngx_chat_event_text_t  t;
-
-    ngx_chat_event_text_begin_event(&t, buf, size, event, channel);
-    ngx_chat_event_text_json(&t, data);
-
-    return ngx_chat_event_text_end(&t);
+    return ngx_chat_event_render_client_event(buf, size, event, channel, data,
+                                              NULL);
 }
 
 
@@ -38,52 +38,32 @@ ssize_t
 ngx_chat_event_render_established(u_char *buf, size_t size,
     ngx_chat_socket_id_t *id, ngx_uint_t timeout)
 {
-    u_char      socket[NGX_CHAT_SOCKET_ID_LEN], digits[NGX_INT64_LEN];
-    ngx_str_t   parts[5];
+    u_char                 text[NGX_CHAT_SOCKET_ID_LEN];
+    ngx_str_t              socket_id;
+    ngx_chat_json_write_t  w;
 
-    ngx_str_set(&parts[0], "{\"event\":\"pusher:connection_established\","
-                           "\"data\":\"{\\\"socket_id\\\":\\\"");
+    socket_id.data = text;
+    socket_id.len = ngx_chat_name_write_socket_id(text, id) - text;
 
-    parts[1].data = socket;
-    parts[1].len = ngx_chat_name_write_socket_id(socket, id) - socket;
+    ngx_chat_event_begin_text(&w, buf, size, "pusher:connection_established",
+                              NULL);
 
-    ngx_str_set(&parts[2], "\\\",\\\"activity_timeout\\\":");
+    ngx_chat_json_write_key(&w, "socket_id");
+    ngx_chat_json_write_string(&w, &socket_id);
 
-    parts[3].data = digits;
-    parts[3].len = ngx_chat_name_write_number(digits, timeout) - digits;
+    ngx_chat_json_write_key(&w, "activity_timeout");
+    ngx_chat_json_write_uint(&w, timeout);
 
-    ngx_str_set(&parts[4], "}\"}");
-
-    return ngx_chat_event_join(buf, size, parts, 5);
+    return ngx_chat_event_end(&w);
 }
 
 
 ssize_t
 ngx_chat_event_render_succeeded(u_char *buf, size_t size, ngx_str_t *channel)
 {
-    size_t     i;
-    ngx_str_t  parts[3], event, data;
-
-    ngx_str_set(&event, "pusher_internal:subscription_succeeded");
-
-    for (i = 0; i < channel->len; i++) {
-
-        if (channel->data[i] <= ' ' || channel->data[i] == '"'
-            || channel->data[i] == '\\' || channel->data[i] >= 0x7f)
-        {
-            ngx_str_set(&data, "{}");
-            return ngx_chat_event_render(buf, size, &event, channel, &data);
-        }
-    }
-
-    /* the name stands in JSON as it is */
-
-    ngx_str_set(&parts[0], "{\"event\":\"pusher_internal:"
-                           "subscription_succeeded\",\"channel\":\"");
-    parts[1] = *channel;
-    ngx_str_set(&parts[2], "\",\"data\":\"{}\"}");
-
-    return ngx_chat_event_join(buf, size, parts, 3);
+    return ngx_chat_event_render_empty(buf, size,
+                                       "pusher_internal:subscription_succeeded",
+                                       channel);
 }
 
 
@@ -93,14 +73,7 @@ ngx_chat_event_render_error(u_char *buf, size_t size, ngx_uint_t code,
 {
     ngx_chat_json_write_t  w;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
-
-    ngx_chat_json_write_object(&w);
-
-    ngx_chat_json_write_key(&w, "event");
-    ngx_chat_json_write_cstring(&w, "pusher:error");
-
-    ngx_chat_json_write_key(&w, "data");
+    ngx_chat_event_begin(&w, buf, size, "pusher:error", NULL);
     ngx_chat_json_write_object(&w);
 
     ngx_chat_json_write_key(&w, "code");
@@ -115,10 +88,7 @@ ngx_chat_event_render_error(u_char *buf, size_t size, ngx_uint_t code,
     ngx_chat_json_write_key(&w, "message");
     ngx_chat_json_write_string(&w, message);
 
-    ngx_chat_json_write_object_end(&w);
-    ngx_chat_json_write_object_end(&w);
-
-    return ngx_chat_json_write_done(&w);
+    return ngx_chat_event_end(&w);
 }
 
 
@@ -128,17 +98,7 @@ ngx_chat_event_render_subscription_error(u_char *buf, size_t size,
 {
     ngx_chat_json_write_t  w;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
-
-    ngx_chat_json_write_object(&w);
-
-    ngx_chat_json_write_key(&w, "event");
-    ngx_chat_json_write_cstring(&w, "pusher:subscription_error");
-
-    ngx_chat_json_write_key(&w, "channel");
-    ngx_chat_json_write_string(&w, channel);
-
-    ngx_chat_json_write_key(&w, "data");
+    ngx_chat_event_begin(&w, buf, size, "pusher:subscription_error", channel);
     ngx_chat_json_write_object(&w);
 
     ngx_chat_json_write_key(&w, "type");
@@ -150,10 +110,7 @@ ngx_chat_event_render_subscription_error(u_char *buf, size_t size,
     ngx_chat_json_write_key(&w, "status");
     ngx_chat_json_write_uint(&w, status);
 
-    ngx_chat_json_write_object_end(&w);
-    ngx_chat_json_write_object_end(&w);
-
-    return ngx_chat_json_write_done(&w);
+    return ngx_chat_event_end(&w);
 }
 
 
@@ -162,47 +119,42 @@ ngx_chat_event_render_presence_succeeded(u_char *buf, size_t size,
     ngx_str_t *channel, ngx_chat_event_member_t *members, ngx_uint_t n)
 {
     ngx_uint_t             i;
-    ngx_chat_event_text_t  t;
+    ngx_chat_json_write_t  w;
 
-    ngx_chat_event_text_begin(&t, buf, size,
+    static ngx_str_t  empty = ngx_string("{}");
+
+    ngx_chat_event_begin_text(&w, buf, size,
                               "pusher_internal:subscription_succeeded",
                               channel);
 
-    ngx_chat_event_text_cstring(&t, "{\"presence\":{\"count\":");
-    ngx_chat_event_text_uint(&t, n);
-    ngx_chat_event_text_cstring(&t, ",\"ids\":[");
+    ngx_chat_json_write_key(&w, "presence");
+    ngx_chat_json_write_object(&w);
+
+    ngx_chat_json_write_key(&w, "count");
+    ngx_chat_json_write_uint(&w, n);
+
+    ngx_chat_json_write_key(&w, "ids");
+    ngx_chat_json_write_array(&w);
 
     for (i = 0; i < n; i++) {
-
-        if (i) {
-            ngx_chat_event_text_cstring(&t, ",");
-        }
-
-        ngx_chat_event_text_string(&t, &members[i].id);
+        ngx_chat_json_write_string(&w, &members[i].id);
     }
 
-    ngx_chat_event_text_cstring(&t, "],\"hash\":{");
+    ngx_chat_json_write_array_end(&w);
+
+    ngx_chat_json_write_key(&w, "hash");
+    ngx_chat_json_write_object(&w);
 
     for (i = 0; i < n; i++) {
-
-        if (i) {
-            ngx_chat_event_text_cstring(&t, ",");
-        }
-
-        ngx_chat_event_text_string(&t, &members[i].id);
-        ngx_chat_event_text_cstring(&t, ":");
-
-        if (members[i].info.len) {
-            ngx_chat_event_text_json(&t, &members[i].info);
-
-        } else {
-            ngx_chat_event_text_cstring(&t, "{}");
-        }
+        ngx_chat_json_write_name(&w, &members[i].id);
+        ngx_chat_json_write_json(&w, members[i].info.len ? &members[i].info
+                                                         : &empty);
     }
 
-    ngx_chat_event_text_cstring(&t, "}}}");
+    ngx_chat_json_write_object_end(&w);
+    ngx_chat_json_write_object_end(&w);
 
-    return ngx_chat_event_text_end(&t);
+    return ngx_chat_event_end(&w);
 }
 
 
@@ -210,22 +162,20 @@ ssize_t
 ngx_chat_event_render_member_added(u_char *buf, size_t size,
     ngx_str_t *channel, ngx_str_t *id, ngx_str_t *info)
 {
-    ngx_chat_event_text_t  t;
+    ngx_chat_json_write_t  w;
 
-    ngx_chat_event_text_begin(&t, buf, size, "pusher_internal:member_added",
+    ngx_chat_event_begin_text(&w, buf, size, "pusher_internal:member_added",
                               channel);
 
-    ngx_chat_event_text_cstring(&t, "{\"user_id\":");
-    ngx_chat_event_text_string(&t, id);
+    ngx_chat_json_write_key(&w, "user_id");
+    ngx_chat_json_write_string(&w, id);
 
     if (info->len) {
-        ngx_chat_event_text_cstring(&t, ",\"user_info\":");
-        ngx_chat_event_text_json(&t, info);
+        ngx_chat_json_write_key(&w, "user_info");
+        ngx_chat_json_write_json(&w, info);
     }
 
-    ngx_chat_event_text_cstring(&t, "}");
-
-    return ngx_chat_event_text_end(&t);
+    return ngx_chat_event_end(&w);
 }
 
 
@@ -233,16 +183,15 @@ ssize_t
 ngx_chat_event_render_member_removed(u_char *buf, size_t size,
     ngx_str_t *channel, ngx_str_t *id)
 {
-    ngx_chat_event_text_t  t;
+    ngx_chat_json_write_t  w;
 
-    ngx_chat_event_text_begin(&t, buf, size, "pusher_internal:member_removed",
+    ngx_chat_event_begin_text(&w, buf, size, "pusher_internal:member_removed",
                               channel);
 
-    ngx_chat_event_text_cstring(&t, "{\"user_id\":");
-    ngx_chat_event_text_string(&t, id);
-    ngx_chat_event_text_cstring(&t, "}");
+    ngx_chat_json_write_key(&w, "user_id");
+    ngx_chat_json_write_string(&w, id);
 
-    return ngx_chat_event_text_end(&t);
+    return ngx_chat_event_end(&w);
 }
 
 
@@ -250,26 +199,23 @@ ssize_t
 ngx_chat_event_render_subscription_count(u_char *buf, size_t size,
     ngx_str_t *channel, ngx_uint_t count)
 {
-    ngx_chat_event_text_t  t;
+    ngx_chat_json_write_t  w;
 
-    ngx_chat_event_text_begin(&t, buf, size,
+    ngx_chat_event_begin_text(&w, buf, size,
                               "pusher_internal:subscription_count", channel);
 
-    ngx_chat_event_text_cstring(&t, "{\"subscription_count\":");
-    ngx_chat_event_text_uint(&t, count);
-    ngx_chat_event_text_cstring(&t, "}");
+    ngx_chat_json_write_key(&w, "subscription_count");
+    ngx_chat_json_write_uint(&w, count);
 
-    return ngx_chat_event_text_end(&t);
+    return ngx_chat_event_end(&w);
 }
 
 
 ssize_t
 ngx_chat_event_render_cache_miss(u_char *buf, size_t size, ngx_str_t *channel)
 {
-    static ngx_str_t  event = ngx_string("pusher:cache_miss");
-    static ngx_str_t  data = ngx_string("{}");
-
-    return ngx_chat_event_render(buf, size, &event, channel, &data);
+    return ngx_chat_event_render_empty(buf, size, "pusher:cache_miss",
+                                       channel);
 }
 
 
@@ -279,23 +225,13 @@ ngx_chat_event_render_signin_success(u_char *buf, size_t size,
 {
     ngx_chat_json_write_t  w;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
-
-    ngx_chat_json_write_object(&w);
-
-    ngx_chat_json_write_key(&w, "event");
-    ngx_chat_json_write_cstring(&w, "pusher:signin_success");
-
-    ngx_chat_json_write_key(&w, "data");
+    ngx_chat_event_begin(&w, buf, size, "pusher:signin_success", NULL);
     ngx_chat_json_write_object(&w);
 
     ngx_chat_json_write_key(&w, "user_data");
     ngx_chat_json_write_string(&w, user_data);
 
-    ngx_chat_json_write_object_end(&w);
-    ngx_chat_json_write_object_end(&w);
-
-    return ngx_chat_json_write_done(&w);
+    return ngx_chat_event_end(&w);
 }
 
 
@@ -303,51 +239,20 @@ ssize_t
 ngx_chat_event_render_watchlist(u_char *buf, size_t size, ngx_str_t *online,
     ngx_uint_t nonline, ngx_str_t *offline, ngx_uint_t noffline)
 {
-    ngx_chat_event_text_t  t;
+    ngx_chat_json_write_t  w;
 
-    ngx_chat_event_text_begin(&t, buf, size,
+    ngx_chat_event_begin_text(&w, buf, size,
                               "pusher_internal:watchlist_events", NULL);
 
-    ngx_chat_event_text_cstring(&t, "{\"events\":[");
+    ngx_chat_json_write_key(&w, "events");
+    ngx_chat_json_write_array(&w);
 
-    if (nonline) {
-        ngx_chat_event_write_list(&t, "online", online, nonline);
-    }
+    ngx_chat_event_write_list(&w, "online", online, nonline);
+    ngx_chat_event_write_list(&w, "offline", offline, noffline);
 
-    if (nonline && noffline) {
-        ngx_chat_event_text_cstring(&t, ",");
-    }
+    ngx_chat_json_write_array_end(&w);
 
-    if (noffline) {
-        ngx_chat_event_write_list(&t, "offline", offline, noffline);
-    }
-
-    ngx_chat_event_text_cstring(&t, "]}");
-
-    return ngx_chat_event_text_end(&t);
-}
-
-
-static void
-ngx_chat_event_write_list(ngx_chat_event_text_t *t, const char *name,
-    ngx_str_t *ids, ngx_uint_t n)
-{
-    ngx_uint_t  i;
-
-    ngx_chat_event_text_cstring(t, "{\"name\":\"");
-    ngx_chat_event_text_cstring(t, name);
-    ngx_chat_event_text_cstring(t, "\",\"user_ids\":[");
-
-    for (i = 0; i < n; i++) {
-
-        if (i) {
-            ngx_chat_event_text_cstring(t, ",");
-        }
-
-        ngx_chat_event_text_string(t, &ids[i]);
-    }
-
-    ngx_chat_event_text_cstring(t, "]}");
+    return ngx_chat_event_end(&w);
 }
 
 
@@ -357,15 +262,16 @@ ngx_chat_event_render_client_event(u_char *buf, size_t size,
 {
     ngx_chat_json_write_t  w;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
-
+    ngx_chat_json_write_init(&w, buf, size);
     ngx_chat_json_write_object(&w);
 
     ngx_chat_json_write_key(&w, "event");
     ngx_chat_json_write_string(&w, event);
 
-    ngx_chat_json_write_key(&w, "channel");
-    ngx_chat_json_write_string(&w, channel);
+    if (channel != NULL) {
+        ngx_chat_json_write_key(&w, "channel");
+        ngx_chat_json_write_string(&w, channel);
+    }
 
     ngx_chat_json_write_key(&w, "data");
     ngx_chat_json_write_string(&w, data);
@@ -385,7 +291,6 @@ ngx_int_t
 ngx_chat_event_data_text(ngx_chat_json_t *j, ngx_chat_json_value_t *value,
     ngx_str_t *text)
 {
-    ssize_t                len;
     ngx_chat_json_write_t  w;
 
     if (value->type == NGX_CHAT_JSON_STRING_e) {
@@ -393,53 +298,108 @@ ngx_chat_event_data_text(ngx_chat_json_t *j, ngx_chat_json_value_t *value,
         return NGX_OK;
     }
 
-    (void) ngx_chat_json_write_init(&w, NULL, 0);
+    ngx_chat_json_write_init(&w, NULL, 0);
     ngx_chat_json_write_value(&w, value);
 
-    len = ngx_chat_json_write_done(&w);
-    if (len == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    text->len = len;
-    text->data = j->alloc(j->ctx, len);
+    text->len = w.len;
+    text->data = j->alloc(j->ctx, text->len);
 
     if (text->data == NULL) {
         return NGX_ERROR;
     }
 
-    (void) ngx_chat_json_write_init(&w, text->data, text->len);
+    ngx_chat_json_write_init(&w, text->data, text->len);
     ngx_chat_json_write_value(&w, value);
 
-    return (ngx_chat_json_write_done(&w) == len) ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 
-/* Text that needs no escapes. */
+static ssize_t
+ngx_chat_event_render_empty(u_char *buf, size_t size, const char *name,
+    ngx_str_t *channel)
+{
+    ngx_chat_json_write_t  w;
+
+    ngx_chat_event_begin_text(&w, buf, size, name, channel);
+
+    return ngx_chat_event_end(&w);
+}
+
+
+/* An event up to its data; channel NULL is left out. */
+
+static void
+ngx_chat_event_begin(ngx_chat_json_write_t *w, u_char *buf, size_t size,
+    const char *name, ngx_str_t *channel)
+{
+    ngx_chat_json_write_init(w, buf, size);
+    ngx_chat_json_write_object(w);
+
+    ngx_chat_json_write_key(w, "event");
+    ngx_chat_json_write_cstring(w, name);
+
+    if (channel != NULL) {
+        ngx_chat_json_write_key(w, "channel");
+        ngx_chat_json_write_string(w, channel);
+    }
+
+    ngx_chat_json_write_key(w, "data");
+}
+
+
+/* The same, with data that is the text of an object. */
+
+static void
+ngx_chat_event_begin_text(ngx_chat_json_write_t *w, u_char *buf, size_t size,
+    const char *name, ngx_str_t *channel)
+{
+    ngx_chat_event_begin(w, buf, size, name, channel);
+
+    ngx_chat_json_write_text(w);
+    ngx_chat_json_write_object(w);
+}
+
+
+/* Ends the object that is the data, and the event. */
 
 static ssize_t
-ngx_chat_event_join(u_char *buf, size_t size, ngx_str_t *parts, ngx_uint_t n)
+ngx_chat_event_end(ngx_chat_json_write_t *w)
 {
-    size_t      len;
+    ngx_chat_json_write_object_end(w);
+
+    if (w->in_text) {
+        ngx_chat_json_write_text_end(w);
+    }
+
+    ngx_chat_json_write_object_end(w);
+
+    return ngx_chat_json_write_done(w);
+}
+
+
+static void
+ngx_chat_event_write_list(ngx_chat_json_write_t *w, const char *name,
+    ngx_str_t *ids, ngx_uint_t n)
+{
     ngx_uint_t  i;
 
-    len = 0;
+    if (n == 0) {
+        return;
+    }
+
+    ngx_chat_json_write_object(w);
+
+    ngx_chat_json_write_key(w, "name");
+    ngx_chat_json_write_cstring(w, name);
+
+    ngx_chat_json_write_key(w, "user_ids");
+    ngx_chat_json_write_array(w);
 
     for (i = 0; i < n; i++) {
-        len += parts[i].len;
+        ngx_chat_json_write_string(w, &ids[i]);
     }
 
-    if (buf == NULL) {
-        return len;
-    }
-
-    if (len > size) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < n; i++) {
-        buf = ngx_cpymem(buf, parts[i].data, parts[i].len);
-    }
-
-    return len;
+    ngx_chat_json_write_array_end(w);
+    ngx_chat_json_write_object_end(w);
 }

@@ -143,7 +143,7 @@ ngx_chat_member_check_size(ngx_chat_member_t *m, ngx_chat_json_t *j)
     ssize_t                len;
     ngx_chat_json_write_t  w;
 
-    (void) ngx_chat_json_write_init(&w, NULL, 0);
+    ngx_chat_json_write_init(&w, NULL, 0);
 
     ngx_chat_json_write_object(&w);
     ngx_chat_json_write_key(&w, "user_id");

@@ -19,7 +19,6 @@
 #include <yajl/yajl_parse.h>
 
 #include <wire/ngx_chat_json.h>
-#include <wire/ngx_chat_json_plain.h>
 #include <wire/ngx_chat_utf8.h>
 
 
@@ -127,14 +126,7 @@ ngx_chat_json_parse(ngx_chat_json_t *j, u_char *text, size_t len,
 
     status = yajl_parse(yajl, text, len);
 
-    /*
-     * An object or array that the text's last byte has ended is complete, and
-     * yajl would take 2 KB to find that nothing follows.
-     */
-
-    if (status == yajl_status_ok
-        && (ps.depth || (text[len - 1] != '}' && text[len - 1] != ']')))
-    {
+    if (status == yajl_status_ok) {
         status = yajl_complete_parse(yajl);
     }
 
@@ -196,7 +188,7 @@ ngx_chat_json_scan(u_char *p, size_t len)
     last = p + len;
     string = 0;
 
-    while ((p = ngx_chat_json_plain(p, last)) < last) {
+    while (p < last) {
 
         if (*p == '\\') {
 

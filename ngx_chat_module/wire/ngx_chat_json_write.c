@@ -2,18 +2,18 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * JSON writer over yajl's generator.  Pure.
+ * JSON writer.  Pure.
  *
- * yajl hands out its text in pieces, cut only before and behind escapes,
- * which are ASCII; so a piece of a valid string never begins or ends inside
- * a character, and each can be checked and mended alone.
+ * yajl's generator is not used: it escapes once, and would need a second
+ * buffer for JSON inside a string.  A list of presence members may take
+ * megabytes.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <yajl/yajl_gen.h>
+#include <stdio.h>
 
 #include <wire/ngx_chat_json_write.h>
 #include <wire/ngx_chat_utf8.h>
@@ -22,95 +22,83 @@
 #define NGX_CHAT_JSON_WRITE_REPLACEMENT  "\xef\xbf\xbd"
 
 
-static void *ngx_chat_json_write_alloc(void *ctx, size_t size);
-static void *ngx_chat_json_write_realloc(void *ctx, void *p, size_t size);
-static void ngx_chat_json_write_free(void *ctx, void *p);
-static void ngx_chat_json_write_print(void *ctx, const char *p, size_t len);
+static void ngx_chat_json_write_open(ngx_chat_json_write_t *w,
+    const char *mark);
+static void ngx_chat_json_write_close(ngx_chat_json_write_t *w,
+    const char *mark);
+static void ngx_chat_json_write_token(ngx_chat_json_write_t *w,
+    const char *token);
+static void ngx_chat_json_write_mark(ngx_chat_json_write_t *w,
+    const char *mark);
+static void ngx_chat_json_write_next(ngx_chat_json_write_t *w);
+static void ngx_chat_json_write_bytes(ngx_chat_json_write_t *w, u_char *p,
+    size_t len, ngx_uint_t times);
+static void ngx_chat_json_write_escape(ngx_chat_json_write_t *w, u_char *p,
+    size_t len, ngx_uint_t times);
+static size_t ngx_chat_json_write_sequence(u_char *p, u_char ch);
 static void ngx_chat_json_write_put(ngx_chat_json_write_t *w, const void *p,
     size_t len);
-static void ngx_chat_json_write_bytes(ngx_chat_json_write_t *w, u_char *p,
-    size_t len);
-static void ngx_chat_json_write_test(ngx_chat_json_write_t *w,
-    yajl_gen_status status);
-static void ngx_chat_json_write_open(ngx_chat_json_write_t *w,
-    ngx_chat_json_type_e type);
-static void ngx_chat_json_write_close(ngx_chat_json_write_t *w,
-    ngx_chat_json_type_e type);
 
 
-ngx_int_t
+void
 ngx_chat_json_write_init(ngx_chat_json_write_t *w, u_char *buf, size_t size)
 {
-    yajl_alloc_funcs  funcs;
+    ngx_memzero(w, sizeof(ngx_chat_json_write_t));
 
     w->buf = buf;
-    w->len = 0;
     w->size = size;
-    w->used = 0;
-    w->depth = 0;
-    w->failed = 0;
-    w->repair = 0;
-
-    funcs.malloc = ngx_chat_json_write_alloc;
-    funcs.realloc = ngx_chat_json_write_realloc;
-    funcs.free = ngx_chat_json_write_free;
-    funcs.ctx = w;
-
-    w->gen = yajl_gen_alloc(&funcs);
-
-    if (w->gen == NULL
-        || !yajl_gen_config(w->gen, yajl_gen_print_callback,
-                            ngx_chat_json_write_print, w))
-    {
-        w->failed = 1;
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
 }
 
 
 ssize_t
 ngx_chat_json_write_done(ngx_chat_json_write_t *w)
 {
-    if (w->gen != NULL) {
-        yajl_gen_free(w->gen);
-        w->gen = NULL;
-    }
-
-    if (w->failed || w->depth || w->len == 0) {
-        return NGX_ERROR;
-    }
-
-    return w->len;
+    return (w->failed || w->depth || w->len == 0) ? NGX_ERROR
+                                                  : (ssize_t) w->len;
 }
 
 
 void
 ngx_chat_json_write_object(ngx_chat_json_write_t *w)
 {
-    ngx_chat_json_write_open(w, NGX_CHAT_JSON_OBJECT_e);
+    ngx_chat_json_write_open(w, "{");
 }
 
 
 void
 ngx_chat_json_write_object_end(ngx_chat_json_write_t *w)
 {
-    ngx_chat_json_write_close(w, NGX_CHAT_JSON_OBJECT_e);
+    ngx_chat_json_write_close(w, "}");
 }
 
 
 void
 ngx_chat_json_write_array(ngx_chat_json_write_t *w)
 {
-    ngx_chat_json_write_open(w, NGX_CHAT_JSON_ARRAY_e);
+    ngx_chat_json_write_open(w, "[");
 }
 
 
 void
 ngx_chat_json_write_array_end(ngx_chat_json_write_t *w)
 {
-    ngx_chat_json_write_close(w, NGX_CHAT_JSON_ARRAY_e);
+    ngx_chat_json_write_close(w, "]");
+}
+
+
+void
+ngx_chat_json_write_text(ngx_chat_json_write_t *w)
+{
+    ngx_chat_json_write_open(w, "\"");
+    w->in_text = 1;
+}
+
+
+void
+ngx_chat_json_write_text_end(ngx_chat_json_write_t *w)
+{
+    w->in_text = 0;
+    ngx_chat_json_write_close(w, "\"");
 }
 
 
@@ -118,63 +106,72 @@ void
 ngx_chat_json_write_key(ngx_chat_json_write_t *w, const char *name)
 {
     ngx_chat_json_write_cstring(w, name);
+    ngx_chat_json_write_mark(w, ":");
+    w->comma = 0;
+}
+
+
+void
+ngx_chat_json_write_name(ngx_chat_json_write_t *w, ngx_str_t *name)
+{
+    ngx_chat_json_write_string(w, name);
+    ngx_chat_json_write_mark(w, ":");
+    w->comma = 0;
 }
 
 
 void
 ngx_chat_json_write_string(ngx_chat_json_write_t *w, ngx_str_t *s)
 {
-    ngx_chat_json_write_bytes(w, s->data, s->len);
+    ngx_chat_json_write_next(w);
+    ngx_chat_json_write_mark(w, "\"");
+    ngx_chat_json_write_bytes(w, s->data, s->len, w->in_text + 1);
+    ngx_chat_json_write_mark(w, "\"");
 }
 
 
 void
 ngx_chat_json_write_cstring(ngx_chat_json_write_t *w, const char *s)
 {
-    ngx_chat_json_write_bytes(w, (u_char *) s, ngx_strlen(s));
+    ngx_str_t  text;
+
+    text.data = (u_char *) s;
+    text.len = ngx_strlen(s);
+
+    ngx_chat_json_write_string(w, &text);
 }
 
 
 void
 ngx_chat_json_write_uint(ngx_chat_json_write_t *w, uint64_t n)
 {
-    char  *p, text[NGX_INT64_LEN];
+    char  text[NGX_INT64_LEN + 1];
 
-    p = text + sizeof(text);
+    (void) snprintf(text, sizeof(text), "%lu", (unsigned long) n);
 
-    do {
-        *--p = (char) (n % 10 + '0');
-        n /= 10;
-    } while (n);
-
-    if (w->failed) {
-        return;
-    }
-
-    ngx_chat_json_write_test(w, yajl_gen_number(w->gen, p,
-                                                text + sizeof(text) - p));
+    ngx_chat_json_write_token(w, text);
 }
 
 
 void
 ngx_chat_json_write_bool(ngx_chat_json_write_t *w, ngx_uint_t value)
 {
-    if (w->failed) {
-        return;
-    }
-
-    ngx_chat_json_write_test(w, yajl_gen_bool(w->gen, value != 0));
+    ngx_chat_json_write_token(w, value ? "true" : "false");
 }
 
 
 void
 ngx_chat_json_write_null(ngx_chat_json_write_t *w)
 {
-    if (w->failed) {
-        return;
-    }
+    ngx_chat_json_write_token(w, "null");
+}
 
-    ngx_chat_json_write_test(w, yajl_gen_null(w->gen));
+
+void
+ngx_chat_json_write_json(ngx_chat_json_write_t *w, ngx_str_t *json)
+{
+    ngx_chat_json_write_next(w);
+    ngx_chat_json_write_bytes(w, json->data, json->len, w->in_text);
 }
 
 
@@ -183,28 +180,22 @@ ngx_chat_json_write_null(ngx_chat_json_write_t *w)
 void
 ngx_chat_json_write_value(ngx_chat_json_write_t *w, ngx_chat_json_value_t *v)
 {
+    ngx_uint_t              object;
     ngx_chat_json_value_t  *child;
-
-    if (w->failed) {
-        return;
-    }
 
     switch (v->type) {
 
     case NGX_CHAT_JSON_NULL_e:
-        ngx_chat_json_write_test(w, yajl_gen_null(w->gen));
+        ngx_chat_json_write_null(w);
         return;
 
     case NGX_CHAT_JSON_FALSE_e:
     case NGX_CHAT_JSON_TRUE_e:
-        ngx_chat_json_write_test(w, yajl_gen_bool(w->gen,
-                                             v->type == NGX_CHAT_JSON_TRUE_e));
+        ngx_chat_json_write_bool(w, v->type == NGX_CHAT_JSON_TRUE_e);
         return;
 
     case NGX_CHAT_JSON_NUMBER_e:
-        ngx_chat_json_write_test(w, yajl_gen_number(w->gen,
-                                                    (char *) v->text.data,
-                                                    v->text.len));
+        ngx_chat_json_write_json(w, &v->text);
         return;
 
     case NGX_CHAT_JSON_STRING_e:
@@ -216,98 +207,158 @@ ngx_chat_json_write_value(ngx_chat_json_write_t *w, ngx_chat_json_value_t *v)
         break;
     }
 
-    ngx_chat_json_write_open(w, v->type);
+    object = (v->type == NGX_CHAT_JSON_OBJECT_e);
+
+    ngx_chat_json_write_open(w, object ? "{" : "[");
 
     for (child = v->first; child; child = child->next) {
 
-        if (v->type == NGX_CHAT_JSON_OBJECT_e) {
-            ngx_chat_json_write_string(w, &child->name);
+        if (object) {
+            ngx_chat_json_write_name(w, &child->name);
         }
 
         ngx_chat_json_write_value(w, child);
     }
 
-    ngx_chat_json_write_close(w, v->type);
-}
-
-
-static void *
-ngx_chat_json_write_alloc(void *ctx, size_t size)
-{
-    ngx_chat_json_write_t *w = ctx;
-
-    u_char  *p;
-
-    size = ngx_align(size, sizeof(uint64_t));
-
-    if (size > sizeof(w->memory) - w->used) {
-        return NULL;
-    }
-
-    p = (u_char *) w->memory + w->used;
-    w->used += size;
-
-    return p;
-}
-
-
-/* The generator grows nothing where it has a print callback. */
-
-static void *
-ngx_chat_json_write_realloc(void *ctx, void *p, size_t size)
-{
-    (void) ctx;
-    (void) p;
-    (void) size;
-
-    return NULL;
+    ngx_chat_json_write_close(w, object ? "}" : "]");
 }
 
 
 static void
-ngx_chat_json_write_free(void *ctx, void *p)
+ngx_chat_json_write_open(ngx_chat_json_write_t *w, const char *mark)
 {
-    (void) ctx;
-    (void) p;
+    ngx_chat_json_write_token(w, mark);
+
+    w->depth++;
+    w->comma = 0;
 }
 
 
 static void
-ngx_chat_json_write_print(void *ctx, const char *p, size_t len)
+ngx_chat_json_write_close(ngx_chat_json_write_t *w, const char *mark)
 {
-    ngx_chat_json_write_t *w = ctx;
-
-    size_t  n;
-
-    if (!w->repair) {
-        ngx_chat_json_write_put(w, p, len);
+    if (w->depth == 0) {
+        w->failed = 1;
         return;
     }
 
+    ngx_chat_json_write_mark(w, mark);
+
+    w->depth--;
+    w->comma = 1;
+}
+
+
+static void
+ngx_chat_json_write_token(ngx_chat_json_write_t *w, const char *token)
+{
+    ngx_chat_json_write_next(w);
+    ngx_chat_json_write_mark(w, token);
+}
+
+
+static void
+ngx_chat_json_write_mark(ngx_chat_json_write_t *w, const char *mark)
+{
+    ngx_chat_json_write_escape(w, (u_char *) mark, ngx_strlen(mark),
+                               w->in_text);
+}
+
+
+static void
+ngx_chat_json_write_next(ngx_chat_json_write_t *w)
+{
+    if (w->comma) {
+        ngx_chat_json_write_mark(w, ",");
+    }
+
+    w->comma = 1;
+}
+
+
+static void
+ngx_chat_json_write_bytes(ngx_chat_json_write_t *w, u_char *p, size_t len,
+    ngx_uint_t times)
+{
+    size_t  n;
+
     for ( ;; ) {
-        n = ngx_chat_utf8_prefix((u_char *) p, len);
-        ngx_chat_json_write_put(w, p, n);
+        n = ngx_chat_utf8_prefix(p, len);
+        ngx_chat_json_write_escape(w, p, n, times);
 
         if (n == len) {
             return;
         }
 
         ngx_chat_json_write_put(w, NGX_CHAT_JSON_WRITE_REPLACEMENT,
-                              sizeof(NGX_CHAT_JSON_WRITE_REPLACEMENT) - 1);
+                                sizeof(NGX_CHAT_JSON_WRITE_REPLACEMENT) - 1);
         p += n + 1;
         len -= n + 1;
     }
 }
 
 
+/* A string in a text is escaped twice. */
+
 static void
-ngx_chat_json_write_put(ngx_chat_json_write_t *w, const void *p, size_t len)
+ngx_chat_json_write_escape(ngx_chat_json_write_t *w, u_char *p, size_t len,
+    ngx_uint_t times)
 {
-    if (len == 0) {
+    size_t   n;
+    u_char  *last, *plain, sequence[sizeof("\\u0000")];
+
+    if (times == 0) {
+        ngx_chat_json_write_put(w, p, len);
         return;
     }
 
-    if (w->buf != NULL && !w->failed) {
+    last = p + len;
+
+    for ( ;; ) {
+        plain = p;
+
+        while (p < last && *p >= 0x20 && *p != '"' && *p != '\\') {
+            p++;
+        }
+
+        ngx_chat_json_write_put(w, plain, p - plain);
+
+        if (p == last) {
+            return;
+        }
+
+        n = ngx_chat_json_write_sequence(sequence, *p++);
+        ngx_chat_json_write_escape(w, sequence, n, times - 1);
+    }
+}
+
+
+static size_t
+ngx_chat_json_write_sequence(u_char *p, u_char ch)
+{
+    const char  *pair;
+
+    for (pair = "\"\"\\\\\nn\tt\rr\bb\ff"; *pair; pair += 2) {
+
+        if (*pair == ch) {
+            p[0] = '\\';
+            p[1] = (u_char) pair[1];
+            return 2;
+        }
+    }
+
+    return sprintf((char *) p, "\\u%04X", ch);
+}
+
+
+static void
+ngx_chat_json_write_put(ngx_chat_json_write_t *w, const void *p, size_t len)
+{
+    if (len == 0 || w->failed) {
+        return;
+    }
+
+    if (w->buf != NULL) {
 
         if (len > w->size - w->len) {
             w->failed = 1;
@@ -318,63 +369,4 @@ ngx_chat_json_write_put(ngx_chat_json_write_t *w, const void *p, size_t len)
     }
 
     w->len += len;
-}
-
-
-static void
-ngx_chat_json_write_bytes(ngx_chat_json_write_t *w, u_char *p, size_t len)
-{
-    if (w->failed) {
-        return;
-    }
-
-    w->repair = (ngx_chat_utf8_check(p, len) != NGX_OK);
-
-    ngx_chat_json_write_test(w, yajl_gen_string(w->gen, p, len));
-
-    w->repair = 0;
-}
-
-
-static void
-ngx_chat_json_write_test(ngx_chat_json_write_t *w, yajl_gen_status status)
-{
-    if (status != yajl_gen_status_ok) {
-        w->failed = 1;
-    }
-}
-
-
-static void
-ngx_chat_json_write_open(ngx_chat_json_write_t *w, ngx_chat_json_type_e type)
-{
-    if (w->failed) {
-        return;
-    }
-
-    w->depth++;
-
-    ngx_chat_json_write_test(w, type == NGX_CHAT_JSON_OBJECT_e
-                                ? yajl_gen_map_open(w->gen)
-                                : yajl_gen_array_open(w->gen));
-}
-
-
-static void
-ngx_chat_json_write_close(ngx_chat_json_write_t *w, ngx_chat_json_type_e type)
-{
-    if (w->failed) {
-        return;
-    }
-
-    if (w->depth == 0) {
-        w->failed = 1;
-        return;
-    }
-
-    w->depth--;
-
-    ngx_chat_json_write_test(w, type == NGX_CHAT_JSON_OBJECT_e
-                                ? yajl_gen_map_close(w->gen)
-                                : yajl_gen_array_close(w->gen));
 }

@@ -226,7 +226,7 @@ ngx_chat_message_render(ngx_chat_message_t *m, u_char *buf, size_t size)
     time.len = NGX_CHAT_MESSAGE_TIME_LEN;
     time.data = text;
 
-    (void) ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_json_write_init(&w, buf, size);
 
     ngx_chat_json_write_object(&w);
 

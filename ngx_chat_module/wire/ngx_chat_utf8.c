@@ -16,10 +16,8 @@
 #include <wire/ngx_chat_utf8.h>
 
 
-#define NGX_CHAT_UTF8_HIGH_BITS  0x8080808080808080ULL
-
-
-static u_char *ngx_chat_utf8_skip_ascii(u_char *p, u_char *last);
+static ngx_int_t ngx_chat_utf8_scan(ngx_chat_utf8_t *u, u_char *p,
+    size_t len, size_t *whole);
 static ngx_int_t ngx_chat_utf8_lead(ngx_chat_utf8_t *u, u_char ch);
 
 
@@ -35,41 +33,9 @@ ngx_chat_utf8_init(ngx_chat_utf8_t *u)
 ngx_int_t
 ngx_chat_utf8_update(ngx_chat_utf8_t *u, u_char *p, size_t len)
 {
-    u_char  *last;
+    size_t  whole;
 
-    if (len == 0) {
-        return NGX_OK;
-    }
-
-    last = p + len;
-
-    while (p < last) {
-
-        if (u->need == 0) {
-            p = ngx_chat_utf8_skip_ascii(p, last);
-
-            if (p == last) {
-                break;
-            }
-
-            if (ngx_chat_utf8_lead(u, *p++) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            continue;
-        }
-
-        if (*p < u->low || *p > u->high) {
-            return NGX_ERROR;
-        }
-
-        u->need--;
-        u->low = 0x80;
-        u->high = 0xbf;
-        p++;
-    }
-
-    return NGX_OK;
+    return ngx_chat_utf8_scan(u, p, len, &whole);
 }
 
 
@@ -83,63 +49,74 @@ ngx_chat_utf8_final(ngx_chat_utf8_t *u)
 ngx_int_t
 ngx_chat_utf8_check(u_char *p, size_t len)
 {
-    ngx_chat_utf8_t  u;
-
-    ngx_chat_utf8_init(&u);
-
-    if (ngx_chat_utf8_update(&u, p, len) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_chat_utf8_final(&u);
+    return (ngx_chat_utf8_prefix(p, len) == len) ? NGX_OK : NGX_ERROR;
 }
 
 
 size_t
 ngx_chat_utf8_prefix(u_char *p, size_t len)
 {
-    size_t           i, whole;
+    size_t           whole;
     ngx_chat_utf8_t  u;
 
     ngx_chat_utf8_init(&u);
 
-    whole = 0;
-
-    for (i = 0; i < len; i++) {
-
-        if (ngx_chat_utf8_update(&u, &p[i], 1) != NGX_OK) {
-            break;
-        }
-
-        if (u.need == 0) {
-            whole = i + 1;
-        }
-    }
+    (void) ngx_chat_utf8_scan(&u, p, len, &whole);
 
     return whole;
 }
 
 
-static u_char *
-ngx_chat_utf8_skip_ascii(u_char *p, u_char *last)
+size_t
+ngx_chat_utf8_count(u_char *p, size_t len)
 {
-    uint64_t  word;
+    size_t  i, n;
 
-    while ((size_t) (last - p) >= sizeof(uint64_t)) {
-        ngx_memcpy(&word, p, sizeof(uint64_t));
+    n = 0;
 
-        if (word & NGX_CHAT_UTF8_HIGH_BITS) {
-            break;
+    for (i = 0; i < len; i++) {
+        n += ((p[i] & 0xc0) != 0x80);
+    }
+
+    return n;
+}
+
+
+/* *whole is the end of the last complete character. */
+
+static ngx_int_t
+ngx_chat_utf8_scan(ngx_chat_utf8_t *u, u_char *p, size_t len, size_t *whole)
+{
+    size_t  i;
+
+    *whole = 0;
+
+    for (i = 0; i < len; i++) {
+
+        if (u->need) {
+
+            if (p[i] < u->low || p[i] > u->high) {
+                return NGX_ERROR;
+            }
+
+            u->need--;
+            u->low = 0x80;
+            u->high = 0xbf;
+
+        } else {
+            *whole = i;
+
+            if (p[i] >= 0x80 && ngx_chat_utf8_lead(u, p[i]) != NGX_OK) {
+                return NGX_ERROR;
+            }
         }
-
-        p += sizeof(uint64_t);
     }
 
-    while (p < last && *p < 0x80) {
-        p++;
+    if (u->need == 0) {
+        *whole = len;
     }
 
-    return p;
+    return NGX_OK;
 }
 
 
@@ -150,31 +127,25 @@ ngx_chat_utf8_lead(ngx_chat_utf8_t *u, u_char ch)
         return NGX_ERROR;
     }
 
-    if (ch < 0xe0) {
-        u->need = 1;
-        return NGX_OK;
-    }
+    u->need = 1 + (ch >= 0xe0) + (ch >= 0xf0);
 
-    if (ch < 0xf0) {
-        u->need = 2;
+    switch (ch) {
 
-        if (ch == 0xe0) {
-            u->low = 0xa0;
+    case 0xe0:
+        u->low = 0xa0;
+        break;
 
-        } else if (ch == 0xed) {
-            u->high = 0x9f;
-        }
+    case 0xed:
+        u->high = 0x9f;
+        break;
 
-        return NGX_OK;
-    }
-
-    u->need = 3;
-
-    if (ch == 0xf0) {
+    case 0xf0:
         u->low = 0x90;
+        break;
 
-    } else if (ch == 0xf4) {
+    case 0xf4:
         u->high = 0x8f;
+        break;
     }
 
     return NGX_OK;

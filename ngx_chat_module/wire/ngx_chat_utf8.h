@@ -41,5 +41,8 @@ ngx_int_t ngx_chat_utf8_check(u_char *p, size_t len);
  */
 size_t ngx_chat_utf8_prefix(u_char *p, size_t len);
 
+/* The characters of a text that is UTF-8. */
+size_t ngx_chat_utf8_count(u_char *p, size_t len);
+
 
 #endif /* _NGX_CHAT_UTF8_H_INCLUDED_ */

@@ -1,7 +1,7 @@
 
 /* sources: pusher/ngx_chat_command.c pusher/ngx_chat_name.c */
 /* sources: pusher/ngx_chat_member.c pusher/ngx_chat_event.c */
-/* sources: pusher/ngx_chat_event_text.c pusher/ngx_chat_error.c */
+/* sources: pusher/ngx_chat_error.c */
 /* sources: pusher/ngx_chat_app.c pusher/ngx_chat_digest.c */
 /* sources: pusher/ngx_chat_signature.c */
 /* sources: wire/ngx_chat_json.c wire/ngx_chat_json_write.c */

@@ -1,5 +1,5 @@
 
-/* sources: pusher/ngx_chat_event.c pusher/ngx_chat_event_text.c */
+/* sources: pusher/ngx_chat_event.c */
 /* sources: pusher/ngx_chat_name.c pusher/ngx_chat_error.c */
 /* sources: wire/ngx_chat_json.c wire/ngx_chat_json_write.c */
 /* sources: wire/ngx_chat_utf8.c libs: -lyajl */

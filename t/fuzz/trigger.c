@@ -1,6 +1,6 @@
 
 /* sources: pusher/ngx_chat_trigger.c pusher/ngx_chat_name.c */
-/* sources: pusher/ngx_chat_event.c pusher/ngx_chat_event_text.c */
+/* sources: pusher/ngx_chat_event.c */
 /* sources: wire/ngx_chat_json.c wire/ngx_chat_json_write.c */
 /* sources: wire/ngx_chat_utf8.c libs: -lyajl */
 
@@ -178,14 +178,14 @@ check_again(unit_pool_t *pool, ngx_chat_trigger_t *t, ngx_uint_t batch)
     ngx_chat_json_write_t      w;
     ngx_chat_trigger_event_t  *a, *b;
 
-    (void) ngx_chat_json_write_init(&w, NULL, 0);
+    ngx_chat_json_write_init(&w, NULL, 0);
     write_body(&w, t, batch);
     len = ngx_chat_json_write_done(&w);
     EXPECT(len > 0);
 
     buf = unit_alloc(pool, len);
 
-    (void) ngx_chat_json_write_init(&w, buf, len);
+    ngx_chat_json_write_init(&w, buf, len);
     write_body(&w, t, batch);
     EXPECT(ngx_chat_json_write_done(&w) == len);
 

@@ -1,5 +1,5 @@
 
-/* sources: pusher/ngx_chat_event.c pusher/ngx_chat_event_text.c */
+/* sources: pusher/ngx_chat_event.c */
 /* sources: pusher/ngx_chat_name.c wire/ngx_chat_json.c */
 /* sources: wire/ngx_chat_json_write.c wire/ngx_chat_utf8.c libs: -lyajl */
 
@@ -287,7 +287,7 @@ test_escapes(void)
 
         data.data = unit_alloc(&pool, 2048);
 
-        (void) ngx_chat_json_write_init(&w, data.data, 2048);
+        ngx_chat_json_write_init(&w, data.data, 2048);
         ngx_chat_json_write_object(&w);
         ngx_chat_json_write_key(&w, "user_id");
         ngx_chat_json_write_string(&w, &id);

@@ -1,6 +1,6 @@
 
 /* sources: pusher/ngx_chat_member.c pusher/ngx_chat_event.c */
-/* sources: pusher/ngx_chat_event_text.c pusher/ngx_chat_name.c */
+/* sources: pusher/ngx_chat_name.c */
 /* sources: wire/ngx_chat_json.c wire/ngx_chat_json_write.c */
 /* sources: wire/ngx_chat_utf8.c libs: -lyajl */
 
