@@ -296,10 +296,8 @@ ngx_chat_auth_sign(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
 
     name = ar->channel.data ? "channel_data" : "user_data";
 
-    p = ar->channel.data
-        ? ngx_chat_signature_write_channel(auth.data, app, id, &ar->channel,
-                                           data)
-        : ngx_chat_signature_write_user(auth.data, app, id, data);
+    p = ngx_chat_signature_write(auth.data, app, id,
+                                 ar->channel.data ? &ar->channel : NULL, data);
 
     len = p ? ngx_chat_auth_render(NULL, 0, &auth, name, data) : NGX_ERROR;
 

@@ -94,21 +94,11 @@ ngx_chat_app_stores(ngx_chat_app_t *app, ngx_str_t *channel)
 static ngx_uint_t
 ngx_chat_app_is_key(ngx_str_t *key, ngx_str_t *given, ngx_uint_t any_case)
 {
-    size_t  i;
-
     if (key->len != given->len) {
         return 0;
     }
 
-    for (i = 0; i < key->len; i++) {
-
-        if (key->data[i] != given->data[i]
-            && !(any_case
-                 && ngx_tolower(key->data[i]) == ngx_tolower(given->data[i])))
-        {
-            return 0;
-        }
-    }
-
-    return 1;
+    return any_case ? strncasecmp((char *) key->data, (char *) given->data,
+                                  key->len) == 0
+                    : ngx_memcmp(key->data, given->data, key->len) == 0;
 }

@@ -27,8 +27,6 @@ typedef struct {
 static ngx_chat_command_type_e ngx_chat_command_type(ngx_str_t *event);
 static ngx_int_t ngx_chat_command_read_data(ngx_chat_command_t *cmd,
     ngx_chat_json_t *j, ngx_chat_json_value_t *data);
-static ngx_int_t ngx_chat_command_read_string(ngx_chat_json_value_t *object,
-    const char *name, ngx_str_t *value);
 
 
 static const ngx_chat_command_event_t  ngx_chat_command_events[] = {
@@ -85,9 +83,7 @@ ngx_chat_command_read(ngx_chat_command_t *cmd, ngx_chat_json_t *j,
     case NGX_CHAT_COMMAND_CLIENT_EVENT_e:
         cmd->data = data;
 
-        if (ngx_chat_command_read_string(root, "channel", &cmd->channel)
-            != NGX_OK)
-        {
+        if (ngx_chat_json_string(root, "channel", &cmd->channel) != NGX_OK) {
             j->error = "channel is not a string";
             return NGX_DECLINED;
         }
@@ -152,12 +148,11 @@ ngx_chat_command_read_data(ngx_chat_command_t *cmd, ngx_chat_json_t *j,
         return NGX_DECLINED;
     }
 
-    if (ngx_chat_command_read_string(data, "channel", &cmd->channel) != NGX_OK
-        || ngx_chat_command_read_string(data, "auth", &cmd->auth) != NGX_OK
-        || ngx_chat_command_read_string(data, "channel_data",
-                                        &cmd->channel_data) != NGX_OK
-        || ngx_chat_command_read_string(data, "user_data", &cmd->user_data)
-           != NGX_OK)
+    if (ngx_chat_json_string(data, "channel", &cmd->channel) != NGX_OK
+        || ngx_chat_json_string(data, "auth", &cmd->auth) != NGX_OK
+        || ngx_chat_json_string(data, "channel_data", &cmd->channel_data)
+           != NGX_OK
+        || ngx_chat_json_string(data, "user_data", &cmd->user_data) != NGX_OK)
     {
         j->error = "a member of data is not a string";
         return NGX_DECLINED;
@@ -167,30 +162,6 @@ ngx_chat_command_read_data(ngx_chat_command_t *cmd, ngx_chat_json_t *j,
         j->error = "data has no channel";
         return NGX_DECLINED;
     }
-
-    return NGX_OK;
-}
-
-
-/* NGX_OK and an untouched value where it is missing or null. */
-
-static ngx_int_t
-ngx_chat_command_read_string(ngx_chat_json_value_t *object, const char *name,
-    ngx_str_t *value)
-{
-    ngx_chat_json_value_t  *v;
-
-    v = ngx_chat_json_member(object, name);
-
-    if (v == NULL || v->type == NGX_CHAT_JSON_NULL_e) {
-        return NGX_OK;
-    }
-
-    if (v->type != NGX_CHAT_JSON_STRING_e) {
-        return NGX_DECLINED;
-    }
-
-    *value = v->text;
 
     return NGX_OK;
 }

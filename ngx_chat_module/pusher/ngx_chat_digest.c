@@ -2,8 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Digests by libcrypto.  Pure, but for the contexts and the last key, which
- * are kept.
+ * Digests by libcrypto.  Pure, except for the contexts, which are kept.
  */
 
 
@@ -19,37 +18,25 @@
 #include <pusher/ngx_chat_digest.h>
 
 
-#define NGX_CHAT_DIGEST_KEY    128     /* longer ones are not kept */
-
-/* Before 3.0.3 a context was not reset by an init without a key. */
-#define NGX_CHAT_DIGEST_RESET  0x30000030UL
-
-
-static EVP_MAC_CTX *ngx_chat_digest_hmac_context(void);
 static ngx_int_t ngx_chat_digest_hmac_start(ngx_str_t *key);
-static ngx_int_t ngx_chat_digest_hmac_key(ngx_str_t *key);
+static EVP_MAC_CTX *ngx_chat_digest_hmac_context(void);
 static ngx_int_t ngx_chat_digest_md5_start(void);
-static ngx_int_t ngx_chat_digest_md5_make(void);
 static ngx_int_t ngx_chat_digest_failed(void);
 static void ngx_chat_digest_hex(u_char *out, u_char *p, size_t n);
 
 
 static EVP_MAC_CTX  *ngx_chat_digest_mac;
-static u_char        ngx_chat_digest_key[NGX_CHAT_DIGEST_KEY];
-static size_t        ngx_chat_digest_key_len;      /* 0: none is kept */
 
 /*
- * A machine in FIPS mode has no MD5, and would answer 500 to each API request
- * with a body.  What shows there who a request is from is HMAC-SHA256; MD5 is
- * only the body's checksum that Pusher's protocol has among what is signed.
- * So MD5 comes from a context of its own, which no setting of libcrypto's
- * reaches.
+ * A machine in FIPS mode has no MD5, and each API request with a body would
+ * fail.  HMAC-SHA256 proves who sent a request; MD5 is only the checksum of
+ * the body that Pusher's protocol signs.  So MD5 comes from a library context
+ * of its own, which no setting of libcrypto reaches.
  */
 
 static OSSL_LIB_CTX   *ngx_chat_digest_lib;
 static OSSL_PROVIDER  *ngx_chat_digest_provider;
 static EVP_MD         *ngx_chat_digest_md5_type;
-static EVP_MD_CTX     *ngx_chat_digest_md;
 
 
 ngx_int_t
@@ -96,9 +83,8 @@ ngx_chat_digest_md5(u_char *out, ngx_str_t *text)
         return ngx_chat_digest_failed();
     }
 
-    if ((text->len
-         && !EVP_DigestUpdate(ngx_chat_digest_md, text->data, text->len))
-        || !EVP_DigestFinal_ex(ngx_chat_digest_md, digest, &len)
+    if (!EVP_Digest(text->data, text->len, digest, &len,
+                    ngx_chat_digest_md5_type, NULL)
         || len != NGX_CHAT_DIGEST_MD5_HEX / 2)
     {
         return ngx_chat_digest_failed();
@@ -114,7 +100,6 @@ void
 ngx_chat_digest_exit(void)
 {
     EVP_MAC_CTX_free(ngx_chat_digest_mac);
-    EVP_MD_CTX_free(ngx_chat_digest_md);
     EVP_MD_free(ngx_chat_digest_md5_type);
 
     if (ngx_chat_digest_provider) {
@@ -123,14 +108,30 @@ ngx_chat_digest_exit(void)
 
     OSSL_LIB_CTX_free(ngx_chat_digest_lib);
 
-    OPENSSL_cleanse(ngx_chat_digest_key, sizeof(ngx_chat_digest_key));
-
-    ngx_chat_digest_key_len = 0;
     ngx_chat_digest_mac = NULL;
-    ngx_chat_digest_md = NULL;
     ngx_chat_digest_md5_type = NULL;
     ngx_chat_digest_provider = NULL;
     ngx_chat_digest_lib = NULL;
+}
+
+
+/* A key without data is refused: libcrypto would take the one before. */
+
+static ngx_int_t
+ngx_chat_digest_hmac_start(ngx_str_t *key)
+{
+    if (ngx_chat_digest_mac == NULL) {
+        ngx_chat_digest_mac = ngx_chat_digest_hmac_context();
+    }
+
+    if (ngx_chat_digest_mac == NULL
+        || key->data == NULL
+        || !EVP_MAC_init(ngx_chat_digest_mac, key->data, key->len, NULL))
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -164,78 +165,15 @@ ngx_chat_digest_hmac_context(void)
 }
 
 
-static ngx_int_t
-ngx_chat_digest_hmac_start(ngx_str_t *key)
-{
-    if (ngx_chat_digest_mac == NULL) {
-        ngx_chat_digest_mac = ngx_chat_digest_hmac_context();
-
-        if (ngx_chat_digest_mac == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    /* for libcrypto no key is the one before */
-
-    if (key->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_chat_digest_key_len
-        && key->len == ngx_chat_digest_key_len
-        && ngx_memcmp(key->data, ngx_chat_digest_key, key->len) == 0)
-    {
-        return EVP_MAC_init(ngx_chat_digest_mac, NULL, 0, NULL)
-               ? NGX_OK : NGX_ERROR;
-    }
-
-    return ngx_chat_digest_hmac_key(key);
-}
-
-
-/*
- * Most often the next key is the same: its part of the digest, half of a
- * short text's, is not done again.
- */
-
-static ngx_int_t
-ngx_chat_digest_hmac_key(ngx_str_t *key)
-{
-    ngx_chat_digest_key_len = 0;
-
-    if (!EVP_MAC_init(ngx_chat_digest_mac, key->data, key->len, NULL)) {
-        return NGX_ERROR;
-    }
-
-    if (key->len <= NGX_CHAT_DIGEST_KEY
-        && OpenSSL_version_num() >= NGX_CHAT_DIGEST_RESET)
-    {
-        ngx_memcpy(ngx_chat_digest_key, key->data, key->len);
-        ngx_chat_digest_key_len = key->len;
-    }
-
-    return NGX_OK;
-}
-
+/* What was made before a failure is freed by ngx_chat_digest_exit(). */
 
 static ngx_int_t
 ngx_chat_digest_md5_start(void)
 {
-    if (ngx_chat_digest_md == NULL && ngx_chat_digest_md5_make() != NGX_OK) {
-        return NGX_ERROR;
+    if (ngx_chat_digest_md5_type != NULL) {
+        return NGX_OK;
     }
 
-    return EVP_DigestInit_ex(ngx_chat_digest_md, ngx_chat_digest_md5_type,
-                             NULL)
-           ? NGX_OK : NGX_ERROR;
-}
-
-
-/* What is made before a failure, exit() frees. */
-
-static ngx_int_t
-ngx_chat_digest_md5_make(void)
-{
     ngx_chat_digest_lib = OSSL_LIB_CTX_new();
     if (ngx_chat_digest_lib == NULL) {
         return NGX_ERROR;
@@ -248,17 +186,12 @@ ngx_chat_digest_md5_make(void)
     }
 
     ngx_chat_digest_md5_type = EVP_MD_fetch(ngx_chat_digest_lib, "MD5", NULL);
-    if (ngx_chat_digest_md5_type == NULL) {
-        return NGX_ERROR;
-    }
 
-    ngx_chat_digest_md = EVP_MD_CTX_new();
-
-    return ngx_chat_digest_md ? NGX_OK : NGX_ERROR;
+    return ngx_chat_digest_md5_type ? NGX_OK : NGX_ERROR;
 }
 
 
-/* nginx would take what is left there for an error of a connection. */
+/* nginx would take an error left in the queue for one of a connection. */
 
 static ngx_int_t
 ngx_chat_digest_failed(void)

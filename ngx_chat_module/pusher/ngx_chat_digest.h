@@ -4,9 +4,9 @@
  *
  * The digests that the protocol signs with.  Pure.
  *
- * libcrypto's contexts are made by the first use and kept, with the last key:
- * to make them anew costs more than the digest of a request.  So all of this
- * is for one thread, the event loop's.
+ * The first use makes libcrypto's contexts, and they are kept: making them
+ * costs more than the digest of a request.  So only the event loop's thread
+ * may call these functions.
  */
 
 
@@ -31,7 +31,7 @@ ngx_int_t ngx_chat_digest_hmac(u_char *out, ngx_str_t *key, ngx_str_t *parts,
     ngx_uint_t n);
 ngx_int_t ngx_chat_digest_md5(u_char *out, ngx_str_t *text);
 
-/* In exit_process: frees what is kept, and wipes the key. */
+/* In exit_process: frees what is kept. */
 void ngx_chat_digest_exit(void);
 
 

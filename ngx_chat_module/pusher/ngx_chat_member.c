@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 
 #include <wire/ngx_chat_json_write.h>
+#include <wire/ngx_chat_utf8.h>
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_member.h>
@@ -18,12 +19,9 @@
 
 static ngx_int_t ngx_chat_member_parse(ngx_chat_json_t *j, ngx_str_t *text,
     ngx_chat_json_value_t **root);
-static ngx_chat_json_value_t *ngx_chat_member_get(ngx_chat_json_value_t *root,
-    const char *name);
 static ngx_int_t ngx_chat_member_read_id(ngx_chat_member_t *m,
     ngx_chat_json_t *j, ngx_chat_json_value_t *v);
 static ngx_uint_t ngx_chat_member_is_integer(ngx_str_t *number);
-static size_t ngx_chat_member_count(ngx_str_t *text);
 static ngx_int_t ngx_chat_member_read_info(ngx_chat_member_t *m,
     ngx_chat_json_t *j, ngx_chat_json_value_t *v);
 static ngx_int_t ngx_chat_member_read_watchlist(ngx_chat_member_t *m,
@@ -54,14 +52,14 @@ ngx_chat_member_read_channel_data(ngx_chat_member_t *m, ngx_chat_json_t *j,
         return rc;
     }
 
-    if (ngx_chat_member_read_id(m, j, ngx_chat_member_get(root, "user_id"))
+    if (ngx_chat_member_read_id(m, j, ngx_chat_json_given(root, "user_id"))
         != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
     rc = ngx_chat_member_read_info(m, j,
-                                   ngx_chat_member_get(root, "user_info"));
+                                   ngx_chat_json_given(root, "user_info"));
 
     if (rc == NGX_DECLINED) {
         j->error = "user_info supplied to presence subscription is invalid -"
@@ -100,7 +98,7 @@ ngx_chat_member_read_user_data(ngx_chat_member_t *m, ngx_chat_json_t *j,
         return rc;
     }
 
-    id = ngx_chat_member_get(root, "id");
+    id = ngx_chat_json_given(root, "id");
 
     if (id == NULL || id->type != NGX_CHAT_JSON_STRING_e || id->text.len == 0)
     {
@@ -122,7 +120,7 @@ ngx_chat_member_read_user_data(ngx_chat_member_t *m, ngx_chat_json_t *j,
     m->id = id->text;
 
     rc = ngx_chat_member_read_info(m, j,
-                                   ngx_chat_member_get(root, "user_info"));
+                                   ngx_chat_json_given(root, "user_info"));
 
     if (rc == NGX_DECLINED) {
         j->error = "user_info in user_data is not an object";
@@ -133,34 +131,29 @@ ngx_chat_member_read_user_data(ngx_chat_member_t *m, ngx_chat_json_t *j,
     }
 
     return ngx_chat_member_read_watchlist(m, j,
-                                      ngx_chat_member_get(root, "watchlist"));
+                                      ngx_chat_json_given(root, "watchlist"));
 }
 
 
 ngx_int_t
 ngx_chat_member_check_size(ngx_chat_member_t *m, ngx_chat_json_t *j)
 {
-    ssize_t                len;
     ngx_chat_json_write_t  w;
 
     ngx_chat_json_write_init(&w, NULL, 0);
-
     ngx_chat_json_write_object(&w);
+
     ngx_chat_json_write_key(&w, "user_id");
     ngx_chat_json_write_string(&w, &m->id);
-    ngx_chat_json_write_object_end(&w);
-
-    len = ngx_chat_json_write_done(&w);
-
-    if (len == NGX_ERROR) {
-        return NGX_ERROR;
-    }
 
     if (m->info.len) {
-        len += sizeof(",\"user_info\":") - 1 + m->info.len;
+        ngx_chat_json_write_key(&w, "user_info");
+        ngx_chat_json_write_json(&w, &m->info);
     }
 
-    if (len > NGX_CHAT_MEMBER_SIZE_MAX) {
+    ngx_chat_json_write_object_end(&w);
+
+    if (w.len > NGX_CHAT_MEMBER_SIZE_MAX) {
         j->error = "user_id and user_info together are larger than 1024 bytes";
         return NGX_DECLINED;
     }
@@ -182,23 +175,6 @@ ngx_chat_member_parse(ngx_chat_json_t *j, ngx_str_t *text,
     }
 
     return rc;
-}
-
-
-/* NULL where it is missing or null. */
-
-static ngx_chat_json_value_t *
-ngx_chat_member_get(ngx_chat_json_value_t *root, const char *name)
-{
-    ngx_chat_json_value_t  *v;
-
-    v = ngx_chat_json_member(root, name);
-
-    if (v != NULL && v->type == NGX_CHAT_JSON_NULL_e) {
-        return NULL;
-    }
-
-    return v;
 }
 
 
@@ -236,7 +212,9 @@ ngx_chat_member_read_id(ngx_chat_member_t *m, ngx_chat_json_t *j,
         return NGX_DECLINED;
     }
 
-    if (ngx_chat_member_count(&v->text) > NGX_CHAT_MEMBER_ID_MAX) {
+    if (ngx_chat_utf8_count(v->text.data, v->text.len)
+        > NGX_CHAT_MEMBER_ID_MAX)
+    {
         j->error = "user_id in channel_data is longer than 128 characters";
         return NGX_DECLINED;
     }
@@ -264,23 +242,6 @@ ngx_chat_member_is_integer(ngx_str_t *number)
     }
 
     return 1;
-}
-
-
-/* The characters of a text that is UTF-8. */
-
-static size_t
-ngx_chat_member_count(ngx_str_t *text)
-{
-    size_t  i, n;
-
-    n = 0;
-
-    for (i = 0; i < text->len; i++) {
-        n += ((text->data[i] & 0xc0) != 0x80);
-    }
-
-    return n;
 }
 
 

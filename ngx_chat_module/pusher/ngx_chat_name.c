@@ -9,6 +9,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <stdio.h>
+
 #include <pusher/ngx_chat_name.h>
 #include <wire/ngx_chat_utf8.h>
 
@@ -16,52 +18,51 @@
 /* The socket ids that we hand out have two numbers in 1..9999999999. */
 #define NGX_CHAT_NAME_NUMBER_LEN  10
 
+#define NGX_CHAT_NAME_USER        "#server-to-user-"
+
 
 typedef struct {
-    ngx_str_t          text;
+    const char        *text;
     ngx_uint_t         type;
 } ngx_chat_name_prefix_t;
 
 
-static ngx_uint_t ngx_chat_name_starts(ngx_str_t *name, ngx_str_t *prefix);
+static ngx_uint_t ngx_chat_name_starts(ngx_str_t *name, const char *prefix);
 static u_char *ngx_chat_name_read_number(u_char *p, u_char *last,
     uint64_t *number);
 
 
-static ngx_str_t  ngx_chat_name_user = ngx_string("#server-to-user-");
-
-
 /* The longer one first where one begins with another. */
 
-static ngx_chat_name_prefix_t  ngx_chat_name_prefixes[] = {
+static const ngx_chat_name_prefix_t  ngx_chat_name_prefixes[] = {
 
-    { ngx_string("private-encrypted-cache-"),
+    { "private-encrypted-cache-",
       NGX_CHAT_CHANNEL_PRIVATE|NGX_CHAT_CHANNEL_ENCRYPTED
       |NGX_CHAT_CHANNEL_CACHE },
 
-    { ngx_string("private-encrypted-"),
+    { "private-encrypted-",
       NGX_CHAT_CHANNEL_PRIVATE|NGX_CHAT_CHANNEL_ENCRYPTED },
 
-    { ngx_string("private-cache-"),
+    { "private-cache-",
       NGX_CHAT_CHANNEL_PRIVATE|NGX_CHAT_CHANNEL_CACHE },
 
-    { ngx_string("private-"),
+    { "private-",
       NGX_CHAT_CHANNEL_PRIVATE },
 
-    { ngx_string("presence-cache-"),
+    { "presence-cache-",
       NGX_CHAT_CHANNEL_PRIVATE|NGX_CHAT_CHANNEL_PRESENCE
       |NGX_CHAT_CHANNEL_CACHE },
 
-    { ngx_string("presence-"),
+    { "presence-",
       NGX_CHAT_CHANNEL_PRIVATE|NGX_CHAT_CHANNEL_PRESENCE },
 
-    { ngx_string("cache-"),
+    { "cache-",
       NGX_CHAT_CHANNEL_CACHE },
 
-    { ngx_string("#server-to-user-"),
+    { NGX_CHAT_NAME_USER,
       NGX_CHAT_CHANNEL_USER },
 
-    { ngx_null_string, 0 }
+    { NULL, 0 }
 };
 
 
@@ -77,8 +78,8 @@ ngx_chat_name_check(ngx_str_t *name)
     p = name->data;
     last = p + name->len;
 
-    if (ngx_chat_name_starts(name, &ngx_chat_name_user)) {
-        p += ngx_chat_name_user.len;
+    if (ngx_chat_name_starts(name, NGX_CHAT_NAME_USER)) {
+        p += sizeof(NGX_CHAT_NAME_USER) - 1;
 
         if (p == last) {
             return NGX_DECLINED;
@@ -87,25 +88,10 @@ ngx_chat_name_check(ngx_str_t *name)
 
     for ( /* void */ ; p < last; p++) {
 
-        if ((*p >= 'a' && *p <= 'z')
-            || (*p >= 'A' && *p <= 'Z')
-            || (*p >= '0' && *p <= '9'))
+        if (!(*p >= '0' && *p <= '9')
+            && !((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z')
+            && (*p == '\0' || strchr("_-=@,.;", *p) == NULL))
         {
-            continue;
-        }
-
-        switch (*p) {
-
-        case '_':
-        case '-':
-        case '=':
-        case '@':
-        case ',':
-        case '.':
-        case ';':
-            continue;
-
-        default:
             return NGX_DECLINED;
         }
     }
@@ -117,28 +103,12 @@ ngx_chat_name_check(ngx_str_t *name)
 ngx_int_t
 ngx_chat_name_check_event(ngx_str_t *name)
 {
-    size_t  i, n;
-
     if (name->len == 0
-        || name->len > 4 * NGX_CHAT_EVENT_NAME_MAX
-        || ngx_chat_utf8_check(name->data, name->len) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    n = 0;
-
-    for (i = 0; i < name->len; i++) {
-        n += ((name->data[i] & 0xc0) != 0x80);
-    }
-
-    if (n > NGX_CHAT_EVENT_NAME_MAX) {
-        return NGX_ERROR;
-    }
-
-    if ((name->len >= 7 && ngx_memcmp(name->data, "pusher:", 7) == 0)
-        || (name->len >= 16
-            && ngx_memcmp(name->data, "pusher_internal:", 16) == 0))
+        || ngx_chat_utf8_check(name->data, name->len) != NGX_OK
+        || ngx_chat_utf8_count(name->data, name->len)
+           > NGX_CHAT_EVENT_NAME_MAX
+        || ngx_chat_name_starts(name, "pusher:")
+        || ngx_chat_name_starts(name, "pusher_internal:"))
     {
         return NGX_ERROR;
     }
@@ -150,11 +120,11 @@ ngx_chat_name_check_event(ngx_str_t *name)
 ngx_uint_t
 ngx_chat_name_type(ngx_str_t *name)
 {
-    ngx_chat_name_prefix_t  *prefix;
+    const ngx_chat_name_prefix_t  *prefix;
 
-    for (prefix = ngx_chat_name_prefixes; prefix->text.len; prefix++) {
+    for (prefix = ngx_chat_name_prefixes; prefix->text; prefix++) {
 
-        if (ngx_chat_name_starts(name, &prefix->text)) {
+        if (ngx_chat_name_starts(name, prefix->text)) {
             return prefix->type;
         }
     }
@@ -164,10 +134,13 @@ ngx_chat_name_type(ngx_str_t *name)
 
 
 static ngx_uint_t
-ngx_chat_name_starts(ngx_str_t *name, ngx_str_t *prefix)
+ngx_chat_name_starts(ngx_str_t *name, const char *prefix)
 {
-    return name->len >= prefix->len
-           && ngx_memcmp(name->data, prefix->data, prefix->len) == 0;
+    size_t  len;
+
+    len = ngx_strlen(prefix);
+
+    return name->len >= len && ngx_memcmp(name->data, prefix, len) == 0;
 }
 
 
@@ -247,24 +220,10 @@ ngx_chat_name_read_number(u_char *p, u_char *last, uint64_t *number)
 u_char *
 ngx_chat_name_write_socket_id(u_char *p, ngx_chat_socket_id_t *id)
 {
-    p = ngx_chat_name_write_number(p, id->high);
-    *p++ = '.';
+    char  text[2 * NGX_INT64_LEN + sizeof(".")];
 
-    return ngx_chat_name_write_number(p, id->low);
-}
+    (void) snprintf(text, sizeof(text), "%lu.%lu", (unsigned long) id->high,
+                    (unsigned long) id->low);
 
-
-u_char *
-ngx_chat_name_write_number(u_char *p, uint64_t number)
-{
-    u_char  *digit, text[NGX_INT64_LEN];
-
-    digit = text + sizeof(text);
-
-    do {
-        *--digit = (u_char) (number % 10 + '0');
-        number /= 10;
-    } while (number);
-
-    return ngx_cpymem(p, digit, text + sizeof(text) - digit);
+    return ngx_cpymem(p, text, ngx_strlen(text));
 }

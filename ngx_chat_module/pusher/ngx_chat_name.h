@@ -56,8 +56,5 @@ ngx_int_t ngx_chat_name_read_socket_id(ngx_chat_socket_id_t *id, u_char *p,
 /* Writes at most NGX_CHAT_SOCKET_ID_LEN bytes, returns the end. */
 u_char *ngx_chat_name_write_socket_id(u_char *p, ngx_chat_socket_id_t *id);
 
-/* Writes a number in decimal, at most NGX_INT64_LEN bytes; returns the end. */
-u_char *ngx_chat_name_write_number(u_char *p, uint64_t number);
-
 
 #endif /* _NGX_CHAT_NAME_H_INCLUDED_ */

@@ -25,27 +25,21 @@ ngx_chat_query_size(u_char *text, size_t len)
 }
 
 
-/* The most that are read, empty ones counted. */
+/* At most as many parameters are read; empty ones count. */
 
 static ngx_uint_t
 ngx_chat_query_params(u_char *text, size_t len)
 {
-    u_char      *p, *last;
-    ngx_uint_t   n;
+    size_t      i;
+    ngx_uint_t  n;
 
-    last = text + len;
+    n = 1;
 
-    for (n = 1; n < NGX_CHAT_QUERY_PARAMS; n++) {
-        p = (text < last) ? memchr(text, '&', last - text) : NULL;
-
-        if (p == NULL) {
-            break;
-        }
-
-        text = p + 1;
+    for (i = 0; i < len; i++) {
+        n += (text[i] == '&');
     }
 
-    return n;
+    return ngx_min(n, NGX_CHAT_QUERY_PARAMS);
 }
 
 
@@ -53,9 +47,9 @@ ngx_int_t
 ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
     u_char *buf)
 {
-    u_char                  *ch;
-    ngx_str_t                rest, name, value;
-    ngx_chat_query_param_t  *param;
+    u_char      *ch;
+    ngx_str_t    rest, name, value;
+    ngx_uint_t   i;
 
     q->n = 0;
     q->params = (ngx_chat_query_param_t *) buf;
@@ -81,9 +75,19 @@ ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
         (void) ngx_chat_urlencoded_decode(&value, buf);
         buf += value.len;
 
-        param = &q->params[q->n++];
-        param->name = name;
-        param->value = value;
+        /* requests have few parameters, nearly in order */
+
+        for (i = q->n++; i > 0; i--) {
+
+            if (ngx_chat_query_compare(&q->params[i - 1].name, &name) <= 0) {
+                break;
+            }
+
+            q->params[i] = q->params[i - 1];
+        }
+
+        q->params[i].name = name;
+        q->params[i].value = value;
     }
 
     return NGX_OK;
@@ -93,16 +97,11 @@ ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
 ngx_str_t *
 ngx_chat_query_get(ngx_chat_query_t *q, const char *name)
 {
-    size_t      len;
     ngx_uint_t  i;
-
-    len = strlen(name);
 
     for (i = q->n; i > 0; i--) {
 
-        if (q->params[i - 1].name.len == len
-            && memcmp(q->params[i - 1].name.data, name, len) == 0)
-        {
+        if (ngx_chat_urlencoded_is(&q->params[i - 1].name, name)) {
             return &q->params[i - 1].value;
         }
     }
@@ -111,57 +110,29 @@ ngx_chat_query_get(ngx_chat_query_t *q, const char *name)
 }
 
 
-/* Sorted by insertion: requests have few parameters, nearly in order. */
-
 u_char *
 ngx_chat_query_write_signed(u_char *p, ngx_chat_query_t *q)
 {
-    uint16_t                 order[NGX_CHAT_QUERY_PARAMS];
-    ngx_uint_t               i, k, n;
+    u_char                  *start;
+    ngx_uint_t               i;
     ngx_chat_query_param_t  *param;
 
-    n = 0;
+    start = p;
 
     for (i = 0; i < q->n; i++) {
         param = &q->params[i];
 
-        if (param->name.len == sizeof("auth_signature") - 1
-            && memcmp(param->name.data, "auth_signature", param->name.len)
-               == 0)
-        {
+        if (ngx_chat_urlencoded_is(&param->name, "auth_signature")) {
             continue;
         }
 
-        for (k = n; k > 0; k--) {
-
-            if (ngx_chat_query_compare(&q->params[order[k - 1]].name,
-                                       &param->name)
-                <= 0)
-            {
-                break;
-            }
-
-            order[k] = order[k - 1];
-        }
-
-        order[k] = (uint16_t) i;
-        n++;
-    }
-
-    for (i = 0; i < n; i++) {
-        param = &q->params[order[i]];
-
-        if (i) {
+        if (p > start) {
             *p++ = '&';
         }
 
-        memcpy(p, param->name.data, param->name.len);
-        p += param->name.len;
-
+        p = ngx_cpymem(p, param->name.data, param->name.len);
         *p++ = '=';
-
-        memcpy(p, param->value.data, param->value.len);
-        p += param->value.len;
+        p = ngx_cpymem(p, param->value.data, param->value.len);
     }
 
     return p;

@@ -27,7 +27,8 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t              n;
-    ngx_chat_query_param_t *params;    /* as sent; in the reader's buf */
+    ngx_chat_query_param_t *params;    /* sorted by name bytewise, equal names
+                                          as sent; in the reader's buf */
 } ngx_chat_query_t;
 
 
@@ -47,10 +48,10 @@ ngx_int_t ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
 ngx_str_t *ngx_chat_query_get(ngx_chat_query_t *q, const char *name);
 
 /*
- * Writes what is signed of it: every parameter but auth_signature, sorted by
- * name bytewise, equal names in the order sent, joined as name=value with
- * "&", unescaped.  buf has room for the query string's len bytes + n (each
- * parameter has one "=" and one "&" at most).  Returns the end.
+ * Writes what is signed of it: every parameter but auth_signature, in the
+ * order of params, joined as name=value with "&", unescaped.  buf has room
+ * for the query string's len bytes + n (each parameter has one "=" and one
+ * "&" at most).  Returns the end.
  */
 u_char *ngx_chat_query_write_signed(u_char *p, ngx_chat_query_t *q);
 

@@ -19,7 +19,7 @@
 #include <pusher/ngx_chat_signature.h>
 
 
-/* What is signed, in at most socket id, colon, channel, colon, data. */
+/* The parts that are signed: socket id, colon, channel, colon, data. */
 typedef struct {
     ngx_str_t          parts[5];
     ngx_uint_t         n;
@@ -27,20 +27,10 @@ typedef struct {
 } ngx_chat_signature_t;
 
 
-static void ngx_chat_signature_of_channel(ngx_chat_signature_t *s,
-    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data);
-static void ngx_chat_signature_of_user(ngx_chat_signature_t *s,
-    ngx_chat_socket_id_t *id, ngx_str_t *user_data);
-static ngx_int_t ngx_chat_signature_check(ngx_chat_signature_t *s,
-    ngx_chat_app_t *app, ngx_str_t *auth);
-static u_char *ngx_chat_signature_write(u_char *p, ngx_chat_signature_t *s,
-    ngx_chat_app_t *app);
-static size_t ngx_chat_signature_text(u_char *buf, size_t size,
-    ngx_chat_signature_t *s);
-
-
-static ngx_str_t  ngx_chat_signature_colon = ngx_string(":");
-static ngx_str_t  ngx_chat_signature_user = ngx_string("::user::");
+static void ngx_chat_signature_of(ngx_chat_signature_t *s,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *data);
+static size_t ngx_chat_signature_join(u_char *buf, size_t size,
+    ngx_str_t *parts, ngx_uint_t n);
 
 
 ngx_int_t
@@ -73,148 +63,12 @@ ngx_chat_signature_split(ngx_str_t *auth, ngx_str_t *key,
 
 
 ngx_int_t
-ngx_chat_signature_check_channel(ngx_chat_app_t *app, ngx_str_t *auth,
-    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data)
+ngx_chat_signature_check(ngx_chat_app_t *app, ngx_str_t *auth,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *data)
 {
-    ngx_chat_signature_t  s;
-
-    ngx_chat_signature_of_channel(&s, id, channel, channel_data);
-
-    return ngx_chat_signature_check(&s, app, auth);
-}
-
-
-ngx_int_t
-ngx_chat_signature_check_user(ngx_chat_app_t *app, ngx_str_t *auth,
-    ngx_chat_socket_id_t *id, ngx_str_t *user_data)
-{
-    ngx_chat_signature_t  s;
-
-    ngx_chat_signature_of_user(&s, id, user_data);
-
-    return ngx_chat_signature_check(&s, app, auth);
-}
-
-
-u_char *
-ngx_chat_signature_write_channel(u_char *p, ngx_chat_app_t *app,
-    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data)
-{
-    ngx_chat_signature_t  s;
-
-    ngx_chat_signature_of_channel(&s, id, channel, channel_data);
-
-    return ngx_chat_signature_write(p, &s, app);
-}
-
-
-u_char *
-ngx_chat_signature_write_user(u_char *p, ngx_chat_app_t *app,
-    ngx_chat_socket_id_t *id, ngx_str_t *user_data)
-{
-    ngx_chat_signature_t  s;
-
-    ngx_chat_signature_of_user(&s, id, user_data);
-
-    return ngx_chat_signature_write(p, &s, app);
-}
-
-
-size_t
-ngx_chat_signature_text_got(u_char *buf, size_t len, size_t size,
-    ngx_str_t *auth)
-{
-    u_char     *p, *last;
-    ngx_str_t   key, signature;
-
-    static u_char  got[] = ", but got ";
-
-    p = buf + len;
-    last = buf + size;
-
-    ngx_str_null(&signature);
-
-    if (auth->data != NULL
-        && ngx_chat_signature_split(auth, &key, &signature) != NGX_OK)
-    {
-        signature = *auth;
-    }
-
-    p = ngx_cpymem(p, got, ngx_min(sizeof(got) - 1, (size_t) (last - p)));
-
-    if (signature.len) {
-        p = ngx_cpymem(p, signature.data,
-                       ngx_min(signature.len, (size_t) (last - p)));
-    }
-
-    return p - buf;
-}
-
-
-size_t
-ngx_chat_signature_text_channel(u_char *buf, size_t size,
-    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data)
-{
-    ngx_chat_signature_t  s;
-
-    ngx_chat_signature_of_channel(&s, id, channel, channel_data);
-
-    return ngx_chat_signature_text(buf, size, &s);
-}
-
-
-size_t
-ngx_chat_signature_text_user(u_char *buf, size_t size,
-    ngx_chat_socket_id_t *id, ngx_str_t *user_data)
-{
-    ngx_chat_signature_t  s;
-
-    ngx_chat_signature_of_user(&s, id, user_data);
-
-    return ngx_chat_signature_text(buf, size, &s);
-}
-
-
-static void
-ngx_chat_signature_of_channel(ngx_chat_signature_t *s,
-    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data)
-{
-    s->parts[0].data = s->socket_id;
-    s->parts[0].len = ngx_chat_name_write_socket_id(s->socket_id, id)
-                      - s->socket_id;
-
-    s->parts[1] = ngx_chat_signature_colon;
-    s->parts[2] = *channel;
-    s->n = 3;
-
-    if (channel_data->data != NULL) {
-        s->parts[3] = ngx_chat_signature_colon;
-        s->parts[4] = *channel_data;
-        s->n = 5;
-    }
-}
-
-
-static void
-ngx_chat_signature_of_user(ngx_chat_signature_t *s, ngx_chat_socket_id_t *id,
-    ngx_str_t *user_data)
-{
-    s->parts[0].data = s->socket_id;
-    s->parts[0].len = ngx_chat_name_write_socket_id(s->socket_id, id)
-                      - s->socket_id;
-
-    s->parts[1] = ngx_chat_signature_user;
-    s->parts[2] = *user_data;
-    s->n = 3;
-}
-
-
-static ngx_int_t
-ngx_chat_signature_check(ngx_chat_signature_t *s, ngx_chat_app_t *app,
-    ngx_str_t *auth)
-{
-    u_char     expected[NGX_CHAT_SIGNATURE_LEN];
-    ngx_str_t  key, signature, *secret;
+    u_char                 expected[NGX_CHAT_SIGNATURE_LEN];
+    ngx_str_t              key, signature, *secret;
+    ngx_chat_signature_t   s;
 
     if (ngx_chat_signature_split(auth, &key, &signature) != NGX_OK) {
         return NGX_ERROR;
@@ -226,15 +80,13 @@ ngx_chat_signature_check(ngx_chat_signature_t *s, ngx_chat_app_t *app,
         return NGX_DECLINED;
     }
 
-    if (signature.len != NGX_CHAT_SIGNATURE_LEN) {
-        return NGX_ERROR;
-    }
+    ngx_chat_signature_of(&s, id, channel, data);
 
-    if (ngx_chat_digest_hmac(expected, secret, s->parts, s->n) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (CRYPTO_memcmp(expected, signature.data, NGX_CHAT_SIGNATURE_LEN) != 0) {
+    if (signature.len != NGX_CHAT_SIGNATURE_LEN
+        || ngx_chat_digest_hmac(expected, secret, s.parts, s.n) != NGX_OK
+        || CRYPTO_memcmp(expected, signature.data, NGX_CHAT_SIGNATURE_LEN)
+           != 0)
+    {
         return NGX_ERROR;
     }
 
@@ -242,14 +94,18 @@ ngx_chat_signature_check(ngx_chat_signature_t *s, ngx_chat_app_t *app,
 }
 
 
-static u_char *
-ngx_chat_signature_write(u_char *p, ngx_chat_signature_t *s,
-    ngx_chat_app_t *app)
+u_char *
+ngx_chat_signature_write(u_char *p, ngx_chat_app_t *app,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *data)
 {
+    ngx_chat_signature_t  s;
+
+    ngx_chat_signature_of(&s, id, channel, data);
+
     p = ngx_cpymem(p, app->key.data, app->key.len);
     *p++ = ':';
 
-    if (ngx_chat_digest_hmac(p, &app->secret, s->parts, s->n) != NGX_OK) {
+    if (ngx_chat_digest_hmac(p, &app->secret, s.parts, s.n) != NGX_OK) {
         return NULL;
     }
 
@@ -257,23 +113,74 @@ ngx_chat_signature_write(u_char *p, ngx_chat_signature_t *s,
 }
 
 
-static size_t
-ngx_chat_signature_text(u_char *buf, size_t size, ngx_chat_signature_t *s)
+size_t
+ngx_chat_signature_text(u_char *buf, size_t size, ngx_chat_socket_id_t *id,
+    ngx_str_t *channel, ngx_str_t *data)
 {
-    u_char      *p, *last;
-    size_t       len;
-    ngx_uint_t   i;
+    ngx_chat_signature_t  s;
 
-    p = buf;
-    last = buf + size;
+    ngx_chat_signature_of(&s, id, channel, data);
 
-    for (i = 0; i < s->n; i++) {
-        len = ngx_min(s->parts[i].len, (size_t) (last - p));
+    return ngx_chat_signature_join(buf, size, s.parts, s.n);
+}
+
+
+size_t
+ngx_chat_signature_text_got(u_char *buf, size_t len, size_t size,
+    ngx_str_t *auth)
+{
+    ngx_str_t  key, parts[2];
+
+    ngx_str_set(&parts[0], ", but got ");
+
+    if (ngx_chat_signature_split(auth, &key, &parts[1]) != NGX_OK) {
+        parts[1] = *auth;
+    }
+
+    return len + ngx_chat_signature_join(buf + len, size - len, parts, 2);
+}
+
+
+static void
+ngx_chat_signature_of(ngx_chat_signature_t *s, ngx_chat_socket_id_t *id,
+    ngx_str_t *channel, ngx_str_t *data)
+{
+    s->parts[0].data = s->socket_id;
+    s->parts[0].len = ngx_chat_name_write_socket_id(s->socket_id, id)
+                      - s->socket_id;
+
+    if (channel == NULL) {
+        ngx_str_set(&s->parts[1], "::user::");
+        s->parts[2] = *data;
+        s->n = 3;
+        return;
+    }
+
+    ngx_str_set(&s->parts[1], ":");
+    s->parts[2] = *channel;
+    s->parts[3] = s->parts[1];
+    s->parts[4] = *data;
+    s->n = (data->data != NULL) ? 5 : 3;
+}
+
+
+static size_t
+ngx_chat_signature_join(u_char *buf, size_t size, ngx_str_t *parts,
+    ngx_uint_t n)
+{
+    size_t      len, rest;
+    ngx_uint_t  i;
+
+    rest = size;
+
+    for (i = 0; i < n; i++) {
+        len = ngx_min(parts[i].len, rest);
 
         if (len) {
-            p = ngx_cpymem(p, s->parts[i].data, len);
+            buf = ngx_cpymem(buf, parts[i].data, len);
+            rest -= len;
         }
     }
 
-    return p - buf;
+    return size - rest;
 }

@@ -5,9 +5,12 @@
  * Signatures of subscriptions and sign-ins: made and checked (Pusher
  * protocol, sections 3.3 and 5.1).  Pure.
  *
+ * A subscription is signed by its channel and its channel_data; data->data is
+ * NULL where no channel_data was given.  A sign-in has no channel (NULL), and
+ * data is its user_data.  Data is signed byte for byte as it came.
+ *
  * What is signed is never put together in a buffer, so it may be of any
- * length.  A channel_data or user_data is signed byte for byte as it came;
- * a channel_data with data == NULL was not given and is not part of it.
+ * length.
  *
  * A channel's name must have passed ngx_chat_name_check(): one with a colon
  * could make the text of another channel with data, or of a sign-in.
@@ -28,7 +31,7 @@
 
 #define NGX_CHAT_SIGNATURE_LEN  NGX_CHAT_DIGEST_HMAC_HEX
 
-/* What write_channel() and write_user() write: KEY:SIGNATURE. */
+/* What write() writes: KEY:SIGNATURE. */
 #define NGX_CHAT_SIGNATURE_AUTH_LEN(app)                                      \
     ((app)->key.len + 1 + NGX_CHAT_SIGNATURE_LEN)
 
@@ -44,29 +47,22 @@ ngx_int_t ngx_chat_signature_split(ngx_str_t *auth, ngx_str_t *key,
  * NGX_OK; NGX_DECLINED where the key is not the app's; NGX_ERROR where the
  * signature is wrong, or there is none.
  */
-ngx_int_t ngx_chat_signature_check_channel(ngx_chat_app_t *app,
-    ngx_str_t *auth, ngx_chat_socket_id_t *id, ngx_str_t *channel,
-    ngx_str_t *channel_data);
-ngx_int_t ngx_chat_signature_check_user(ngx_chat_app_t *app, ngx_str_t *auth,
-    ngx_chat_socket_id_t *id, ngx_str_t *user_data);
+ngx_int_t ngx_chat_signature_check(ngx_chat_app_t *app, ngx_str_t *auth,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *data);
 
 /*
- * Write an auth of NGX_CHAT_SIGNATURE_AUTH_LEN(app) bytes, return its end;
+ * Writes an auth of NGX_CHAT_SIGNATURE_AUTH_LEN(app) bytes, returns its end;
  * NULL where libcrypto has no memory.
  */
-u_char *ngx_chat_signature_write_channel(u_char *p, ngx_chat_app_t *app,
-    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data);
-u_char *ngx_chat_signature_write_user(u_char *p, ngx_chat_app_t *app,
-    ngx_chat_socket_id_t *id, ngx_str_t *user_data);
+u_char *ngx_chat_signature_write(u_char *p, ngx_chat_app_t *app,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *data);
 
 /*
  * What has to be signed, for the text of an error; cut at size bytes, maybe
  * inside a character.  Returns the length.
  */
-size_t ngx_chat_signature_text_channel(u_char *buf, size_t size,
-    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *channel_data);
-size_t ngx_chat_signature_text_user(u_char *buf, size_t size,
-    ngx_chat_socket_id_t *id, ngx_str_t *user_data);
+size_t ngx_chat_signature_text(u_char *buf, size_t size,
+    ngx_chat_socket_id_t *id, ngx_str_t *channel, ngx_str_t *data);
 
 /*
  * Adds to such a text of len bytes what came instead: ", but got " and the

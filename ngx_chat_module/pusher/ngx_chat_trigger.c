@@ -24,8 +24,9 @@ typedef struct {
 
 static ngx_int_t ngx_chat_trigger_parse(ngx_chat_trigger_t *t, u_char *body,
     size_t len, ngx_chat_json_value_t **v);
-static ngx_int_t ngx_chat_trigger_batch(ngx_chat_trigger_t *t,
-    ngx_chat_json_value_t *batch);
+static ngx_int_t ngx_chat_trigger_count(ngx_chat_trigger_t *t,
+    ngx_chat_json_value_t *list, const char *name, ngx_chat_json_type_e type,
+    ngx_uint_t *n);
 static ngx_int_t ngx_chat_trigger_event(ngx_chat_trigger_t *t,
     ngx_chat_json_value_t *v, ngx_chat_trigger_event_t *e);
 static ngx_int_t ngx_chat_trigger_key(ngx_chat_trigger_t *t,
@@ -38,8 +39,6 @@ static ngx_int_t ngx_chat_trigger_string(ngx_chat_trigger_t *t,
     ngx_chat_json_value_t *v, const char *name, ngx_str_t *text);
 static ngx_int_t ngx_chat_trigger_required(ngx_chat_trigger_t *t,
     ngx_chat_json_value_t *v, const char *name, ngx_str_t *text);
-static ngx_chat_json_value_t *ngx_chat_trigger_member(
-    ngx_chat_json_value_t *v, const char *name);
 static ngx_int_t ngx_chat_trigger_refuse(ngx_chat_trigger_t *t,
     ngx_uint_t status, const char *format, ...);
 
@@ -81,7 +80,7 @@ ngx_int_t
 ngx_chat_trigger_read_batch(ngx_chat_trigger_t *t, u_char *body, size_t len)
 {
     ngx_int_t               rc;
-    ngx_uint_t              n;
+    ngx_uint_t              n, nchannels;
     ngx_chat_json_value_t  *v, *batch, *entry;
 
     rc = ngx_chat_trigger_parse(t, body, len, &v);
@@ -89,27 +88,15 @@ ngx_chat_trigger_read_batch(ngx_chat_trigger_t *t, u_char *body, size_t len)
         return rc;
     }
 
-    batch = ngx_chat_trigger_member(v, "batch");
+    batch = ngx_chat_json_given(v, "batch");
 
     if (batch == NULL) {
         return ngx_chat_trigger_refuse(t, 400, "Missing parameter: batch");
     }
 
-    if (batch->type != NGX_CHAT_JSON_ARRAY_e) {
-        return ngx_chat_trigger_refuse(t, 400, "Expected batch parameter to "
-                                       "be an array of objects");
-    }
-
-    n = 0;
-
-    for (entry = batch->first; entry; entry = entry->next) {
-
-        if (entry->type != NGX_CHAT_JSON_OBJECT_e) {
-            return ngx_chat_trigger_refuse(t, 400, "Expected batch parameter "
-                                           "to be an array of objects");
-        }
-
-        n++;
+    rc = ngx_chat_trigger_count(t, batch, "batch", NGX_CHAT_JSON_OBJECT_e, &n);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     if (n == 0 || n > NGX_CHAT_TRIGGER_BATCH) {
@@ -123,9 +110,27 @@ ngx_chat_trigger_read_batch(ngx_chat_trigger_t *t, u_char *body, size_t len)
         return NGX_ERROR;
     }
 
-    rc = ngx_chat_trigger_batch(t, batch);
+    t->n = 0;
+    nchannels = 0;
 
-    return (rc == NGX_OK) ? ngx_chat_trigger_key(t, v) : rc;
+    for (entry = batch->first; entry; entry = entry->next) {
+
+        rc = ngx_chat_trigger_event(t, entry, &t->events[t->n]);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        nchannels += t->events[t->n++].nchannels;
+    }
+
+    /* one commit stores all of them, one turn of the event loop sends them */
+
+    if (nchannels > NGX_CHAT_TRIGGER_CHANNELS) {
+        return ngx_chat_trigger_refuse(t, 400, "A batch goes to at most %d "
+                                       "channels", NGX_CHAT_TRIGGER_CHANNELS);
+    }
+
+    return ngx_chat_trigger_key(t, v);
 }
 
 
@@ -240,34 +245,25 @@ ngx_chat_trigger_parse(ngx_chat_trigger_t *t, u_char *body, size_t len,
 }
 
 
-/* Its entries, for which there is room in t->events. */
+/* The items of a list, all of the one type. */
 
 static ngx_int_t
-ngx_chat_trigger_batch(ngx_chat_trigger_t *t, ngx_chat_json_value_t *batch)
+ngx_chat_trigger_count(ngx_chat_trigger_t *t, ngx_chat_json_value_t *list,
+    const char *name, ngx_chat_json_type_e type, ngx_uint_t *n)
 {
-    ngx_int_t               rc;
-    ngx_uint_t              nchannels;
-    ngx_chat_json_value_t  *entry;
+    ngx_chat_json_value_t  *item;
 
-    t->n = 0;
-    nchannels = 0;
+    *n = 0;
 
-    for (entry = batch->first; entry; entry = entry->next) {
-
-        rc = ngx_chat_trigger_event(t, entry, &t->events[t->n]);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        nchannels += t->events[t->n++].nchannels;
+    for (item = list->first; item && item->type == type; item = item->next) {
+        (*n)++;
     }
 
-    /* all of it is sent, or stored by one commit, in one go */
-
-    if (nchannels > NGX_CHAT_TRIGGER_CHANNELS) {
-        return ngx_chat_trigger_refuse(t, 400, "A batch goes to at most %d "
-                                       "channels", NGX_CHAT_TRIGGER_CHANNELS);
+    if (list->type != NGX_CHAT_JSON_ARRAY_e || item) {
+        return ngx_chat_trigger_refuse(t, 400, "Expected %s parameter to be "
+                                       "an array of %s", name,
+                                       (type == NGX_CHAT_JSON_OBJECT_e)
+                                       ? "objects" : "strings");
     }
 
     return NGX_OK;
@@ -362,24 +358,18 @@ ngx_chat_trigger_channels(ngx_chat_trigger_t *t, ngx_chat_json_value_t *v,
         return rc;
     }
 
-    n = (channel.data != NULL);
-    list = ngx_chat_trigger_member(v, "channels");
+    n = 0;
+    list = ngx_chat_json_given(v, "channels");
 
-    if (list && list->type != NGX_CHAT_JSON_ARRAY_e) {
-        return ngx_chat_trigger_refuse(t, 400, "Expected channels parameter "
-                                       "to be an array of strings");
-    }
-
-    for (item = list ? list->first : NULL; item; item = item->next) {
-
-        if (item->type != NGX_CHAT_JSON_STRING_e) {
-            return ngx_chat_trigger_refuse(t, 400, "Expected channels "
-                                           "parameter to be an array of "
-                                           "strings");
+    if (list) {
+        rc = ngx_chat_trigger_count(t, list, "channels",
+                                    NGX_CHAT_JSON_STRING_e, &n);
+        if (rc != NGX_OK) {
+            return rc;
         }
-
-        n++;
     }
+
+    n += (channel.data != NULL);
 
     if (n == 0) {
         return ngx_chat_trigger_refuse(t, 400, "Missing parameter: channels");
@@ -427,32 +417,14 @@ ngx_chat_trigger_add(ngx_chat_trigger_event_t *e, ngx_str_t *channel)
 }
 
 
-/* text->data is NULL where there is none, and never else. */
-
 static ngx_int_t
 ngx_chat_trigger_string(ngx_chat_trigger_t *t, ngx_chat_json_value_t *v,
     const char *name, ngx_str_t *text)
 {
-    ngx_chat_json_value_t  *m;
-
-    ngx_str_null(text);
-
-    m = ngx_chat_trigger_member(v, name);
-
-    if (m == NULL) {
-        return NGX_OK;
-    }
-
-    if (m->type != NGX_CHAT_JSON_STRING_e) {
+    if (ngx_chat_json_string(v, name, text) != NGX_OK) {
         return ngx_chat_trigger_refuse(t, 400,
                                        "Expected %s parameter to be a string",
                                        name);
-    }
-
-    *text = m->text;
-
-    if (text->data == NULL) {
-        ngx_str_set(text, "");
     }
 
     return NGX_OK;
@@ -472,17 +444,6 @@ ngx_chat_trigger_required(ngx_chat_trigger_t *t, ngx_chat_json_value_t *v,
     }
 
     return rc;
-}
-
-
-static ngx_chat_json_value_t *
-ngx_chat_trigger_member(ngx_chat_json_value_t *v, const char *name)
-{
-    ngx_chat_json_value_t  *m;
-
-    m = ngx_chat_json_member(v, name);
-
-    return (m && m->type != NGX_CHAT_JSON_NULL_e) ? m : NULL;
 }
 
 

@@ -112,10 +112,10 @@ ngx_chat_admission_signature(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     rc = NGX_ERROR;
 
     if (cmd->auth.data != NULL) {
-        rc = ngx_chat_signature_check_channel(s->app, &cmd->auth,
-                                              &s->subscriber.id,
-                                              &cmd->channel,
-                                              &cmd->channel_data);
+        rc = ngx_chat_signature_check(s->app, &cmd->auth,
+                                      &s->subscriber.id,
+                                      &cmd->channel,
+                                      &cmd->channel_data);
     }
 
     if (rc == NGX_OK) {
@@ -133,10 +133,10 @@ ngx_chat_admission_signature(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     /* the error has the text to be signed, never the expected signature */
 
     text.data = buf;
-    text.len = ngx_chat_signature_text_channel(buf, sizeof(buf) / 2,
-                                               &s->subscriber.id,
-                                               &cmd->channel,
-                                               &cmd->channel_data);
+    text.len = ngx_chat_signature_text(buf, sizeof(buf) / 2,
+                                       &s->subscriber.id,
+                                       &cmd->channel,
+                                       &cmd->channel_data);
     text.len = ngx_chat_signature_text_got(buf, text.len, sizeof(buf),
                                            &cmd->auth);
 

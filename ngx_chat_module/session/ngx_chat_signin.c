@@ -107,9 +107,9 @@ ngx_chat_signin_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     rc = NGX_ERROR;
 
     if (cmd->auth.data != NULL) {
-        rc = ngx_chat_signature_check_user(s->app, &cmd->auth,
-                                           &s->subscriber.id,
-                                           &cmd->user_data);
+        rc = ngx_chat_signature_check(s->app, &cmd->auth,
+                                      &s->subscriber.id, NULL,
+                                      &cmd->user_data);
     }
 
     if (rc != NGX_OK) {
@@ -155,9 +155,9 @@ ngx_chat_signin_invalid(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     }
 
     text.data = buf;
-    text.len = ngx_chat_signature_text_user(buf, sizeof(buf) / 2,
-                                            &s->subscriber.id,
-                                            &cmd->user_data);
+    text.len = ngx_chat_signature_text(buf, sizeof(buf) / 2,
+                                       &s->subscriber.id, NULL,
+                                       &cmd->user_data);
     text.len = ngx_chat_signature_text_got(buf, text.len, sizeof(buf),
                                            &cmd->auth);
 

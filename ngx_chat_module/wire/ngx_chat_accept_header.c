@@ -163,15 +163,6 @@ ngx_chat_accept_header_quality(u_char *p, u_char *last)
 static ngx_uint_t
 ngx_chat_accept_header_is(u_char *p, u_char *last, const char *text, size_t len)
 {
-    if ((size_t) (last - p) != len) {
-        return 0;
-    }
-
-    for ( /* void */ ; p < last; p++, text++) {
-        if (ngx_tolower(*p) != (u_char) *text) {
-            return 0;
-        }
-    }
-
-    return 1;
+    return (size_t) (last - p) == len
+           && strncasecmp((char *) p, text, len) == 0;
 }

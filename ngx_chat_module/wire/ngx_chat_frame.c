@@ -28,7 +28,6 @@
 
 
 static size_t ngx_chat_frame_extended(ngx_chat_frame_t *f);
-static size_t ngx_chat_frame_need(ngx_chat_frame_t *f);
 static ngx_int_t ngx_chat_frame_check_opcode(ngx_chat_frame_t *f);
 static ngx_int_t ngx_chat_frame_check_length(ngx_chat_frame_t *f);
 
@@ -66,7 +65,7 @@ ngx_chat_frame_read_header(ngx_chat_frame_t *f, u_char **pos, u_char *last)
             return NGX_ERROR;
         }
 
-        if (f->header_len < ngx_chat_frame_need(f)) {
+        if (f->header_len < mask + 4) {
             continue;
         }
 
@@ -106,13 +105,6 @@ ngx_chat_frame_extended(ngx_chat_frame_t *f)
     default:
         return 0;
     }
-}
-
-
-static size_t
-ngx_chat_frame_need(ngx_chat_frame_t *f)
-{
-    return 2 + ngx_chat_frame_extended(f) + 4;
 }
 
 
@@ -197,10 +189,7 @@ ngx_chat_frame_check_length(ngx_chat_frame_t *f)
 size_t
 ngx_chat_frame_read_payload(ngx_chat_frame_t *f, u_char *pos, u_char *last)
 {
-    size_t      n, left;
-    u_char      mask[8];
-    uint64_t    word, mask64;
-    ngx_uint_t  i;
+    size_t  i, n;
 
     n = last - pos;
 
@@ -208,21 +197,8 @@ ngx_chat_frame_read_payload(ngx_chat_frame_t *f, u_char *pos, u_char *last)
         n = (size_t) (f->length - f->received);
     }
 
-    for (i = 0; i < 8; i++) {
-        mask[i] = f->mask[(f->received + i) & 3];
-    }
-
-    ngx_memcpy(&mask64, mask, 8);
-
-    for (left = n; left >= 8; left -= 8) {
-        ngx_memcpy(&word, pos, 8);
-        word ^= mask64;
-        ngx_memcpy(pos, &word, 8);
-        pos += 8;
-    }
-
-    for (i = 0; i < left; i++) {
-        pos[i] ^= mask[i];
+    for (i = 0; i < n; i++) {
+        pos[i] ^= f->mask[(f->received + i) & 3];
     }
 
     f->received += n;

@@ -15,7 +15,6 @@
 
 static const char *ngx_chat_history_query_arg(ngx_chat_history_query_t *range,
     ngx_str_t *name, ngx_str_t *value, uint64_t max);
-static ngx_uint_t ngx_chat_history_query_is(ngx_str_t *name, const char *what);
 static ngx_int_t ngx_chat_history_query_number(ngx_str_t *value, uint64_t *n);
 
 
@@ -52,10 +51,10 @@ ngx_chat_history_query_write_rest(u_char *p, ngx_str_t *args)
 
     while (ngx_chat_urlencoded_next(&rest, &name, &value) == NGX_OK) {
 
-        if (!ngx_chat_history_query_is(&name, "after")
-            && !ngx_chat_history_query_is(&name, "after_id")
-            && !ngx_chat_history_query_is(&name, "before")
-            && !ngx_chat_history_query_is(&name, "before_id"))
+        if (!ngx_chat_urlencoded_is(&name, "after")
+            && !ngx_chat_urlencoded_is(&name, "after_id")
+            && !ngx_chat_urlencoded_is(&name, "before")
+            && !ngx_chat_urlencoded_is(&name, "before_id"))
         {
             p = ngx_cpymem(p, name.data, rest.data - name.data);
             *p++ = '&';
@@ -73,11 +72,11 @@ ngx_chat_history_query_arg(ngx_chat_history_query_t *range, ngx_str_t *name,
     uint64_t    n;
     ngx_uint_t  after, before;
 
-    after = ngx_chat_history_query_is(name, "after")
-            || ngx_chat_history_query_is(name, "after_id");
+    after = ngx_chat_urlencoded_is(name, "after")
+            || ngx_chat_urlencoded_is(name, "after_id");
 
-    before = ngx_chat_history_query_is(name, "before")
-             || ngx_chat_history_query_is(name, "before_id");
+    before = ngx_chat_urlencoded_is(name, "before")
+             || ngx_chat_urlencoded_is(name, "before_id");
 
     if (after || before) {
 
@@ -96,7 +95,7 @@ ngx_chat_history_query_arg(ngx_chat_history_query_t *range, ngx_str_t *name,
         return NULL;
     }
 
-    if (ngx_chat_history_query_is(name, "limit")) {
+    if (ngx_chat_urlencoded_is(name, "limit")) {
 
         if (range->limited) {
             return "limit can be given once";
@@ -113,14 +112,6 @@ ngx_chat_history_query_arg(ngx_chat_history_query_t *range, ngx_str_t *name,
     }
 
     return NULL;
-}
-
-
-static ngx_uint_t
-ngx_chat_history_query_is(ngx_str_t *name, const char *what)
-{
-    return name->len == ngx_strlen(what)
-           && ngx_memcmp(name->data, what, name->len) == 0;
 }
 
 

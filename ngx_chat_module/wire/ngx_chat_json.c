@@ -165,6 +165,41 @@ ngx_chat_json_member(ngx_chat_json_value_t *v, const char *name)
 }
 
 
+ngx_chat_json_value_t *
+ngx_chat_json_given(ngx_chat_json_value_t *v, const char *name)
+{
+    ngx_chat_json_value_t  *m;
+
+    m = ngx_chat_json_member(v, name);
+
+    return (m && m->type != NGX_CHAT_JSON_NULL_e) ? m : NULL;
+}
+
+
+ngx_int_t
+ngx_chat_json_string(ngx_chat_json_value_t *v, const char *name,
+    ngx_str_t *text)
+{
+    ngx_chat_json_value_t  *m;
+
+    ngx_str_null(text);
+
+    m = ngx_chat_json_given(v, name);
+
+    if (m == NULL) {
+        return NGX_OK;
+    }
+
+    if (m->type != NGX_CHAT_JSON_STRING_e) {
+        return NGX_DECLINED;
+    }
+
+    *text = m->text;
+
+    return NGX_OK;
+}
+
+
 /*
  * A backslash outside of a string is an error that yajl finds, so every one
  * may be taken for an escape.  An open string behind the value it would not

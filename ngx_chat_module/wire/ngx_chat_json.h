@@ -72,5 +72,16 @@ ngx_int_t ngx_chat_json_parse(ngx_chat_json_t *j, u_char *text, size_t len,
 ngx_chat_json_value_t *ngx_chat_json_member(ngx_chat_json_value_t *v,
     const char *name);
 
+/* The same; NULL also where the member is null. */
+ngx_chat_json_value_t *ngx_chat_json_given(ngx_chat_json_value_t *v,
+    const char *name);
+
+/*
+ * The text of such a member.  NGX_OK, and text->data is NULL only where the
+ * member is not given; NGX_DECLINED where it is not a string.
+ */
+ngx_int_t ngx_chat_json_string(ngx_chat_json_value_t *v, const char *name,
+    ngx_str_t *text);
+
 
 #endif /* _NGX_CHAT_JSON_H_INCLUDED_ */

@@ -9,13 +9,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <stdio.h>
+#include <time.h>
+
 #include <wire/ngx_chat_message.h>
 #include <wire/ngx_chat_json_write.h>
 #include <wire/ngx_chat_urlencoded.h>
 #include <wire/ngx_chat_utf8.h>
 
-
-#define NGX_CHAT_MESSAGE_DAY       86400000LL
 
 /* 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z */
 #define NGX_CHAT_MESSAGE_TIME_MIN  (-62167219200000LL)
@@ -25,8 +26,6 @@
 static const char *ngx_chat_message_read_field(ngx_chat_message_post_t *post,
     ngx_str_t *name, ngx_str_t *value, u_char *dst);
 static ngx_uint_t ngx_chat_message_is_space(ngx_uint_t ch);
-static u_char *ngx_chat_message_write_digits(u_char *p, ngx_uint_t n,
-    ngx_uint_t digits);
 
 
 ngx_int_t
@@ -55,16 +54,9 @@ ngx_chat_message_read_json(ngx_chat_message_post_t *post, ngx_chat_json_t *j,
         return NGX_DECLINED;
     }
 
-    v = ngx_chat_json_member(root, "socket_id");
-
-    if (v != NULL && v->type != NGX_CHAT_JSON_NULL_e) {
-
-        if (v->type != NGX_CHAT_JSON_STRING_e) {
-            post->error = "socket_id is not a string";
-            return NGX_DECLINED;
-        }
-
-        post->socket_id = v->text;
+    if (ngx_chat_json_string(root, "socket_id", &post->socket_id) != NGX_OK) {
+        post->error = "socket_id is not a string";
+        return NGX_DECLINED;
     }
 
     v = ngx_chat_json_member(root, "content");
@@ -139,14 +131,10 @@ ngx_chat_message_read_field(ngx_chat_message_post_t *post, ngx_str_t *name,
         return "body is not valid UTF-8";
     }
 
-    if (name->len == sizeof("content") - 1
-        && ngx_memcmp(name->data, "content", name->len) == 0)
-    {
+    if (ngx_chat_urlencoded_is(name, "content")) {
         post->content = *value;
 
-    } else if (name->len == sizeof("socket_id") - 1
-               && ngx_memcmp(name->data, "socket_id", name->len) == 0)
-    {
+    } else if (ngx_chat_urlencoded_is(name, "socket_id")) {
         post->socket_id = *value;
     }
 
@@ -267,67 +255,30 @@ ngx_chat_message_render(ngx_chat_message_t *m, u_char *buf, size_t size)
 }
 
 
-/*
- * Days become a date by counting years from March, so that the leap day is
- * a year's last, in eras of 400 years, which are 146097 days.
- */
-
 u_char *
 ngx_chat_message_write_time(u_char *p, int64_t ms)
 {
-    int64_t     days, era;
-    ngx_uint_t  rest, day, year, month;
+    char       text[NGX_CHAT_MESSAGE_TIME_LEN + 1];
+    time_t     sec;
+    struct tm  tm;
 
     ms = ngx_max(ms, NGX_CHAT_MESSAGE_TIME_MIN);
     ms = ngx_min(ms, NGX_CHAT_MESSAGE_TIME_MAX);
 
-    /* from 0000-03-01 minus one era: never negative */
+    /* rounded down, also before 1970 */
 
     ms -= NGX_CHAT_MESSAGE_TIME_MIN;
-    ms += (146097 - 60) * NGX_CHAT_MESSAGE_DAY;
+    sec = ms / 1000 + NGX_CHAT_MESSAGE_TIME_MIN / 1000;
 
-    days = ms / NGX_CHAT_MESSAGE_DAY;
-    rest = (ngx_uint_t) (ms % NGX_CHAT_MESSAGE_DAY);
+    (void) gmtime_r(&sec, &tm);
+    (void) snprintf(text, sizeof(text), "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
+                    (unsigned) (tm.tm_year + 1900) % 10000,
+                    (unsigned) (tm.tm_mon + 1) % 100,
+                    (unsigned) tm.tm_mday % 100,
+                    (unsigned) tm.tm_hour % 100,
+                    (unsigned) tm.tm_min % 100,
+                    (unsigned) tm.tm_sec % 100,
+                    (unsigned) (ms % 1000));
 
-    era = days / 146097;
-    day = (ngx_uint_t) (days % 146097);
-
-    year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    day -= 365 * year + year / 4 - year / 100;
-    month = (5 * day + 2) / 153;
-    day -= (153 * month + 2) / 5;
-
-    year += (ngx_uint_t) era * 400 - 400 + (month >= 10);
-    month = (month < 10) ? month + 3 : month - 9;
-
-    p = ngx_chat_message_write_digits(p, year, 4);
-    *p++ = '-';
-    p = ngx_chat_message_write_digits(p, month, 2);
-    *p++ = '-';
-    p = ngx_chat_message_write_digits(p, day + 1, 2);
-    *p++ = 'T';
-    p = ngx_chat_message_write_digits(p, rest / 3600000, 2);
-    *p++ = ':';
-    p = ngx_chat_message_write_digits(p, rest / 60000 % 60, 2);
-    *p++ = ':';
-    p = ngx_chat_message_write_digits(p, rest / 1000 % 60, 2);
-    *p++ = '.';
-    p = ngx_chat_message_write_digits(p, rest % 1000, 3);
-    *p++ = 'Z';
-
-    return p;
-}
-
-
-static u_char *
-ngx_chat_message_write_digits(u_char *p, ngx_uint_t n, ngx_uint_t digits)
-{
-    ngx_uint_t  i;
-
-    for (i = digits; i > 0; i--) {
-        p[i - 1] = (u_char) (n % 10 + '0');
-        n /= 10;
-    }
-
-    return p + digits;
+    return ngx_cpymem(p, text, NGX_CHAT_MESSAGE_TIME_LEN);
 }

@@ -94,6 +94,14 @@ ngx_chat_urlencoded_decode(ngx_str_t *text, u_char *dst)
 }
 
 
+ngx_uint_t
+ngx_chat_urlencoded_is(ngx_str_t *name, const char *what)
+{
+    return name->len == ngx_strlen(what)
+           && ngx_memcmp(name->data, what, name->len) == 0;
+}
+
+
 ngx_int_t
 ngx_chat_urlencoded_byte(u_char *p, u_char *last)
 {

@@ -32,6 +32,9 @@ ngx_int_t ngx_chat_urlencoded_next(ngx_str_t *rest, ngx_str_t *name,
  */
 ngx_int_t ngx_chat_urlencoded_decode(ngx_str_t *text, u_char *dst);
 
+/* 1 where a decoded name is what. */
+ngx_uint_t ngx_chat_urlencoded_is(ngx_str_t *name, const char *what);
+
 /* The byte that "%XX" at p is; NGX_ERROR: that is not at p. */
 ngx_int_t ngx_chat_urlencoded_byte(u_char *p, u_char *last);
 

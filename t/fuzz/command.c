@@ -162,26 +162,26 @@ check_auth(unit_pool_t *pool, ngx_chat_command_t *cmd)
     u_char     *p;
     ngx_str_t   auth;
 
-    EXPECT(ngx_chat_signature_check_channel(&app, &cmd->auth, &id,
-                                            &cmd->channel,
-                                            &cmd->channel_data)
+    EXPECT(ngx_chat_signature_check(&app, &cmd->auth, &id,
+                                    &cmd->channel,
+                                    &cmd->channel_data)
            != NGX_OK);
 
     auth.len = NGX_CHAT_SIGNATURE_AUTH_LEN(&app);
     auth.data = unit_alloc(pool, auth.len);
 
-    p = ngx_chat_signature_write_channel(auth.data, &app, &id, &cmd->channel,
-                                         &cmd->channel_data);
+    p = ngx_chat_signature_write(auth.data, &app, &id, &cmd->channel,
+                                 &cmd->channel_data);
     EXPECT(p == auth.data + auth.len);
-    EXPECT(ngx_chat_signature_check_channel(&app, &auth, &id, &cmd->channel,
-                                            &cmd->channel_data)
+    EXPECT(ngx_chat_signature_check(&app, &auth, &id, &cmd->channel,
+                                    &cmd->channel_data)
            == NGX_OK);
 
     for (i = 1; i <= NGX_CHAT_SIGNATURE_LEN; i += 1 + cmd->channel.len % 63) {
         p[-i] ^= 0x01;
-        EXPECT(ngx_chat_signature_check_channel(&app, &auth, &id,
-                                                &cmd->channel,
-                                                &cmd->channel_data)
+        EXPECT(ngx_chat_signature_check(&app, &auth, &id,
+                                        &cmd->channel,
+                                        &cmd->channel_data)
                == NGX_ERROR);
         p[-i] ^= 0x01;
     }
@@ -235,8 +235,8 @@ check_signin(unit_pool_t *pool, ngx_chat_command_t *cmd)
 
     fuzz_json_init(&j, pool);
 
-    EXPECT(ngx_chat_signature_check_user(&app, &cmd->auth, &id,
-                                         &cmd->user_data)
+    EXPECT(ngx_chat_signature_check(&app, &cmd->auth, &id, NULL,
+                                    &cmd->user_data)
            != NGX_OK);
 
     rc = ngx_chat_member_read_user_data(&m, &j, &cmd->user_data);

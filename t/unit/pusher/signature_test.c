@@ -131,15 +131,14 @@ load(vector_t *v)
 static ngx_int_t
 check_channel(void)
 {
-    return ngx_chat_signature_check_channel(&app, &auth, &id, &channel,
-                                            &data);
+    return ngx_chat_signature_check(&app, &auth, &id, &channel, &data);
 }
 
 
 static ngx_int_t
 check_user(void)
 {
-    return ngx_chat_signature_check_user(&app, &auth, &id, &data);
+    return ngx_chat_signature_check(&app, &auth, &id, NULL, &data);
 }
 
 
@@ -293,7 +292,7 @@ test_vectors(void)
 
         p = unit_alloc(&pool, NGX_CHAT_SIGNATURE_AUTH_LEN(&app));
 
-        CHECK(ngx_chat_signature_write_channel(p, &app, &id, &channel, &data)
+        CHECK(ngx_chat_signature_write(p, &app, &id, &channel, &data)
               == p + NGX_CHAT_SIGNATURE_AUTH_LEN(&app));
         CHECK(auth.len == NGX_CHAT_SIGNATURE_AUTH_LEN(&app)
               && memcmp(p, auth.data, auth.len) == 0);
@@ -307,7 +306,7 @@ test_vectors(void)
 
         p = unit_alloc(&pool, NGX_CHAT_SIGNATURE_AUTH_LEN(&app));
 
-        CHECK(ngx_chat_signature_write_user(p, &app, &id, &data)
+        CHECK(ngx_chat_signature_write(p, &app, &id, NULL, &data)
               == p + NGX_CHAT_SIGNATURE_AUTH_LEN(&app));
         CHECK(auth.len == NGX_CHAT_SIGNATURE_AUTH_LEN(&app)
               && memcmp(p, auth.data, auth.len) == 0);
@@ -403,7 +402,7 @@ test_borders(void)
 
     set(&data, "{\"id\":\"7\"}");
     auth.data = p;
-    auth.len = ngx_chat_signature_write_user(p, &app, &id, &data) - p;
+    auth.len = ngx_chat_signature_write(p, &app, &id, NULL, &data) - p;
     CHECK_INT(check_user(), NGX_OK);
 
     set(&channel, ":user");
@@ -526,18 +525,18 @@ test_text(void)
 
     for (i = 0; i <= expected.len + 1; i++) {
         p = unit_alloc(&pool, i);
-        len = ngx_chat_signature_text_channel(p, i, &id, &channel, &data);
+        len = ngx_chat_signature_text(p, i, &id, &channel, &data);
         CHECK_INT(len, ngx_min(i, expected.len));
         CHECK(memcmp(p, expected.data, len) == 0);
     }
 
     ngx_str_null(&data);
     p = unit_alloc(&pool, 100);
-    len = ngx_chat_signature_text_channel(p, 100, &id, &channel, &data);
+    len = ngx_chat_signature_text(p, 100, &id, &channel, &data);
     CHECK_BYTES(p, len, "10.20:private-room");
 
     load(&users[1]);
-    len = ngx_chat_signature_text_user(p, 100, &id, &data);
+    len = ngx_chat_signature_text(p, 100, &id, NULL, &data);
     CHECK_BYTES(p, len, "1234.1234::user::{\"id\":\"12345\"}");
 
     unit_pool_free(&pool);
