@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Who may call the HTTP API.
+ * Who may call the HTTP API.  Pure.
  */
 
 
@@ -19,8 +19,8 @@
 #include <wire/ngx_chat_utf8.h>
 
 
-#define NGX_CHAT_API_AUTH_DIGITS  15   /* most of a timestamp */
-#define NGX_CHAT_API_AUTH_SENT    128  /* of what the client sent */
+#define NGX_CHAT_API_AUTH_DIGITS  15   /* longest timestamp */
+#define NGX_CHAT_API_AUTH_SENT    128  /* room for the client's signature */
 
 
 static ngx_int_t ngx_chat_api_auth_version(ngx_chat_api_auth_t *a);
@@ -73,7 +73,7 @@ ngx_int_t
 ngx_chat_api_auth_check_body(ngx_chat_api_auth_t *a, ngx_str_t *body)
 {
     size_t       i;
-    u_char       hex[NGX_CHAT_DIGEST_MD5_HEX], *sent;
+    u_char       hex[NGX_CHAT_DIGEST_MD5_HEX];
     ngx_str_t   *value;
 
     value = ngx_chat_query_get(a->query, "body_md5");
@@ -88,19 +88,15 @@ ngx_chat_api_auth_check_body(ngx_chat_api_auth_t *a, ngx_str_t *body)
         return NGX_ERROR;
     }
 
-    sent = value->data;
-
-    if (value->len != sizeof(hex)) {
-        return ngx_chat_api_auth_refuse(a, 401, "Invalid body_md5");
-    }
-
-    /* its text was signed, and checked, so that it may be changed now */
+    /* the signature was checked already, so the text may be changed */
 
     for (i = 0; i < value->len; i++) {
-        sent[i] = ngx_tolower(sent[i]);
+        value->data[i] = ngx_tolower(value->data[i]);
     }
 
-    if (CRYPTO_memcmp(hex, sent, sizeof(hex)) != 0) {
+    if (value->len != sizeof(hex)
+        || CRYPTO_memcmp(hex, value->data, sizeof(hex)) != 0)
+    {
         return ngx_chat_api_auth_refuse(a, 401, "Invalid body_md5");
     }
 
@@ -229,7 +225,7 @@ ngx_chat_api_auth_signature(ngx_chat_api_auth_t *a, ngx_str_t *secret)
 }
 
 
-/* What should have been signed; the signature itself is never told. */
+/* Tells what should have been signed, but never the signature itself. */
 
 static ngx_int_t
 ngx_chat_api_auth_wrong(ngx_chat_api_auth_t *a, ngx_str_t *params,
@@ -245,7 +241,7 @@ ngx_chat_api_auth_wrong(ngx_chat_api_auth_t *a, ngx_str_t *params,
     a->error.data = a->text;
     a->error.len = 0;
 
-    /* room for the end, and for what was sent */
+    /* leaves room for the tail and for the signature that was sent */
 
     size = sizeof(a->text) - sizeof(tail) - NGX_CHAT_API_AUTH_SENT;
 
@@ -281,8 +277,8 @@ ngx_chat_api_auth_refuse(ngx_chat_api_auth_t *a, ngx_uint_t status,
 
 
 /*
- * Adds to the error's text, up to size bytes of it, never a part of a
- * character; what is no printable text becomes "?".
+ * Adds to the error's text until it has size bytes, without cutting a
+ * character.  Bytes that are not printable become "?".
  */
 
 static void
@@ -315,7 +311,7 @@ ngx_chat_api_auth_add(ngx_chat_api_auth_t *a, const char *text, size_t len,
             return;
         }
 
-        /* no UTF-8, or the end of the room inside a character */
+        /* a byte that is not UTF-8, or a character that does not fit */
 
         p[n] = '?';
         a->error.len++;

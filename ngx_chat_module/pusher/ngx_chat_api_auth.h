@@ -29,7 +29,7 @@ typedef struct {
     time_t                  now;       /* Unix seconds */
     time_t                  window;    /* seconds; 600 */
 
-    /* room for the query's length and a byte per parameter: them, sorted */
+    /* for the sorted parameters: the query's length, a byte per parameter */
     u_char                 *scratch;
 
     /* after NGX_DECLINED */
@@ -41,15 +41,15 @@ typedef struct {
 
 
 /*
- * Both: NGX_OK; NGX_DECLINED with status and error; NGX_ERROR where libcrypto
- * has no memory.  The second follows once the first has said NGX_OK and the
- * raw body is there; of what it is given it reads the query.
+ * Both return NGX_OK; NGX_DECLINED with status and error; NGX_ERROR where
+ * libcrypto has no memory.  check_body() is called after check() returned
+ * NGX_OK and the raw body was read; it uses only the query.
  *
- * The key may be any of the app's (ngx_chat_app_secret()).
+ * The key may be any key of the app (ngx_chat_app_secret()).
  *
  * Signature and body_md5 are compared in constant time.  The error's text
- * never has the expected signature, nor a secret; what the client sent is cut,
- * and bytes that are not printable ASCII or UTF-8 are replaced.
+ * never holds the expected signature or a secret.  The client's text is cut in
+ * it, and bytes that are not printable ASCII or UTF-8 are replaced.
  */
 ngx_int_t ngx_chat_api_auth_check(ngx_chat_api_auth_t *a,
     ngx_chat_app_t *app);

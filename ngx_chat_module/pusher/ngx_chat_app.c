@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * An app's credentials.
+ * An app's credentials.  Pure.
  */
 
 
@@ -25,7 +25,7 @@ ngx_chat_app_secret(ngx_chat_app_t *app, ngx_str_t *key)
 }
 
 
-/* The Swift library's inline mode sends the key of an auth in lower case. */
+/* Pusher's Swift library sends the key of an inline auth in lower case. */
 
 ngx_str_t *
 ngx_chat_app_secret_any_case(ngx_chat_app_t *app, ngx_str_t *key)
@@ -89,7 +89,7 @@ ngx_chat_app_stores(ngx_chat_app_t *app, ngx_str_t *channel)
 }
 
 
-/* Keys are public, so this need not take the same time for all. */
+/* Keys are public, so they need not be compared in constant time. */
 
 static ngx_uint_t
 ngx_chat_app_is_key(ngx_str_t *key, ngx_str_t *given, ngx_uint_t any_case)

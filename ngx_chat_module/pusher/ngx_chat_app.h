@@ -17,7 +17,7 @@
 #define NGX_CHAT_APP_ID_LEN  18        /* most digits, fits an int64_t */
 
 
-/* A further pair of credentials: while keys are changed, both are good. */
+/* Another pair of credentials: while keys are changed, both are valid. */
 
 typedef struct {
     ngx_str_t          key;
@@ -34,7 +34,7 @@ typedef struct {
     ngx_array_t       *store;          /* of ngx_str_t, patterns of channels
                                           whose triggered events are kept;
                                           NULL: none */
-    ngx_str_t          file;           /* where the first of them stands */
+    ngx_str_t          file;           /* where the app is configured first */
     ngx_uint_t         line;
     ngx_uint_t         index;          /* in the configuration */
 
@@ -52,10 +52,10 @@ typedef struct {
 } ngx_chat_app_t;
 
 
-/* The secret that belongs to a key of the app, or NULL: not one of its. */
+/* The secret of a key of the app; NULL where the key is not the app's. */
 ngx_str_t *ngx_chat_app_secret(ngx_chat_app_t *app, ngx_str_t *key);
 
-/* The same for a key in whatever case; no configuration has two like that. */
+/* The same without regard to case, in which no two keys are equal. */
 ngx_str_t *ngx_chat_app_secret_any_case(ngx_chat_app_t *app, ngx_str_t *key);
 
 /* 1 where events of the channel are stored, by one of the app's patterns. */

@@ -4,8 +4,8 @@
  *
  * Client to server messages, decoded.  Pure.
  *
- * Who may do what, and whether a name or a signature is right, is not looked
- * at here: only whether the message has the shape of its event.
+ * Only the form of a message is checked here; its names, its signature and
+ * the client's rights are checked by the session.
  */
 
 
@@ -90,7 +90,7 @@ ngx_chat_command_read(ngx_chat_command_t *cmd, ngx_chat_json_t *j,
 
         return NGX_OK;
 
-    default: /* the data of a ping or pong says nothing */
+    default: /* the data of a ping or pong is ignored */
         return NGX_OK;
     }
 }

@@ -41,12 +41,13 @@ typedef struct {
 
 
 /*
- * Reads one text message.  data of pusher: commands may be an object or a
- * string with the JSON text of one (P22).  NGX_OK; NGX_DECLINED with
- * j->error set to a sentence for the client where it is no valid command:
- * not one JSON object, no string event, a data of another shape, a member
- * of the wrong type, subscribe or unsubscribe without a channel; NGX_ERROR
- * where j->alloc() failed.
+ * Reads one text message.  The data of pusher: commands may be an object, or
+ * a string that holds the JSON text of an object (P22).
+ *
+ * NGX_OK; NGX_ERROR where j->alloc() failed; NGX_DECLINED where the command is
+ * not valid, with j->error set to a sentence for the client.  The message must
+ * be a JSON object, event a string, data an object, its members must have the
+ * right types, and subscribe and unsubscribe need a channel.
  */
 ngx_int_t ngx_chat_command_read(ngx_chat_command_t *cmd, ngx_chat_json_t *j,
     u_char *text, size_t len);

@@ -45,9 +45,9 @@
 #define NGX_CHAT_ERROR_WATCHLIST     4302
 
 /*
- * What a command was refused for; the connection stays, the code is null.
- * "%s" stands for the channel, in the last three for the event, the key, the
- * reader's own words.
+ * Why a command was refused.  The connection stays open, and the code is null.
+ * "%s" stands for the channel, and in the last texts for the event, for what
+ * was to be signed, for the key, and for the reader's error.
  */
 #define NGX_CHAT_ERROR_CHANNEL_NAME                                           \
     "Invalid channel name '%s'"
@@ -81,7 +81,7 @@
 #define NGX_CHAT_ERROR_MESSAGE                                                \
     "Invalid message: %s"
 
-/* A fatal one, beside that of its code. */
+/* The text of NGX_CHAT_ERROR_TERMINATED. */
 #define NGX_CHAT_ERROR_TERMINATED_TEXT                                        \
     "Connection terminated by app"
 
@@ -90,8 +90,8 @@
 
 
 /*
- * The text of a fatal error, a constant; "" for a code without one.  "%s" in
- * it stands for what the client named (the app key for 4001).
+ * The text of a fatal error, a constant; "" for a code without a text.  "%s"
+ * in it stands for what the client named (the app key for 4001).
  */
 const char *ngx_chat_error_text(ngx_uint_t code);
 
@@ -104,8 +104,8 @@ size_t ngx_chat_error_format(u_char *buf, size_t size, const char *format,
     ngx_str_t *arg);
 
 /*
- * The part of a reason that fits a close frame, cut between characters and
- * before anything that is not UTF-8.
+ * The length of the part of a reason that fits into a close frame.  It ends
+ * between characters, and before the first byte that is not UTF-8.
  */
 size_t ngx_chat_error_reason_len(u_char *reason, size_t len);
 

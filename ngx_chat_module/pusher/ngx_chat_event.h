@@ -52,8 +52,8 @@ ssize_t ngx_chat_event_render_subscription_error(u_char *buf, size_t size,
     ngx_uint_t status);
 
 /*
- * pusher_internal:subscription_succeeded of a presence channel: ids, hash
- * and count of n members, no id of which may be there twice.
+ * pusher_internal:subscription_succeeded of a presence channel: count, ids
+ * and hash of n members.  Their ids must be distinct.
  */
 ssize_t ngx_chat_event_render_presence_succeeded(u_char *buf, size_t size,
     ngx_str_t *channel, ngx_chat_event_member_t *members, ngx_uint_t n);
@@ -95,9 +95,9 @@ ssize_t ngx_chat_event_render_client_event(u_char *buf, size_t size,
     ngx_str_t *user_id);
 
 /*
- * What a value is as the data of an event: a string as it is, of anything
- * else the compact JSON text, in memory from j->alloc().  NGX_OK, or
- * NGX_ERROR where that failed.
+ * A value as the data of an event: a string as it is, any other value as
+ * compact JSON in memory from j->alloc().  NGX_OK, or NGX_ERROR where
+ * j->alloc() failed.
  */
 ngx_int_t ngx_chat_event_data_text(ngx_chat_json_t *j,
     ngx_chat_json_value_t *value, ngx_str_t *text);

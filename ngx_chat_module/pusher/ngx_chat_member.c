@@ -106,7 +106,7 @@ ngx_chat_member_read_user_data(ngx_chat_member_t *m, ngx_chat_json_t *j,
         return NGX_DECLINED;
     }
 
-    /* '#' begins a name of its own kind, but no id */
+    /* "#" begins the names of users' own channels, but no id */
 
     if (id->text.len > NGX_CHAT_MEMBER_ID_MAX
         || id->text.data[0] == '#'
@@ -225,7 +225,7 @@ ngx_chat_member_read_id(ngx_chat_member_t *m, ngx_chat_json_t *j,
 }
 
 
-/* Of what the reader takes for a number: without fraction and exponent. */
+/* A valid JSON number is an integer without a fraction and an exponent. */
 
 static ngx_uint_t
 ngx_chat_member_is_integer(ngx_str_t *number)

@@ -5,7 +5,7 @@
  * Who a client says it is: channel_data of a presence subscription and
  * user_data of a sign-in (Pusher protocol, sections 3.4 and 5.1).  Pure.
  *
- * Signatures are not looked at here; check them first.
+ * The caller must have checked the signature.
  */
 
 
@@ -54,9 +54,9 @@ ngx_int_t ngx_chat_member_read_user_data(ngx_chat_member_t *m,
     ngx_chat_json_t *j, ngx_str_t *text);
 
 /*
- * NGX_DECLINED with j->error where it is too large to be a member of a
- * presence channel.  read_channel_data() has done it; it is left for a
- * signed-in user that joins without channel_data.
+ * NGX_DECLINED with j->error set where the member is too large for a presence
+ * channel.  read_channel_data() checks this; the caller must check it for a
+ * signed-in user that subscribes without channel_data.
  */
 ngx_int_t ngx_chat_member_check_size(ngx_chat_member_t *m,
     ngx_chat_json_t *j);

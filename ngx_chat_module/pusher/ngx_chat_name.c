@@ -32,7 +32,7 @@ static u_char *ngx_chat_name_read_number(u_char *p, u_char *last,
     uint64_t *number);
 
 
-/* The longer one first where one begins with another. */
+/* A longer prefix stands before a shorter one that it begins with. */
 
 static const ngx_chat_name_prefix_t  ngx_chat_name_prefixes[] = {
 
@@ -181,8 +181,8 @@ ngx_chat_name_read_socket_id(ngx_chat_socket_id_t *id, u_char *p, size_t len)
 
 
 /*
- * The end of the digits at p, NULL where there is none; *number becomes 0
- * where they are not written as we write a number.
+ * Returns the end of the digits at p; NULL without any.  *number becomes 0
+ * for a number that we never write: too long, or with leading zeros.
  */
 
 static u_char *

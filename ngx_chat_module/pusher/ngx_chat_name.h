@@ -31,14 +31,15 @@
 
 
 /*
- * NGX_OK where the name may be used: 1..200 of A-Z a-z 0-9 _ - = @ , . ;
- * or #server-to-user- and such characters.
+ * NGX_OK where the name is valid: 1..200 characters of A-Z a-z 0-9 _ - = @ ,
+ * . ; which may follow #server-to-user-.
  */
 ngx_int_t ngx_chat_name_check(ngx_str_t *name);
 
 /*
  * NGX_OK where an event may be published by that name: 1..200 characters
- * that do not begin as the protocol's own, which clients would interpret.
+ * that do not begin with pusher: or pusher_internal:, because clients would
+ * take the event for one of the protocol's.
  */
 ngx_int_t ngx_chat_name_check_event(ngx_str_t *name);
 
@@ -47,8 +48,8 @@ ngx_uint_t ngx_chat_name_type(ngx_str_t *name);
 
 /*
  * Reads "123.456".  NGX_DECLINED where it is not of the form digits, dot,
- * digits; an id that is well-formed but none of ours (too long, leading
- * zeros) is NGX_OK and becomes 0.0, which is nobody's.
+ * digits.  An id that we never write (too long, leading zeros) is NGX_OK and
+ * becomes 0.0, which no session has.
  */
 ngx_int_t ngx_chat_name_read_socket_id(ngx_chat_socket_id_t *id, u_char *p,
     size_t len);

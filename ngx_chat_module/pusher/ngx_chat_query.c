@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The query string of an HTTP API request.
+ * The query string of an HTTP API request.  Pure.
  */
 
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The query string of an HTTP API request, and what of it is signed (Pusher
- * protocol, section 6.5).  Pure.
+ * The query string of an HTTP API request, and the part of it that is signed
+ * (Pusher protocol, section 6.5).  Pure.
  */
 
 
@@ -48,7 +48,7 @@ ngx_int_t ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
 ngx_str_t *ngx_chat_query_get(ngx_chat_query_t *q, const char *name);
 
 /*
- * Writes what is signed of it: every parameter but auth_signature, in the
+ * Writes the part that is signed: every parameter but auth_signature, in the
  * order of params, joined as name=value with "&", unescaped.  buf has room
  * for the query string's len bytes + n (each parameter has one "=" and one
  * "&" at most).  Returns the end.

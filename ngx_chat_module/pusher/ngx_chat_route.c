@@ -2,10 +2,10 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Paths of the HTTP API.
+ * Paths of the HTTP API.  Pure.
  *
- * What stands before /apps/ is the location's affair, so each /apps/ in the
- * path is tried in turn.
+ * A location may stand before /apps/, and may itself contain /apps/, so each
+ * /apps/ of the path is tried in turn.
  */
 
 
@@ -98,7 +98,7 @@ ngx_chat_route_is_post(ngx_chat_route_kind_e kind)
 }
 
 
-/* What follows the app's id. */
+/* Matches the part of the path that follows the app's id. */
 
 static ngx_int_t
 ngx_chat_route_match(ngx_chat_route_t *route, u_char *p, u_char *last,
@@ -140,8 +140,8 @@ ngx_chat_route_match(ngx_chat_route_t *route, u_char *p, u_char *last,
 
 
 /*
- * One segment of the path, not empty, decoded.  In a path "+" stands for
- * itself, and a broken escape leads nowhere.
+ * Decodes one segment of the path, which must not be empty.  In a path "+"
+ * stands for itself; a path with a broken escape does not match.
  */
 
 static ngx_int_t

@@ -39,8 +39,8 @@ typedef struct {
 
 /*
  * Reads the path of a request line, without the query.  buf has room for
- * path->len bytes and takes the decoded name.  NGX_OK, or NGX_DECLINED: there
- * is no such path.
+ * path->len bytes and takes the decoded name.  NGX_OK, or NGX_DECLINED where
+ * the API has no such path.
  */
 ngx_int_t ngx_chat_route_read(ngx_chat_route_t *route, ngx_str_t *path,
     u_char *buf);

@@ -4,8 +4,8 @@
  *
  * Signatures of subscriptions and sign-ins: made and checked.  Pure.
  *
- * Signatures are compared in constant time; the key is public and is not.
- * Where libcrypto fails, nothing is taken for signed.
+ * Signatures are compared in constant time; keys are public and are not.
+ * Where libcrypto fails, a signature counts as wrong.
  */
 
 

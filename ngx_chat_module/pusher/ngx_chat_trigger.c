@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What the HTTP API is asked to publish.
+ * Bodies of the HTTP API's events and batch_events.  Pure.
  */
 
 
@@ -162,7 +162,7 @@ ngx_chat_trigger_check(ngx_chat_trigger_t *t, ngx_chat_trigger_event_t *e)
             return ngx_chat_trigger_refuse(t, 400, "Invalid channel name");
         }
 
-        /* what is encrypted is encrypted for one channel */
+        /* data is encrypted with the key of one channel */
 
         if (e->nchannels > 1
             && (ngx_chat_name_type(&e->channels[i])

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What the HTTP API is asked to publish: the bodies of events and
- * batch_events (Pusher protocol, section 6.3), read and checked.  Pure.
+ * Bodies of the HTTP API's events and batch_events (Pusher protocol, section
+ * 6.3), read and checked.  Pure.
  */
 
 
@@ -61,15 +61,17 @@ typedef struct {
 
 
 /*
- * Both: NGX_OK; NGX_DECLINED with status and error; NGX_ERROR where
- * json.alloc() failed.  All entries of a batch are checked before any is
- * taken.
+ * Both return NGX_OK; NGX_DECLINED with status and error; NGX_ERROR where
+ * json.alloc() failed.  One wrong entry refuses a whole batch.
  *
- * events: name, data, channels and/or channel (the union, doubles once),
- * socket_id, info, idempotency_key.  batch: {"batch":[…]}, each entry with
- * name, data, channel (channels is taken, too, 100 of all entries together),
- * socket_id, info; the idempotency_key stands beside "batch".  null is as not
- * given.
+ * events: name, data, channels and/or channel (their union), socket_id, info,
+ * idempotency_key.
+ *
+ * batch: {"batch":[…]}, each entry with name, data, channel, socket_id, info,
+ * also channels; all entries together have at most 100 channels.  The
+ * idempotency_key stands beside "batch".
+ *
+ * A member that is null counts as not given.
  */
 ngx_int_t ngx_chat_trigger_read_event(ngx_chat_trigger_t *t, u_char *body,
     size_t len);
@@ -77,9 +79,9 @@ ngx_int_t ngx_chat_trigger_read_batch(ngx_chat_trigger_t *t, u_char *body,
     size_t len);
 
 /*
- * The rules of one event that came in another way: its name, its data's size
- * and encoding, its channels' names.  NGX_OK; NGX_DECLINED with status and
- * error.
+ * Checks an event that was read in another way: its name, the size and the
+ * encoding of its data, the names of its channels.  NGX_OK; NGX_DECLINED with
+ * status and error.
  */
 ngx_int_t ngx_chat_trigger_check(ngx_chat_trigger_t *t,
     ngx_chat_trigger_event_t *e);

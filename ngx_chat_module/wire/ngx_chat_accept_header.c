@@ -60,7 +60,7 @@ ngx_chat_accept_header_type(ngx_chat_accept_header_t *a, ngx_str_t *header,
 }
 
 
-/* The next c outside of quotes, or last. */
+/* Finds the next c that is outside of quotes; returns last without one. */
 
 static u_char *
 ngx_chat_accept_header_end(u_char *p, u_char *last, u_char c)
@@ -86,7 +86,7 @@ ngx_chat_accept_header_end(u_char *p, u_char *last, u_char c)
 }
 
 
-/* As ngx_chat_accept_header_t's named; -1: another type. */
+/* Returns named as in ngx_chat_accept_header_t, or -1 for another type. */
 
 static ngx_int_t
 ngx_chat_accept_header_match(u_char *p, u_char *last, const char *type)
@@ -120,7 +120,7 @@ ngx_chat_accept_header_match(u_char *p, u_char *last, const char *type)
 }
 
 
-/* Of parameters, which begin with ";". */
+/* The value of the parameter "q"; each parameter begins with ";". */
 
 static ngx_uint_t
 ngx_chat_accept_header_quality(u_char *p, u_char *last)

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The two clocks: one that only goes on, for intervals, and that of the wall,
- * for what people see.  Pure.  Any thread; no system call where Linux can do
- * without.
+ * The two clocks: the monotonic clock is for intervals, the wall clock for
+ * times that people see.  Pure; any thread may call.  On most machines Linux
+ * answers without a system call.
  */
 
 

@@ -5,8 +5,8 @@
  * The envelope: an event on its way between workers, as one flat record for
  * the ring.  Pure.
  *
- * The payload is the text that clients get, rendered once by whoever
- * publishes; workers only put a frame header in front.
+ * The payload is the text that clients get.  The publisher renders it once,
+ * and the workers only put a frame header before it.
  */
 
 
@@ -27,8 +27,8 @@ typedef struct {
 
 typedef enum {
     NGX_CHAT_ENVELOPE_EVENT_e = 1,     /* to the channel's subscribers */
-    NGX_CHAT_ENVELOPE_TERMINATE_e      /* they are disconnected for good; no
-                                          payload */
+    NGX_CHAT_ENVELOPE_TERMINATE_e      /* the subscribers are disconnected and
+                                          must not reconnect; no payload */
 } ngx_chat_envelope_type_e;
 
 

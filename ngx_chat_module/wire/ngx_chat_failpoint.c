@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Places where a test kills the process, or has a pointer go bad.  Any
- * thread.
+ * Places where a test kills the process or spoils a pointer.  Any thread may
+ * come to them.
  */
 
 

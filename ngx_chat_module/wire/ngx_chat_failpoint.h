@@ -2,13 +2,14 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Places where a test kills the process, or has a pointer go bad, by their
- * names.  Nothing at all but in the tests' own build: t/tools/build.sh
- * failpoints.
+ * Failpoints: named places where a test kills the process or spoils a
+ * pointer.  Only the tests' own build has them (t/tools/build.sh failpoints);
+ * in all others they are empty macros.
  *
- * CHAT_FAILPOINTS in the environment names a file, which says where, twice:
- * the name in 56 bytes ("*": any), then the number of passes up to the kill,
- * as int64_t.  The file may be written at any time.
+ * The environment variable CHAT_FAILPOINTS names a file of two entries.  An
+ * entry is a failpoint's name in 56 bytes ("*": any), then as int64_t how
+ * often the process must come to the place until it fails.  The test may
+ * write the file at any time.
  */
 
 
@@ -25,7 +26,7 @@
 void ngx_chat_failpoint(const char *name);
 ngx_uint_t ngx_chat_failpoint_spoils(const char *name);
 
-/* Instead of the kill the pointer is one that nobody can follow. */
+/* No kill: the pointer becomes one that cannot be dereferenced. */
 
 #define ngx_chat_failpoint_spoil(name, p)                                     \
     if (ngx_chat_failpoint_spoils(name)) {                                    \

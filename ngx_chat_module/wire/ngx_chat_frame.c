@@ -5,8 +5,8 @@
  * WebSocket frames (RFC 6455, section 5): incremental decoder, unmasking,
  * header writer.  Pure.
  *
- * A fault is reported with the first byte that shows it: a peer that talks
- * nonsense is not waited for.
+ * An error is reported with the first byte that shows it, so that nobody
+ * waits for the rest of a frame that is wrong.
  */
 
 
@@ -140,8 +140,8 @@ ngx_chat_frame_check_opcode(ngx_chat_frame_t *f)
 
 
 /*
- * Called with two bytes of header, to see what can be seen already, and with
- * the whole length, to set it.
+ * Called twice: with two bytes of header, to find an error early, and when
+ * the length is complete, to set it.
  */
 
 static ngx_int_t

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Which part of a history a request asks for.  Pure.
+ * Which part of the history a request asks for.  Pure.
  */
 
 

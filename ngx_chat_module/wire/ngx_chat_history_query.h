@@ -19,7 +19,7 @@
 
 
 typedef struct {
-    uint64_t           id;             /* where from; of after or before */
+    uint64_t           id;             /* value of after or before */
     uint64_t           limit;
 
     unsigned           after:1;
@@ -29,17 +29,16 @@ typedef struct {
 
 
 /*
- * Reads a query string, without its "?"; names and numbers are taken as they
- * are, without escapes, and other arguments are none of its business.  max is
- * the most that limit may be.  Returns NULL, or what is wrong: a sentence for
- * the client.
+ * Reads a query string, without its "?".  Names and numbers may not be
+ * escaped; other arguments are ignored.  max is the highest limit.  Returns
+ * NULL, or an error: a sentence for the client.
  */
 const char *ngx_chat_history_query_read(ngx_chat_history_query_t *range,
     ngx_str_t *args, uint64_t max);
 
 /*
- * Writes the arguments that name no place, each with an "&" behind it: at
- * most args->len + 1 bytes.  Returns the end.
+ * Writes all arguments except after, after_id, before and before_id, each
+ * followed by "&": at most args->len + 1 bytes.  Returns the end.
  */
 u_char *ngx_chat_history_query_write_rest(u_char *p, ngx_str_t *args);
 

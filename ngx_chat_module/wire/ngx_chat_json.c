@@ -4,11 +4,13 @@
  *
  * JSON reader over yajl's parser.  Pure.
  *
- * What yajl is too lenient about (UTF-8, lone surrogate escapes, control
- * characters it takes for white space, a string begun behind the value) is
- * looked for before it gets the text.  It does not test what its allocator
- * returns, so a failed allocation leaves it by longjmp(): its memory is the
- * caller's pool, there is nothing to be freed.
+ * yajl accepts some texts that are wrong: bytes that are not UTF-8, lone
+ * surrogate escapes, control characters as white space, a string that begins
+ * after the value and has no end.  So the text is scanned for these first.
+ *
+ * yajl does not test what its allocator returns, so a failed allocation leaves
+ * yajl by longjmp().  All memory comes from the caller's pool, and nothing
+ * needs to be freed.
  */
 
 
@@ -22,10 +24,10 @@
 #include <wire/ngx_chat_utf8.h>
 
 
-/* The length of a block, in front of it: yajl's realloc() does not tell. */
+/* Before a block stands its length, which yajl's realloc() does not pass. */
 #define NGX_CHAT_JSON_BLOCK  (2 * sizeof(uint64_t))
 
-/* What longjmp() brings: out of memory, or more values than allowed. */
+/* The values that longjmp() passes. */
 #define NGX_CHAT_JSON_NO_MEMORY  1
 #define NGX_CHAT_JSON_TOO_MANY   2
 
@@ -201,9 +203,8 @@ ngx_chat_json_string(ngx_chat_json_value_t *v, const char *name,
 
 
 /*
- * A backslash outside of a string is an error that yajl finds, so every one
- * may be taken for an escape.  An open string behind the value it would not
- * find.
+ * Every backslash is taken for an escape: yajl finds those outside of strings.
+ * yajl does not find a string that begins after the value and has no end.
  */
 
 static const char *
@@ -247,8 +248,8 @@ ngx_chat_json_scan(u_char *p, size_t len)
 
 
 /*
- * Moves *pos behind the escape that it is at, a surrogate pair taken as one;
- * what is no escape at all is left to yajl.
+ * Moves *pos from the start of an escape to its end; a surrogate pair is one
+ * escape.  Invalid escapes are left to yajl.
  */
 
 static ngx_int_t
@@ -279,7 +280,7 @@ ngx_chat_json_scan_escape(u_char **pos, u_char *last)
 }
 
 
-/* The code that the "\u" and four hex digits at p stand for. */
+/* The code of the escape at p: "\u" and four hexadecimal digits. */
 
 static ngx_int_t
 ngx_chat_json_scan_hex(u_char *p, u_char *last, ngx_uint_t *code)
@@ -314,7 +315,7 @@ ngx_chat_json_scan_hex(u_char *p, u_char *last, ngx_uint_t *code)
 }
 
 
-/* Does not return where there is no memory. */
+/* Does not return when out of memory. */
 
 static void *
 ngx_chat_json_alloc(void *ctx, size_t size)
@@ -368,7 +369,7 @@ ngx_chat_json_free(void *ctx, void *p)
 }
 
 
-/* Value and text are one block; it is linked where the parser is. */
+/* The value, with its text in the same block, is linked into the tree. */
 
 static ngx_chat_json_value_t *
 ngx_chat_json_add(ngx_chat_json_parser_t *ps, ngx_chat_json_type_e type,

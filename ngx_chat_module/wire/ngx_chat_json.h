@@ -4,10 +4,10 @@
  *
  * JSON reader (RFC 8259) over yajl's parser: text to a tree of values.  Pure.
  *
- * Strict: one value, nothing behind it but white space, no comments, valid
+ * The reader is strict: one value, then only white space, no comments, valid
  * UTF-8, no lone surrogate escapes (yajl would turn them into '?').  All
- * memory comes from the caller's allocator and is never freed here, so that
- * a pool can take it.
+ * memory comes from the caller's allocator and is never freed here, so the
+ * caller can use a pool.
  */
 
 
@@ -20,8 +20,8 @@
 
 
 #define NGX_CHAT_JSON_DEPTH   64       /* deepest nesting accepted */
-#define NGX_CHAT_JSON_VALUES  65536    /* most values: a value takes many
-                                          times the memory of its text */
+#define NGX_CHAT_JSON_VALUES  65536    /* most values accepted: a value takes
+                                          many times its text's memory */
 
 
 typedef enum {
@@ -58,16 +58,16 @@ typedef struct {
 
 
 /*
- * NGX_OK with *value set, NGX_DECLINED with j->error set where the text is
- * not acceptable, NGX_ERROR where alloc() failed.  Strings point into memory
- * from alloc(), not into the text.
+ * NGX_OK with *value set; NGX_DECLINED with j->error set where the text is
+ * wrong; NGX_ERROR where alloc() failed.  Strings point into memory from
+ * alloc(), not into the text.
  */
 ngx_int_t ngx_chat_json_parse(ngx_chat_json_t *j, u_char *text, size_t len,
     ngx_chat_json_value_t **value);
 
 /*
- * The member of an object by its name; the last one where it is doubled, as
- * JSON.parse() has it.  NULL where there is none or v is no object.
+ * The member of an object by its name; the last one of several, as
+ * JSON.parse() takes it.  NULL where there is none, or v is not an object.
  */
 ngx_chat_json_value_t *ngx_chat_json_member(ngx_chat_json_value_t *v,
     const char *name);

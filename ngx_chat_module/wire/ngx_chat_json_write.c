@@ -282,7 +282,7 @@ ngx_chat_json_write_bytes(ngx_chat_json_write_t *w, u_char *p, size_t len,
 {
     size_t  n;
 
-    for ( ;; ) {
+    while (len) {
         n = ngx_chat_utf8_prefix(p, len);
         ngx_chat_json_write_escape(w, p, n, times);
 

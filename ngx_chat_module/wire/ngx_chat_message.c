@@ -85,7 +85,7 @@ ngx_chat_message_read_form(ngx_chat_message_post_t *post, ngx_chat_json_t *j,
         return NGX_OK;
     }
 
-    /* what is decoded is never longer */
+    /* decoded text is never longer than the body */
 
     dst = j->alloc(j->ctx, len);
     if (dst == NULL) {
@@ -113,7 +113,7 @@ ngx_chat_message_read_form(ngx_chat_message_post_t *post, ngx_chat_json_t *j,
 }
 
 
-/* Decodes the field to dst.  What is wrong with it, or NULL. */
+/* Decodes the field to dst.  Returns NULL, or an error's text. */
 
 static const char *
 ngx_chat_message_read_field(ngx_chat_message_post_t *post, ngx_str_t *name,
@@ -180,7 +180,7 @@ ngx_chat_message_is_blank(u_char *p, size_t len)
 }
 
 
-/* The property White_Space of Unicode; it has none above U+3000. */
+/* Unicode's property White_Space; no character above U+3000 has it. */
 
 static ngx_uint_t
 ngx_chat_message_is_space(ngx_uint_t ch)

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The message: what a client posts, checked; and its JSON form.  Pure.
+ * The message: the body that a client posts, read and checked, and the JSON
+ * that clients get.  Pure.
  */
 
 
@@ -61,7 +62,7 @@ ngx_int_t ngx_chat_message_read_json(ngx_chat_message_post_t *post,
 ngx_int_t ngx_chat_message_read_form(ngx_chat_message_post_t *post,
     ngx_chat_json_t *j, u_char *body, size_t len);
 
-/* 1 where there is nothing but Unicode white space (as Rails' blank?). */
+/* 1 where the text is empty or all Unicode white space (Rails' blank?). */
 ngx_uint_t ngx_chat_message_is_blank(u_char *p, size_t len);
 
 /*

@@ -9,6 +9,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <stdio.h>
+
 #include <wire/ngx_chat_metrics.h>
 
 
@@ -84,37 +86,24 @@ ngx_chat_metrics_sample_part(ngx_chat_metrics_t *m, const char *suffix,
 char *
 ngx_chat_metrics_number(char *buf, uint64_t n, uint64_t unit)
 {
-    char      *p;
-    uint64_t   whole, part;
+    char  *p;
 
-    /* from the end: digits behind the point, without zeros at their end */
+    p = buf + sprintf(buf, "%lu", (unsigned long) (n / unit));
 
-    p = buf + NGX_CHAT_METRICS_NUMBER - 1;
-    *p = '\0';
+    n %= unit;
 
-    whole = n / unit;
-    part = n % unit;
-
-    if (part) {
-
-        for ( /* void */ ; unit > 1; unit /= 10) {
-
-            if (part % 10 || *p) {
-                *--p = (char) ('0' + part % 10);
-            }
-
-            part /= 10;
-        }
-
-        *--p = '.';
+    if (n) {
+        *p++ = '.';
     }
 
-    do {
-        *--p = (char) ('0' + whole % 10);
-        whole /= 10;
-    } while (whole);
+    for ( /* void */ ; n; n %= unit) {
+        n *= 10;
+        *p++ = (char) ('0' + n / unit);
+    }
 
-    return p;
+    *p = '\0';
+
+    return buf;
 }
 
 

@@ -5,7 +5,7 @@
  * Writer of Prometheus' text format, version 0.0.4.  Pure.
  *
  * A writer without a buffer only counts, as in ngx_chat_json_write.h.  Names
- * and labels are constants of the caller: ASCII, and nothing to be escaped.
+ * and labels are constants of the caller: ASCII that needs no escapes.
  */
 
 
@@ -25,14 +25,16 @@ typedef struct {
     u_char            *buf;            /* NULL: only count */
     size_t             len;            /* written or counted so far */
     size_t             size;           /* of buf */
-    const char        *name;           /* of the metric at hand */
+    const char        *name;           /* of the current metric */
 } ngx_chat_metrics_t;
 
 
 void ngx_chat_metrics_init(ngx_chat_metrics_t *m, u_char *buf, size_t size);
 
-/* The length of all, which is more than size where the buffer was too small:
-   then nothing may be used. */
+/*
+ * The length of the text.  Where it is more than size, the buffer was too
+ * small and its contents must not be used.
+ */
 size_t ngx_chat_metrics_done(ngx_chat_metrics_t *m);
 
 /* Begins a metric: type is "counter", "gauge" or "histogram". */
@@ -40,8 +42,8 @@ void ngx_chat_metrics_begin(ngx_chat_metrics_t *m, const char *name,
     const char *type, const char *help);
 
 /*
- * A line of the metric; the suffix is "" or a histogram's; without labels
- * label is NULL.
+ * Writes a line of the metric.  suffix is "" or a histogram's; label is NULL
+ * for a line without labels.
  */
 void ngx_chat_metrics_sample(ngx_chat_metrics_t *m, const char *suffix,
     const char *label, const char *value, uint64_t n);
@@ -50,7 +52,10 @@ void ngx_chat_metrics_sample(ngx_chat_metrics_t *m, const char *suffix,
 void ngx_chat_metrics_sample_part(ngx_chat_metrics_t *m, const char *suffix,
     const char *label, const char *value, uint64_t n, uint64_t unit);
 
-/* n / unit as text, in buf of NGX_CHAT_METRICS_NUMBER; NUL-terminated. */
+/*
+ * n / unit as text, in buf of NGX_CHAT_METRICS_NUMBER; NUL-terminated.  unit
+ * is a power of ten up to NGX_CHAT_METRICS_USEC.
+ */
 #define NGX_CHAT_METRICS_NUMBER  48
 
 char *ngx_chat_metrics_number(char *buf, uint64_t n, uint64_t unit);

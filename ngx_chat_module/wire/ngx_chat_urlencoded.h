@@ -2,13 +2,13 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Text of the type application/x-www-form-urlencoded: query strings, and
- * forms that are posted.  Pure.
+ * Text of the type application/x-www-form-urlencoded: query strings and
+ * posted forms.  Pure.
  *
- * It is read as the WHATWG's URL standard says.  Pairs are separated by "&",
- * and empty ones are skipped.  A name ends at the first "="; without one the
- * value is empty.  "+" is a space, "%" with two hexadecimal digits a byte, and
- * any other "%" stands for itself.
+ * The text is read as the WHATWG's URL standard says.  "&" separates pairs,
+ * and empty pairs are skipped.  A name ends at the first "="; without "=" the
+ * value is empty.  "+" is a space, "%" with two hexadecimal digits is a byte,
+ * and any other "%" stands for itself.
  */
 
 
@@ -25,17 +25,17 @@ ngx_int_t ngx_chat_urlencoded_next(ngx_str_t *rest, ngx_str_t *name,
     ngx_str_t *value);
 
 /*
- * Decodes a name or a value into dst, which may be where the text is, and
- * needs no more bytes than that has; text is the decoded one then.  NGX_OK;
- * NGX_DECLINED: the same, and some "%" stands for itself.  Who stores what he
- * is sent refuses that: it is not what the sender means.
+ * Decodes a name or a value into dst and sets text to the result.  dst may be
+ * text->data; the result is never longer than the text.  NGX_OK; NGX_DECLINED
+ * where it is decoded, too, but some "%" stands for itself: a caller that
+ * stores the text refuses it, because the sender meant something else.
  */
 ngx_int_t ngx_chat_urlencoded_decode(ngx_str_t *text, u_char *dst);
 
 /* 1 where a decoded name is what. */
 ngx_uint_t ngx_chat_urlencoded_is(ngx_str_t *name, const char *what);
 
-/* The byte that "%XX" at p is; NGX_ERROR: that is not at p. */
+/* The byte that "%XX" at p stands for; NGX_ERROR where p has no "%XX". */
 ngx_int_t ngx_chat_urlencoded_byte(u_char *p, u_char *last);
 
 

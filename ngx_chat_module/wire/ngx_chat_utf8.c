@@ -4,9 +4,9 @@
  *
  * UTF-8 check (RFC 3629).  Pure.
  *
- * Overlong forms, surrogates and characters above U+10FFFF all show in the
- * second byte, so the state is no more than how many bytes must follow and
- * the bounds of the next one (Unicode standard, table 3-7).
+ * The second byte shows all overlong forms, surrogates and characters above
+ * U+10FFFF.  So the state is only how many bytes must follow, and the bounds
+ * of the next byte (Unicode standard, table 3-7).
  */
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * UTF-8 check (RFC 3629) that survives the borders of fragments.  Pure.
+ * UTF-8 check (RFC 3629), also of text that comes in fragments.  Pure.
  */
 
 
@@ -24,15 +24,16 @@ typedef struct {
 void ngx_chat_utf8_init(ngx_chat_utf8_t *u);
 
 /*
- * Feeds bytes.  NGX_ERROR as soon as they can't be UTF-8: overlong forms,
- * surrogates, above U+10FFFF, stray or missing continuation bytes.
+ * Takes the next bytes.  NGX_ERROR with the first byte that cannot be UTF-8:
+ * overlong forms, surrogates, characters above U+10FFFF, stray or missing
+ * continuation bytes.
  */
 ngx_int_t ngx_chat_utf8_update(ngx_chat_utf8_t *u, u_char *p, size_t len);
 
-/* NGX_OK when no character is left incomplete. */
+/* NGX_OK where the last character is complete. */
 ngx_int_t ngx_chat_utf8_final(ngx_chat_utf8_t *u);
 
-/* All in one: NGX_OK or NGX_ERROR. */
+/* Checks a whole text: NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_chat_utf8_check(u_char *p, size_t len);
 
 /*

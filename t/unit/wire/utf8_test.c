@@ -249,6 +249,15 @@ test_all_characters(void)
 }
 
 
+static void
+test_count(void)
+{
+    CHECK_INT(ngx_chat_utf8_count(NULL, 0), 0);
+    CHECK_INT(ngx_chat_utf8_count((u_char *) "a\xc3\xa9\xe2\x80\xa8"
+                                  "\xf0\x9f\x98\x80z", 11), 5);
+}
+
+
 int
 main(void)
 {
@@ -257,6 +266,7 @@ main(void)
     RUN(test_fails_fast);
     RUN(test_final);
     RUN(test_all_characters);
+    RUN(test_count);
 
     return unit_done();
 }
