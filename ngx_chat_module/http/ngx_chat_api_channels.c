@@ -112,7 +112,7 @@ ngx_chat_api_render_channels(void *arg, u_char *buf, size_t size)
     ngx_chat_json_write_object(&w);
 
     for (i = 0; i < list->list->nelts; i++) {
-        ngx_chat_json_write_string(&w, &c[i].name);
+        ngx_chat_json_write_name(&w, &c[i].name);
         ngx_chat_json_write_object(&w);
 
         if (list->info & NGX_CHAT_INFO_USER_COUNT) {

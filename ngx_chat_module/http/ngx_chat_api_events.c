@@ -552,7 +552,7 @@ ngx_chat_api_write_channels(ngx_chat_json_write_t *w,
     ngx_chat_json_write_object(w);
 
     for (i = 0; i < n; i++) {
-        ngx_chat_json_write_string(w, &t[i].census.name);
+        ngx_chat_json_write_name(w, &t[i].census.name);
         ngx_chat_json_write_object(w);
         ngx_chat_api_write_target(w, &t[i]);
         ngx_chat_json_write_object_end(w);
