@@ -8,6 +8,7 @@
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
 /* sources: store/ngx_chat_history.c bus/ngx_chat_ring.c */
 /* sources: wire/ngx_chat_message.c wire/ngx_chat_json*.c */
+/* sources: wire/ngx_chat_envelope.c */
 /* sources: wire/ngx_chat_utf8.c wire/ngx_chat_failpoint*.c */
 /* sources: wire/ngx_chat_clock.c wire/ngx_chat_hash.c */
 /* sources: shared/ngx_chat_mutex.c */
