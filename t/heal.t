@@ -169,8 +169,15 @@ sub has_died {
 }
 
 
-sub deaths { return scalar(() = $_[0]->error_log =~ /exited on signal/g) }
-sub wipes  { return scalar(() = $_[0]->error_log =~ /memory was wiped/g) }
+# of a signal, or as a sanitizer does it
+
+sub deaths {
+    return scalar(() = $_[0]->error_log
+                           =~ /exited (?:on signal|with code [1-9])/g);
+}
+
+
+sub wipes { return scalar(() = $_[0]->error_log =~ /memory was wiped/g) }
 
 
 # A connection with that worker on which nothing else has been asked for yet.
