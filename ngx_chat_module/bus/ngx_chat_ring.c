@@ -50,7 +50,7 @@ typedef struct {
 } ngx_chat_ring_record_sh_t;
 
 
-static void ngx_chat_ring_settle(ngx_chat_ring_sh_t *ring);
+static void ngx_chat_ring_hold_mark(ngx_chat_ring_sh_t *ring);
 static uint64_t ngx_chat_ring_place(ngx_chat_ring_sh_t *ring, size_t len,
     uint64_t *end);
 static void ngx_chat_ring_free(ngx_chat_ring_sh_t *ring, uint64_t end);
@@ -134,7 +134,7 @@ ngx_chat_ring_reserve(ngx_chat_ring_sh_t *ring, size_t len)
         return NULL;
     }
 
-    ngx_chat_ring_settle(ring);
+    ngx_chat_ring_hold_mark(ring);
 
     start = ngx_chat_ring_place(ring, len, &end);
 
@@ -256,7 +256,7 @@ overrun:
  */
 
 static void
-ngx_chat_ring_settle(ngx_chat_ring_sh_t *ring)
+ngx_chat_ring_hold_mark(ngx_chat_ring_sh_t *ring)
 {
     if (ring->mark_head == 0) {
         return;
@@ -266,7 +266,7 @@ ngx_chat_ring_settle(ngx_chat_ring_sh_t *ring)
         ngx_chat_ring_store(&ring->mark, ring->mark_next);
     }
 
-    ngx_chat_failpoint("ring settle");
+    ngx_chat_failpoint("ring mark held");
 
     ngx_chat_ring_store(&ring->mark_head, 0);
 }

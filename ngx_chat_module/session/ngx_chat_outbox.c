@@ -159,7 +159,7 @@ ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c)
 
 
 void
-ngx_chat_outbox_settle(ngx_chat_outbox_t *ob, ngx_connection_t *c)
+ngx_chat_outbox_count_sent(ngx_chat_outbox_t *ob, ngx_connection_t *c)
 {
     c->sent += ob->unsaid;
     ob->unsaid = 0;

@@ -75,7 +75,7 @@ ngx_int_t ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
 ngx_int_t ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c);
 
 /* Tells nginx's connection how much was sent, for its $bytes_sent. */
-void ngx_chat_outbox_settle(ngx_chat_outbox_t *ob, ngx_connection_t *c);
+void ngx_chat_outbox_count_sent(ngx_chat_outbox_t *ob, ngx_connection_t *c);
 
 /* Drops all that is queued, but for the rest of a buffer sent in part. */
 void ngx_chat_outbox_truncate(ngx_chat_outbox_t *ob);

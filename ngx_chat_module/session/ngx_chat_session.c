@@ -285,7 +285,7 @@ ngx_chat_session_end(ngx_chat_session_t *s)
         s->user = NULL;
     }
 
-    ngx_chat_outbox_settle(&s->outbox, s->connection);
+    ngx_chat_outbox_count_sent(&s->outbox, s->connection);
     ngx_chat_outbox_clear(&s->outbox);
     s->worker = NULL;
 }

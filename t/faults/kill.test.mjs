@@ -24,7 +24,7 @@ const KILLS = whole ? 200 : 20;
 const POINTS = [
     'commit', 'committed', 'sent', 'clean', 'resent', 'publish', 'published',
     'rouse', 'append', 'append reserved', 'append packed', 'appended',
-    'ring settle', 'ring tail', 'ring record', 'ring commit', 'ring mark',
+    'ring mark held', 'ring tail', 'ring record', 'ring commit', 'ring mark',
     'ring marked', 'alloc', 'free', 'subscribed', 'member joined',
     'member told to leave', 'cached', 'clear', 'slot leased', 'slot reaped',
     'wipe', '*',
