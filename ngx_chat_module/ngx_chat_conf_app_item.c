@@ -16,21 +16,34 @@
 #include <pusher/ngx_chat_name.h>
 
 
+/*
+ * A field with an offset has one value: it is as wide as ngx_int_t, and
+ * NGX_CONF_UNSET until it is set.
+ */
+
 typedef struct {
     const char  *name;
-    char        *(*set)(ngx_conf_t *cf, void *p);
+    char        *(*set)(ngx_conf_t *cf, ngx_str_t *value, void *p);
     size_t       offset;
 } ngx_chat_conf_app_item_t;
 
 
-static char *ngx_chat_conf_app_key(ngx_conf_t *cf, void *p);
-static char *ngx_chat_conf_app_secret(ngx_conf_t *cf, void *p);
-static char *ngx_chat_conf_app_credential(ngx_conf_t *cf, ngx_str_t *field);
-static char *ngx_chat_conf_app_store(ngx_conf_t *cf, void *p);
-static char *ngx_chat_conf_app_flag(ngx_conf_t *cf, void *p);
-static char *ngx_chat_conf_app_number(ngx_conf_t *cf, void *p);
-static char *ngx_chat_conf_app_time(ngx_conf_t *cf, void *p);
-static char *ngx_chat_conf_app_seconds(ngx_conf_t *cf, void *p);
+static char *ngx_chat_conf_app_key(ngx_conf_t *cf, ngx_str_t *value,
+    void *p);
+static char *ngx_chat_conf_app_secret(ngx_conf_t *cf, ngx_str_t *value,
+    void *p);
+static char *ngx_chat_conf_app_credential(ngx_str_t *value,
+    ngx_str_t *field);
+static char *ngx_chat_conf_app_store(ngx_conf_t *cf, ngx_str_t *value,
+    void *p);
+static char *ngx_chat_conf_app_flag(ngx_conf_t *cf, ngx_str_t *value,
+    void *p);
+static char *ngx_chat_conf_app_number(ngx_conf_t *cf, ngx_str_t *value,
+    void *p);
+static char *ngx_chat_conf_app_time(ngx_conf_t *cf, ngx_str_t *value,
+    void *p);
+static char *ngx_chat_conf_app_seconds(ngx_conf_t *cf, ngx_str_t *value,
+    void *p);
 
 
 static ngx_chat_conf_app_item_t  ngx_chat_conf_app_items[] = {
@@ -87,6 +100,7 @@ ngx_chat_conf_app_item(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
     ngx_chat_app_t *app = conf;
 
     char                      *rv;
+    void                      *p;
     ngx_str_t                 *value;
     ngx_chat_conf_app_item_t  *item;
 
@@ -98,6 +112,8 @@ ngx_chat_conf_app_item(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
         }
     }
 
+    p = (char *) app + item->offset;
+
     if (item->name == NULL) {
         rv = "is not known";
 
@@ -106,8 +122,11 @@ ngx_chat_conf_app_item(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
     {
         rv = "must have one value";
 
+    } else if (item->offset && *(ngx_int_t *) p != NGX_CONF_UNSET) {
+        rv = "is duplicate";
+
     } else {
-        rv = item->set(cf, (char *) app + item->offset);
+        rv = item->set(cf, &value[1], p);
     }
 
     if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
@@ -124,14 +143,14 @@ ngx_chat_conf_app_item(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
 /* A key behind a whole pair begins a further one. */
 
 static char *
-ngx_chat_conf_app_key(ngx_conf_t *cf, void *p)
+ngx_chat_conf_app_key(ngx_conf_t *cf, ngx_str_t *value, void *p)
 {
     ngx_chat_app_t *app = p;
 
     ngx_chat_app_key_t  *pair;
 
     if (app->key.data == NULL || app->secret.data == NULL) {
-        return ngx_chat_conf_app_credential(cf, &app->key);
+        return ngx_chat_conf_app_credential(value, &app->key);
     }
 
     if (app->keys == NULL) {
@@ -155,49 +174,46 @@ ngx_chat_conf_app_key(ngx_conf_t *cf, void *p)
 
     ngx_memzero(pair, sizeof(ngx_chat_app_key_t));
 
-    return ngx_chat_conf_app_credential(cf, &pair->key);
+    return ngx_chat_conf_app_credential(value, &pair->key);
 }
 
 
 static char *
-ngx_chat_conf_app_secret(ngx_conf_t *cf, void *p)
+ngx_chat_conf_app_secret(ngx_conf_t *cf, ngx_str_t *value, void *p)
 {
     ngx_chat_app_t *app = p;
 
     ngx_chat_app_key_t  *pair;
 
     if (app->keys == NULL) {
-        return ngx_chat_conf_app_credential(cf, &app->secret);
+        return ngx_chat_conf_app_credential(value, &app->secret);
     }
 
     pair = app->keys->elts;
 
-    return ngx_chat_conf_app_credential(cf,
-                                    &pair[app->keys->nelts - 1].secret);
+    return ngx_chat_conf_app_credential(value,
+                                        &pair[app->keys->nelts - 1].secret);
 }
 
 
 /* They stand in URLs unescaped, so their characters are few. */
 
 static char *
-ngx_chat_conf_app_credential(ngx_conf_t *cf, ngx_str_t *field)
+ngx_chat_conf_app_credential(ngx_str_t *value, ngx_str_t *field)
 {
     u_char      ch;
-    ngx_str_t  *value;
     ngx_uint_t  i;
 
     if (field->data) {
         return "is duplicate";
     }
 
-    value = cf->args->elts;
-
-    if (value[1].len == 0) {
+    if (value->len == 0) {
         return "must not be empty";
     }
 
-    for (i = 0; i < value[1].len; i++) {
-        ch = value[1].data[i];
+    for (i = 0; i < value->len; i++) {
+        ch = value->data[i];
 
         if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
               || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-'))
@@ -206,7 +222,7 @@ ngx_chat_conf_app_credential(ngx_conf_t *cf, ngx_str_t *field)
         }
     }
 
-    *field = value[1];
+    *field = *value;
 
     return NGX_CONF_OK;
 }
@@ -215,11 +231,11 @@ ngx_chat_conf_app_credential(ngx_conf_t *cf, ngx_str_t *field)
 /* Patterns of channels, by name or with a "*" at the end. */
 
 static char *
-ngx_chat_conf_app_store(ngx_conf_t *cf, void *p)
+ngx_chat_conf_app_store(ngx_conf_t *cf, ngx_str_t *value, void *p)
 {
     ngx_chat_app_t *app = p;
 
-    ngx_str_t   *value, *pattern, name;
+    ngx_str_t   *pattern, name;
     ngx_uint_t   i;
 
     if (cf->args->nelts < 2) {
@@ -237,9 +253,7 @@ ngx_chat_conf_app_store(ngx_conf_t *cf, void *p)
         app->line = cf->conf_file->line;
     }
 
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
+    for (i = 0; i < cf->args->nelts - 1; i++) {
         name = value[i];
 
         if (name.len && name.data[name.len - 1] == '*') {
@@ -266,22 +280,14 @@ ngx_chat_conf_app_store(ngx_conf_t *cf, void *p)
 
 
 static char *
-ngx_chat_conf_app_flag(ngx_conf_t *cf, void *p)
+ngx_chat_conf_app_flag(ngx_conf_t *cf, ngx_str_t *value, void *p)
 {
     ngx_flag_t *field = p;
 
-    ngx_str_t  *value;
-
-    if (*field != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcasecmp(value[1].data, (u_char *) "on") == 0) {
+    if (ngx_strcasecmp(value->data, (u_char *) "on") == 0) {
         *field = 1;
 
-    } else if (ngx_strcasecmp(value[1].data, (u_char *) "off") == 0) {
+    } else if (ngx_strcasecmp(value->data, (u_char *) "off") == 0) {
         *field = 0;
 
     } else {
@@ -293,38 +299,22 @@ ngx_chat_conf_app_flag(ngx_conf_t *cf, void *p)
 
 
 static char *
-ngx_chat_conf_app_number(ngx_conf_t *cf, void *p)
+ngx_chat_conf_app_number(ngx_conf_t *cf, ngx_str_t *value, void *p)
 {
     ngx_int_t *field = p;
 
-    ngx_str_t  *value;
-
-    if (*field != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    *field = ngx_atoi(value[1].data, value[1].len);
+    *field = ngx_atoi(value->data, value->len);
 
     return (*field == NGX_ERROR) ? "must be a number" : NGX_CONF_OK;
 }
 
 
 static char *
-ngx_chat_conf_app_time(ngx_conf_t *cf, void *p)
+ngx_chat_conf_app_time(ngx_conf_t *cf, ngx_str_t *value, void *p)
 {
     ngx_msec_t *field = p;
 
-    ngx_str_t  *value;
-
-    if (*field != NGX_CONF_UNSET_MSEC) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    *field = ngx_parse_time(&value[1], 0);
+    *field = ngx_parse_time(value, 0);
 
     return (*field == (ngx_msec_t) NGX_ERROR) ? "must be a time, as \"30s\""
                                               : NGX_CONF_OK;
@@ -332,19 +322,11 @@ ngx_chat_conf_app_time(ngx_conf_t *cf, void *p)
 
 
 static char *
-ngx_chat_conf_app_seconds(ngx_conf_t *cf, void *p)
+ngx_chat_conf_app_seconds(ngx_conf_t *cf, ngx_str_t *value, void *p)
 {
     time_t *field = p;
 
-    ngx_str_t  *value;
-
-    if (*field != NGX_CONF_UNSET) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    *field = ngx_parse_time(&value[1], 1);
+    *field = ngx_parse_time(value, 1);
 
     return (*field <= 0) ? "must be a time, as \"30m\"" : NGX_CONF_OK;
 }
