@@ -14,19 +14,13 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_thread_pool.h>
 
-#include <http/ngx_chat_api.h>
-#include <http/ngx_chat_auth.h>
-#include <http/ngx_chat_auth_request.h>
-#include <http/ngx_chat_cors.h>
+#include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http.h>
-#include <http/ngx_chat_messages.h>
-#include <http/ngx_chat_status.h>
 #include <ngx_chat_conf.h>
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_database.h>
-#include <websocket/ngx_chat_websocket_handler.h>
+#include <websocket/ngx_chat_websocket.h>
 
 
 #define NGX_CHAT_CONF_ZONE   (32 * 1024 * 1024)
@@ -43,8 +37,6 @@ static void ngx_chat_conf_init_drain(ngx_chat_main_conf_t *cmcf,
     ngx_core_conf_t *ccf);
 static ngx_int_t ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
-static ngx_int_t ngx_chat_conf_init_store(ngx_chat_main_conf_t *cmcf,
-    ngx_log_t *log);
 
 
 void *
@@ -129,10 +121,8 @@ ngx_chat_conf_create_loc(ngx_conf_t *cf)
      *     clcf->history = NULL;
      *     clcf->publish = NULL;
      *     clcf->auth = NULL;
-     *     clcf->websocket = 0;
      *     clcf->log_close = 0;
-     *     clcf->api = 0;
-     *     clcf->status = 0;
+     *     clcf->handler = NULL;
      */
 
     clcf->author = NGX_CONF_UNSET_PTR;
@@ -168,7 +158,10 @@ ngx_chat_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
 
     conf->session.data_max = conf->max_message_size;
 
-    if (conf->publish || conf->websocket || conf->api) {
+    if (conf->publish
+        || conf->handler == ngx_chat_websocket_handler
+        || conf->handler == ngx_chat_api_handler)
+    {
         cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
         cmcf->message_max = ngx_max(cmcf->message_max,
                                     conf->max_message_size);
@@ -181,8 +174,10 @@ ngx_chat_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
 ngx_int_t
 ngx_chat_conf_postconfiguration(ngx_conf_t *cf)
 {
-    size_t                 need;
-    ngx_chat_main_conf_t  *cmcf;
+    size_t                      need;
+    ngx_http_handler_pt        *h;
+    ngx_chat_main_conf_t       *cmcf;
+    ngx_http_core_main_conf_t  *core;
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
 
@@ -202,13 +197,21 @@ ngx_chat_conf_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    /* phase handlers run in reverse: a preflight has no body to wait for */
+    core = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
-    if (ngx_chat_auth_init(cf) != NGX_OK) {
+    h = ngx_array_push_n(&core->phases[NGX_HTTP_PREACCESS_PHASE].handlers, 2);
+    if (h == NULL) {
         return NGX_ERROR;
     }
 
-    return ngx_chat_cors_init(cf);
+    /* phase handlers run in reverse: a preflight has no body to wait for */
+
+    h[0] = ngx_chat_auth_request_handler;
+    h[1] = ngx_chat_cors_handler;
+
+    ngx_chat_cors_init();
+
+    return NGX_OK;
 }
 
 
@@ -247,59 +250,6 @@ ngx_chat_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-char *
-ngx_chat_conf_database(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_chat_main_conf_t *cmcf = conf;
-
-    ngx_str_t  *value, *path;
-
-    path = &cmcf->store.path;
-
-    if (path->len) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (value[1].len == 0 || value[1].data[value[1].len - 1] == '/') {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is not the name of a file", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    cmcf->store.full = 1;
-
-    if (cf->args->nelts == 3) {
-
-        if (ngx_strcmp(value[2].data, "sync=normal") == 0) {
-            cmcf->store.full = 0;
-
-        } else if (ngx_strcmp(value[2].data, "sync=full") != 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\", it must be "
-                               "\"sync=full\" or \"sync=normal\"", &value[2]);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    *path = value[1];
-    ngx_chat_conf_place(cf, &cmcf->database);
-
-    if (ngx_conf_full_name(cf->cycle, path, 0) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    cmcf->store.pool = ngx_thread_pool_add(cf, NULL);
-
-    if (cmcf->store.pool == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    return ngx_chat_conf_database_folder(cf, path);
-}
-
-
 /*
  * "if" and "limit_except" make a location of their own inside: the endpoint
  * is that of the location around it.
@@ -320,29 +270,11 @@ ngx_chat_conf_inherit(ngx_conf_t *cf, ngx_chat_loc_conf_t *prev,
     conf->history = prev->history;
     conf->publish = prev->publish;
     conf->auth = prev->auth;
-    conf->websocket = prev->websocket;
     conf->log_close = prev->log_close;
-    conf->api = prev->api;
-    conf->status = prev->status;
+    conf->handler = prev->handler;
 
-    if (!core->lmt_excpt) {
-        return;
-    }
-
-    if (conf->history || conf->publish) {
-        core->handler = ngx_chat_messages_handler;
-
-    } else if (conf->auth) {
-        core->handler = ngx_chat_auth_handler;
-
-    } else if (conf->websocket) {
-        core->handler = ngx_chat_websocket_handler;
-
-    } else if (conf->api) {
-        core->handler = ngx_chat_api_handler;
-
-    } else if (conf->status) {
-        core->handler = ngx_chat_status_handler;
+    if (core->lmt_excpt) {
+        core->handler = conf->handler;
     }
 }
 
@@ -357,11 +289,9 @@ ngx_chat_conf_check_refs(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
     refs = cmcf->refs.elts;
     place = &cmcf->retention;
 
-    if (place->name.len && cmcf->store.path.len == 0) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"%V\" needs a database, add \"chat_database "
-                      "/path/to/chat.db;\" to the http block in %V:%ui",
-                      &place->name, &place->file, place->line);
+    if (place->name.len
+        && ngx_chat_conf_database_required(cf, cmcf, place) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -381,13 +311,9 @@ ngx_chat_conf_check_refs(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
 
         place = &refs[i]->place;
 
-        if (cmcf->store.path.len == 0
-            && ngx_strcmp(place->name.data, "chat_auth") != 0)
+        if (ngx_strcmp(place->name.data, "chat_auth") != 0
+            && ngx_chat_conf_database_required(cf, cmcf, place) != NGX_OK)
         {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"%V\" needs a database, add \"chat_database "
-                          "/path/to/chat.db;\" to the http block in %V:%ui",
-                          &place->name, &place->file, place->line);
             return NGX_ERROR;
         }
 
@@ -510,65 +436,12 @@ ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     shm_zone->data = cmcf;
 
-    return ngx_chat_conf_init_store(cmcf, shm_zone->shm.log);
-}
-
-
-static ngx_int_t
-ngx_chat_conf_init_store(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
-{
-    ngx_chat_zone_t       *zone;
-    ngx_chat_store_sh_t   *sh;
-
-    zone = cmcf->zone;
-    sh = zone->sh->store;
-
-    cmcf->publish.zone = zone;
+    cmcf->publish.zone = cmcf->zone;
     cmcf->publish.apps = &cmcf->apps;
 
     if (cmcf->store.path.len == 0) {
         return NGX_OK;
     }
 
-    if (sh == NULL) {
-
-        sh = ngx_slab_alloc(zone->shpool, sizeof(ngx_chat_store_sh_t)
-                                          + cmcf->store.path.len);
-
-        if (sh == NULL || ngx_chat_store_init_shared(sh) != NGX_OK) {
-            ngx_log_error(NGX_LOG_EMERG, log, 0, "chat_zone is too small");
-            return NGX_ERROR;
-        }
-
-        sh->path.len = cmcf->store.path.len;
-        sh->path.data = (u_char *) sh + sizeof(ngx_chat_store_sh_t);
-        ngx_memcpy(sh->path.data, cmcf->store.path.data, sh->path.len);
-
-        zone->sh->store = sh;
-    }
-
-    /* what is sent and what is not is known of one database */
-
-    if (sh->path.len != cmcf->store.path.len
-        || ngx_memcmp(sh->path.data, cmcf->store.path.data, sh->path.len)
-           != 0)
-    {
-        ngx_log_error(NGX_LOG_EMERG, log, 0,
-                      "chat_database is \"%V\" in the running nginx and "
-                      "can't become \"%V\" by a reload, restart nginx "
-                      "in %V:%ui", &sh->path, &cmcf->store.path,
-                      &cmcf->database.file, cmcf->database.line);
-        return NGX_ERROR;
-    }
-
-    cmcf->store.sh = sh;
-    cmcf->store.append = ngx_chat_publish_append;
-    cmcf->store.sent = ngx_chat_publish_sent;
-    cmcf->store.renewed = ngx_chat_publish_renewed;
-    cmcf->store.queued = ngx_chat_publish_queued;
-    cmcf->store.event_max = ngx_chat_publish_event_max;
-    cmcf->store.batch_max = zone->sh->ring->size / 8;
-    cmcf->store.data = &cmcf->publish;
-
-    return NGX_OK;
+    return ngx_chat_conf_database_init(cmcf, shm_zone->shm.log);
 }

@@ -21,9 +21,8 @@ void *ngx_chat_conf_create_loc(ngx_conf_t *cf);
 char *ngx_chat_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child);
 ngx_int_t ngx_chat_conf_postconfiguration(ngx_conf_t *cf);
 
-/* Directives' setters. */
+/* The setter of chat_zone. */
 char *ngx_chat_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_chat_conf_database(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 #endif /* _NGX_CHAT_CONF_H_INCLUDED_ */

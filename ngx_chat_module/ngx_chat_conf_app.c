@@ -91,13 +91,11 @@ ngx_chat_conf_app(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-char *
-ngx_chat_conf_app_ref(ngx_conf_t *cf, ngx_chat_app_ref_t *ref, ngx_str_t *id)
+ngx_int_t
+ngx_chat_conf_app_ref(ngx_conf_t *cf, ngx_chat_app_ref_t *ref)
 {
     ngx_chat_app_ref_t    **slot;
     ngx_chat_main_conf_t   *cmcf;
-
-    ref->id = *id;
 
     ngx_chat_conf_place(cf, &ref->place);
 
@@ -105,12 +103,12 @@ ngx_chat_conf_app_ref(ngx_conf_t *cf, ngx_chat_app_ref_t *ref, ngx_str_t *id)
 
     slot = ngx_array_push(&cmcf->refs);
     if (slot == NULL) {
-        return NGX_CONF_ERROR;
+        return NGX_ERROR;
     }
 
     *slot = ref;
 
-    return NGX_CONF_OK;
+    return NGX_OK;
 }
 
 

@@ -23,9 +23,8 @@ char *ngx_chat_conf_app(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* Keeps where the directive at hand stands. */
 void ngx_chat_conf_place(ngx_conf_t *cf, ngx_chat_place_t *place);
 
-/* Keeps a directive's app= (empty: none given) for the end. */
-char *ngx_chat_conf_app_ref(ngx_conf_t *cf, ngx_chat_app_ref_t *ref,
-    ngx_str_t *id);
+/* Keeps a directive's app= (ref->id, empty: none given) for the end. */
+ngx_int_t ngx_chat_conf_app_ref(ngx_conf_t *cf, ngx_chat_app_ref_t *ref);
 
 /* Finds the app, at the end; there is at least one.  NGX_ERROR is logged. */
 ngx_int_t ngx_chat_conf_app_resolve(ngx_conf_t *cf,

@@ -14,6 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_thread_pool.h>
 
 #include <grp.h>
 #include <pwd.h>
@@ -27,6 +28,7 @@
 #define NGX_CHAT_CONF_SIZE    (1024 * 1024)
 
 
+static char *ngx_chat_conf_database_folder(ngx_conf_t *cf, ngx_str_t *path);
 static char *ngx_chat_conf_retention_limit(ngx_conf_t *cf,
     ngx_chat_retention_limits_t *limits, ngx_str_t *param);
 static ngx_int_t ngx_chat_conf_database_folder_name(ngx_pool_t *pool,
@@ -35,6 +37,102 @@ static ngx_int_t ngx_chat_conf_database_writable(ngx_cycle_t *cycle,
     ngx_str_t *name, mode_t bits, ngx_chat_place_t *place);
 static ngx_uint_t ngx_chat_conf_database_in_group(ngx_core_conf_t *ccf,
     gid_t gid);
+
+
+char *
+ngx_chat_conf_database(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_main_conf_t *cmcf = conf;
+
+    ngx_str_t  *value, *path;
+
+    path = &cmcf->store.path;
+
+    if (path->len) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0 || value[1].data[value[1].len - 1] == '/') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is not the name of a file", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    cmcf->store.full = 1;
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strcmp(value[2].data, "sync=normal") == 0) {
+            cmcf->store.full = 0;
+
+        } else if (ngx_strcmp(value[2].data, "sync=full") != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\", it must be "
+                               "\"sync=full\" or \"sync=normal\"", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    *path = value[1];
+    ngx_chat_conf_place(cf, &cmcf->database);
+
+    if (ngx_conf_full_name(cf->cycle, path, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    cmcf->store.pool = ngx_thread_pool_add(cf, NULL);
+
+    if (cmcf->store.pool == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_chat_conf_database_folder(cf, path);
+}
+
+
+static char *
+ngx_chat_conf_database_folder(ngx_conf_t *cf, ngx_str_t *path)
+{
+    ngx_str_t         folder, parent;
+    ngx_path_t       *p;
+    ngx_file_info_t   fi;
+
+    if (ngx_chat_conf_database_folder_name(cf->pool, path, &folder)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_file_info(folder.data, &fi) != NGX_FILE_ERROR) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_chat_conf_database_folder_name(cf->pool, &folder, &parent)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_file_info(parent.data, &fi) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "the folder \"%V\" can't be created, create \"%V\" "
+                           "first", &folder, &parent);
+        return NGX_CONF_ERROR;
+    }
+
+    p = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    p->name = folder;
+    p->conf_file = cf->conf_file->file.name.data;
+    p->line = cf->conf_file->line;
+
+    return (ngx_add_path(cf, &p) == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
 
 
 char *
@@ -129,46 +227,20 @@ ngx_chat_conf_retention_limit(ngx_conf_t *cf,
 }
 
 
-char *
-ngx_chat_conf_database_folder(ngx_conf_t *cf, ngx_str_t *path)
+ngx_int_t
+ngx_chat_conf_database_required(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
+    ngx_chat_place_t *place)
 {
-    ngx_str_t         folder, parent;
-    ngx_path_t       *p;
-    ngx_file_info_t   fi;
-
-    if (ngx_chat_conf_database_folder_name(cf->pool, path, &folder)
-        != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
+    if (cmcf->store.path.len) {
+        return NGX_OK;
     }
 
-    if (ngx_file_info(folder.data, &fi) != NGX_FILE_ERROR) {
-        return NGX_CONF_OK;
-    }
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"%V\" needs a database, add \"chat_database "
+                  "/path/to/chat.db;\" to the http block in %V:%ui",
+                  &place->name, &place->file, place->line);
 
-    if (ngx_chat_conf_database_folder_name(cf->pool, &folder, &parent)
-        != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_file_info(parent.data, &fi) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "the folder \"%V\" can't be created, create \"%V\" "
-                           "first", &folder, &parent);
-        return NGX_CONF_ERROR;
-    }
-
-    p = ngx_pcalloc(cf->pool, sizeof(ngx_path_t));
-    if (p == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    p->name = folder;
-    p->conf_file = cf->conf_file->file.name.data;
-    p->line = cf->conf_file->line;
-
-    return (ngx_add_path(cf, &p) == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return NGX_ERROR;
 }
 
 
@@ -337,4 +409,57 @@ ngx_chat_conf_database_in_group(ngx_core_conf_t *ccf, gid_t gid)
     }
 
     return 0;
+}
+
+
+ngx_int_t
+ngx_chat_conf_database_init(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
+{
+    ngx_chat_zone_t       *zone;
+    ngx_chat_store_sh_t   *sh;
+
+    zone = cmcf->zone;
+    sh = zone->sh->store;
+
+    if (sh == NULL) {
+
+        sh = ngx_slab_alloc(zone->shpool, sizeof(ngx_chat_store_sh_t)
+                                          + cmcf->store.path.len);
+
+        if (sh == NULL || ngx_chat_store_init_shared(sh) != NGX_OK) {
+            ngx_log_error(NGX_LOG_EMERG, log, 0, "chat_zone is too small");
+            return NGX_ERROR;
+        }
+
+        sh->path.len = cmcf->store.path.len;
+        sh->path.data = (u_char *) sh + sizeof(ngx_chat_store_sh_t);
+        ngx_memcpy(sh->path.data, cmcf->store.path.data, sh->path.len);
+
+        zone->sh->store = sh;
+    }
+
+    /* what is sent and what is not is known of one database */
+
+    if (sh->path.len != cmcf->store.path.len
+        || ngx_memcmp(sh->path.data, cmcf->store.path.data, sh->path.len)
+           != 0)
+    {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "chat_database is \"%V\" in the running nginx and "
+                      "can't become \"%V\" by a reload, restart nginx "
+                      "in %V:%ui", &sh->path, &cmcf->store.path,
+                      &cmcf->database.file, cmcf->database.line);
+        return NGX_ERROR;
+    }
+
+    cmcf->store.sh = sh;
+    cmcf->store.append = ngx_chat_publish_append;
+    cmcf->store.sent = ngx_chat_publish_sent;
+    cmcf->store.renewed = ngx_chat_publish_renewed;
+    cmcf->store.queued = ngx_chat_publish_queued;
+    cmcf->store.event_max = ngx_chat_publish_event_max;
+    cmcf->store.batch_max = zone->sh->ring->size / 8;
+    cmcf->store.data = &cmcf->publish;
+
+    return NGX_OK;
 }

@@ -18,22 +18,28 @@
 #include <http/ngx_chat_http.h>
 
 
-/*
- * In the directive: has nginx create the folder for the worker's user where
- * it is missing.  NGX_CONF_OK or NGX_CONF_ERROR.
- */
-char *ngx_chat_conf_database_folder(ngx_conf_t *cf, ngx_str_t *path);
+/* The setters of chat_database and chat_retention. */
+char *ngx_chat_conf_database(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_chat_conf_retention(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* NGX_ERROR, logged: there is no database, and what stands there needs it. */
+ngx_int_t ngx_chat_conf_database_required(ngx_conf_t *cf,
+    ngx_chat_main_conf_t *cmcf, ngx_chat_place_t *place);
 
 /*
  * In the master, when users and folders are settled: NGX_OK; NGX_ERROR,
- * logged with the mend: the worker's user can't write the folder or the
+ * logged with a remedy: the worker's user can't write the folder or the
  * file, or the file is not a database that this module can use.
  */
 ngx_int_t ngx_chat_conf_database_check(ngx_cycle_t *cycle, ngx_str_t *path,
     ngx_chat_place_t *place);
 
-/* The setter of chat_retention. */
-char *ngx_chat_conf_retention(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/*
+ * In the master: what the store's workers share in the zone.  NGX_ERROR,
+ * logged: no memory, or the running nginx has another database.
+ */
+ngx_int_t ngx_chat_conf_database_init(ngx_chat_main_conf_t *cmcf,
+    ngx_log_t *log);
 
 
 #endif /* _NGX_CHAT_CONF_DATABASE_H_INCLUDED_ */

@@ -10,16 +10,12 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_api.h>
-#include <http/ngx_chat_auth.h>
+#include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http.h>
-#include <http/ngx_chat_messages.h>
-#include <http/ngx_chat_origin.h>
-#include <http/ngx_chat_status.h>
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_location.h>
 #include <pusher/ngx_chat_name.h>
-#include <websocket/ngx_chat_websocket_handler.h>
+#include <websocket/ngx_chat_websocket.h>
 
 
 #define NGX_CHAT_CONF_LIMIT      100
@@ -27,10 +23,16 @@
 #define NGX_CHAT_CONF_MAX_BOUND  10000
 
 
-static char *ngx_chat_conf_endpoint(ngx_conf_t *cf, ngx_flag_t *flag,
+static char *ngx_chat_conf_endpoint(ngx_conf_t *cf,
+    ngx_chat_loc_conf_t *clcf, ngx_http_handler_pt handler);
+static char *ngx_chat_conf_app_endpoint(ngx_conf_t *cf,
+    ngx_chat_loc_conf_t *clcf, ngx_chat_app_ref_t *ref,
     ngx_http_handler_pt handler);
-static char *ngx_chat_conf_handler(ngx_conf_t *cf,
+static char *ngx_chat_conf_handler(ngx_conf_t *cf, ngx_chat_loc_conf_t *clcf,
     ngx_http_handler_pt handler);
+static ngx_uint_t ngx_chat_conf_app_parameter(ngx_str_t *value,
+    ngx_chat_app_ref_t *ref);
+static char *ngx_chat_conf_invalid(ngx_conf_t *cf, ngx_str_t *value);
 static char *ngx_chat_conf_value(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t *cv);
 static char *ngx_chat_conf_parameter(ngx_conf_t *cf, ngx_str_t *value,
@@ -47,7 +49,7 @@ ngx_chat_conf_history(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_chat_loc_conf_t *clcf = conf;
 
     char                     *rv;
-    ngx_str_t                *value, app;
+    ngx_str_t                *value;
     ngx_uint_t                i;
     ngx_chat_history_conf_t  *history;
 
@@ -61,26 +63,23 @@ ngx_chat_conf_history(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
-    ngx_str_null(&app);
 
     rv = ngx_chat_conf_channel(cf, &value[1], &history->channel);
 
     for (i = 2; i < cf->args->nelts && rv == NGX_CONF_OK; i++) {
 
-        if (ngx_strncmp(value[i].data, "app=", 4) == 0) {
-            app.data = value[i].data + 4;
-            app.len = value[i].len - 4;
+        if (ngx_chat_conf_app_parameter(&value[i], &history->ref)) {
+            continue;
+        }
 
-        } else if (ngx_strncmp(value[i].data, "limit=", 6) == 0) {
+        if (ngx_strncmp(value[i].data, "limit=", 6) == 0) {
             rv = ngx_chat_conf_number(cf, &value[i], 6, &history->limit);
 
         } else if (ngx_strncmp(value[i].data, "max=", 4) == 0) {
             rv = ngx_chat_conf_number(cf, &value[i], 4, &history->max);
 
         } else {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\"", &value[i]);
-            rv = NGX_CONF_ERROR;
+            rv = ngx_chat_conf_invalid(cf, &value[i]);
         }
     }
 
@@ -107,10 +106,8 @@ ngx_chat_conf_history(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf->history = history;
 
-    rv = ngx_chat_conf_app_ref(cf, &history->ref, &app);
-
-    return (rv == NGX_CONF_OK)
-           ? ngx_chat_conf_handler(cf, ngx_chat_messages_handler) : rv;
+    return ngx_chat_conf_app_endpoint(cf, clcf, &history->ref,
+                                      ngx_chat_messages_handler);
 }
 
 
@@ -120,7 +117,7 @@ ngx_chat_conf_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_chat_loc_conf_t *clcf = conf;
 
     char                     *rv;
-    ngx_str_t                *value, app;
+    ngx_str_t                *value;
     ngx_chat_publish_conf_t  *publish;
 
     if (clcf->publish) {
@@ -133,18 +130,11 @@ ngx_chat_conf_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
-    ngx_str_null(&app);
 
-    if (cf->args->nelts == 4) {
-
-        if (ngx_strncmp(value[3].data, "app=", 4) != 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\"", &value[3]);
-            return NGX_CONF_ERROR;
-        }
-
-        app.data = value[3].data + 4;
-        app.len = value[3].len - 4;
+    if (cf->args->nelts == 4
+        && !ngx_chat_conf_app_parameter(&value[3], &publish->ref))
+    {
+        return ngx_chat_conf_invalid(cf, &value[3]);
     }
 
     rv = ngx_chat_conf_channel(cf, &value[1], &publish->channel);
@@ -165,10 +155,8 @@ ngx_chat_conf_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf->publish = publish;
 
-    rv = ngx_chat_conf_app_ref(cf, &publish->ref, &app);
-
-    return (rv == NGX_CONF_OK)
-           ? ngx_chat_conf_handler(cf, ngx_chat_messages_handler) : rv;
+    return ngx_chat_conf_app_endpoint(cf, clcf, &publish->ref,
+                                      ngx_chat_messages_handler);
 }
 
 
@@ -194,17 +182,14 @@ ngx_chat_conf_websocket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    return ngx_chat_conf_endpoint(cf, &clcf->websocket,
-                                  ngx_chat_websocket_handler);
+    return ngx_chat_conf_endpoint(cf, clcf, ngx_chat_websocket_handler);
 }
 
 
 char *
 ngx_chat_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_chat_loc_conf_t *clcf = conf;
-
-    return ngx_chat_conf_endpoint(cf, &clcf->api, ngx_chat_api_handler);
+    return ngx_chat_conf_endpoint(cf, conf, ngx_chat_api_handler);
 }
 
 
@@ -214,7 +199,7 @@ ngx_chat_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_chat_loc_conf_t *clcf = conf;
 
     char                  *rv;
-    ngx_str_t             *value, app;
+    ngx_str_t             *value;
     ngx_uint_t             i;
     ngx_chat_auth_conf_t  *auth;
 
@@ -228,17 +213,14 @@ ngx_chat_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     value = cf->args->elts;
-    ngx_str_null(&app);
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        rv = NGX_CONF_OK;
+        if (ngx_chat_conf_app_parameter(&value[i], &auth->ref)) {
+            continue;
+        }
 
-        if (ngx_strncmp(value[i].data, "app=", 4) == 0) {
-            app.data = value[i].data + 4;
-            app.len = value[i].len - 4;
-
-        } else if (ngx_strncmp(value[i].data, "user_id=", 8) == 0) {
+        if (ngx_strncmp(value[i].data, "user_id=", 8) == 0) {
             rv = ngx_chat_conf_parameter(cf, &value[i], 8, &auth->user_id);
 
         } else if (ngx_strncmp(value[i].data, "user_info=", 10) == 0) {
@@ -249,28 +231,21 @@ ngx_chat_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
 
         if (rv != NGX_CONF_OK) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\"", &value[i]);
-            return NGX_CONF_ERROR;
+            return ngx_chat_conf_invalid(cf, &value[i]);
         }
     }
 
     clcf->auth = auth;
 
-    rv = ngx_chat_conf_app_ref(cf, &auth->ref, &app);
-
-    return (rv == NGX_CONF_OK)
-           ? ngx_chat_conf_handler(cf, ngx_chat_auth_handler) : rv;
+    return ngx_chat_conf_app_endpoint(cf, clcf, &auth->ref,
+                                      ngx_chat_auth_handler);
 }
 
 
 char *
 ngx_chat_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_chat_loc_conf_t *clcf = conf;
-
-    return ngx_chat_conf_endpoint(cf, &clcf->status,
-                                  ngx_chat_status_handler);
+    return ngx_chat_conf_endpoint(cf, conf, ngx_chat_status_handler);
 }
 
 
@@ -359,19 +334,17 @@ ngx_chat_conf_check_size(ngx_conf_t *cf, void *post, void *data)
 }
 
 
-/* An endpoint without arguments, for all apps. */
+/* An endpoint for all apps. */
 
 static char *
-ngx_chat_conf_endpoint(ngx_conf_t *cf, ngx_flag_t *flag,
+ngx_chat_conf_endpoint(ngx_conf_t *cf, ngx_chat_loc_conf_t *clcf,
     ngx_http_handler_pt handler)
 {
     ngx_chat_main_conf_t  *cmcf;
 
-    if (*flag) {
+    if (clcf->handler == handler) {
         return "is duplicate";
     }
-
-    *flag = 1;
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
 
@@ -379,14 +352,29 @@ ngx_chat_conf_endpoint(ngx_conf_t *cf, ngx_flag_t *flag,
         ngx_chat_conf_place(cf, &cmcf->websocket);
     }
 
-    return ngx_chat_conf_handler(cf, handler);
+    return ngx_chat_conf_handler(cf, clcf, handler);
 }
 
 
-/* One location, one endpoint; history and publishing are one. */
+/* An endpoint for one app. */
 
 static char *
-ngx_chat_conf_handler(ngx_conf_t *cf, ngx_http_handler_pt handler)
+ngx_chat_conf_app_endpoint(ngx_conf_t *cf, ngx_chat_loc_conf_t *clcf,
+    ngx_chat_app_ref_t *ref, ngx_http_handler_pt handler)
+{
+    if (ngx_chat_conf_app_ref(cf, ref) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_chat_conf_handler(cf, clcf, handler);
+}
+
+
+/* One location has one endpoint; history and publishing are one. */
+
+static char *
+ngx_chat_conf_handler(ngx_conf_t *cf, ngx_chat_loc_conf_t *clcf,
+    ngx_http_handler_pt handler)
 {
     ngx_http_core_loc_conf_t  *core;
 
@@ -397,8 +385,34 @@ ngx_chat_conf_handler(ngx_conf_t *cf, ngx_http_handler_pt handler)
     }
 
     core->handler = handler;
+    clcf->handler = handler;
 
     return NGX_CONF_OK;
+}
+
+
+/* 1 where the parameter is app=. */
+
+static ngx_uint_t
+ngx_chat_conf_app_parameter(ngx_str_t *value, ngx_chat_app_ref_t *ref)
+{
+    if (ngx_strncmp(value->data, "app=", 4) != 0) {
+        return 0;
+    }
+
+    ref->id.data = value->data + 4;
+    ref->id.len = value->len - 4;
+
+    return 1;
+}
+
+
+static char *
+ngx_chat_conf_invalid(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                       value);
+    return NGX_CONF_ERROR;
 }
 
 

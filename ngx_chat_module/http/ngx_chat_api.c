@@ -10,18 +10,13 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_api.h>
-#include <http/ngx_chat_api_channels.h>
-#include <http/ngx_chat_api_events.h>
 #include <http/ngx_chat_api_request.h>
 #include <http/ngx_chat_body.h>
+#include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_variable.h>
 #include <http/ngx_chat_wait.h>
 #include <pusher/ngx_chat_api_auth.h>
-
-
-#define NGX_CHAT_API_BODY  (1024 * 1024)
 
 
 /* Why what is asked can't be answered; status 0: it can. */
@@ -43,12 +38,10 @@ static ngx_chat_app_t *ngx_chat_api_app_of_key(ngx_chat_api_t *api,
 static ngx_int_t ngx_chat_api_refuse(ngx_http_request_t *r,
     ngx_chat_api_t *api, ngx_chat_api_refusal_t *no);
 static ngx_int_t ngx_chat_api_check(ngx_http_request_t *r,
-    ngx_chat_api_t *api, ngx_int_t *reply);
+    ngx_chat_api_t *api, ngx_chat_api_auth_t *auth);
 static ngx_int_t ngx_chat_api_denied(ngx_http_request_t *r,
     ngx_chat_api_auth_t *auth, ngx_int_t rc);
-static size_t ngx_chat_api_body_max(ngx_http_request_t *r);
-static ngx_int_t ngx_chat_api_body(ngx_http_request_t *r,
-    ngx_chat_body_t *body, void *data);
+static ngx_int_t ngx_chat_api_body(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_chat_api_answer(ngx_http_request_t *r,
     ngx_chat_api_t *api);
 
@@ -67,6 +60,7 @@ ngx_chat_api_handler(ngx_http_request_t *r)
     ngx_int_t                rc;
     ngx_str_t               *key;
     ngx_chat_api_t          *api;
+    ngx_chat_api_auth_t      auth;
     ngx_chat_api_refusal_t   no;
 
     api = ngx_palloc(r->pool, sizeof(ngx_chat_api_t));
@@ -80,7 +74,7 @@ ngx_chat_api_handler(ngx_http_request_t *r)
 
     if (rc != NGX_OK) {
         return (rc == NGX_DECLINED)
-               ? ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST,
+               ? ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
                                     "Too many parameters")
                : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -98,23 +92,25 @@ ngx_chat_api_handler(ngx_http_request_t *r)
     }
 
     if (api->app == NULL) {
-        return ngx_chat_api_error(r, NGX_HTTP_UNAUTHORIZED,
+        return ngx_chat_reply_line(r, NGX_HTTP_UNAUTHORIZED,
                                   key ? "Unknown auth_key"
                                       : "Missing parameter: auth_key");
     }
 
-    if (ngx_chat_api_check(r, api, &rc) != NGX_OK) {
-        return rc;
+    rc = ngx_chat_api_check(r, api, &auth);
+
+    if (rc != NGX_OK) {
+        return ngx_chat_api_denied(r, &auth, rc);
     }
 
     if (no.status) {
         return ngx_chat_api_refuse(r, api, &no);
     }
 
-    max = ngx_chat_api_body_max(r);
+    max = ngx_chat_body_max(r, 65536);
 
     if (r->headers_in.content_length_n > (off_t) max) {
-        return ngx_chat_api_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+        return ngx_chat_reply_line(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
                                   "The request's body is too large");
     }
 
@@ -246,69 +242,56 @@ static ngx_int_t
 ngx_chat_api_refuse(ngx_http_request_t *r, ngx_chat_api_t *api,
     ngx_chat_api_refusal_t *no)
 {
-    ngx_str_t  allow;
-
-    if (no->status == NGX_HTTP_NOT_ALLOWED) {
-
-        ngx_str_set(&allow, "GET, HEAD");
-
-        if (ngx_chat_route_is_post(api->route.kind)) {
-            ngx_str_set(&allow, "POST");
-        }
-
-        if (ngx_chat_reply_header(r, "Allow", &allow) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+    if (no->status == NGX_HTTP_NOT_ALLOWED
+        && ngx_chat_reply_header_text(r, "Allow",
+                     ngx_chat_route_is_post(api->route.kind) ? "POST"
+                                                             : "GET, HEAD")
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_chat_api_error(r, no->status, no->text);
+    return ngx_chat_reply_line(r, no->status, no->text);
 }
 
 
 /*
- * NGX_OK, or NGX_DECLINED: it is answered.  A library that was given a prefix
- * by its "path" option does not sign it, so the path from /apps/ on is tried
- * second.
+ * Returns what ngx_chat_api_auth_check() returns.  A library that was given a
+ * prefix by its "path" option does not sign the prefix, so the path from
+ * /apps/ on is tried second.
  */
 
 static ngx_int_t
 ngx_chat_api_check(ngx_http_request_t *r, ngx_chat_api_t *api,
-    ngx_int_t *reply)
+    ngx_chat_api_auth_t *auth)
 {
     ngx_int_t            rc;
-    ngx_chat_api_auth_t  auth, second;
+    ngx_chat_api_auth_t  second;
 
-    auth.method = r->method_name;
-    auth.path = api->path;
-    auth.query = &api->query;
-    auth.now = ngx_time();
-    auth.window = api->app->timestamp_window;
+    auth->method = r->method_name;
+    auth->path = api->path;
+    auth->query = &api->query;
+    auth->now = ngx_time();
+    auth->window = api->app->timestamp_window;
 
-    auth.scratch = ngx_pnalloc(r->pool, api->args.len + api->query.n);
-    if (auth.scratch == NULL) {
-        *reply = NGX_HTTP_INTERNAL_SERVER_ERROR;
-        return NGX_DECLINED;
+    auth->scratch = ngx_pnalloc(r->pool, api->args.len + api->query.n);
+    if (auth->scratch == NULL) {
+        return NGX_ERROR;
     }
 
-    rc = ngx_chat_api_auth_check(&auth, api->app);
+    rc = ngx_chat_api_auth_check(auth, api->app);
 
     /* a slash too many is a changed path, and no prefix */
 
     if (rc == NGX_DECLINED && api->route.prefix > 1) {
-        second = auth;
+        second = *auth;
         second.path.data += api->route.prefix;
         second.path.len -= api->route.prefix;
 
         rc = ngx_chat_api_auth_check(&second, api->app);
     }
 
-    if (rc == NGX_OK) {
-        return NGX_OK;
-    }
-
-    *reply = ngx_chat_api_denied(r, &auth, rc);
-
-    return NGX_DECLINED;
+    return rc;
 }
 
 
@@ -327,39 +310,18 @@ ngx_chat_api_denied(ngx_http_request_t *r, ngx_chat_api_auth_t *auth,
 }
 
 
-/* client_max_body_size may be off or huge; this is held in memory. */
-
-static size_t
-ngx_chat_api_body_max(ngx_http_request_t *r)
-{
-    size_t                     max;
-    ngx_chat_loc_conf_t       *clcf;
-    ngx_http_core_loc_conf_t  *core;
-
-    core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
-
-    max = ngx_max(NGX_CHAT_API_BODY, clcf->max_message_size * 6 + 65536);
-
-    if (core->client_max_body_size
-        && core->client_max_body_size < (off_t) max)
-    {
-        max = core->client_max_body_size;
-    }
-
-    return max;
-}
-
-
-/* A ngx_chat_body_pt. */
+/* A ngx_chat_request_pt. */
 
 static ngx_int_t
-ngx_chat_api_body(ngx_http_request_t *r, ngx_chat_body_t *body, void *data)
+ngx_chat_api_body(ngx_http_request_t *r, void *data)
 {
-    ngx_chat_api_t *api = data;
+    ngx_chat_body_t *body = data;
 
-    ngx_int_t            rc;
-    ngx_chat_api_auth_t  auth;
+    ngx_int_t             rc;
+    ngx_chat_api_t       *api;
+    ngx_chat_api_auth_t   auth;
+
+    api = body->data;
 
     api->body.data = body->start;
     api->body.len = body->len;

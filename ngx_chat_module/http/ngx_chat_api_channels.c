@@ -11,14 +11,11 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_api_channels.h>
+#include <http/ngx_chat_api_request.h>
 #include <http/ngx_chat_reply.h>
 #include <pusher/ngx_chat_member.h>
 #include <pusher/ngx_chat_name.h>
-#include <pusher/ngx_chat_trigger.h>
-#include <shared/ngx_chat_lookup.h>
 #include <shared/ngx_chat_presence.h>
-#include <wire/ngx_chat_json_write.h>
 
 
 typedef struct {
@@ -31,27 +28,21 @@ typedef struct {
     ngx_uint_t                 info;
     ngx_uint_t                 type;
     ngx_chat_route_kind_e      kind;
-    ngx_chat_lookup_t          census;
+    ngx_chat_lookup_t          lookup;
     ngx_str_t                  cached;     /* data of the cached event; NULL:
                                               there is none */
     ngx_uint_t                 ttl;
 } ngx_chat_api_channel_t;
 
 
-static ssize_t ngx_chat_api_render_channels(void *arg, u_char *buf,
-    size_t size);
+static void ngx_chat_api_write_channels(ngx_chat_json_write_t *w,
+    void *data);
 static const char *ngx_chat_api_channel_info(ngx_chat_api_channel_t *ch,
     ngx_str_t *info);
 static ngx_int_t ngx_chat_api_channel_cached(ngx_http_request_t *r,
     ngx_chat_api_t *api, ngx_chat_api_channel_t *ch);
-static ssize_t ngx_chat_api_render_channel(void *arg, u_char *buf,
-    size_t size);
-static void ngx_chat_api_write_count(ngx_chat_json_write_t *w,
-    const char *name, ngx_uint_t n);
-static ssize_t ngx_chat_api_render_users(void *arg, u_char *buf,
-    size_t size);
-static ngx_int_t ngx_chat_api_reply(ngx_http_request_t *r,
-    ngx_chat_api_render_pt render, void *arg);
+static void ngx_chat_api_write_channel(ngx_chat_json_write_t *w, void *data);
+static void ngx_chat_api_write_users(ngx_chat_json_write_t *w, void *data);
 
 
 ngx_int_t
@@ -75,7 +66,7 @@ ngx_chat_api_channels(ngx_http_request_t *r, ngx_chat_api_t *api)
         && (prefix->len < 9
             || ngx_memcmp(prefix->data, "presence-", 9) != 0))
     {
-        return ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST,
+        return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
                   "user_count may only be requested for presence channels - "
                   "please supply filter_by_prefix beginning with presence-");
     }
@@ -90,47 +81,49 @@ ngx_chat_api_channels(ngx_http_request_t *r, ngx_chat_api_t *api)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_chat_api_reply(r, ngx_chat_api_render_channels, &list);
+    return ngx_chat_reply_render(r, NGX_HTTP_OK, ngx_chat_api_write_channels,
+                                 &list);
 }
 
 
-static ssize_t
-ngx_chat_api_render_channels(void *arg, u_char *buf, size_t size)
+static void
+ngx_chat_api_write_channels(ngx_chat_json_write_t *w, void *data)
 {
-    ngx_chat_api_list_t *list = arg;
+    ngx_chat_api_list_t *list = data;
 
-    ngx_uint_t              i;
-    ngx_chat_lookup_t      *c;
-    ngx_chat_json_write_t   w;
+    ngx_uint_t          i;
+    ngx_chat_lookup_t  *c;
 
     c = list->list->elts;
 
-    ngx_chat_json_write_init(&w, buf, size);
-
-    ngx_chat_json_write_object(&w);
-    ngx_chat_json_write_key(&w, "channels");
-    ngx_chat_json_write_object(&w);
+    ngx_chat_json_write_object(w);
+    ngx_chat_json_write_key(w, "channels");
+    ngx_chat_json_write_object(w);
 
     for (i = 0; i < list->list->nelts; i++) {
-        ngx_chat_json_write_name(&w, &c[i].name);
-        ngx_chat_json_write_object(&w);
-
-        if (list->info & NGX_CHAT_INFO_USER_COUNT) {
-            ngx_chat_api_write_count(&w, "user_count", c[i].users);
-        }
-
-        if (list->info & NGX_CHAT_INFO_SUBSCRIPTION_COUNT) {
-            ngx_chat_api_write_count(&w, "subscription_count",
-                                     c[i].subscriptions);
-        }
-
-        ngx_chat_json_write_object_end(&w);
+        ngx_chat_json_write_name(w, &c[i].name);
+        ngx_chat_json_write_object(w);
+        ngx_chat_api_write_info(w, list->info, &c[i]);
+        ngx_chat_json_write_object_end(w);
     }
 
-    ngx_chat_json_write_object_end(&w);
-    ngx_chat_json_write_object_end(&w);
+    ngx_chat_json_write_object_end(w);
+    ngx_chat_json_write_object_end(w);
+}
 
-    return ngx_chat_json_write_done(&w);
+
+void
+ngx_chat_api_write_info(ngx_chat_json_write_t *w, ngx_uint_t info,
+    ngx_chat_lookup_t *c)
+{
+    if (info & NGX_CHAT_INFO_USER_COUNT) {
+        ngx_chat_json_write_key_uint(w, "user_count", c->users);
+    }
+
+    if (info & NGX_CHAT_INFO_SUBSCRIPTION_COUNT) {
+        ngx_chat_json_write_key_uint(w, "subscription_count",
+                                     c->subscriptions);
+    }
 }
 
 
@@ -142,7 +135,7 @@ ngx_chat_api_channel(ngx_http_request_t *r, ngx_chat_api_t *api)
     ngx_chat_api_channel_t   ch;
 
     if (ngx_chat_name_check(&api->route.name) != NGX_OK) {
-        return ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST,
+        return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
                                   "Invalid channel name");
     }
 
@@ -155,17 +148,23 @@ ngx_chat_api_channel(ngx_http_request_t *r, ngx_chat_api_t *api)
     error = info ? ngx_chat_api_channel_info(&ch, info) : NULL;
 
     if (error) {
-        return ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST, error);
+        return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST, error);
     }
 
-    ch.census.name = api->route.name;
+    if (ch.kind == NGX_CHAT_ROUTE_STATS_e
+        && (ch.type & NGX_CHAT_CHANNEL_PRESENCE))
+    {
+        ch.info |= NGX_CHAT_INFO_USER_COUNT;
+    }
 
-    ngx_chat_lookup_count(api->cmcf->zone, api->app->number, &ch.census);
+    ch.lookup.name = api->route.name;
+
+    ngx_chat_lookup_count(api->cmcf->zone, api->app->number, &ch.lookup);
 
     /* a user's own channel is no channel to those who ask */
 
     if (ch.type & NGX_CHAT_CHANNEL_USER) {
-        ch.census.subscriptions = 0;
+        ch.lookup.subscriptions = 0;
     }
 
     if ((ch.info & NGX_CHAT_INFO_CACHE)
@@ -174,7 +173,8 @@ ngx_chat_api_channel(ngx_http_request_t *r, ngx_chat_api_t *api)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_chat_api_reply(r, ngx_chat_api_render_channel, &ch);
+    return ngx_chat_reply_render(r, NGX_HTTP_OK, ngx_chat_api_write_channel,
+                                 &ch);
 }
 
 
@@ -213,7 +213,7 @@ ngx_chat_api_channel_cached(ngx_http_request_t *r, ngx_chat_api_t *api,
     ngx_chat_json_value_t  *v, *data;
 
     rc = ngx_chat_lookup_cached(api->cmcf->zone, api->app->number,
-                                &ch->census.name, &event, &ch->ttl, r->pool);
+                                &ch->lookup.name, &event, &ch->ttl, r->pool);
 
     if (rc != NGX_OK) {
         return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
@@ -241,65 +241,38 @@ ngx_chat_api_channel_cached(ngx_http_request_t *r, ngx_chat_api_t *api,
 }
 
 
-static ssize_t
-ngx_chat_api_render_channel(void *arg, u_char *buf, size_t size)
+static void
+ngx_chat_api_write_channel(ngx_chat_json_write_t *w, void *data)
 {
-    ngx_chat_api_channel_t *ch = arg;
+    ngx_chat_api_channel_t *ch = data;
 
-    ngx_uint_t              presence;
-    ngx_chat_json_write_t   w;
+    ngx_chat_json_write_object(w);
+    ngx_chat_json_write_key(w, "occupied");
+    ngx_chat_json_write_bool(w, ch->lookup.subscriptions != 0);
 
-    presence = ch->type & NGX_CHAT_CHANNEL_PRESENCE;
-
-    ngx_chat_json_write_init(&w, buf, size);
-
-    ngx_chat_json_write_object(&w);
-    ngx_chat_json_write_key(&w, "occupied");
-    ngx_chat_json_write_bool(&w, ch->census.subscriptions != 0);
-
-    if ((ch->info & NGX_CHAT_INFO_USER_COUNT)
-        || (ch->kind == NGX_CHAT_ROUTE_STATS_e && presence))
-    {
-        ngx_chat_api_write_count(&w, "user_count", ch->census.users);
-    }
-
-    if (ch->info & NGX_CHAT_INFO_SUBSCRIPTION_COUNT) {
-        ngx_chat_api_write_count(&w, "subscription_count",
-                                 ch->census.subscriptions);
-    }
+    ngx_chat_api_write_info(w, ch->info, &ch->lookup);
 
     if (ch->kind == NGX_CHAT_ROUTE_STATS_e) {
-        ngx_chat_api_write_count(&w, "connection_count",
-                                 ch->census.subscriptions);
+        ngx_chat_json_write_key_uint(w, "connection_count",
+                                     ch->lookup.subscriptions);
     }
 
     if (ch->info & NGX_CHAT_INFO_CACHE) {
-        ngx_chat_json_write_key(&w, "cache");
+        ngx_chat_json_write_key(w, "cache");
 
         if (ch->cached.data) {
-            ngx_chat_json_write_object(&w);
-            ngx_chat_json_write_key(&w, "data");
-            ngx_chat_json_write_string(&w, &ch->cached);
-            ngx_chat_api_write_count(&w, "ttl", ch->ttl);
-            ngx_chat_json_write_object_end(&w);
+            ngx_chat_json_write_object(w);
+            ngx_chat_json_write_key(w, "data");
+            ngx_chat_json_write_string(w, &ch->cached);
+            ngx_chat_json_write_key_uint(w, "ttl", ch->ttl);
+            ngx_chat_json_write_object_end(w);
 
         } else {
-            ngx_chat_json_write_null(&w);
+            ngx_chat_json_write_null(w);
         }
     }
 
-    ngx_chat_json_write_object_end(&w);
-
-    return ngx_chat_json_write_done(&w);
-}
-
-
-static void
-ngx_chat_api_write_count(ngx_chat_json_write_t *w, const char *name,
-    ngx_uint_t n)
-{
-    ngx_chat_json_write_key(w, name);
-    ngx_chat_json_write_uint(w, n);
+    ngx_chat_json_write_object_end(w);
 }
 
 
@@ -309,12 +282,12 @@ ngx_chat_api_users(ngx_http_request_t *r, ngx_chat_api_t *api)
     ngx_str_t  members;
 
     if (ngx_chat_name_check(&api->route.name) != NGX_OK) {
-        return ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST,
+        return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
                                   "Invalid channel name");
     }
 
     if (!(ngx_chat_name_type(&api->route.name) & NGX_CHAT_CHANNEL_PRESENCE)) {
-        return ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST,
+        return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
                                   "Users can only be retrieved for presence "
                                   "channels");
     }
@@ -326,39 +299,35 @@ ngx_chat_api_users(ngx_http_request_t *r, ngx_chat_api_t *api)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_chat_api_reply(r, ngx_chat_api_render_users, &members);
+    return ngx_chat_reply_render(r, NGX_HTTP_OK, ngx_chat_api_write_users,
+                                 &members);
 }
 
 
-static ssize_t
-ngx_chat_api_render_users(void *arg, u_char *buf, size_t size)
+static void
+ngx_chat_api_write_users(ngx_chat_json_write_t *w, void *data)
 {
-    ngx_str_t *members = arg;
+    ngx_str_t *members = data;
 
-    u_char                 *p, *last;
-    ngx_str_t               user, info;
-    ngx_chat_json_write_t   w;
+    u_char     *p, *last;
+    ngx_str_t   user, info;
 
     p = members->data;
     last = p + members->len;
 
-    ngx_chat_json_write_init(&w, buf, size);
-
-    ngx_chat_json_write_object(&w);
-    ngx_chat_json_write_key(&w, "users");
-    ngx_chat_json_write_array(&w);
+    ngx_chat_json_write_object(w);
+    ngx_chat_json_write_key(w, "users");
+    ngx_chat_json_write_array(w);
 
     while (ngx_chat_presence_entry_read(&p, last, &user, &info) == NGX_OK) {
-        ngx_chat_json_write_object(&w);
-        ngx_chat_json_write_key(&w, "id");
-        ngx_chat_json_write_string(&w, &user);
-        ngx_chat_json_write_object_end(&w);
+        ngx_chat_json_write_object(w);
+        ngx_chat_json_write_key(w, "id");
+        ngx_chat_json_write_string(w, &user);
+        ngx_chat_json_write_object_end(w);
     }
 
-    ngx_chat_json_write_array_end(&w);
-    ngx_chat_json_write_object_end(&w);
-
-    return ngx_chat_json_write_done(&w);
+    ngx_chat_json_write_array_end(w);
+    ngx_chat_json_write_object_end(w);
 }
 
 
@@ -373,7 +342,7 @@ ngx_chat_api_terminate(ngx_http_request_t *r, ngx_chat_api_t *api)
     static ngx_str_t  none = ngx_string("{}");
 
     if (api->route.name.len > NGX_CHAT_MEMBER_ID_MAX) {
-        return ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST, "Invalid user id");
+        return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST, "Invalid user id");
     }
 
     ngx_memzero(&e, sizeof(ngx_chat_envelope_t));
@@ -393,18 +362,4 @@ ngx_chat_api_terminate(ngx_http_request_t *r, ngx_chat_api_t *api)
     (void) ngx_chat_hub_publish(api->cmcf->zone, &e, 0, NULL);
 
     return ngx_chat_reply_send(r, NGX_HTTP_OK, &none);
-}
-
-
-static ngx_int_t
-ngx_chat_api_reply(ngx_http_request_t *r, ngx_chat_api_render_pt render,
-    void *arg)
-{
-    ngx_str_t  json;
-
-    if (ngx_chat_api_render(r, render, arg, &json) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_chat_reply_send(r, NGX_HTTP_OK, &json);
 }

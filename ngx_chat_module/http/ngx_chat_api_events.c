@@ -13,25 +13,23 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_api_events.h>
+#include <http/ngx_chat_api_request.h>
 #include <http/ngx_chat_commit.h>
 #include <http/ngx_chat_idempotency_key.h>
 #include <http/ngx_chat_reply.h>
+#include <http/ngx_chat_variable.h>
 #include <http/ngx_chat_wait.h>
 #include <pusher/ngx_chat_name.h>
-#include <shared/ngx_chat_lookup.h>
-#include <wire/ngx_chat_json_write.h>
 
 
 /* One event on one channel. */
 
 typedef struct {
     ngx_chat_trigger_event_t  *event;
-    ngx_chat_lookup_t          census;     /* its name is the channel's */
+    ngx_chat_lookup_t          lookup;     /* its name is the channel's */
     uint64_t                   id;         /* of the stored one */
+    ngx_uint_t                 info;       /* that the answer has */
     unsigned                   is_stored:1;
-    unsigned                   has_users:1;
-    unsigned                   has_subscriptions:1;
 } ngx_chat_api_target_t;
 
 
@@ -41,7 +39,7 @@ typedef struct {
     ngx_chat_api_target_t     *targets;
     ngx_uint_t                 n;
     ngx_uint_t                 nstored;
-    ngx_chat_idempotency_t     once;
+    ngx_chat_idempotency_t     key;
     ngx_str_t                  json;       /* the answer */
     uint64_t                  *slots;      /* whose deliveries it waits for */
     uint64_t                   position;   /* behind the last event */
@@ -52,9 +50,9 @@ static ngx_int_t ngx_chat_api_events_read(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_read_old(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
+static void ngx_chat_api_events_note(ngx_http_request_t *r,
+    ngx_chat_trigger_t *t);
 static ngx_int_t ngx_chat_api_events_begin(ngx_http_request_t *r,
-    ngx_chat_api_events_t *ev);
-static ngx_int_t ngx_chat_api_events_start(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_targets(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
@@ -62,8 +60,7 @@ static ngx_int_t ngx_chat_api_events_store(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
 static void ngx_chat_api_events_record(ngx_chat_api_events_t *ev,
     ngx_chat_api_target_t *t, ngx_chat_record_t *rec);
-static ngx_int_t ngx_chat_api_events_done(ngx_http_request_t *r,
-    ngx_chat_commit_t *c, ngx_int_t rc);
+static ngx_int_t ngx_chat_api_events_done(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_chat_api_events_unavailable(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_send(ngx_http_request_t *r,
@@ -72,16 +69,15 @@ static ngx_int_t ngx_chat_api_events_reply(ngx_http_request_t *r, void *data);
 static ngx_uint_t ngx_chat_api_events_status(ngx_chat_api_events_t *ev);
 static void ngx_chat_api_events_count(ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_answer(ngx_http_request_t *r,
-    ngx_chat_api_events_t *ev, ngx_str_t *json);
-static ssize_t ngx_chat_api_render_events(void *arg, u_char *buf,
-    size_t size);
-static void ngx_chat_api_write_channels(ngx_chat_json_write_t *w,
+    ngx_chat_api_events_t *ev);
+static void ngx_chat_api_write_events(ngx_chat_json_write_t *w, void *data);
+static void ngx_chat_api_write_targets(ngx_chat_json_write_t *w,
     ngx_chat_api_target_t *t, ngx_uint_t n);
 static void ngx_chat_api_write_target(ngx_chat_json_write_t *w,
     ngx_chat_api_target_t *t);
 
 
-/* A ngx_chat_wait_pt. */
+/* A ngx_chat_request_pt. */
 
 ngx_int_t
 ngx_chat_api_events(ngx_http_request_t *r, void *data)
@@ -119,7 +115,7 @@ ngx_chat_api_events(ngx_http_request_t *r, void *data)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_chat_api_note(r, &ev->trigger);
+    ngx_chat_api_events_note(r, &ev->trigger);
 
     return ngx_chat_api_events_begin(r, ev);
 }
@@ -193,65 +189,73 @@ ngx_chat_api_events_read_old(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 }
 
 
-/* Whether it has been done before. */
+/* For the request's variables: what is triggered, where it is one event. */
+
+static void
+ngx_chat_api_events_note(ngx_http_request_t *r, ngx_chat_trigger_t *t)
+{
+    ngx_chat_trigger_event_t  *e;
+
+    if (t->n != 1) {
+        return;
+    }
+
+    e = t->events;
+
+    ngx_chat_variable_note(r, NULL, (e->nchannels == 1) ? e->channels : NULL,
+                           &e->name, &e->except, NULL);
+}
+
+
+/* Goes on unless the same request was answered before, or is under way. */
 
 static ngx_int_t
 ngx_chat_api_events_begin(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 {
     ngx_int_t   rc;
-    ngx_str_t   answer, *what;
+    ngx_str_t  *what;
 
     static ngx_str_t  events = ngx_string("/events");
     static ngx_str_t  batch = ngx_string("/batch_events");
 
     what = (ev->api->route.kind == NGX_CHAT_ROUTE_BATCH_e) ? &batch : &events;
 
-    rc = ngx_chat_idempotency_key_read(r, &ev->once, ev->api->app, what,
-                                       &ev->trigger.idempotency_key);
+    rc = ngx_chat_idempotency_key_begin(r, &ev->key, ev->api->app, what,
+                                        &ev->trigger.idempotency_key,
+                                        &ev->json);
+    switch (rc) {
 
-    if (rc == NGX_DECLINED) {
-        return ngx_chat_api_error(r, NGX_HTTP_BAD_REQUEST,
-                                  "Invalid idempotency_key");
+    case NGX_OK:
+        break;
+
+    case NGX_DONE:
+        return ngx_chat_api_events_reply(r, ev);
+
+    case NGX_DECLINED:
+        return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
+                                   "Invalid idempotency_key");
+
+    case NGX_BUSY:
+        return ngx_chat_reply_line(r, NGX_HTTP_CONFLICT, "A request with "
+                                   "this idempotency_key is under way");
+
+    default: /* NGX_ERROR */
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    rc = ngx_chat_api_events_targets(r, ev);
 
     if (rc == NGX_OK) {
-        rc = ngx_chat_idempotency_begin(ev->api->cmcf->zone, &ev->once, &answer,
-                                        r->pool);
-    }
-
-    if (rc == NGX_DONE) {
-        return ngx_chat_reply_send(r, ngx_chat_api_events_status(ev), &answer);
-    }
-
-    if (rc == NGX_BUSY) {
-        return (ngx_chat_reply_retry_after(r) == NGX_OK)
-               ? ngx_chat_api_error(r, NGX_HTTP_CONFLICT, "A request with "
-                                    "this idempotency_key is under way")
-               : NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (rc == NGX_OK) {
-        rc = ngx_chat_api_events_start(r, ev);
+        rc = ev->nstored ? ngx_chat_api_events_store(r, ev)
+                         : ngx_chat_api_events_send(r, ev);
     }
 
     if (rc == NGX_ERROR) {
-        ngx_chat_idempotency_end(ev->api->cmcf->zone, &ev->once, NULL);
+        ngx_chat_idempotency_end(ev->api->cmcf->zone, &ev->key, NULL);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return rc;
-}
-
-
-static ngx_int_t
-ngx_chat_api_events_start(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
-{
-    if (ngx_chat_api_events_targets(r, ev) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ev->nstored ? ngx_chat_api_events_store(r, ev)
-                       : ngx_chat_api_events_send(r, ev);
 }
 
 
@@ -278,8 +282,8 @@ ngx_chat_api_events_targets(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 
         for (k = 0; k < event->nchannels; k++, t++) {
             t->event = event;
-            t->census.name = event->channels[k];
-            t->is_stored = ngx_chat_app_stores(ev->api->app, &t->census.name);
+            t->lookup.name = event->channels[k];
+            t->is_stored = ngx_chat_app_stores(ev->api->app, &t->lookup.name);
             ev->nstored += t->is_stored;
         }
     }
@@ -312,8 +316,7 @@ ngx_chat_api_events_store(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
         }
     }
 
-    rc = ngx_chat_commit(r, ev->api->cmcf->live, recs, excepts, n,
-                         ngx_chat_api_events_done, ev);
+    rc = ngx_chat_commit(r, recs, excepts, n, ngx_chat_api_events_done, ev);
 
     return (rc == NGX_BUSY) ? ngx_chat_api_events_unavailable(r, ev) : rc;
 }
@@ -327,27 +330,28 @@ ngx_chat_api_events_record(ngx_chat_api_events_t *ev,
 
     rec->kind = NGX_CHAT_MESSAGE_EVENT_e;
     rec->app = ev->api->app->number;
-    rec->channel = t->census.name;
+    rec->channel = t->lookup.name;
     rec->event = t->event->name;
     rec->content = t->event->data;
 }
 
 
-/* A ngx_chat_commit_pt. */
+/* A ngx_chat_request_pt. */
 
 static ngx_int_t
-ngx_chat_api_events_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
-    ngx_int_t rc)
+ngx_chat_api_events_done(ngx_http_request_t *r, void *data)
 {
-    ngx_chat_api_events_t *ev = c->data;
+    ngx_chat_commit_t *c = data;
 
-    ngx_uint_t  i, n;
+    ngx_uint_t              i, n;
+    ngx_chat_api_events_t  *ev;
 
-    if (rc != NGX_OK) {
+    ev = c->data;
+    n = 0;
+
+    if (c->rc != NGX_OK) {
         return ngx_chat_api_events_unavailable(r, ev);
     }
-
-    n = 0;
 
     for (i = 0; i < ev->n; i++) {
         if (ev->targets[i].is_stored) {
@@ -358,9 +362,7 @@ ngx_chat_api_events_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
     ev->slots = c->slots;
     ev->position = c->position;
 
-    rc = ngx_chat_api_events_send(r, ev);
-
-    return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+    return ngx_chat_api_events_send(r, ev);
 }
 
 
@@ -368,15 +370,10 @@ static ngx_int_t
 ngx_chat_api_events_unavailable(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev)
 {
-    ngx_chat_idempotency_end(ev->api->cmcf->zone, &ev->once, NULL);
-    ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
+    ngx_chat_idempotency_end(ev->api->cmcf->zone, &ev->key, NULL);
 
-    if (ngx_chat_reply_retry_after(r) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_chat_api_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                              "The event can't be stored now");
+    return ngx_chat_reply_line(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                               "The event can't be stored now");
 }
 
 
@@ -411,10 +408,10 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 
     if (rc == NGX_OK) {
         ngx_chat_api_events_count(ev);
-        rc = ngx_chat_api_events_answer(r, ev, &ev->json);
+        rc = ngx_chat_api_events_answer(r, ev);
     }
 
-    ngx_chat_idempotency_end(cmcf->zone, &ev->once,
+    ngx_chat_idempotency_end(cmcf->zone, &ev->key,
                              (rc == NGX_OK) ? &ev->json : NULL);
 
     if (rc != NGX_OK) {
@@ -426,7 +423,7 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 }
 
 
-/* A ngx_chat_wait_pt. */
+/* A ngx_chat_request_pt. */
 
 static ngx_int_t
 ngx_chat_api_events_reply(ngx_http_request_t *r, void *data)
@@ -448,102 +445,91 @@ ngx_chat_api_events_status(ngx_chat_api_events_t *ev)
 static void
 ngx_chat_api_events_count(ngx_chat_api_events_t *ev)
 {
-    ngx_uint_t              i, presence;
+    ngx_uint_t              i, type;
     ngx_chat_api_target_t  *t;
 
     for (i = 0; i < ev->n; i++) {
         t = &ev->targets[i];
+        type = ngx_chat_name_type(&t->lookup.name);
 
-        if (t->event->info == 0
-            || (ngx_chat_name_type(&t->census.name) & NGX_CHAT_CHANNEL_USER))
-        {
+        if (t->event->info == 0 || (type & NGX_CHAT_CHANNEL_USER)) {
             continue;
         }
 
-        presence = ngx_chat_name_type(&t->census.name)
-                   & NGX_CHAT_CHANNEL_PRESENCE;
-
-        t->has_users = presence
-                       && (t->event->info & NGX_CHAT_INFO_USER_COUNT);
-        t->has_subscriptions = !presence
-                     && (t->event->info & NGX_CHAT_INFO_SUBSCRIPTION_COUNT);
+        t->info = t->event->info & ((type & NGX_CHAT_CHANNEL_PRESENCE)
+                                    ? NGX_CHAT_INFO_USER_COUNT
+                                    : NGX_CHAT_INFO_SUBSCRIPTION_COUNT);
 
         ngx_chat_lookup_count(ev->api->cmcf->zone, ev->api->app->number,
-                              &t->census);
+                              &t->lookup);
     }
 }
 
 
 static ngx_int_t
-ngx_chat_api_events_answer(ngx_http_request_t *r, ngx_chat_api_events_t *ev,
-    ngx_str_t *json)
+ngx_chat_api_events_answer(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 {
     ngx_uint_t  i;
 
     for (i = 0; i < ev->n; i++) {
 
         if (ev->targets[i].is_stored || ev->targets[i].event->info) {
-            return ngx_chat_api_render(r, ngx_chat_api_render_events, ev,
-                                       json);
+            return ngx_chat_request_render(r, ngx_chat_api_write_events, ev,
+                                           &ev->json);
         }
     }
 
-    ngx_str_set(json, "{}");
+    ngx_str_set(&ev->json, "{}");
 
     return NGX_OK;
 }
 
 
-static ssize_t
-ngx_chat_api_render_events(void *arg, u_char *buf, size_t size)
+static void
+ngx_chat_api_write_events(ngx_chat_json_write_t *w, void *data)
 {
-    ngx_chat_api_events_t *ev = arg;
+    ngx_chat_api_events_t *ev = data;
 
     ngx_uint_t              i, n;
     ngx_chat_api_target_t  *t;
-    ngx_chat_json_write_t   w;
 
-    ngx_chat_json_write_init(&w, buf, size);
-
-    ngx_chat_json_write_object(&w);
+    ngx_chat_json_write_object(w);
 
     if (ev->api->route.kind != NGX_CHAT_ROUTE_BATCH_e) {
-        ngx_chat_api_write_channels(&w, ev->targets, ev->n);
+        ngx_chat_api_write_targets(w, ev->targets, ev->n);
 
     } else {
-        ngx_chat_json_write_key(&w, "batch");
-        ngx_chat_json_write_array(&w);
+        ngx_chat_json_write_key(w, "batch");
+        ngx_chat_json_write_array(w);
 
         t = ev->targets;
 
         for (i = 0; i < ev->trigger.n; i++) {
             n = ev->trigger.events[i].nchannels;
 
-            ngx_chat_json_write_object(&w);
+            ngx_chat_json_write_object(w);
 
             if (n == 1) {
-                ngx_chat_api_write_target(&w, t);
+                ngx_chat_api_write_target(w, t);
 
             } else {
-                ngx_chat_api_write_channels(&w, t, n);
+                ngx_chat_api_write_targets(w, t, n);
             }
 
-            ngx_chat_json_write_object_end(&w);
+            ngx_chat_json_write_object_end(w);
 
             t += n;
         }
 
-        ngx_chat_json_write_array_end(&w);
+        ngx_chat_json_write_array_end(w);
     }
 
-    ngx_chat_json_write_object_end(&w);
-
-    return ngx_chat_json_write_done(&w);
+    ngx_chat_json_write_object_end(w);
 }
 
 
 static void
-ngx_chat_api_write_channels(ngx_chat_json_write_t *w,
+ngx_chat_api_write_targets(ngx_chat_json_write_t *w,
     ngx_chat_api_target_t *t, ngx_uint_t n)
 {
     ngx_uint_t  i;
@@ -552,7 +538,7 @@ ngx_chat_api_write_channels(ngx_chat_json_write_t *w,
     ngx_chat_json_write_object(w);
 
     for (i = 0; i < n; i++) {
-        ngx_chat_json_write_name(w, &t[i].census.name);
+        ngx_chat_json_write_name(w, &t[i].lookup.name);
         ngx_chat_json_write_object(w);
         ngx_chat_api_write_target(w, &t[i]);
         ngx_chat_json_write_object_end(w);
@@ -566,17 +552,8 @@ static void
 ngx_chat_api_write_target(ngx_chat_json_write_t *w, ngx_chat_api_target_t *t)
 {
     if (t->is_stored) {
-        ngx_chat_json_write_key(w, "id");
-        ngx_chat_json_write_uint(w, t->id);
+        ngx_chat_json_write_key_uint(w, "id", t->id);
     }
 
-    if (t->has_users) {
-        ngx_chat_json_write_key(w, "user_count");
-        ngx_chat_json_write_uint(w, t->census.users);
-    }
-
-    if (t->has_subscriptions) {
-        ngx_chat_json_write_key(w, "subscription_count");
-        ngx_chat_json_write_uint(w, t->census.subscriptions);
-    }
+    ngx_chat_api_write_info(w, t->info, &t->lookup);
 }

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * A request of chat_api, and what all of its kinds share.
+ * A request of chat_api, and what answers it.
  */
 
 
@@ -18,6 +18,8 @@
 #include <pusher/ngx_chat_query.h>
 #include <pusher/ngx_chat_route.h>
 #include <pusher/ngx_chat_trigger.h>
+#include <shared/ngx_chat_lookup.h>
+#include <wire/ngx_chat_json_write.h>
 
 
 /* A request whose signature is good. */
@@ -34,22 +36,20 @@ typedef struct {
 } ngx_chat_api_t;
 
 
-/* For the request's variables: what is triggered, where it is one event. */
-void ngx_chat_api_note(ngx_http_request_t *r, ngx_chat_trigger_t *t);
+/* Each answers, and returns what ngx_http_finalize_request() takes. */
 
-/* An error as SDKs show it: one line of text. */
-ngx_int_t ngx_chat_api_error(ngx_http_request_t *r, ngx_uint_t status,
-    const char *text);
+ngx_int_t ngx_chat_api_channels(ngx_http_request_t *r, ngx_chat_api_t *api);
+ngx_int_t ngx_chat_api_channel(ngx_http_request_t *r, ngx_chat_api_t *api);
+ngx_int_t ngx_chat_api_users(ngx_http_request_t *r, ngx_chat_api_t *api);
+ngx_int_t ngx_chat_api_terminate(ngx_http_request_t *r,
+    ngx_chat_api_t *api);
 
-/*
- * Renders into the request's pool.  render() gets arg; it is called without a
- * buffer first, to count, and returns the length, or NGX_ERROR.
- */
-typedef ssize_t (*ngx_chat_api_render_pt)(void *arg, u_char *buf,
-    size_t size);
+/* Triggers events.  A ngx_chat_request_pt; data is the ngx_chat_api_t. */
+ngx_int_t ngx_chat_api_events(ngx_http_request_t *r, void *data);
 
-ngx_int_t ngx_chat_api_render(ngx_http_request_t *r,
-    ngx_chat_api_render_pt render, void *arg, ngx_str_t *json);
+/* Members of an answer: what info asks for, as of ngx_chat_trigger_t. */
+void ngx_chat_api_write_info(ngx_chat_json_write_t *w, ngx_uint_t info,
+    ngx_chat_lookup_t *c);
 
 
 #endif /* _NGX_CHAT_API_REQUEST_H_INCLUDED_ */

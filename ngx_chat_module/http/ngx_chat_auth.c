@@ -13,31 +13,36 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_auth.h>
 #include <http/ngx_chat_auth_request.h>
+#include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_variable.h>
 #include <pusher/ngx_chat_name.h>
 #include <pusher/ngx_chat_signature.h>
-#include <wire/ngx_chat_json_write.h>
 #include <wire/ngx_chat_utf8.h>
 
 
+/* A JSON object of one or two strings. */
+
+typedef struct {
+    const char  *name;
+    ngx_str_t   *value;
+    const char  *more;                     /* the second's name */
+    ngx_str_t   *data;                     /* data == NULL: only one */
+} ngx_chat_auth_object_t;
+
+
 static const char *ngx_chat_auth_check(ngx_chat_auth_request_t *ar,
-    ngx_uint_t *type, ngx_chat_socket_id_t *id);
+    ngx_uint_t *type);
 static ngx_int_t ngx_chat_auth_user(ngx_http_request_t *r,
     ngx_chat_auth_conf_t *conf, ngx_str_t *user, ngx_str_t *info);
 static ngx_int_t ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info);
-static void *ngx_chat_auth_alloc(void *ctx, size_t size);
 static ngx_int_t ngx_chat_auth_data(ngx_http_request_t *r, const char *name,
     ngx_str_t *user, ngx_str_t *info, ngx_str_t *data);
-static ssize_t ngx_chat_auth_render_data(u_char *buf, size_t size,
-    const char *name, ngx_str_t *user);
 static ngx_int_t ngx_chat_auth_sign(ngx_http_request_t *r,
-    ngx_chat_auth_request_t *ar, ngx_chat_socket_id_t *id, ngx_str_t *data);
-static ssize_t ngx_chat_auth_render(u_char *buf, size_t size,
-    ngx_str_t *auth, const char *name, ngx_str_t *data);
+    ngx_chat_auth_request_t *ar, ngx_str_t *data);
+static void ngx_chat_auth_write(ngx_chat_json_write_t *w, void *data);
 
 
 ngx_int_t
@@ -47,7 +52,6 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
     ngx_uint_t                type;
     const char               *error;
     ngx_chat_loc_conf_t      *clcf;
-    ngx_chat_socket_id_t      id;
     ngx_chat_auth_request_t  *ar;
 
     if (r->method != NGX_HTTP_POST) {
@@ -65,7 +69,7 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
         return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
     }
 
-    error = ngx_chat_auth_check(ar, &type, &id);
+    error = ngx_chat_auth_check(ar, &type);
 
     if (error) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
@@ -100,15 +104,14 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
         }
     }
 
-    return ngx_chat_auth_sign(r, ar, &id, &data);
+    return ngx_chat_auth_sign(r, ar, &data);
 }
 
 
 /* NULL, or what is wrong. */
 
 static const char *
-ngx_chat_auth_check(ngx_chat_auth_request_t *ar, ngx_uint_t *type,
-    ngx_chat_socket_id_t *id)
+ngx_chat_auth_check(ngx_chat_auth_request_t *ar, ngx_uint_t *type)
 {
     *type = 0;
 
@@ -116,21 +119,12 @@ ngx_chat_auth_check(ngx_chat_auth_request_t *ar, ngx_uint_t *type,
         return ar->error;
     }
 
-    if (ar->socket_id.data == NULL
-        || ngx_chat_name_read_socket_id(id, ar->socket_id.data,
-                                        ar->socket_id.len)
-           != NGX_OK
-        || id->high == 0)
-    {
+    if (ar->id.high == 0) {
         return "socket_id is not valid";
     }
 
     if (ar->channel.data == NULL) {
         return NULL;
-    }
-
-    if (ngx_chat_name_check(&ar->channel) != NGX_OK) {
-        return "channel_name is not valid";
     }
 
     *type = ngx_chat_name_type(&ar->channel);
@@ -190,8 +184,7 @@ ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info)
         return NGX_OK;
     }
 
-    json.alloc = ngx_chat_auth_alloc;
-    json.ctx = r->pool;
+    ngx_chat_request_json(r, &json);
 
     if (ngx_chat_json_parse(&json, info->data, info->len, &v) == NGX_OK
         && v->type == NGX_CHAT_JSON_OBJECT_e)
@@ -206,83 +199,62 @@ ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info)
 }
 
 
-static void *
-ngx_chat_auth_alloc(void *ctx, size_t size)
-{
-    return ngx_palloc(ctx, size);
-}
-
-
 /* {"user_id":U,"user_info":O}, or with "id" for a sign-in. */
 
 static ngx_int_t
 ngx_chat_auth_data(ngx_http_request_t *r, const char *name, ngx_str_t *user,
     ngx_str_t *info, ngx_str_t *data)
 {
-    u_char   *p;
-    ssize_t   len;
+    u_char                  *p;
+    ngx_str_t                json, none;
+    ngx_chat_auth_object_t   object;
 
     static u_char  member[] = ",\"user_info\":";
 
-    len = ngx_chat_auth_render_data(NULL, 0, name, user);
+    ngx_str_null(&none);
 
-    if (len == NGX_ERROR) {
+    object.name = name;
+    object.value = user;
+    object.more = NULL;
+    object.data = &none;
+
+    if (ngx_chat_request_render(r, ngx_chat_auth_write, &object, &json)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    data->data = ngx_pnalloc(r->pool, len + sizeof(member) + info->len);
+    if (info->len == 0) {
+        *data = json;
+        return NGX_OK;
+    }
+
+    /* the info as it is, in front of the closing brace */
+
+    data->len = json.len + sizeof(member) - 1 + info->len;
+    data->data = ngx_pnalloc(r->pool, data->len);
 
     if (data->data == NULL) {
         return NGX_ERROR;
     }
 
-    (void) ngx_chat_auth_render_data(data->data, len, name, user);
-
-    data->len = len;
-
-    if (info->len) {
-
-        /* in place of the closing brace */
-
-        p = data->data + len - 1;
-        p = ngx_cpymem(p, member, sizeof(member) - 1);
-        p = ngx_cpymem(p, info->data, info->len);
-        *p++ = '}';
-
-        data->len = p - data->data;
-    }
+    p = ngx_cpymem(data->data, json.data, json.len - 1);
+    p = ngx_cpymem(p, member, sizeof(member) - 1);
+    p = ngx_cpymem(p, info->data, info->len);
+    *p = '}';
 
     return NGX_OK;
 }
 
 
-static ssize_t
-ngx_chat_auth_render_data(u_char *buf, size_t size, const char *name,
-    ngx_str_t *user)
-{
-    ngx_chat_json_write_t  w;
-
-    ngx_chat_json_write_init(&w, buf, size);
-
-    ngx_chat_json_write_object(&w);
-    ngx_chat_json_write_key(&w, name);
-    ngx_chat_json_write_string(&w, user);
-    ngx_chat_json_write_object_end(&w);
-
-    return ngx_chat_json_write_done(&w);
-}
-
-
 static ngx_int_t
 ngx_chat_auth_sign(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
-    ngx_chat_socket_id_t *id, ngx_str_t *data)
+    ngx_str_t *data)
 {
-    u_char               *p;
-    ssize_t               len;
-    ngx_str_t             auth, json;
-    const char           *name;
-    ngx_chat_app_t       *app;
-    ngx_chat_loc_conf_t  *clcf;
+    ngx_str_t                auth;
+    ngx_chat_app_t          *app;
+    ngx_chat_loc_conf_t     *clcf;
+    ngx_chat_auth_object_t   object;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
     app = clcf->auth->ref.app;
@@ -294,48 +266,35 @@ ngx_chat_auth_sign(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    name = ar->channel.data ? "channel_data" : "user_data";
-
-    p = ngx_chat_signature_write(auth.data, app, id,
-                                 ar->channel.data ? &ar->channel : NULL, data);
-
-    len = p ? ngx_chat_auth_render(NULL, 0, &auth, name, data) : NGX_ERROR;
-
-    if (len == NGX_ERROR) {
+    if (ngx_chat_signature_write(auth.data, app, &ar->id,
+                                 ar->channel.data ? &ar->channel : NULL, data)
+        == NULL)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    json.len = len;
-    json.data = ngx_pnalloc(r->pool, len);
+    object.name = "auth";
+    object.value = &auth;
+    object.more = ar->channel.data ? "channel_data" : "user_data";
+    object.data = data;
 
-    if (json.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    (void) ngx_chat_auth_render(json.data, len, &auth, name, data);
-
-    return ngx_chat_reply_send(r, NGX_HTTP_OK, &json);
+    return ngx_chat_reply_render(r, NGX_HTTP_OK, ngx_chat_auth_write, &object);
 }
 
 
-static ssize_t
-ngx_chat_auth_render(u_char *buf, size_t size, ngx_str_t *auth,
-    const char *name, ngx_str_t *data)
+static void
+ngx_chat_auth_write(ngx_chat_json_write_t *w, void *data)
 {
-    ngx_chat_json_write_t  w;
+    ngx_chat_auth_object_t *object = data;
 
-    ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_json_write_object(w);
+    ngx_chat_json_write_key(w, object->name);
+    ngx_chat_json_write_string(w, object->value);
 
-    ngx_chat_json_write_object(&w);
-    ngx_chat_json_write_key(&w, "auth");
-    ngx_chat_json_write_string(&w, auth);
-
-    if (data->data) {
-        ngx_chat_json_write_key(&w, name);
-        ngx_chat_json_write_string(&w, data);
+    if (object->data->data) {
+        ngx_chat_json_write_key(w, object->more);
+        ngx_chat_json_write_string(w, object->data);
     }
 
-    ngx_chat_json_write_object_end(&w);
-
-    return ngx_chat_json_write_done(&w);
+    ngx_chat_json_write_object_end(w);
 }

@@ -12,6 +12,7 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_auth_request.h>
+#include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http.h>
 #include <http/ngx_chat_reply.h>
 #include <pusher/ngx_chat_name.h>
@@ -23,7 +24,6 @@
 #define NGX_CHAT_AUTH_BODY  8192
 
 
-static ngx_int_t ngx_chat_auth_phase_handler(ngx_http_request_t *r);
 static void ngx_chat_auth_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_auth_collect(ngx_http_request_t *r,
     ngx_str_t *body);
@@ -34,25 +34,6 @@ static const char *ngx_chat_auth_read_json(ngx_http_request_t *r,
     ngx_chat_auth_request_t *ar, ngx_str_t *body);
 static void ngx_chat_auth_read_form(ngx_chat_auth_request_t *ar,
     ngx_str_t *body);
-
-
-ngx_int_t
-ngx_chat_auth_init(ngx_conf_t *cf)
-{
-    ngx_http_handler_pt        *h;
-    ngx_http_core_main_conf_t  *cmcf;
-
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_chat_auth_phase_handler;
-
-    return NGX_OK;
-}
 
 
 ngx_chat_auth_request_t *
@@ -70,8 +51,8 @@ ngx_chat_auth_get(ngx_http_request_t *r)
 }
 
 
-static ngx_int_t
-ngx_chat_auth_phase_handler(ngx_http_request_t *r)
+ngx_int_t
+ngx_chat_auth_request_handler(ngx_http_request_t *r)
 {
     ngx_int_t                 rc;
     ngx_chat_loc_conf_t      *clcf;
@@ -141,13 +122,12 @@ ngx_chat_auth_body_handler(ngx_http_request_t *r)
 static const char *
 ngx_chat_auth_check_names(ngx_chat_auth_request_t *ar)
 {
-    const char            *error;
-    ngx_chat_socket_id_t   id;
+    const char  *error;
 
     error = NULL;
 
     if (ar->socket_id.data == NULL
-        || ngx_chat_name_read_socket_id(&id, ar->socket_id.data,
+        || ngx_chat_name_read_socket_id(&ar->id, ar->socket_id.data,
                                         ar->socket_id.len)
            != NGX_OK)
     {

@@ -15,20 +15,21 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <wire/ngx_chat_envelope.h>
+
 
 /* What the client asks for; data == NULL: not given. */
 
 typedef struct {
-    ngx_str_t          socket_id;
-    ngx_str_t          channel;        /* not given: a sign-in */
-    const char        *error;          /* of the body: a 400 */
-    unsigned           read:1;         /* the body has been read */
-    unsigned           too_large:1;
+    ngx_str_t             socket_id;
+    ngx_str_t             channel;     /* not given: a sign-in */
+    const char           *error;       /* of the body: a 400; NULL: what is
+                                          given is valid */
+    ngx_chat_socket_id_t  id;          /* the same as socket_id */
+    unsigned              read:1;      /* the body has been read */
+    unsigned              too_large:1;
 } ngx_chat_auth_request_t;
 
-
-/* In postconfiguration: reads the body before access is decided. */
-ngx_int_t ngx_chat_auth_init(ngx_conf_t *cf);
 
 /* What a request, or the one it is a part of, asks for; NULL: nothing. */
 ngx_chat_auth_request_t *ngx_chat_auth_get(ngx_http_request_t *r);

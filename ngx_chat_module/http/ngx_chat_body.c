@@ -20,6 +20,7 @@
 
 
 #define NGX_CHAT_BODY_FIRST  1024
+#define NGX_CHAT_BODY_MAX    (1024 * 1024)
 
 
 static void ngx_chat_body_init(ngx_http_request_t *r);
@@ -27,16 +28,36 @@ static void ngx_chat_body_event(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_body_take(ngx_http_request_t *r,
     ngx_chat_body_t *body);
 static ngx_int_t ngx_chat_body_append(ngx_http_request_t *r,
-    ngx_chat_body_t *body, u_char *p, size_t len);
-static ngx_int_t ngx_chat_body_append_file(ngx_http_request_t *r,
     ngx_chat_body_t *body, ngx_buf_t *b);
 static ngx_int_t ngx_chat_body_reserve(ngx_http_request_t *r,
     ngx_chat_body_t *body, size_t len);
 
 
+size_t
+ngx_chat_body_max(ngx_http_request_t *r, size_t rest)
+{
+    size_t                     max;
+    ngx_chat_loc_conf_t       *clcf;
+    ngx_http_core_loc_conf_t  *core;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+    core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    max = ngx_max(NGX_CHAT_BODY_MAX, clcf->max_message_size * 6 + rest);
+
+    if (core->client_max_body_size
+        && core->client_max_body_size < (off_t) max)
+    {
+        max = core->client_max_body_size;
+    }
+
+    return max;
+}
+
+
 ngx_int_t
 ngx_chat_body_read(ngx_http_request_t *r, size_t limit,
-    ngx_chat_body_pt handler, void *data)
+    ngx_chat_request_pt handler, void *data)
 {
     ngx_int_t         rc;
     ngx_chat_body_t  *body;
@@ -98,7 +119,7 @@ ngx_chat_body_event(ngx_http_request_t *r)
 
         if (!r->reading_body) {
             r->read_event_handler = ngx_http_block_reading;
-            rc = body->handler(r, body, body->data);
+            rc = body->handler(r, body);
             break;
         }
 
@@ -134,9 +155,7 @@ ngx_chat_body_take(ngx_http_request_t *r, ngx_chat_body_t *body)
         next = cl->next;
         b = cl->buf;
 
-        rc = ngx_buf_in_memory(b)
-             ? ngx_chat_body_append(r, body, b->pos, b->last - b->pos)
-             : ngx_chat_body_append_file(r, body, b);
+        rc = ngx_chat_body_append(r, body, b);
 
         if (rc != NGX_OK) {
             return rc;
@@ -156,33 +175,18 @@ ngx_chat_body_take(ngx_http_request_t *r, ngx_chat_body_t *body)
 }
 
 
-static ngx_int_t
-ngx_chat_body_append(ngx_http_request_t *r, ngx_chat_body_t *body, u_char *p,
-    size_t len)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_chat_body_reserve(r, body, len);
-
-    if (rc == NGX_OK && len) {
-        ngx_memcpy(body->start + body->len, p, len);
-        body->len += len;
-    }
-
-    return rc;
-}
-
-
 /*
- * Another module, as mirror, has had the body read to a file.  It was written
- * just now, so what is read comes from memory.
+ * A buffer is in a file where another module, such as mirror, has had the body
+ * read.  The file was written just now, so reading it does not wait for a
+ * disk.
  */
 
 static ngx_int_t
-ngx_chat_body_append_file(ngx_http_request_t *r, ngx_chat_body_t *body,
+ngx_chat_body_append(ngx_http_request_t *r, ngx_chat_body_t *body,
     ngx_buf_t *b)
 {
     off_t      len;
+    u_char    *p;
     ngx_int_t  rc;
 
     len = ngx_buf_size(b);
@@ -197,9 +201,12 @@ ngx_chat_body_append_file(ngx_http_request_t *r, ngx_chat_body_t *body,
         return rc;
     }
 
-    if (ngx_read_file(b->file, body->start + body->len, len, b->file_pos)
-        != (ssize_t) len)
-    {
+    p = body->start + body->len;
+
+    if (ngx_buf_in_memory(b)) {
+        ngx_memcpy(p, b->pos, len);
+
+    } else if (ngx_read_file(b->file, p, len, b->file_pos) != (ssize_t) len) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

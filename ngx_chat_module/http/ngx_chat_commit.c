@@ -17,11 +17,7 @@
 
 
 static ngx_chat_commit_t *ngx_chat_commit_create(ngx_http_request_t *r,
-    ngx_uint_t n);
-static ngx_int_t ngx_chat_commit_alloc(ngx_chat_commit_t *c,
-    ngx_chat_record_t *recs, ngx_chat_socket_id_t *excepts);
-static void ngx_chat_commit_free(ngx_chat_commit_t *c, ngx_uint_t from,
-    ngx_uint_t to);
+    ngx_chat_record_t *recs, ngx_chat_socket_id_t *excepts, ngx_uint_t n);
 static void ngx_chat_commit_cleanup(void *data);
 static void ngx_chat_commit_done(ngx_chat_write_t *w, ngx_int_t rc);
 static ngx_int_t ngx_chat_commit_take(ngx_chat_commit_t *c,
@@ -29,32 +25,40 @@ static ngx_int_t ngx_chat_commit_take(ngx_chat_commit_t *c,
 
 
 ngx_int_t
-ngx_chat_commit(ngx_http_request_t *r, ngx_chat_store_t *st,
-    ngx_chat_record_t *recs, ngx_chat_socket_id_t *excepts, ngx_uint_t n,
-    ngx_chat_commit_pt handler, void *data)
+ngx_chat_commit(ngx_http_request_t *r, ngx_chat_record_t *recs,
+    ngx_chat_socket_id_t *excepts, ngx_uint_t n, ngx_chat_request_pt handler,
+    void *data)
 {
-    ngx_uint_t           i;
-    ngx_chat_commit_t   *c;
-    ngx_http_cleanup_t  *cln;
+    ngx_uint_t             i;
+    ngx_chat_commit_t     *c;
+    ngx_http_cleanup_t    *cln;
+    ngx_chat_main_conf_t  *cmcf;
 
-    c = ngx_chat_commit_create(r, n);
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+
     cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (c == NULL || cln == NULL) {
+    c = ngx_chat_commit_create(r, recs, excepts, n);
+    if (c == NULL) {
         return NGX_ERROR;
     }
 
     c->handler = handler;
     c->data = data;
 
-    if (ngx_chat_commit_alloc(c, recs, excepts) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
     for (i = 0; i < n; i++) {
 
-        if (ngx_chat_store_write(st, c->writes[i]) != NGX_OK) {
-            ngx_chat_commit_free(c, i + 1, n);
+        if (ngx_chat_store_write(cmcf->live, c->writes[i]) != NGX_OK) {
+
+            /* the store has freed this one, which is the first */
+
+            while (++i < n) {
+                ngx_free(c->writes[i]);
+            }
+
             return NGX_BUSY;
         }
     }
@@ -62,18 +66,18 @@ ngx_chat_commit(ngx_http_request_t *r, ngx_chat_store_t *st,
     cln->handler = ngx_chat_commit_cleanup;
     cln->data = c;
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    r->main->count++;
+    ngx_chat_request_suspend(r);
 
     return NGX_DONE;
 }
 
 
 static ngx_chat_commit_t *
-ngx_chat_commit_create(ngx_http_request_t *r, ngx_uint_t n)
+ngx_chat_commit_create(ngx_http_request_t *r, ngx_chat_record_t *recs,
+    ngx_chat_socket_id_t *excepts, ngx_uint_t n)
 {
+    ngx_uint_t          i;
+    ngx_chat_write_t   *w;
     ngx_chat_commit_t  *c;
 
     c = ngx_pcalloc(r->pool, sizeof(ngx_chat_commit_t)
@@ -93,46 +97,30 @@ ngx_chat_commit_create(ngx_http_request_t *r, ngx_uint_t n)
     c->results = (ngx_chat_commit_result_t *) (c + 1);
     c->writes = (ngx_chat_write_t **) (c->results + n);
 
-    return c;
-}
+    for (i = 0; i < n; i++) {
 
-
-static ngx_int_t
-ngx_chat_commit_alloc(ngx_chat_commit_t *c, ngx_chat_record_t *recs,
-    ngx_chat_socket_id_t *excepts)
-{
-    ngx_uint_t         i;
-    ngx_chat_write_t  *w;
-
-    for (i = 0; i < c->n; i++) {
-
-        w = ngx_chat_store_write_alloc(&recs[i],
-                                       c->request->connection->log);
+        w = ngx_chat_store_write_alloc(&recs[i], r->connection->log);
         if (w == NULL) {
-            ngx_chat_commit_free(c, 0, i);
-            return NGX_ERROR;
+            goto failed;
         }
 
         w->except = excepts[i];
-        w->more = (i + 1 < c->n);
+        w->more = (i + 1 < n);
         w->done = ngx_chat_commit_done;
         w->data = c;
 
         c->writes[i] = w;
     }
 
-    return NGX_OK;
-}
+    return c;
 
+failed:
 
-static void
-ngx_chat_commit_free(ngx_chat_commit_t *c, ngx_uint_t from, ngx_uint_t to)
-{
-    ngx_uint_t  i;
-
-    for (i = from; i < to; i++) {
-        ngx_free(c->writes[i]);
+    while (i) {
+        ngx_free(c->writes[--i]);
     }
+
+    return NULL;
 }
 
 
@@ -151,18 +139,14 @@ ngx_chat_commit_cleanup(void *data)
 }
 
 
-/* They come in the order they went, on the event loop. */
+/* The store calls this for each write, in their order, on the event loop. */
 
 static void
 ngx_chat_commit_done(ngx_chat_write_t *w, ngx_int_t rc)
 {
-    ngx_chat_commit_t   *c;
-    ngx_connection_t    *conn;
-    ngx_http_request_t  *r;
+    ngx_chat_commit_t  *c;
 
     c = w->data;
-    r = c->request;
-    conn = r->connection;
 
     if (rc == NGX_OK) {
         rc = ngx_chat_commit_take(c, w);
@@ -172,16 +156,9 @@ ngx_chat_commit_done(ngx_chat_write_t *w, ngx_int_t rc)
         c->rc = rc;
     }
 
-    if (++c->ndone < c->n) {
-        return;
+    if (++c->ndone == c->n) {
+        ngx_chat_request_resume(c->request, c->handler, c);
     }
-
-    ngx_http_set_log_request(conn->log, r);
-
-    rc = c->handler(r, c, c->rc);
-
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(conn);
 }
 
 

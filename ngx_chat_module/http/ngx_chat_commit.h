@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <http/ngx_chat_reply.h>
 #include <store/ngx_chat_store.h>
 
 
@@ -24,16 +25,7 @@ typedef struct {
 } ngx_chat_commit_result_t;
 
 
-typedef struct ngx_chat_commit_s  ngx_chat_commit_t;
-
-/*
- * rc is NGX_OK, or what ngx_chat_write_t's done() gets.  Returns what
- * ngx_http_finalize_request() takes.
- */
-typedef ngx_int_t (*ngx_chat_commit_pt)(ngx_http_request_t *r,
-    ngx_chat_commit_t *c, ngx_int_t rc);
-
-struct ngx_chat_commit_s {
+typedef struct {
     ngx_http_request_t        *request;
     ngx_chat_commit_result_t  *results;    /* n of them, in order */
     ngx_chat_write_t         **writes;
@@ -42,24 +34,25 @@ struct ngx_chat_commit_s {
     uint64_t                  *slots;      /* with subscribers of the channels,
                                               see ngx_chat_wait.h */
     uint64_t                   position;   /* in the ring, behind all events */
-    ngx_int_t                  rc;
-    ngx_chat_commit_pt         handler;
+    ngx_int_t                  rc;         /* NGX_OK, or what done() of a
+                                              ngx_chat_write_t got */
+    ngx_chat_request_pt        handler;
     void                      *data;
-};
+} ngx_chat_commit_t;
 
 
 /*
- * Hands n records (1..) over to the store, as one.  For a body's handler to
- * return: NGX_DONE, and handler() will be called once, unless nginx ends the
- * request by force; NGX_BUSY: the store takes no more, nothing was done;
- * NGX_ERROR: no memory, nothing was done.
+ * Hands n records (1 or more) over to the store, to be committed together.
+ * NGX_DONE: the handler will be called once with the ngx_chat_commit_t, unless
+ * nginx ends the request by force; NGX_BUSY: the store takes no more, nothing
+ * was done; NGX_ERROR: no memory, nothing was done.
  *
  * That the client leaves does not end the request: what it asked for is done,
- * and what was answered is known if it asks again.
+ * and the answer is known when it asks again.
  */
-ngx_int_t ngx_chat_commit(ngx_http_request_t *r, ngx_chat_store_t *st,
-    ngx_chat_record_t *recs, ngx_chat_socket_id_t *excepts, ngx_uint_t n,
-    ngx_chat_commit_pt handler, void *data);
+ngx_int_t ngx_chat_commit(ngx_http_request_t *r, ngx_chat_record_t *recs,
+    ngx_chat_socket_id_t *excepts, ngx_uint_t n, ngx_chat_request_pt handler,
+    void *data);
 
 
 #endif /* _NGX_CHAT_COMMIT_H_INCLUDED_ */

@@ -12,12 +12,11 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_cors.h>
+#include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http.h>
 #include <http/ngx_chat_reply.h>
 
 
-static ngx_int_t ngx_chat_cors_preflight(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_cors_header_filter(ngx_http_request_t *r);
 static const char *ngx_chat_cors_methods(ngx_chat_loc_conf_t *clcf);
 
@@ -25,56 +24,37 @@ static const char *ngx_chat_cors_methods(ngx_chat_loc_conf_t *clcf);
 static ngx_http_output_header_filter_pt  ngx_chat_cors_next_header_filter;
 
 
-ngx_int_t
-ngx_chat_cors_init(ngx_conf_t *cf)
+void
+ngx_chat_cors_init(void)
 {
-    ngx_http_handler_pt        *h;
-    ngx_http_core_main_conf_t  *cmcf;
-
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_chat_cors_preflight;
-
     ngx_chat_cors_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_chat_cors_header_filter;
-
-    return NGX_OK;
 }
 
 
-static ngx_int_t
-ngx_chat_cors_preflight(ngx_http_request_t *r)
+ngx_int_t
+ngx_chat_cors_handler(ngx_http_request_t *r)
 {
     ngx_str_t             value;
+    const char           *methods;
     ngx_chat_loc_conf_t  *clcf;
-
-    static ngx_str_t  max_age = ngx_string("86400");
 
     if (r->method != NGX_HTTP_OPTIONS || r != r->main) {
         return NGX_DECLINED;
     }
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+    methods = ngx_chat_cors_methods(clcf);
 
-    if (clcf->cors == NULL
-        || clcf->cors->nelts == 0
-        || ngx_chat_cors_methods(clcf) == NULL
+    if (methods == NULL
         || ngx_chat_request_header(r, "origin", &value) != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-    value.data = (u_char *) ngx_chat_cors_methods(clcf);
-    value.len = ngx_strlen(value.data);
-
-    if (ngx_chat_reply_header(r, "Access-Control-Allow-Methods", &value)
+    if (ngx_chat_reply_header_text(r, "Access-Control-Allow-Methods", methods)
         != NGX_OK
-        || ngx_chat_reply_header(r, "Access-Control-Max-Age", &max_age)
+        || ngx_chat_reply_header_text(r, "Access-Control-Max-Age", "86400")
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -98,15 +78,9 @@ ngx_chat_cors_header_filter(ngx_http_request_t *r)
     ngx_str_t             origin;
     ngx_chat_loc_conf_t  *clcf;
 
-    static ngx_str_t  any = ngx_string("*");
-    static ngx_str_t  vary = ngx_string("Origin");
-    static ngx_str_t  exposed = ngx_string("Link, Chat-Epoch, Retry-After");
-
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
 
-    if (clcf->cors == NULL
-        || clcf->cors->nelts == 0
-        || r != r->main
+    if (r != r->main
         || r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS
         || ngx_chat_cors_methods(clcf) == NULL)
     {
@@ -114,16 +88,11 @@ ngx_chat_cors_header_filter(ngx_http_request_t *r)
     }
 
     if (ngx_chat_origin_any(clcf->cors)) {
-
-        if (ngx_chat_reply_header(r, "Access-Control-Allow-Origin", &any)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+        ngx_str_set(&origin, "*");
 
     } else {
 
-        if (ngx_chat_reply_header(r, "Vary", &vary) != NGX_OK) {
+        if (ngx_chat_reply_header_text(r, "Vary", "Origin") != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -132,17 +101,13 @@ ngx_chat_cors_header_filter(ngx_http_request_t *r)
         {
             return ngx_chat_cors_next_header_filter(r);
         }
-
-        if (ngx_chat_reply_header(r, "Access-Control-Allow-Origin",
-                                  &origin)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
     }
 
-    if (ngx_chat_reply_header(r, "Access-Control-Expose-Headers", &exposed)
-        != NGX_OK)
+    if (ngx_chat_reply_header(r, "Access-Control-Allow-Origin", &origin)
+        != NGX_OK
+        || ngx_chat_reply_header_text(r, "Access-Control-Expose-Headers",
+                                      "Link, Chat-Epoch, Retry-After")
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -151,11 +116,15 @@ ngx_chat_cors_header_filter(ngx_http_request_t *r)
 }
 
 
-/* What a location of ours answers; NULL: it is none of ours. */
+/* What a location with chat_cors answers; NULL: CORS is not for it. */
 
 static const char *
 ngx_chat_cors_methods(ngx_chat_loc_conf_t *clcf)
 {
+    if (clcf->cors == NULL || clcf->cors->nelts == 0) {
+        return NULL;
+    }
+
     if (clcf->history && clcf->publish) {
         return "GET, HEAD, POST, OPTIONS";
     }
@@ -164,7 +133,7 @@ ngx_chat_cors_methods(ngx_chat_loc_conf_t *clcf)
         return "POST, OPTIONS";
     }
 
-    if (clcf->history || clcf->status || clcf->websocket) {
+    if (clcf->handler != NULL && clcf->handler != ngx_chat_api_handler) {
         return "GET, HEAD, OPTIONS";
     }
 

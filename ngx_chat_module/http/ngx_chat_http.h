@@ -98,11 +98,9 @@ typedef struct {
     ngx_array_t               *origins;    /* the same */
     size_t                     max_message_size;
     ngx_chat_session_conf_t    session;
-    ngx_flag_t                 websocket;
     ngx_flag_t                 log_close;  /* a WebSocket's access log line
                                               is for its end */
-    ngx_flag_t                 api;
-    ngx_flag_t                 status;
+    ngx_http_handler_pt        handler;    /* of the endpoint; or NULL */
 } ngx_chat_loc_conf_t;
 
 

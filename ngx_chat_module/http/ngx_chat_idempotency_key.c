@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <http/ngx_chat_http.h>
 #include <http/ngx_chat_idempotency_key.h>
 #include <http/ngx_chat_reply.h>
 #include <pusher/ngx_chat_signature.h>
@@ -21,14 +22,15 @@
  */
 
 ngx_int_t
-ngx_chat_idempotency_key_read(ngx_http_request_t *r,
-    ngx_chat_idempotency_t *once,
-    ngx_chat_app_t *app, ngx_str_t *what, ngx_str_t *key)
+ngx_chat_idempotency_key_begin(ngx_http_request_t *r,
+    ngx_chat_idempotency_t *id, ngx_chat_app_t *app, ngx_str_t *what,
+    ngx_str_t *key, ngx_str_t *answer)
 {
-    u_char     *p;
-    ngx_str_t   given, parts[3];
+    u_char                *p;
+    ngx_str_t              given, parts[3];
+    ngx_chat_main_conf_t  *cmcf;
 
-    ngx_str_null(&once->name);
+    ngx_str_null(&id->name);
 
     given = *key;
 
@@ -57,9 +59,11 @@ ngx_chat_idempotency_key_read(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    once->app = app->number;
-    once->name.data = p;
-    once->name.len = 1 + NGX_CHAT_SIGNATURE_LEN;
+    id->app = app->number;
+    id->name.data = p;
+    id->name.len = 1 + NGX_CHAT_SIGNATURE_LEN;
 
-    return NGX_OK;
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+
+    return ngx_chat_idempotency_begin(cmcf->zone, id, answer, r->pool);
 }

@@ -23,15 +23,15 @@
 
 
 /*
- * Fills in once for a request on what (an endpoint, a channel): equal keys of
- * other requests are other keys.  The key is the given one, or, where
- * key->data is NULL, that of the header Idempotency-Key; without either
- * once->name is empty.  NGX_OK; NGX_DECLINED: the key is empty or longer than
- * NGX_CHAT_IDEMPOTENCY_KEY_MAX; NGX_ERROR: no memory.
+ * Begins a request on what (an endpoint, a channel): equal keys of other
+ * requests are other keys.  The key is the given one, or, where key->data is
+ * NULL, that of the header Idempotency-Key; without either id->name is empty.
+ * Returns what ngx_chat_idempotency_begin() returns, or NGX_DECLINED: the key
+ * is empty or longer than NGX_CHAT_IDEMPOTENCY_KEY_MAX.
  */
-ngx_int_t ngx_chat_idempotency_key_read(ngx_http_request_t *r,
-    ngx_chat_idempotency_t *once, ngx_chat_app_t *app, ngx_str_t *what,
-    ngx_str_t *key);
+ngx_int_t ngx_chat_idempotency_key_begin(ngx_http_request_t *r,
+    ngx_chat_idempotency_t *id, ngx_chat_app_t *app, ngx_str_t *what,
+    ngx_str_t *key, ngx_str_t *answer);
 
 
 #endif /* _NGX_CHAT_IDEMPOTENCY_KEY_H_INCLUDED_ */

@@ -12,10 +12,9 @@
 
 #include <http/ngx_chat_body.h>
 #include <http/ngx_chat_commit.h>
+#include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http.h>
 #include <http/ngx_chat_idempotency_key.h>
-#include <http/ngx_chat_messages.h>
-#include <http/ngx_chat_page.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_variable.h>
 #include <http/ngx_chat_wait.h>
@@ -24,36 +23,28 @@
 #include <wire/ngx_chat_utf8.h>
 
 
-#define NGX_CHAT_MESSAGES_BODY    (1024 * 1024)
 #define NGX_CHAT_MESSAGES_AUTHOR  1024
 
 
-static ngx_int_t ngx_chat_messages_post(ngx_http_request_t *r,
-    ngx_chat_loc_conf_t *clcf);
-static ngx_int_t ngx_chat_messages_body(ngx_http_request_t *r,
-    ngx_chat_body_t *body, void *data);
+static ngx_int_t ngx_chat_messages_post(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_messages_body(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_chat_messages_take(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_chat_messages_read(ngx_http_request_t *r,
     ngx_chat_body_t *body, ngx_chat_message_post_t *post);
 static ngx_int_t ngx_chat_messages_type(ngx_http_request_t *r,
     const char *type);
-static ngx_int_t ngx_chat_messages_check(ngx_http_request_t *r,
-    ngx_chat_message_post_t *post, ngx_int_t *reply);
 static ngx_int_t ngx_chat_messages_too_long(ngx_http_request_t *r,
     size_t max);
 static ngx_int_t ngx_chat_messages_record(ngx_http_request_t *r,
     ngx_chat_record_t *rec, ngx_chat_message_post_t *post);
-static ngx_int_t ngx_chat_messages_check_record(ngx_http_request_t *r,
-    ngx_chat_record_t *rec, ngx_int_t *reply);
+static const char *ngx_chat_messages_check_record(ngx_chat_record_t *rec);
 static ngx_int_t ngx_chat_messages_except(ngx_http_request_t *r,
     ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except);
 static ngx_int_t ngx_chat_messages_store(ngx_http_request_t *r,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except);
-static ngx_int_t ngx_chat_messages_key(ngx_http_request_t *r,
-    ngx_chat_record_t  *rec, ngx_chat_idempotency_t *once);
-static ngx_int_t ngx_chat_messages_in_progress(ngx_http_request_t *r);
-static ngx_int_t ngx_chat_messages_done(ngx_http_request_t *r,
-    ngx_chat_commit_t *c, ngx_int_t rc);
+static ngx_int_t ngx_chat_messages_begin(ngx_http_request_t *r,
+    ngx_chat_record_t  *rec, ngx_chat_idempotency_t *key, ngx_str_t *answer);
+static ngx_int_t ngx_chat_messages_done(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_chat_messages_answer(ngx_http_request_t *r, void *data);
 
 
@@ -69,7 +60,7 @@ ngx_chat_messages_handler(ngx_http_request_t *r)
     }
 
     if (clcf->publish && r->method == NGX_HTTP_POST) {
-        return ngx_chat_messages_post(r, clcf);
+        return ngx_chat_messages_post(r);
     }
 
     if (clcf->history && clcf->publish) {
@@ -82,11 +73,8 @@ ngx_chat_messages_handler(ngx_http_request_t *r)
 
 
 static ngx_int_t
-ngx_chat_messages_post(ngx_http_request_t *r, ngx_chat_loc_conf_t *clcf)
+ngx_chat_messages_post(ngx_http_request_t *r)
 {
-    size_t                     limit;
-    ngx_http_core_loc_conf_t  *core;
-
     if (ngx_chat_messages_type(r, "application/json") != NGX_OK
         && ngx_chat_messages_type(r, "application/x-www-form-urlencoded")
            != NGX_OK)
@@ -96,46 +84,37 @@ ngx_chat_messages_post(ngx_http_request_t *r, ngx_chat_loc_conf_t *clcf)
                                     "application/x-www-form-urlencoded");
     }
 
-    /* client_max_body_size may be off or huge; this is held in memory */
-
-    core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    limit = ngx_max(NGX_CHAT_MESSAGES_BODY, clcf->max_message_size * 6 + 4096);
-
-    if (core->client_max_body_size
-        && core->client_max_body_size < (off_t) limit)
-    {
-        limit = core->client_max_body_size;
-    }
-
-    return ngx_chat_body_read(r, limit, ngx_chat_messages_body, NULL);
+    return ngx_chat_body_read(r, ngx_chat_body_max(r, 4096),
+                              ngx_chat_messages_body, NULL);
 }
 
 
-/* A ngx_chat_body_pt. */
+/* A ngx_chat_request_pt. */
 
 static ngx_int_t
-ngx_chat_messages_body(ngx_http_request_t *r, ngx_chat_body_t *body,
-    void *data)
+ngx_chat_messages_body(ngx_http_request_t *r, void *data)
 {
-    return ngx_chat_wait_publish(r, ngx_chat_messages_take, body);
+    return ngx_chat_wait_publish(r, ngx_chat_messages_take, data);
 }
 
 
-/* A ngx_chat_wait_pt. */
+/* A ngx_chat_request_pt. */
 
 static ngx_int_t
 ngx_chat_messages_take(ngx_http_request_t *r, void *data)
 {
-    ngx_chat_body_t *body = data;
-
     ngx_int_t                rc;
+    const char              *error;
     ngx_chat_record_t        rec;
     ngx_chat_loc_conf_t     *clcf;
     ngx_chat_socket_id_t     except;
     ngx_chat_message_post_t  post;
 
-    rc = ngx_chat_messages_read(r, body, &post);
+    static ngx_str_t  blank = ngx_string("{\"content\":[\"can't be blank\"]}");
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+
+    rc = ngx_chat_messages_read(r, data, &post);
 
     if (rc == NGX_DECLINED) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, post.error);
@@ -150,19 +129,23 @@ ngx_chat_messages_take(ngx_http_request_t *r, void *data)
                                     "socket_id is not valid");
     }
 
-    if (ngx_chat_messages_check(r, &post, &rc) != NGX_OK) {
-        return rc;
+    if (post.blank) {
+        return ngx_chat_reply_send(r, 422, &blank);
+    }
+
+    if (post.content.len > clcf->max_message_size) {
+        return ngx_chat_messages_too_long(r, clcf->max_message_size);
     }
 
     if (ngx_chat_messages_record(r, &rec, &post) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_chat_messages_check_record(r, &rec, &rc) != NGX_OK) {
-        return rc;
-    }
+    error = ngx_chat_messages_check_record(&rec);
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+    if (error) {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
+    }
 
     ngx_chat_variable_note(r, &clcf->publish->ref.app->id, &rec.channel,
                            &rec.event, &except, NULL);
@@ -221,32 +204,6 @@ ngx_chat_messages_type(ngx_http_request_t *r, const char *type)
 }
 
 
-/* NGX_OK; NGX_DECLINED: it is answered, *reply is what that returned. */
-
-static ngx_int_t
-ngx_chat_messages_check(ngx_http_request_t *r, ngx_chat_message_post_t *post,
-    ngx_int_t *reply)
-{
-    ngx_chat_loc_conf_t  *clcf;
-
-    static ngx_str_t  blank = ngx_string("{\"content\":[\"can't be blank\"]}");
-
-    if (post->blank) {
-        *reply = ngx_chat_reply_send(r, 422, &blank);
-        return NGX_DECLINED;
-    }
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
-
-    if (post->content.len > clcf->max_message_size) {
-        *reply = ngx_chat_messages_too_long(r, clcf->max_message_size);
-        return NGX_DECLINED;
-    }
-
-    return NGX_OK;
-}
-
-
 static ngx_int_t
 ngx_chat_messages_too_long(ngx_http_request_t *r, size_t max)
 {
@@ -299,36 +256,26 @@ ngx_chat_messages_record(ngx_http_request_t *r, ngx_chat_record_t *rec,
 }
 
 
-/* As ngx_chat_messages_check(). */
+/* NULL, or what is wrong. */
 
-static ngx_int_t
-ngx_chat_messages_check_record(ngx_http_request_t *r, ngx_chat_record_t *rec,
-    ngx_int_t *reply)
+static const char *
+ngx_chat_messages_check_record(ngx_chat_record_t *rec)
 {
-    const char  *error;
-
-    error = NULL;
-
     if (ngx_chat_name_check(&rec->channel) != NGX_OK) {
-        error = "channel name is not valid";
+        return "channel name is not valid";
+    }
 
-    } else if (ngx_chat_name_check_event(&rec->event) != NGX_OK) {
-        error = "event name is not valid";
+    if (ngx_chat_name_check_event(&rec->event) != NGX_OK) {
+        return "event name is not valid";
+    }
 
-    } else if (rec->author.len > NGX_CHAT_MESSAGES_AUTHOR
-               || ngx_chat_utf8_check(rec->author.data, rec->author.len)
-                  != NGX_OK)
+    if (rec->author.len > NGX_CHAT_MESSAGES_AUTHOR
+        || ngx_chat_utf8_check(rec->author.data, rec->author.len) != NGX_OK)
     {
-        error = "author is not valid";
+        return "author is not valid";
     }
 
-    if (error == NULL) {
-        return NGX_OK;
-    }
-
-    *reply = ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
-
-    return NGX_DECLINED;
+    return NULL;
 }
 
 
@@ -361,63 +308,59 @@ ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
     ngx_int_t                rc;
     ngx_str_t                answer;
     ngx_chat_main_conf_t    *cmcf;
-    ngx_chat_idempotency_t  *once;
+    ngx_chat_idempotency_t  *key;
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 
-    once = ngx_palloc(r->pool, sizeof(ngx_chat_idempotency_t));
-    if (once == NULL) {
+    key = ngx_palloc(r->pool, sizeof(ngx_chat_idempotency_t));
+    if (key == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_chat_messages_key(r, rec, once);
+    switch (ngx_chat_messages_begin(r, rec, key, &answer)) {
 
-    if (rc == NGX_DECLINED) {
+    case NGX_OK:
+        break;
+
+    case NGX_DONE:
+        return ngx_chat_messages_answer(r, &answer);
+
+    case NGX_DECLINED:
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
                                     "Idempotency-Key is not valid");
+
+    case NGX_BUSY:
+        return ngx_chat_reply_error(r, NGX_HTTP_CONFLICT,
+                                    "a request with this Idempotency-Key is "
+                                    "under way");
+
+    default: /* NGX_ERROR */
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (rc == NGX_OK) {
-        rc = ngx_chat_idempotency_begin(cmcf->zone, once, &answer, r->pool);
-    }
-
-    if (rc == NGX_DONE) {
-        return ngx_chat_reply_send(r, NGX_HTTP_CREATED, &answer);
-    }
-
-    if (rc == NGX_BUSY) {
-        return ngx_chat_messages_in_progress(r);
-    }
-
-    if (rc == NGX_OK) {
-        rc = ngx_chat_commit(r, cmcf->live, rec, except, 1,
-                             ngx_chat_messages_done, once);
-    }
+    rc = ngx_chat_commit(r, rec, except, 1, ngx_chat_messages_done, key);
 
     if (rc == NGX_DONE) {
         return NGX_DONE;
     }
 
-    ngx_chat_idempotency_end(cmcf->zone, once, NULL);
+    ngx_chat_idempotency_end(cmcf->zone, key, NULL);
 
-    if (rc == NGX_ERROR) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
-
-    return ngx_chat_reply_unavailable(r, "too many messages are waiting");
+    return (rc == NGX_BUSY)
+           ? ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                  "too many messages are waiting")
+           : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
 /*
- * Keys count within a channel and for one author: another's must not hide a
- * message, nor show one.
+ * A key counts within a channel and for one author: another author's must
+ * neither hide a message nor show one.
  */
 
 static ngx_int_t
-ngx_chat_messages_key(ngx_http_request_t *r, ngx_chat_record_t *rec,
-    ngx_chat_idempotency_t *once)
+ngx_chat_messages_begin(ngx_http_request_t *r, ngx_chat_record_t *rec,
+    ngx_chat_idempotency_t *key, ngx_str_t *answer)
 {
     u_char               *p;
     ngx_str_t             what, none;
@@ -441,39 +384,25 @@ ngx_chat_messages_key(ngx_http_request_t *r, ngx_chat_record_t *rec,
 
     ngx_str_null(&none);
 
-    return ngx_chat_idempotency_key_read(r, once, clcf->publish->ref.app, &what,
-                                         &none);
+    return ngx_chat_idempotency_key_begin(r, key, clcf->publish->ref.app,
+                                          &what, &none, answer);
 }
 
 
-/* The same request is under way, so what it comes to is not known yet. */
+/* A ngx_chat_request_pt. */
 
 static ngx_int_t
-ngx_chat_messages_in_progress(ngx_http_request_t *r)
+ngx_chat_messages_done(ngx_http_request_t *r, void *data)
 {
-    if (ngx_chat_reply_retry_after(r) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    ngx_chat_commit_t *c = data;
 
-    return ngx_chat_reply_error(r, NGX_HTTP_CONFLICT,
-                                "a request with this Idempotency-Key is "
-                                "under way");
-}
-
-
-/* A ngx_chat_commit_pt. */
-
-static ngx_int_t
-ngx_chat_messages_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
-    ngx_int_t rc)
-{
     ngx_str_t             *reply;
     ngx_chat_main_conf_t  *cmcf;
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
     reply = &c->results[0].reply;
 
-    if (rc == NGX_OK && reply->data != NULL) {
+    if (c->rc == NGX_OK && reply->data != NULL) {
         ngx_chat_idempotency_end(cmcf->zone, c->data, reply);
         return ngx_chat_wait_delivery(r, c->slots, c->position,
                                       ngx_chat_messages_answer, reply);
@@ -481,17 +410,16 @@ ngx_chat_messages_done(ngx_http_request_t *r, ngx_chat_commit_t *c,
 
     ngx_chat_idempotency_end(cmcf->zone, c->data, NULL);
 
-    if (rc == NGX_OK) {
+    if (c->rc == NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
-
-    return ngx_chat_reply_unavailable(r, "the message can't be stored now");
+    return ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                "the message can't be stored now");
 }
 
 
-/* A ngx_chat_wait_pt. */
+/* A ngx_chat_request_pt. */
 
 static ngx_int_t
 ngx_chat_messages_answer(ngx_http_request_t *r, void *data)

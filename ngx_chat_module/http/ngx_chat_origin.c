@@ -64,10 +64,8 @@ ngx_chat_origin_match(ngx_array_t *list, ngx_str_t *origin)
 
     o = list->elts;
 
-    for (i = 0; i < list->nelts; i++) {
-        if (o[i].any) {
-            return 1;
-        }
+    if (ngx_chat_origin_any(list)) {
+        return 1;
     }
 
     if (ngx_chat_origin_split(&in, origin) != NGX_OK

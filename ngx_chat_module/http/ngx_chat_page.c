@@ -10,8 +10,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http.h>
-#include <http/ngx_chat_page.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_variable.h>
 #include <pusher/ngx_chat_name.h>
@@ -19,22 +19,21 @@
 
 
 typedef struct {
-    ngx_http_cleanup_t   *cleanup;
-    ngx_chat_history_t    history;
+    ngx_http_request_t   *request;
+    ngx_chat_read_t      *read;        /* NULL: the store has none of ours */
+    ngx_int_t             rc;
 } ngx_chat_page_t;
 
 
 static const char *ngx_chat_page_args(ngx_http_request_t *r,
-    ngx_chat_page_t *page);
+    ngx_chat_history_t *h);
 static ngx_int_t ngx_chat_page_start(ngx_http_request_t *r,
-    ngx_chat_page_t *page);
+    ngx_chat_history_t *h);
 static void ngx_chat_page_cleanup(void *data);
 static void ngx_chat_page_done(ngx_chat_read_t *rd, ngx_int_t rc);
-static ngx_int_t ngx_chat_page_reply(ngx_http_request_t *r,
+static ngx_int_t ngx_chat_page_reply(ngx_http_request_t *r, void *data);
+static ngx_int_t ngx_chat_page_headers(ngx_http_request_t *r,
     ngx_chat_read_t *rd);
-static ngx_int_t ngx_chat_page_take(ngx_http_request_t *r,
-    ngx_chat_read_t *rd, ngx_str_t *json);
-static void ngx_chat_page_free(void *data);
 static ngx_int_t ngx_chat_page_link(ngx_http_request_t *r, const char *arg,
     const char *rel, uint64_t id);
 
@@ -44,7 +43,7 @@ ngx_chat_page_handler(ngx_http_request_t *r)
 {
     ngx_int_t             rc;
     const char           *error;
-    ngx_chat_page_t      *page;
+    ngx_chat_history_t    history;
     ngx_chat_loc_conf_t  *clcf;
 
     rc = ngx_http_discard_request_body(r);
@@ -53,45 +52,41 @@ ngx_chat_page_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    page = ngx_pcalloc(r->pool, sizeof(ngx_chat_page_t));
-    if (page == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
 
-    page->history.app = clcf->history->ref.app->number;
-    page->history.limit = clcf->history->limit;
+    ngx_memzero(&history, sizeof(ngx_chat_history_t));
 
-    if (ngx_http_complex_value(r, &clcf->history->channel,
-                               &page->history.channel)
+    history.app = clcf->history->ref.app->number;
+    history.limit = clcf->history->limit;
+
+    if (ngx_http_complex_value(r, &clcf->history->channel, &history.channel)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_chat_name_check(&page->history.channel) != NGX_OK) {
+    if (ngx_chat_name_check(&history.channel) != NGX_OK) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
                                     "channel name is not valid");
     }
 
-    ngx_chat_variable_note(r, &clcf->history->ref.app->id,
-                           &page->history.channel, NULL, NULL, NULL);
+    ngx_chat_variable_note(r, &clcf->history->ref.app->id, &history.channel,
+                           NULL, NULL, NULL);
 
-    error = ngx_chat_page_args(r, page);
+    error = ngx_chat_page_args(r, &history);
 
     if (error) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
     }
 
-    return ngx_chat_page_start(r, page);
+    return ngx_chat_page_start(r, &history);
 }
 
 
 /* NULL, or what is wrong. */
 
 static const char *
-ngx_chat_page_args(ngx_http_request_t *r, ngx_chat_page_t *page)
+ngx_chat_page_args(ngx_http_request_t *r, ngx_chat_history_t *h)
 {
     const char               *error;
     ngx_chat_loc_conf_t      *clcf;
@@ -106,13 +101,13 @@ ngx_chat_page_args(ngx_http_request_t *r, ngx_chat_page_t *page)
     }
 
     if (range.limited) {
-        page->history.limit = range.limit;
+        h->limit = range.limit;
     }
 
     if (range.after || range.before) {
-        page->history.id = range.id;
-        page->history.from = range.after ? NGX_CHAT_HISTORY_AFTER_e
-                                         : NGX_CHAT_HISTORY_BEFORE_e;
+        h->id = range.id;
+        h->from = range.after ? NGX_CHAT_HISTORY_AFTER_e
+                              : NGX_CHAT_HISTORY_BEFORE_e;
     }
 
     return NULL;
@@ -120,54 +115,56 @@ ngx_chat_page_args(ngx_http_request_t *r, ngx_chat_page_t *page)
 
 
 static ngx_int_t
-ngx_chat_page_start(ngx_http_request_t *r, ngx_chat_page_t *page)
+ngx_chat_page_start(ngx_http_request_t *r, ngx_chat_history_t *h)
 {
-    ngx_chat_read_t       *rd;
+    ngx_chat_page_t       *page;
     ngx_http_cleanup_t    *cln;
     ngx_chat_main_conf_t  *cmcf;
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 
-    cln = ngx_http_cleanup_add(r, 0);
+    cln = ngx_http_cleanup_add(r, sizeof(ngx_chat_page_t));
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rd = ngx_chat_store_read_alloc(&page->history, r->connection->log);
-    if (rd == NULL) {
+    page = cln->data;
+
+    page->request = r;
+    page->read = ngx_chat_store_read_alloc(h, r->connection->log);
+
+    if (page->read == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rd->done = ngx_chat_page_done;
-    rd->data = r;
+    page->read->done = ngx_chat_page_done;
+    page->read->data = page;
 
-    if (ngx_chat_store_read(cmcf->live, rd) != NGX_OK) {
-        ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
-        return ngx_chat_reply_unavailable(r, "too many reads are waiting");
+    if (ngx_chat_store_read(cmcf->live, page->read) != NGX_OK) {
+        return ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                    "too many reads are waiting");
     }
 
     cln->handler = ngx_chat_page_cleanup;
-    cln->data = rd;
 
-    page->cleanup = cln;
-    ngx_http_set_ctx(r, page, ngx_chat_module);
+    ngx_chat_request_suspend(r);
 
+    /* nobody needs the page when the client has left */
     r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    r->main->count++;
 
     return NGX_DONE;
 }
 
 
+/* The request ends: the store is not to call done() any more. */
+
 static void
 ngx_chat_page_cleanup(void *data)
 {
-    ngx_chat_read_t *rd = data;
+    ngx_chat_page_t *page = data;
 
-    if (rd) {
-        rd->data = NULL;
+    if (page->read) {
+        page->read->data = NULL;
     }
 }
 
@@ -175,102 +172,86 @@ ngx_chat_page_cleanup(void *data)
 static void
 ngx_chat_page_done(ngx_chat_read_t *rd, ngx_int_t rc)
 {
-    ngx_chat_page_t     *page;
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
+    ngx_chat_page_t  *page;
 
-    r = rd->data;
-    c = r->connection;
+    page = rd->data;
+    page->rc = rc;
 
-    page = ngx_http_get_module_ctx(r, ngx_chat_module);
-    page->cleanup->data = NULL;
-
-    ngx_http_set_log_request(c->log, r);
-
-    if (rc == NGX_OK) {
-        rc = ngx_chat_page_reply(r, rd);
-
-    } else {
-        ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
-
-        rc = ngx_chat_reply_unavailable(r, "history can't be read now");
-    }
-
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    ngx_chat_request_resume(page->request, ngx_chat_page_reply, page);
 }
 
 
+/* A ngx_chat_request_pt. */
+
 static ngx_int_t
-ngx_chat_page_reply(ngx_http_request_t *r, ngx_chat_read_t *rd)
+ngx_chat_page_reply(ngx_http_request_t *r, void *data)
 {
-    u_char              *p;
-    ngx_str_t            json, epoch;
-    ngx_chat_history_t  *h;
+    ngx_chat_page_t *page = data;
 
-    p = ngx_pnalloc(r->pool, NGX_CHAT_DB_EPOCH_LEN);
-    if (p == NULL) {
+    ngx_str_t            json;
+    ngx_chat_read_t     *rd;
+    ngx_pool_cleanup_t  *cln;
+
+    rd = page->read;
+    page->read = NULL;
+
+    if (page->rc != NGX_OK) {
+        return ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                    "history can't be read now");
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (cln == NULL || ngx_chat_page_headers(r, rd) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_memcpy(p, rd->epoch, NGX_CHAT_DB_EPOCH_LEN);
+    /* the text, perhaps of megabytes, is not copied: the request frees it */
 
-    epoch.data = p;
-    epoch.len = NGX_CHAT_DB_EPOCH_LEN;
+    cln->handler = free;
+    cln->data = rd->page.data;
 
-    if (ngx_chat_reply_header(r, "Chat-Epoch", &epoch) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    h = &rd->history;
-
-    if (h->first && h->more_before
-        && ngx_chat_page_link(r, "before", "prev", h->first) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (h->first && h->more_after
-        && ngx_chat_page_link(r, "after", "next", h->last) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_chat_page_take(r, rd, &json) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    json = rd->page;
+    rd->page.data = NULL;
 
     return ngx_chat_reply_send(r, NGX_HTTP_OK, &json);
 }
 
 
-/* The page, perhaps of megabytes, is not copied: the request frees it. */
-
 static ngx_int_t
-ngx_chat_page_take(ngx_http_request_t *r, ngx_chat_read_t *rd,
-    ngx_str_t *json)
+ngx_chat_page_headers(ngx_http_request_t *r, ngx_chat_read_t *rd)
 {
-    ngx_pool_cleanup_t  *cln;
+    ngx_str_t            epoch;
+    ngx_chat_history_t  *h;
 
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-    if (cln == NULL) {
+    h = &rd->history;
+
+    epoch.len = NGX_CHAT_DB_EPOCH_LEN;
+    epoch.data = ngx_pnalloc(r->pool, epoch.len);
+
+    if (epoch.data == NULL) {
         return NGX_ERROR;
     }
 
-    cln->handler = ngx_chat_page_free;
-    cln->data = rd->page.data;
+    ngx_memcpy(epoch.data, rd->epoch, epoch.len);
 
-    *json = rd->page;
-    rd->page.data = NULL;
+    if (ngx_chat_reply_header(r, "Chat-Epoch", &epoch) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (h->first && h->more_before
+        && ngx_chat_page_link(r, "before", "prev", h->first) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (h->first && h->more_after
+        && ngx_chat_page_link(r, "after", "next", h->last) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     return NGX_OK;
-}
-
-
-static void
-ngx_chat_page_free(void *data)
-{
-    free(data);
 }
 
 

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * JSON answers, with the headers that all of them have.
+ * Answers, with the headers that all of them have; and what several
+ * endpoints do with their requests.
  */
 
 
@@ -12,31 +13,20 @@
 
 #include <fanout/ngx_chat_loop.h>
 #include <http/ngx_chat_reply.h>
-#include <wire/ngx_chat_json_write.h>
+#include <shared/ngx_chat_counter.h>
 
 
-static ngx_int_t ngx_chat_reply_body(ngx_http_request_t *r,
-    ngx_uint_t status, ngx_str_t *type, ngx_str_t *text);
 static void *ngx_chat_request_alloc(void *ctx, size_t size);
-static ssize_t ngx_chat_reply_render(u_char *buf, size_t size,
-    const char *text);
-
-
-static ngx_str_t  ngx_chat_reply_json_type = ngx_string("application/json");
+static void ngx_chat_reply_write_error(ngx_chat_json_write_t *w, void *data);
 
 
 ngx_int_t
 ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text)
 {
-    return ngx_chat_reply_body(r, status, &ngx_chat_reply_json_type, text);
-}
+    static ngx_str_t  type = ngx_string("application/json");
 
-
-ngx_int_t
-ngx_chat_reply_typed(ngx_http_request_t *r, ngx_str_t *type, ngx_str_t *text)
-{
-    return ngx_chat_reply_body(r, NGX_HTTP_OK, type, text);
+    return ngx_chat_reply_typed(r, status, &type, text);
 }
 
 
@@ -58,19 +48,30 @@ ngx_chat_reply_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *line)
     p = ngx_cpymem(text.data, line->data, line->len);
     *p = '\n';
 
-    return ngx_chat_reply_body(r, status, &type, &text);
+    return ngx_chat_reply_typed(r, status, &type, &text);
 }
 
 
-static ngx_int_t
-ngx_chat_reply_body(ngx_http_request_t *r, ngx_uint_t status,
+ngx_int_t
+ngx_chat_reply_line(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text)
+{
+    ngx_str_t  line;
+
+    line.data = (u_char *) text;
+    line.len = ngx_strlen(text);
+
+    return ngx_chat_reply_text(r, status, &line);
+}
+
+
+ngx_int_t
+ngx_chat_reply_typed(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_str_t *text)
 {
     ngx_buf_t    *b;
     ngx_int_t     rc;
     ngx_chain_t   out;
-
-    static ngx_str_t  no_store = ngx_string("no-store");
 
     ngx_chat_loop_add(0);
 
@@ -80,7 +81,17 @@ ngx_chat_reply_body(ngx_http_request_t *r, ngx_uint_t status,
         return rc;
     }
 
-    if (ngx_chat_reply_header(r, "Cache-Control", &no_store) != NGX_OK) {
+    if (status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+        ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
+    }
+
+    if ((status == NGX_HTTP_SERVICE_UNAVAILABLE || status == NGX_HTTP_CONFLICT)
+        && ngx_chat_reply_header_text(r, "Retry-After", "1") != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_chat_reply_header_text(r, "Cache-Control", "no-store") != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -116,65 +127,60 @@ ngx_chat_reply_body(ngx_http_request_t *r, ngx_uint_t status,
 
 
 ngx_int_t
-ngx_chat_reply_error(ngx_http_request_t *r, ngx_uint_t status,
-    const char *text)
+ngx_chat_reply_render(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_chat_render_pt render, void *data)
 {
-    ssize_t    len;
     ngx_str_t  json;
 
-    len = ngx_chat_reply_render(NULL, 0, text);
-
-    if (len == NGX_ERROR) {
+    if (ngx_chat_request_render(r, render, data, &json) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    json.len = len;
-    json.data = ngx_pnalloc(r->pool, len);
-
-    if (json.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    (void) ngx_chat_reply_render(json.data, len, text);
 
     return ngx_chat_reply_send(r, status, &json);
 }
 
 
 ngx_int_t
-ngx_chat_reply_retry_after(ngx_http_request_t *r)
+ngx_chat_reply_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text)
 {
-    static ngx_str_t  seconds = ngx_string("1");
-
-    return ngx_chat_reply_header(r, "Retry-After", &seconds);
+    return ngx_chat_reply_render(r, status, ngx_chat_reply_write_error,
+                                 (void *) text);
 }
 
 
-ngx_int_t
-ngx_chat_reply_unavailable(ngx_http_request_t *r, const char *text)
+static void
+ngx_chat_reply_write_error(ngx_chat_json_write_t *w, void *data)
 {
-    if (ngx_chat_reply_retry_after(r) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE, text);
+    ngx_chat_json_write_object(w);
+    ngx_chat_json_write_key(w, "error");
+    ngx_chat_json_write_cstring(w, data);
+    ngx_chat_json_write_object_end(w);
 }
 
 
 ngx_int_t
 ngx_chat_reply_not_allowed(ngx_http_request_t *r, const char *allow)
 {
-    ngx_str_t  value;
-
-    value.data = (u_char *) allow;
-    value.len = ngx_strlen(allow);
-
-    if (ngx_chat_reply_header(r, "Allow", &value) != NGX_OK) {
+    if (ngx_chat_reply_header_text(r, "Allow", allow) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_chat_reply_error(r, NGX_HTTP_NOT_ALLOWED,
                                 "method is not allowed here");
+}
+
+
+ngx_int_t
+ngx_chat_reply_header_text(ngx_http_request_t *r, const char *name,
+    const char *text)
+{
+    ngx_str_t  value;
+
+    value.data = (u_char *) text;
+    value.len = ngx_strlen(text);
+
+    return ngx_chat_reply_header(r, name, &value);
 }
 
 
@@ -246,17 +252,68 @@ ngx_chat_request_alloc(void *ctx, size_t size)
 }
 
 
-static ssize_t
-ngx_chat_reply_render(u_char *buf, size_t size, const char *text)
+ngx_int_t
+ngx_chat_request_render(ngx_http_request_t *r, ngx_chat_render_pt render,
+    void *data, ngx_str_t *json)
 {
-    ngx_chat_json_write_t  w;
+    u_char                 *buf;
+    ssize_t                 len;
+    ngx_chat_json_write_t   w;
 
-    ngx_chat_json_write_init(&w, buf, size);
+    buf = NULL;
+    len = 0;
 
-    ngx_chat_json_write_object(&w);
-    ngx_chat_json_write_key(&w, "error");
-    ngx_chat_json_write_cstring(&w, text);
-    ngx_chat_json_write_object_end(&w);
+    for ( ;; ) {
+        ngx_chat_json_write_init(&w, buf, len);
 
-    return ngx_chat_json_write_done(&w);
+        render(&w, data);
+
+        len = ngx_chat_json_write_done(&w);
+
+        if (len == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (buf) {
+            break;
+        }
+
+        buf = ngx_pnalloc(r->pool, len);
+        if (buf == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    json->data = buf;
+    json->len = len;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_chat_request_suspend(ngx_http_request_t *r)
+{
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    r->main->count++;
+}
+
+
+void
+ngx_chat_request_resume(ngx_http_request_t *r, ngx_chat_request_pt handler,
+    void *data)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    rc = handler(r, data);
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
 }

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * JSON answers, and headers of requests.
+ * Answers, and what several endpoints do with their requests.
  */
 
 
@@ -15,52 +15,79 @@
 #include <ngx_http.h>
 
 #include <wire/ngx_chat_json.h>
+#include <wire/ngx_chat_json_write.h>
+
+
+/* Goes on with a request; returns what ngx_http_finalize_request() takes. */
+typedef ngx_int_t (*ngx_chat_request_pt)(ngx_http_request_t *r, void *data);
+
+/*
+ * Writes a JSON value.  It is called twice: the first time only to count the
+ * bytes.
+ */
+typedef void (*ngx_chat_render_pt)(ngx_chat_json_write_t *w, void *data);
 
 
 /*
- * Sends a status with a body of application/json; the text must live as long
- * as the request.  Each returns what a content handler returns, or what
- * ngx_http_finalize_request() takes.  A body that was not read is discarded.
+ * Sends a status with a body, whose text must live as long as the request.
+ * Each of these functions returns what a content handler returns, or what
+ * ngx_http_finalize_request() takes.  A request body that was not read is
+ * discarded.  A 409 or 503 asks the client to try again in a second, and a
+ * 503 is counted.
  */
+ngx_int_t ngx_chat_reply_typed(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_str_t *text);
+
+/* The body is application/json. */
 ngx_int_t ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text);
 
-/* The same as another content type, with 200. */
-ngx_int_t ngx_chat_reply_typed(ngx_http_request_t *r, ngx_str_t *type,
-    ngx_str_t *text);
+/* The body is the JSON that render() writes. */
+ngx_int_t ngx_chat_reply_render(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_chat_render_pt render, void *data);
 
-/* The same as text/plain: one line, whose end is added. */
-ngx_int_t ngx_chat_reply_text(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_str_t *line);
-
-/* {"error":"…"}; the text is a constant. */
+/* The body is {"error":"..."}. */
 ngx_int_t ngx_chat_reply_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *text);
 
-/* The 503 that asks to come again. */
-ngx_int_t ngx_chat_reply_unavailable(ngx_http_request_t *r,
+/* The body is text/plain: one line, to which the newline is added. */
+ngx_int_t ngx_chat_reply_text(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *line);
+ngx_int_t ngx_chat_reply_line(ngx_http_request_t *r, ngx_uint_t status,
     const char *text);
 
-/* The header of an answer that asks to come again. */
-ngx_int_t ngx_chat_reply_retry_after(ngx_http_request_t *r);
-
-/* A 405, allow is the value of its header. */
+/* A 405; allow is the value of its Allow header. */
 ngx_int_t ngx_chat_reply_not_allowed(ngx_http_request_t *r,
     const char *allow);
 
-/* Adds a header; the value must live as long as the request. */
+/* Add a header; the value must live as long as the request. */
 ngx_int_t ngx_chat_reply_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
+ngx_int_t ngx_chat_reply_header_text(ngx_http_request_t *r, const char *name,
+    const char *text);
 
 /*
- * Finds a header of the request by its lower-case name, the first one where
- * it is doubled.  NGX_OK or NGX_DECLINED.
+ * Finds a header of the request by its lower-case name; the first one where
+ * there are several.  NGX_OK or NGX_DECLINED.
  */
 ngx_int_t ngx_chat_request_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 
 /* A JSON reader with memory of the request. */
 void ngx_chat_request_json(ngx_http_request_t *r, ngx_chat_json_t *j);
+
+/* Writes JSON into memory of the request.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_chat_request_render(ngx_http_request_t *r,
+    ngx_chat_render_pt render, void *data, ngx_str_t *json);
+
+/*
+ * A request that waits for something other than its client, and is not ended
+ * by the client's leaving.  Its handler returns NGX_DONE; resume() calls
+ * handler() and finalizes the request with what that returns.
+ */
+void ngx_chat_request_suspend(ngx_http_request_t *r);
+void ngx_chat_request_resume(ngx_http_request_t *r,
+    ngx_chat_request_pt handler, void *data);
 
 
 #endif /* _NGX_CHAT_REPLY_H_INCLUDED_ */

@@ -12,42 +12,43 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http.h>
 #include <http/ngx_chat_reply.h>
-#include <http/ngx_chat_status.h>
-#include <http/ngx_chat_status_json.h>
-#include <http/ngx_chat_status_prometheus.h>
+#include <http/ngx_chat_status_table.h>
 #include <wire/ngx_chat_accept_header.h>
 
 
-typedef ssize_t (*ngx_chat_status_render_pt)(ngx_chat_status_t *st,
-    u_char *buf, size_t size);
-
-
-static ngx_int_t ngx_chat_status_choose(ngx_http_request_t *r,
-    ngx_chat_status_render_pt *render);
+static ngx_int_t ngx_chat_status_metrics(ngx_http_request_t *r,
+    ngx_chat_status_t *st);
 static ngx_uint_t ngx_chat_status_is_scrape(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_status_collect(ngx_http_request_t *r,
     ngx_chat_status_t *st);
 
 
-static ngx_str_t  ngx_chat_status_text_type =
-    ngx_string("text/plain; version=0.0.4; charset=utf-8");
-
-
 ngx_int_t
 ngx_chat_status_handler(ngx_http_request_t *r)
 {
-    ssize_t                    len;
-    ngx_str_t                  text;
-    ngx_chat_status_t          st;
-    ngx_chat_status_render_pt  render;
+    ngx_str_t          format;
+    ngx_uint_t         metrics;
+    ngx_chat_status_t  st;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
         return ngx_chat_reply_not_allowed(r, "GET, HEAD");
     }
 
-    if (ngx_chat_status_choose(r, &render) != NGX_OK) {
+    if (ngx_http_arg(r, (u_char *) "format", 6, &format) != NGX_OK) {
+        metrics = ngx_chat_status_is_scrape(r);
+
+    } else if (format.len == 4 && ngx_strncmp(format.data, "json", 4) == 0) {
+        metrics = 0;
+
+    } else if (format.len == 10
+               && ngx_strncmp(format.data, "prometheus", 10) == 0)
+    {
+        metrics = 1;
+
+    } else {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
                                     "format must be json or prometheus");
     }
@@ -56,52 +57,30 @@ ngx_chat_status_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    len = render(&st, NULL, 0);
+    return metrics ? ngx_chat_status_metrics(r, &st)
+                   : ngx_chat_reply_render(r, NGX_HTTP_OK,
+                                           ngx_chat_status_json, &st);
+}
 
-    if (len == NGX_ERROR) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
 
-    text.len = len;
-    text.data = ngx_pnalloc(r->pool, len);
+static ngx_int_t
+ngx_chat_status_metrics(ngx_http_request_t *r, ngx_chat_status_t *st)
+{
+    ngx_str_t  text;
+
+    static ngx_str_t  type =
+        ngx_string("text/plain; version=0.0.4; charset=utf-8");
+
+    text.len = ngx_chat_status_prometheus(st, NULL, 0);
+    text.data = ngx_pnalloc(r->pool, text.len);
 
     if (text.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    (void) render(&st, text.data, len);
+    (void) ngx_chat_status_prometheus(st, text.data, text.len);
 
-    if (render == ngx_chat_status_prometheus) {
-        return ngx_chat_reply_typed(r, &ngx_chat_status_text_type, &text);
-    }
-
-    return ngx_chat_reply_send(r, NGX_HTTP_OK, &text);
-}
-
-
-static ngx_int_t
-ngx_chat_status_choose(ngx_http_request_t *r,
-    ngx_chat_status_render_pt *render)
-{
-    ngx_str_t  format;
-
-    if (ngx_http_arg(r, (u_char *) "format", 6, &format) != NGX_OK) {
-        *render = ngx_chat_status_is_scrape(r) ? ngx_chat_status_prometheus
-                                               : ngx_chat_status_json;
-        return NGX_OK;
-    }
-
-    if (format.len == 4 && ngx_strncmp(format.data, "json", 4) == 0) {
-        *render = ngx_chat_status_json;
-        return NGX_OK;
-    }
-
-    if (format.len == 10 && ngx_strncmp(format.data, "prometheus", 10) == 0) {
-        *render = ngx_chat_status_prometheus;
-        return NGX_OK;
-    }
-
-    return NGX_DECLINED;
+    return ngx_chat_reply_typed(r, NGX_HTTP_OK, &type, &text);
 }
 
 

@@ -11,12 +11,9 @@
 #include <nginx.h>
 
 #include <http/ngx_chat_http.h>
-#include <http/ngx_chat_status_json.h>
-#include <wire/ngx_chat_json_write.h>
+#include <http/ngx_chat_status_table.h>
 
 
-static void ngx_chat_status_json_uint(ngx_chat_json_write_t *w,
-    const char *key, uint64_t n);
 static void ngx_chat_status_json_counter(ngx_chat_json_write_t *w,
     const ngx_chat_status_counter_t *c, uint64_t *counters);
 static void ngx_chat_status_json_memory(ngx_chat_json_write_t *w,
@@ -29,63 +26,51 @@ static void ngx_chat_status_json_worker(ngx_chat_json_write_t *w,
     ngx_chat_stats_worker_t  *worker);
 
 
-ssize_t
-ngx_chat_status_json(ngx_chat_status_t *st, u_char *buf, size_t size)
+void
+ngx_chat_status_json(ngx_chat_json_write_t *w, void *data)
 {
+    ngx_chat_status_t *st = data;
+
     ngx_uint_t                        i;
     ngx_chat_stats_t                 *t;
-    ngx_chat_json_write_t             w;
     const ngx_chat_status_counter_t  *c;
 
     t = &st->stats;
 
-    ngx_chat_json_write_init(&w, buf, size);
+    ngx_chat_json_write_object(w);
 
-    ngx_chat_json_write_object(&w);
+    ngx_chat_json_write_key(w, "version");
+    ngx_chat_json_write_cstring(w, NGX_CHAT_VERSION);
+    ngx_chat_json_write_key(w, "nginx");
+    ngx_chat_json_write_cstring(w, NGINX_VERSION);
 
-    ngx_chat_json_write_key(&w, "version");
-    ngx_chat_json_write_cstring(&w, NGX_CHAT_VERSION);
-    ngx_chat_json_write_key(&w, "nginx");
-    ngx_chat_json_write_cstring(&w, NGINX_VERSION);
-
-    ngx_chat_status_json_uint(&w, "uptime_seconds", t->uptime / 1000);
-    ngx_chat_status_json_uint(&w, "workers", t->nworkers);
-    ngx_chat_status_json_uint(&w, "channels", t->channels);
-    ngx_chat_status_json_uint(&w, "members", t->members);
+    ngx_chat_json_write_key_uint(w, "uptime_seconds", t->uptime / 1000);
+    ngx_chat_json_write_key_uint(w, "workers", t->nworkers);
+    ngx_chat_json_write_key_uint(w, "channels", t->channels);
+    ngx_chat_json_write_key_uint(w, "members", t->members);
 
     for (c = ngx_chat_status_counters; c->n; c++) {
-        ngx_chat_status_json_counter(&w, c, t->counters);
+        ngx_chat_status_json_counter(w, c, t->counters);
     }
 
-    ngx_chat_status_json_uint(&w, "bus_position_bytes", t->position);
+    ngx_chat_json_write_key_uint(w, "bus_position_bytes", t->position);
 
-    ngx_chat_status_json_memory(&w, t);
+    ngx_chat_status_json_memory(w, t);
 
     if (st->is_stored) {
-        ngx_chat_status_json_store(&w, st);
+        ngx_chat_status_json_store(w, st);
     }
 
-    ngx_chat_json_write_key(&w, "per_worker");
-    ngx_chat_json_write_array(&w);
+    ngx_chat_json_write_key(w, "per_worker");
+    ngx_chat_json_write_array(w);
 
     for (i = 0; i < t->nworkers; i++) {
-        ngx_chat_status_json_worker(&w, &t->workers[i]);
+        ngx_chat_status_json_worker(w, &t->workers[i]);
     }
 
-    ngx_chat_json_write_array_end(&w);
+    ngx_chat_json_write_array_end(w);
 
-    ngx_chat_json_write_object_end(&w);
-
-    return ngx_chat_json_write_done(&w);
-}
-
-
-static void
-ngx_chat_status_json_uint(ngx_chat_json_write_t *w, const char *key,
-    uint64_t n)
-{
-    ngx_chat_json_write_key(w, key);
-    ngx_chat_json_write_uint(w, n);
+    ngx_chat_json_write_object_end(w);
 }
 
 
@@ -102,7 +87,7 @@ ngx_chat_status_json_counter(ngx_chat_json_write_t *w,
         sum += counters[c->first + i];
     }
 
-    ngx_chat_status_json_uint(w, c->key, sum);
+    ngx_chat_json_write_key_uint(w, c->key, sum);
 
     if (c->list == NULL) {
         return;
@@ -112,7 +97,7 @@ ngx_chat_status_json_counter(ngx_chat_json_write_t *w,
     ngx_chat_json_write_object(w);
 
     for (i = 0; i < c->n; i++) {
-        ngx_chat_status_json_uint(w, c->values[i], counters[c->first + i]);
+        ngx_chat_json_write_key_uint(w, c->values[i], counters[c->first + i]);
     }
 
     ngx_chat_json_write_object_end(w);
@@ -127,8 +112,8 @@ ngx_chat_status_json_memory(ngx_chat_json_write_t *w, ngx_chat_stats_t *t)
 
     part = &t->parts[NGX_CHAT_STATS_ARENA_e];
 
-    ngx_chat_status_json_uint(w, "zone_used_bytes", part->used);
-    ngx_chat_status_json_uint(w, "zone_size_bytes", part->used + part->free);
+    ngx_chat_json_write_key_uint(w, "zone_used_bytes", part->used);
+    ngx_chat_json_write_key_uint(w, "zone_size_bytes", part->used + part->free);
 
     ngx_chat_json_write_key(w, "memory");
     ngx_chat_json_write_object(w);
@@ -136,8 +121,8 @@ ngx_chat_status_json_memory(ngx_chat_json_write_t *w, ngx_chat_stats_t *t)
     for (i = 0; i < NGX_CHAT_STATS_PARTS_e; i++) {
         ngx_chat_json_write_key(w, ngx_chat_status_parts[i]);
         ngx_chat_json_write_object(w);
-        ngx_chat_status_json_uint(w, "used_bytes", t->parts[i].used);
-        ngx_chat_status_json_uint(w, "free_bytes", t->parts[i].free);
+        ngx_chat_json_write_key_uint(w, "used_bytes", t->parts[i].used);
+        ngx_chat_json_write_key_uint(w, "free_bytes", t->parts[i].free);
         ngx_chat_json_write_object_end(w);
     }
 
@@ -151,14 +136,14 @@ ngx_chat_status_json_store(ngx_chat_json_write_t *w, ngx_chat_status_t *st)
     ngx_chat_json_write_key(w, "store");
     ngx_chat_json_write_object(w);
 
-    ngx_chat_status_json_uint(w, "queued",
+    ngx_chat_json_write_key_uint(w, "queued",
                               st->stats.counters[NGX_CHAT_QUEUED_e]);
-    ngx_chat_status_json_uint(w, "batches_busy", st->store.busy);
-    ngx_chat_status_json_uint(w, "batches_failed", st->store.failed);
-    ngx_chat_status_json_uint(w, "database_bytes", st->store.database);
-    ngx_chat_status_json_uint(w, "wal_bytes", st->store.wal);
-    ngx_chat_status_json_uint(w, "commits", st->commits);
-    ngx_chat_status_json_uint(w, "commits_microseconds", st->store.usec);
+    ngx_chat_json_write_key_uint(w, "batches_busy", st->store.busy);
+    ngx_chat_json_write_key_uint(w, "batches_failed", st->store.failed);
+    ngx_chat_json_write_key_uint(w, "database_bytes", st->store.database);
+    ngx_chat_json_write_key_uint(w, "wal_bytes", st->store.wal);
+    ngx_chat_json_write_key_uint(w, "commits", st->commits);
+    ngx_chat_json_write_key_uint(w, "commits_microseconds", st->store.usec);
 
     ngx_chat_status_json_commits(w, st);
 
@@ -193,7 +178,7 @@ ngx_chat_status_json_commits(ngx_chat_json_write_t *w, ngx_chat_status_t *st)
             ngx_chat_json_write_null(w);
         }
 
-        ngx_chat_status_json_uint(w, "commits", sum);
+        ngx_chat_json_write_key_uint(w, "commits", sum);
         ngx_chat_json_write_object_end(w);
     }
 
@@ -209,10 +194,10 @@ ngx_chat_status_json_worker(ngx_chat_json_write_t *w,
 
     ngx_chat_json_write_object(w);
 
-    ngx_chat_status_json_uint(w, "pid", worker->pid);
+    ngx_chat_json_write_key_uint(w, "pid", worker->pid);
 
     for (column = ngx_chat_status_workers; column->key; column++) {
-        ngx_chat_status_json_uint(w, column->key,
+        ngx_chat_json_write_key_uint(w, column->key,
                               ngx_chat_status_worker_value(worker, column));
     }
 

@@ -12,7 +12,7 @@
 #include <nginx.h>
 
 #include <http/ngx_chat_http.h>
-#include <http/ngx_chat_status_prometheus.h>
+#include <http/ngx_chat_status_table.h>
 #include <wire/ngx_chat_metrics.h>
 
 
@@ -30,7 +30,7 @@ static void ngx_chat_status_metric_workers(ngx_chat_metrics_t *m,
     const ngx_chat_status_worker_t  *column, ngx_chat_stats_t *t);
 
 
-ssize_t
+size_t
 ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf, size_t size)
 {
     ngx_chat_stats_t                 *t;

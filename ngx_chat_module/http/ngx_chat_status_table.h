@@ -15,6 +15,7 @@
 
 #include <shared/ngx_chat_stats.h>
 #include <store/ngx_chat_store_stats.h>
+#include <wire/ngx_chat_json_write.h>
 
 
 typedef struct {
@@ -62,6 +63,14 @@ extern const char *const  ngx_chat_status_parts[];
 
 #define ngx_chat_status_worker_value(w, column)                               \
     (*(uint64_t *) ((u_char *) (w) + (column)->offset))
+
+
+/* A ngx_chat_render_pt; data is a ngx_chat_status_t. */
+void ngx_chat_status_json(ngx_chat_json_write_t *w, void *data);
+
+/* Returns the length, and writes where buf is not NULL. */
+size_t ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf,
+    size_t size);
 
 
 #endif /* _NGX_CHAT_STATUS_TABLE_H_INCLUDED_ */

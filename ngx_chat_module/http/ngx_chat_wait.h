@@ -20,10 +20,7 @@
 #include <ngx_http.h>
 
 #include <fanout/ngx_chat_fanout.h>
-
-
-/* Goes on with the request; returns what ngx_http_finalize_request() takes. */
-typedef ngx_int_t (*ngx_chat_wait_pt)(ngx_http_request_t *r, void *data);
+#include <http/ngx_chat_reply.h>
 
 
 /* In init_process. */
@@ -38,7 +35,7 @@ void ngx_chat_wait_exit(void);
  * the latter returns NGX_DONE, or 500 without memory.
  */
 ngx_int_t ngx_chat_wait_publish(ngx_http_request_t *r,
-    ngx_chat_wait_pt handler, void *data);
+    ngx_chat_request_pt handler, void *data);
 
 /*
  * The slots that an answer waits for: an array with a bit for each slot of the
@@ -53,7 +50,7 @@ uint64_t *ngx_chat_wait_slots(ngx_http_request_t *r);
  * without memory.
  */
 ngx_int_t ngx_chat_wait_delivery(ngx_http_request_t *r, uint64_t *slots,
-    uint64_t position, ngx_chat_wait_pt handler, void *data);
+    uint64_t position, ngx_chat_request_pt handler, void *data);
 
 
 #endif /* _NGX_CHAT_WAIT_H_INCLUDED_ */

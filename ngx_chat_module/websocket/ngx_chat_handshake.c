@@ -23,10 +23,9 @@
 
 static ngx_uint_t ngx_chat_handshake_check_app(ngx_http_request_t *r,
     ngx_chat_app_t *app);
-static ngx_int_t ngx_chat_handshake_check(ngx_http_request_t *r,
-    ngx_int_t *reply);
+static ngx_int_t ngx_chat_handshake_check(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_handshake_upgrade_required(ngx_http_request_t *r,
-    const char *name, ngx_str_t *value, const char *text);
+    const char *name, const char *value, const char *text);
 static ngx_int_t ngx_chat_handshake_check_origin(ngx_http_request_t *r);
 static ngx_uint_t ngx_chat_handshake_has_token(ngx_http_request_t *r,
     const char *name, const char *token);
@@ -37,23 +36,21 @@ static ngx_int_t ngx_chat_handshake_send(ngx_http_request_t *r);
 
 
 ngx_int_t
-ngx_chat_handshake(ngx_http_request_t *r, ngx_int_t *reply)
+ngx_chat_handshake(ngx_http_request_t *r)
 {
-    if (ngx_chat_handshake_check(r, reply) != NGX_OK) {
-        return NGX_DECLINED;
+    ngx_int_t  rc;
+
+    rc = ngx_chat_handshake_check(r);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     if (ngx_chat_handshake_accept(r) != NGX_OK) {
-        *reply = NGX_HTTP_INTERNAL_SERVER_ERROR;
-        return NGX_DECLINED;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_chat_handshake_send(r) != NGX_OK) {
-        *reply = NGX_ERROR;
-        return NGX_DECLINED;
-    }
-
-    return NGX_OK;
+    return (ngx_chat_handshake_send(r) == NGX_OK) ? NGX_DECLINED : NGX_ERROR;
 }
 
 
@@ -142,67 +139,61 @@ ngx_chat_handshake_check_app(ngx_http_request_t *r, ngx_chat_app_t *app)
 }
 
 
-/* NGX_OK; NGX_DECLINED: it is refused, *reply is what that returned. */
+/* NGX_DECLINED: nothing is wrong; else the request is answered. */
 
 static ngx_int_t
-ngx_chat_handshake_check(ngx_http_request_t *r, ngx_int_t *reply)
+ngx_chat_handshake_check(ngx_http_request_t *r)
 {
     ngx_str_t  value;
 
-    static ngx_str_t  websocket = ngx_string("websocket");
-    static ngx_str_t  version = ngx_string("13");
-
     if (r->method != NGX_HTTP_GET) {
-        *reply = ngx_chat_reply_not_allowed(r, "GET");
-
-    } else if (r->http_version != NGX_HTTP_VERSION_11
-               || !ngx_chat_handshake_has_token(r, "upgrade", "websocket")
-               || !ngx_chat_handshake_has_token(r, "connection", "upgrade"))
-    {
-        *reply = ngx_chat_handshake_upgrade_required(r, "Upgrade", &websocket,
-                                       "a WebSocket upgrade is expected here");
-
-    } else if (ngx_chat_request_header(r, "sec-websocket-version", &value)
-               != NGX_OK
-               || value.len != 2
-               || ngx_memcmp(value.data, "13", 2) != 0)
-    {
-        *reply = ngx_chat_handshake_upgrade_required(r,
-                                       "Sec-WebSocket-Version", &version,
-                                       "WebSocket version 13 is expected");
-
-    } else if (ngx_chat_request_header(r, "sec-websocket-key", &value)
-               != NGX_OK
-               || ngx_chat_handshake_check_key(&value) != NGX_OK)
-    {
-        *reply = ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
-                                      "Sec-WebSocket-Key is not valid");
-
-    } else if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
-
-        /* a body would be taken for frames */
-        *reply = ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
-                                      "a WebSocket upgrade has no body");
-
-    } else if (ngx_chat_handshake_check_origin(r) != NGX_OK) {
-        *reply = NGX_HTTP_FORBIDDEN;
-
-    } else {
-        return NGX_OK;
+        return ngx_chat_reply_not_allowed(r, "GET");
     }
 
-    return NGX_DECLINED;
+    if (r->http_version != NGX_HTTP_VERSION_11
+        || !ngx_chat_handshake_has_token(r, "upgrade", "websocket")
+        || !ngx_chat_handshake_has_token(r, "connection", "upgrade"))
+    {
+        return ngx_chat_handshake_upgrade_required(r, "Upgrade", "websocket",
+                                     "a WebSocket upgrade is expected here");
+    }
+
+    if (ngx_chat_request_header(r, "sec-websocket-version", &value) != NGX_OK
+        || value.len != 2
+        || ngx_memcmp(value.data, "13", 2) != 0)
+    {
+        return ngx_chat_handshake_upgrade_required(r,
+                                     "Sec-WebSocket-Version", "13",
+                                     "WebSocket version 13 is expected");
+    }
+
+    if (ngx_chat_request_header(r, "sec-websocket-key", &value) != NGX_OK
+        || ngx_chat_handshake_check_key(&value) != NGX_OK)
+    {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
+                                    "Sec-WebSocket-Key is not valid");
+    }
+
+    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+
+        /* a body would be taken for frames */
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
+                                    "a WebSocket upgrade has no body");
+    }
+
+    return (ngx_chat_handshake_check_origin(r) == NGX_OK)
+           ? NGX_DECLINED : NGX_HTTP_FORBIDDEN;
 }
 
 
 static ngx_int_t
 ngx_chat_handshake_upgrade_required(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value, const char *text)
+    const char *value, const char *text)
 {
     /* HTTP/2 forbids headers of the connection */
 
     if (r->http_version < NGX_HTTP_VERSION_20
-        && ngx_chat_reply_header(r, name, value) != NGX_OK)
+        && ngx_chat_reply_header_text(r, name, value) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -307,8 +298,6 @@ ngx_chat_handshake_accept(ngx_http_request_t *r)
     ngx_str_t   key, sha, accept;
     ngx_sha1_t  ctx;
 
-    static ngx_str_t  websocket = ngx_string("websocket");
-
     if (ngx_chat_request_header(r, "sec-websocket-key", &key) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -329,7 +318,7 @@ ngx_chat_handshake_accept(ngx_http_request_t *r)
 
     ngx_encode_base64(&accept, &sha);
 
-    if (ngx_chat_reply_header(r, "Upgrade", &websocket) != NGX_OK
+    if (ngx_chat_reply_header_text(r, "Upgrade", "websocket") != NGX_OK
         || ngx_chat_reply_header(r, "Sec-WebSocket-Accept", &accept)
            != NGX_OK)
     {

@@ -19,11 +19,11 @@
 
 
 /*
- * Checks the request and makes the answer 101.  NGX_OK: it is sent, or waits
- * in r->out, to leave together with the first frame; NGX_DECLINED: refused,
- * *reply is what the content handler returns.
+ * Checks the request and makes the answer 101.  NGX_DECLINED: the answer is
+ * sent, or waits in r->out to leave together with the first frame; else the
+ * request is refused, and this is what the content handler returns.
  */
-ngx_int_t ngx_chat_handshake(ngx_http_request_t *r, ngx_int_t *reply);
+ngx_int_t ngx_chat_handshake(ngx_http_request_t *r);
 
 /*
  * The app that the URL names.  0 with *app set, or the Pusher code of what

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * A WebSocket connection: its state, and where that is kept.
+ * A WebSocket connection: its state, its start, and its end.
  */
 
 
@@ -24,7 +24,7 @@ typedef struct {
     ngx_http_request_t      *request;      /* NULL: given back */
     ngx_http_cleanup_t      *cleanup;      /* of the request */
     ngx_msec_t               seen;         /* when the client last sent */
-    ngx_chat_decoder_t       intake;
+    ngx_chat_decoder_t       decoder;
 
     unsigned                 started:1;
     unsigned                 pinged:1;
@@ -37,8 +37,39 @@ typedef struct {
 extern ngx_chat_object_pool_t  ngx_chat_websocket_pool;
 
 
+extern ngx_chat_transport_t  ngx_chat_websocket_transport;
+
+
+/* The content handler. */
+ngx_int_t ngx_chat_websocket_handler(ngx_http_request_t *r);
+
 /* The session of a connection, with or without its request. */
 ngx_chat_websocket_t *ngx_chat_websocket_get(ngx_connection_t *c);
+
+/*
+ * Gives the request's memory back, where nothing needs it until the
+ * connection ends: about 8 KB of every idle client.  The access log has its
+ * line then.
+ */
+void ngx_chat_websocket_release(ngx_chat_websocket_t *ws);
+
+/* Who the client is, for the variables of the request, which is still there. */
+void ngx_chat_websocket_note(ngx_chat_websocket_t *ws);
+
+/*
+ * All of these free ws, or may: don't touch it afterwards.  fail() closes
+ * with a code of RFC 6455, without an error frame, and returns NGX_DONE;
+ * close() and abort() are those of the transport; finish() ends the
+ * connection, with NGX_OK when everything is sent.
+ */
+ngx_int_t ngx_chat_websocket_fail(ngx_chat_websocket_t *ws, ngx_uint_t code);
+void ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
+    ngx_str_t *reason);
+void ngx_chat_websocket_abort(ngx_chat_session_t *s);
+void ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc);
+
+/* A cleanup handler of the request, whoever ended it. */
+void ngx_chat_websocket_cleanup(void *data);
 
 
 #endif /* _NGX_CHAT_WEBSOCKET_H_INCLUDED_ */

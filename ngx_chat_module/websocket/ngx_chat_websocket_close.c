@@ -14,8 +14,6 @@
 #include <http/ngx_chat_http.h>
 #include <pusher/ngx_chat_error.h>
 #include <websocket/ngx_chat_websocket.h>
-#include <websocket/ngx_chat_websocket_close.h>
-#include <websocket/ngx_chat_websocket_release.h>
 #include <wire/ngx_chat_frame.h>
 
 
@@ -100,7 +98,6 @@ ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
         ngx_del_timer(c->read);
     }
 
-    c->read->handler = ngx_chat_websocket_leave_handler;
     ngx_add_timer(c->write, NGX_CHAT_CLOSING_TIME);
 
     if ((ngx_event_flags & NGX_USE_LEVEL_EVENT) && c->read->active) {
@@ -209,7 +206,7 @@ ngx_chat_websocket_cleanup(void *data)
 static void
 ngx_chat_websocket_free(ngx_chat_websocket_t *ws)
 {
-    ngx_chat_decoder_clear(&ws->intake);
+    ngx_chat_decoder_clear(&ws->decoder);
 
     ngx_chat_object_pool_free(&ngx_chat_websocket_pool, ws);
 }
@@ -330,22 +327,5 @@ ngx_chat_websocket_linger_handler(ngx_event_t *rev)
 
     if (ngx_handle_read_event(rev, 0) != NGX_OK) {
         ngx_http_close_connection(c);
-    }
-}
-
-
-/* While the last bytes go out, what the client says does not matter. */
-
-void
-ngx_chat_websocket_leave_handler(ngx_event_t *rev)
-{
-    ngx_connection_t      *c;
-    ngx_chat_websocket_t  *ws;
-
-    c = rev->data;
-
-    if (c->close) {
-        ws = ngx_chat_websocket_get(c);
-        ngx_chat_websocket_abort(&ws->session);
     }
 }

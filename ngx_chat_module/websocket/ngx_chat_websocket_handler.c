@@ -7,7 +7,7 @@
  * then reads and writes on the connection itself.
  *
  * The request is given back as soon as the connection is open, where nothing
- * needs it (see ngx_chat_websocket_release.c).  An idle client has no read
+ * needs it (see ngx_chat_websocket.c).  An idle client has no read
  * buffer: bytes are read into one buffer that all connections of the worker
  * share, and only an incomplete message is copied.
  */
@@ -23,9 +23,6 @@
 #include <session/ngx_chat_dispatch.h>
 #include <websocket/ngx_chat_handshake.h>
 #include <websocket/ngx_chat_websocket.h>
-#include <websocket/ngx_chat_websocket_close.h>
-#include <websocket/ngx_chat_websocket_handler.h>
-#include <websocket/ngx_chat_websocket_release.h>
 #include <wire/ngx_chat_frame.h>
 
 
@@ -37,7 +34,7 @@
 
 static void ngx_chat_websocket_take_over(ngx_chat_websocket_t *ws);
 static void ngx_chat_websocket_take_back(ngx_http_request_t *r);
-static void ngx_chat_websocket_start_handler(ngx_event_t *rev);
+static void ngx_chat_websocket_start(ngx_chat_websocket_t *ws);
 static ngx_int_t ngx_chat_websocket_take_headers(ngx_chat_websocket_t *ws);
 static ngx_int_t ngx_chat_websocket_greet(ngx_chat_websocket_t *ws);
 static ngx_int_t ngx_chat_websocket_feed_rest(ngx_chat_websocket_t *ws);
@@ -66,7 +63,9 @@ ngx_chat_websocket_handler(ngx_http_request_t *r)
         return NGX_HTTP_NOT_FOUND;
     }
 
-    if (ngx_chat_handshake(r, &rc) != NGX_OK) {
+    rc = ngx_chat_handshake(r);
+
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -94,7 +93,7 @@ ngx_chat_websocket_handler(ngx_http_request_t *r)
     ws->session.conf = &clcf->session;
     ws->session.transport = &ngx_chat_websocket_transport;
 
-    ngx_chat_decoder_init(&ws->intake,
+    ngx_chat_decoder_init(&ws->decoder,
                           ngx_max(clcf->max_message_size * 7 + 4096,
                                   NGX_CHAT_WEBSOCKET_MESSAGE));
 
@@ -134,11 +133,9 @@ ngx_chat_websocket_take_over(ngx_chat_websocket_t *ws)
         ngx_del_timer(c->write);
     }
 
-    c->read->handler = ngx_chat_websocket_start_handler;
-    c->write->handler = ngx_http_empty_handler;
     c->log->action = "serving WebSocket";
 
-    ngx_post_event(c->read, &ngx_posted_events);
+    ngx_chat_websocket_take_back(r);
 }
 
 
@@ -150,22 +147,11 @@ ngx_chat_websocket_take_over(ngx_chat_websocket_t *ws)
 static void
 ngx_chat_websocket_take_back(ngx_http_request_t *r)
 {
-    ngx_connection_t      *c;
-    ngx_chat_websocket_t  *ws;
+    ngx_connection_t  *c;
 
     c = r->connection;
-    ws = ngx_http_get_module_ctx(r, ngx_chat_module);
 
-    if (ws->leaving) {
-        c->read->handler = ngx_chat_websocket_leave_handler;
-
-    } else if (ws->started) {
-        c->read->handler = ngx_chat_websocket_read_handler;
-
-    } else {
-        c->read->handler = ngx_chat_websocket_start_handler;
-    }
-
+    c->read->handler = ngx_chat_websocket_read_handler;
     c->write->handler = ngx_chat_websocket_write_handler;
 
     ngx_post_event(c->read, &ngx_posted_events);
@@ -174,23 +160,13 @@ ngx_chat_websocket_take_back(ngx_http_request_t *r)
 
 
 static void
-ngx_chat_websocket_start_handler(ngx_event_t *rev)
+ngx_chat_websocket_start(ngx_chat_websocket_t *ws)
 {
-    ngx_connection_t      *c;
-    ngx_chat_websocket_t  *ws;
+    ngx_event_t  *rev;
 
-    c = rev->data;
-    ws = ngx_chat_websocket_get(c);
-
-    if (c->close) {
-        ngx_chat_websocket_abort(&ws->session);
-        return;
-    }
+    rev = ws->session.connection->read;
 
     ws->started = 1;
-
-    rev->handler = ngx_chat_websocket_read_handler;
-    c->write->handler = ngx_chat_websocket_write_handler;
 
     if (ngx_chat_websocket_take_headers(ws) != NGX_OK) {
         ngx_chat_websocket_abort(&ws->session);
@@ -339,8 +315,22 @@ ngx_chat_websocket_read_handler(ngx_event_t *rev)
 
     if (c->close) {
         /* worker_shutdown_timeout is over */
-        ngx_chat_count(NGX_CHAT_CLOSED_SHUTDOWN_e, 1);
+
+        if (ws->started && !ws->leaving) {
+            ngx_chat_count(NGX_CHAT_CLOSED_SHUTDOWN_e, 1);
+        }
+
         ngx_chat_websocket_abort(&ws->session);
+        return;
+    }
+
+    if (ws->leaving) {
+        /* while the last bytes go out, what the client says is ignored */
+        return;
+    }
+
+    if (!ws->started) {
+        ngx_chat_websocket_start(ws);
         return;
     }
 
@@ -408,7 +398,7 @@ ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p, u_char *last)
 
     for ( ;; ) {
 
-        rc = ngx_chat_decoder_read(&ws->intake, &p, last, log);
+        rc = ngx_chat_decoder_read(&ws->decoder, &p, last, log);
 
         switch (rc) {
 
@@ -427,11 +417,11 @@ ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p, u_char *last)
         case NGX_DECLINED:
             ngx_log_error(NGX_LOG_INFO, log, 0,
                           "client sent invalid WebSocket message, closing "
-                          "with %ui", ws->intake.code);
+                          "with %ui", ws->decoder.code);
 
             ngx_chat_count(NGX_CHAT_CLOSED_PROTOCOL_e, 1);
 
-            return ngx_chat_websocket_fail(ws, ws->intake.code);
+            return ngx_chat_websocket_fail(ws, ws->decoder.code);
 
         default:
             ngx_chat_websocket_abort(&ws->session);
@@ -447,9 +437,9 @@ ngx_chat_websocket_take(ngx_chat_websocket_t *ws)
     ngx_str_t   *payload;
     ngx_uint_t   code;
 
-    payload = &ws->intake.payload;
+    payload = &ws->decoder.payload;
 
-    switch (ws->intake.opcode) {
+    switch (ws->decoder.opcode) {
 
     case NGX_CHAT_FRAME_TEXT:
         /* a session that has to go goes later, by a posted event */

@@ -154,6 +154,15 @@ ngx_chat_json_write_uint(ngx_chat_json_write_t *w, uint64_t n)
 
 
 void
+ngx_chat_json_write_key_uint(ngx_chat_json_write_t *w, const char *name,
+    uint64_t n)
+{
+    ngx_chat_json_write_key(w, name);
+    ngx_chat_json_write_uint(w, n);
+}
+
+
+void
 ngx_chat_json_write_bool(ngx_chat_json_write_t *w, ngx_uint_t value)
 {
     ngx_chat_json_write_token(w, value ? "true" : "false");

@@ -63,6 +63,8 @@ void ngx_chat_json_write_name(ngx_chat_json_write_t *w, ngx_str_t *name);
 void ngx_chat_json_write_string(ngx_chat_json_write_t *w, ngx_str_t *s);
 void ngx_chat_json_write_cstring(ngx_chat_json_write_t *w, const char *s);
 void ngx_chat_json_write_uint(ngx_chat_json_write_t *w, uint64_t n);
+void ngx_chat_json_write_key_uint(ngx_chat_json_write_t *w, const char *name,
+    uint64_t n);
 void ngx_chat_json_write_bool(ngx_chat_json_write_t *w, ngx_uint_t value);
 void ngx_chat_json_write_null(ngx_chat_json_write_t *w);
 

@@ -1,0 +1,34 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What the configuration puts into locations and phases: content handlers of
+ * the endpoints, and what runs before them.  Each is in the file of its name.
+ */
+
+
+#ifndef _NGX_CHAT_HANDLERS_H_INCLUDED_
+#define _NGX_CHAT_HANDLERS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+/* Content handlers; the page is the GET and HEAD of the messages. */
+ngx_int_t ngx_chat_api_handler(ngx_http_request_t *r);
+ngx_int_t ngx_chat_auth_handler(ngx_http_request_t *r);
+ngx_int_t ngx_chat_messages_handler(ngx_http_request_t *r);
+ngx_int_t ngx_chat_page_handler(ngx_http_request_t *r);
+ngx_int_t ngx_chat_status_handler(ngx_http_request_t *r);
+
+/* In the preaccess phase: read the body of chat_auth; answer a preflight. */
+ngx_int_t ngx_chat_auth_request_handler(ngx_http_request_t *r);
+ngx_int_t ngx_chat_cors_handler(ngx_http_request_t *r);
+
+/* In postconfiguration: adds the header filter of CORS. */
+void ngx_chat_cors_init(void);
+
+
+#endif /* _NGX_CHAT_HANDLERS_H_INCLUDED_ */
