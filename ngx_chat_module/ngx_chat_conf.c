@@ -4,10 +4,11 @@
  *
  * The configuration as a whole, and the directives of the http block.
  *
- * Setters check what they can see; what needs the whole file (apps, the
- * database, sizes against the zone) is checked when it has been read, with
- * the place of the directive kept from then.  What needs the worker's user
- * is checked when the zone is made: before anything is given up on a reload.
+ * Setters check what they can see.  What needs the whole file (apps, the
+ * database, sizes against the zone) is checked when the file has been read;
+ * for its messages the places of directives are kept.  What needs the worker's
+ * user is checked when the zone is made, where a failing reload still leaves
+ * the running configuration alone.
  */
 
 
@@ -251,8 +252,8 @@ ngx_chat_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 /*
- * "if" and "limit_except" make a location of their own inside: the endpoint
- * is that of the location around it.
+ * "if" and "limit_except" make a location of their own inside another, and have
+ * the endpoint of that other location.
  */
 
 static void
@@ -353,8 +354,8 @@ ngx_chat_conf_add_zone(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
 
 
 /*
- * At the end of worker_shutdown_timeout nginx closes what is left without a
- * word.  The last clients go some time before, to get theirs.
+ * At the end of worker_shutdown_timeout nginx closes connections without a
+ * close frame.  So the last clients are sent away some time before.
  */
 
 static void
@@ -373,7 +374,7 @@ ngx_chat_conf_init_drain(ngx_chat_main_conf_t *cmcf, ngx_core_conf_t *ccf)
     }
 
     if (cmcf->drain > most) {
-        /* where nginx's own words on the configuration go */
+        /* nginx logs the configuration's warnings there, too */
 
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "\"chat_drain\" of %Mms does not fit in "
@@ -405,7 +406,7 @@ ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
-    /* without a new process there is no thread pool either */
+    /* a thread pool starts with a new process only */
 
     if (ngx_process == NGX_PROCESS_SINGLE && ocmcf != NULL) {
         ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,

@@ -4,8 +4,8 @@
  *
  * chat_app: the block, and finding the app that a directive means.
  *
- * A directive may stand before the app it names, so the name is kept with
- * its place, and looked up when all is read.
+ * A directive may stand before the app that it names.  So the name and the
+ * place are kept, and the app is looked up when all is read.
  */
 
 
@@ -129,26 +129,14 @@ ngx_int_t
 ngx_chat_conf_app_resolve(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
     ngx_chat_app_ref_t *ref)
 {
-    u_char           buf[256];
-    ngx_str_t        list;
-    ngx_uint_t       i;
-    ngx_chat_app_t  *apps;
+    u_char     buf[256];
+    ngx_str_t  list;
 
-    apps = cmcf->apps.elts;
+    ref->app = (ref->id.len == 0 && cmcf->apps.nelts == 1)
+               ? cmcf->apps.elts : ngx_chat_app_of_id(&cmcf->apps, &ref->id);
 
-    if (ref->id.len == 0 && cmcf->apps.nelts == 1) {
-        ref->app = &apps[0];
+    if (ref->app) {
         return NGX_OK;
-    }
-
-    for (i = 0; i < cmcf->apps.nelts; i++) {
-
-        if (apps[i].id.len == ref->id.len
-            && ngx_memcmp(apps[i].id.data, ref->id.data, ref->id.len) == 0)
-        {
-            ref->app = &apps[i];
-            return NGX_OK;
-        }
     }
 
     ngx_chat_conf_app_list(cmcf, buf, sizeof(buf), &list);

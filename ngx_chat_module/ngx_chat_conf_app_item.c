@@ -140,7 +140,7 @@ ngx_chat_conf_app_item(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
 }
 
 
-/* A key behind a whole pair begins a further one. */
+/* A key behind a whole pair begins another pair. */
 
 static char *
 ngx_chat_conf_app_key(ngx_conf_t *cf, ngx_str_t *value, void *p)
@@ -196,7 +196,7 @@ ngx_chat_conf_app_secret(ngx_conf_t *cf, ngx_str_t *value, void *p)
 }
 
 
-/* They stand in URLs unescaped, so their characters are few. */
+/* Keys stand in URLs unescaped, so few characters are allowed. */
 
 static char *
 ngx_chat_conf_app_credential(ngx_str_t *value, ngx_str_t *field)

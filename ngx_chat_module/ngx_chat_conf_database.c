@@ -2,12 +2,12 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * chat_database: the folder and the file, seen from the master; and what of
- * it is kept, chat_retention.
+ * chat_database: checks of the folder and the file, in the master; and
+ * chat_retention, the limits of what is kept.
  *
- * The master is root and may write everything; what counts is whether the
- * worker's user may.  Nothing that exists is changed: a folder such as /tmp
- * is not for nginx to give away.
+ * The master is root and may write everything, so the checks are about the
+ * worker's user.  Nothing that exists is changed: nginx must not change the
+ * owner of a folder such as /tmp.
  */
 
 
@@ -438,7 +438,7 @@ ngx_chat_conf_database_init(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
         zone->sh->store = sh;
     }
 
-    /* what is sent and what is not is known of one database */
+    /* the zone knows of one database which events were sent */
 
     if (sh->path.len != cmcf->store.path.len
         || ngx_memcmp(sh->path.data, cmcf->store.path.data, sh->path.len)

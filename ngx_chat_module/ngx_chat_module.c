@@ -238,7 +238,7 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
 
     cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_chat_module);
 
-    /* a cache helper comes here too, and has begun nothing */
+    /* a cache manager comes here too, but has started nothing */
 
     if (cmcf == NULL || cmcf->zone == NULL || cmcf->sessions.hub == NULL) {
         return;

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * chat_api: from a request to who may ask what.
+ * chat_api: finds out what a request asks of which app, and checks its
+ * signature.
  */
 
 
@@ -31,10 +32,6 @@ static ngx_int_t ngx_chat_api_read(ngx_http_request_t *r,
     ngx_chat_api_t *api);
 static void ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
     ngx_chat_api_refusal_t *no);
-static ngx_chat_app_t *ngx_chat_api_app_of_id(ngx_chat_api_t *api,
-    ngx_str_t *id);
-static ngx_chat_app_t *ngx_chat_api_app_of_key(ngx_chat_api_t *api,
-    ngx_str_t *key);
 static ngx_int_t ngx_chat_api_refuse(ngx_http_request_t *r,
     ngx_chat_api_t *api, ngx_chat_api_refusal_t *no);
 static ngx_int_t ngx_chat_api_check(ngx_http_request_t *r,
@@ -47,10 +44,10 @@ static ngx_int_t ngx_chat_api_answer(ngx_http_request_t *r,
 
 
 /*
- * The signature is checked before the body is read: nobody else makes us hold
- * one.  A request that bears a key is not told that a path is unknown, or a
- * method not allowed, unless it is signed: whatever of it was changed on the
- * way, its signature is wrong.
+ * The signature is checked before the body is read, so that nobody else can
+ * make us hold a body.  A request with a key is told that its path is unknown
+ * or its method not allowed only if it is signed: where the path or the method
+ * was changed on the way, the answer is that the signature is wrong.
  */
 
 ngx_int_t
@@ -88,7 +85,7 @@ ngx_chat_api_handler(ngx_http_request_t *r)
     }
 
     if (api->app == NULL && key) {
-        api->app = ngx_chat_api_app_of_key(api, key);
+        api->app = ngx_chat_app_of_key(&api->cmcf->apps, key);
     }
 
     if (api->app == NULL) {
@@ -119,8 +116,8 @@ ngx_chat_api_handler(ngx_http_request_t *r)
 
 
 /*
- * The request line as the client wrote and signed it, whatever has become of
- * r->uri and r->args since.  NGX_DECLINED: too many parameters.
+ * Reads the request line as the client wrote and signed it; r->uri and r->args
+ * may have been changed since.  NGX_DECLINED: too many parameters.
  */
 
 static ngx_int_t
@@ -156,7 +153,7 @@ ngx_chat_api_read(ngx_http_request_t *r, ngx_chat_api_t *api)
 }
 
 
-/* What is asked, and of which app, where the path says so. */
+/* Finds what is asked, and of which app if the path has one. */
 
 static void
 ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
@@ -189,52 +186,12 @@ ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
         return;
     }
 
-    api->app = ngx_chat_api_app_of_id(api, &api->route.app);
+    api->app = ngx_chat_app_of_id(&api->cmcf->apps, &api->route.app);
 
     if (api->app == NULL) {
         no->status = NGX_HTTP_NOT_FOUND;
         no->text = "Unknown app id";
     }
-}
-
-
-static ngx_chat_app_t *
-ngx_chat_api_app_of_id(ngx_chat_api_t *api, ngx_str_t *id)
-{
-    ngx_uint_t       i;
-    ngx_chat_app_t  *apps;
-
-    apps = api->cmcf->apps.elts;
-
-    for (i = 0; i < api->cmcf->apps.nelts; i++) {
-
-        if (apps[i].id.len == id->len
-            && ngx_memcmp(apps[i].id.data, id->data, id->len) == 0)
-        {
-            return &apps[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-static ngx_chat_app_t *
-ngx_chat_api_app_of_key(ngx_chat_api_t *api, ngx_str_t *key)
-{
-    ngx_uint_t       i;
-    ngx_chat_app_t  *apps;
-
-    apps = api->cmcf->apps.elts;
-
-    for (i = 0; i < api->cmcf->apps.nelts; i++) {
-
-        if (ngx_chat_app_secret(&apps[i], key) != NULL) {
-            return &apps[i];
-        }
-    }
-
-    return NULL;
 }
 
 
@@ -281,7 +238,7 @@ ngx_chat_api_check(ngx_http_request_t *r, ngx_chat_api_t *api,
 
     rc = ngx_chat_api_auth_check(auth, api->app);
 
-    /* a slash too many is a changed path, and no prefix */
+    /* a prefix of one byte is a slash too many: a changed path */
 
     if (rc == NGX_DECLINED && api->route.prefix > 1) {
         second = *auth;

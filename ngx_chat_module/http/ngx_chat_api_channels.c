@@ -161,7 +161,7 @@ ngx_chat_api_channel(ngx_http_request_t *r, ngx_chat_api_t *api)
 
     ngx_chat_lookup_count(api->cmcf->zone, api->app->number, &ch.lookup);
 
-    /* a user's own channel is no channel to those who ask */
+    /* a user's own channel is not shown as a channel */
 
     if (ch.type & NGX_CHAT_CHANNEL_USER) {
         ch.lookup.subscriptions = 0;
@@ -201,7 +201,7 @@ ngx_chat_api_channel_info(ngx_chat_api_channel_t *ch, ngx_str_t *info)
 }
 
 
-/* Its data, out of the text that clients get. */
+/* Takes the data of the cached event out of the text that clients get. */
 
 static ngx_int_t
 ngx_chat_api_channel_cached(ngx_http_request_t *r, ngx_chat_api_t *api,
@@ -331,7 +331,7 @@ ngx_chat_api_write_users(ngx_chat_json_write_t *w, void *data)
 }
 
 
-/* Every connection that has signed in as the user, on all workers. */
+/* Ends all connections that have signed in as the user, on all workers. */
 
 ngx_int_t
 ngx_chat_api_terminate(ngx_http_request_t *r, ngx_chat_api_t *api)

@@ -4,8 +4,8 @@
  *
  * chat_api: events are triggered (Pusher protocol, section 6.3).
  *
- * Those that are to be stored go first, and all or none of them; with them
- * committed the others are sent, and the request is answered.
+ * Events that are to be stored go first, all of them or none.  When they are
+ * committed, the other events are sent, and the request is answered.
  */
 
 
@@ -377,7 +377,7 @@ ngx_chat_api_events_unavailable(ngx_http_request_t *r,
 }
 
 
-/* Sends what is not stored, which the store has done for the rest; answers. */
+/* Sends the events that are not stored: the store has sent the others. */
 
 static ngx_int_t
 ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)

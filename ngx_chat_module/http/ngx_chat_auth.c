@@ -23,13 +23,14 @@
 #include <wire/ngx_chat_utf8.h>
 
 
-/* A JSON object of one or two strings. */
+/* A JSON object: a string, and the data where it is not empty. */
 
 typedef struct {
     const char  *name;
     ngx_str_t   *value;
-    const char  *more;                     /* the second's name */
-    ngx_str_t   *data;                     /* data == NULL: only one */
+    const char  *data_name;
+    ngx_str_t   *data;
+    void       (*write)(ngx_chat_json_write_t *w, ngx_str_t *data);
 } ngx_chat_auth_object_t;
 
 
@@ -38,8 +39,6 @@ static const char *ngx_chat_auth_check(ngx_chat_auth_request_t *ar,
 static ngx_int_t ngx_chat_auth_user(ngx_http_request_t *r,
     ngx_chat_auth_conf_t *conf, ngx_str_t *user, ngx_str_t *info);
 static ngx_int_t ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info);
-static ngx_int_t ngx_chat_auth_data(ngx_http_request_t *r, const char *name,
-    ngx_str_t *user, ngx_str_t *info, ngx_str_t *data);
 static ngx_int_t ngx_chat_auth_sign(ngx_http_request_t *r,
     ngx_chat_auth_request_t *ar, ngx_str_t *data);
 static void ngx_chat_auth_write(ngx_chat_json_write_t *w, void *data);
@@ -52,6 +51,7 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
     ngx_uint_t                type;
     const char               *error;
     ngx_chat_loc_conf_t      *clcf;
+    ngx_chat_auth_object_t    object;
     ngx_chat_auth_request_t  *ar;
 
     if (r->method != NGX_HTTP_POST) {
@@ -82,7 +82,7 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
     ngx_chat_variable_note(r, &clcf->auth->ref.app->id, NULL, NULL, NULL,
                            &user);
 
-    /* without user_id= whoever comes this far may join private channels */
+    /* without user_id= all who get access may join private channels */
 
     if (user.len == 0
         && (clcf->auth->user_id != NULL
@@ -96,8 +96,13 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
 
     if (ar->channel.data == NULL || (type & NGX_CHAT_CHANNEL_PRESENCE)) {
 
-        if (ngx_chat_auth_data(r, ar->channel.data ? "user_id" : "id", &user,
-                               &info, &data)
+        object.name = ar->channel.data ? "user_id" : "id";
+        object.value = &user;
+        object.data_name = "user_info";
+        object.data = &info;
+        object.write = ngx_chat_json_write_json;
+
+        if (ngx_chat_request_render(r, ngx_chat_auth_write, &object, &data)
             != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -172,7 +177,7 @@ ngx_chat_auth_user(ngx_http_request_t *r, ngx_chat_auth_conf_t *conf,
 }
 
 
-/* It comes from variables, so whether it is an object shows only here. */
+/* The info comes from variables, so it can be checked only with a request. */
 
 static ngx_int_t
 ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info)
@@ -196,54 +201,6 @@ ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info)
                   "\"user_info\" of \"chat_auth\" is not a JSON object");
 
     return NGX_ERROR;
-}
-
-
-/* {"user_id":U,"user_info":O}, or with "id" for a sign-in. */
-
-static ngx_int_t
-ngx_chat_auth_data(ngx_http_request_t *r, const char *name, ngx_str_t *user,
-    ngx_str_t *info, ngx_str_t *data)
-{
-    u_char                  *p;
-    ngx_str_t                json, none;
-    ngx_chat_auth_object_t   object;
-
-    static u_char  member[] = ",\"user_info\":";
-
-    ngx_str_null(&none);
-
-    object.name = name;
-    object.value = user;
-    object.more = NULL;
-    object.data = &none;
-
-    if (ngx_chat_request_render(r, ngx_chat_auth_write, &object, &json)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (info->len == 0) {
-        *data = json;
-        return NGX_OK;
-    }
-
-    /* the info as it is, in front of the closing brace */
-
-    data->len = json.len + sizeof(member) - 1 + info->len;
-    data->data = ngx_pnalloc(r->pool, data->len);
-
-    if (data->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(data->data, json.data, json.len - 1);
-    p = ngx_cpymem(p, member, sizeof(member) - 1);
-    p = ngx_cpymem(p, info->data, info->len);
-    *p = '}';
-
-    return NGX_OK;
 }
 
 
@@ -275,8 +232,9 @@ ngx_chat_auth_sign(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
 
     object.name = "auth";
     object.value = &auth;
-    object.more = ar->channel.data ? "channel_data" : "user_data";
+    object.data_name = ar->channel.data ? "channel_data" : "user_data";
     object.data = data;
+    object.write = ngx_chat_json_write_string;
 
     return ngx_chat_reply_render(r, NGX_HTTP_OK, ngx_chat_auth_write, &object);
 }
@@ -291,9 +249,9 @@ ngx_chat_auth_write(ngx_chat_json_write_t *w, void *data)
     ngx_chat_json_write_key(w, object->name);
     ngx_chat_json_write_string(w, object->value);
 
-    if (object->data->data) {
-        ngx_chat_json_write_key(w, object->more);
-        ngx_chat_json_write_string(w, object->data);
+    if (object->data->len) {
+        ngx_chat_json_write_key(w, object->data_name);
+        object->write(w, object->data);
     }
 
     ngx_chat_json_write_object_end(w);

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * chat_auth, what comes before: the body is read ahead of the access phase,
- * so that auth_request and its like can decide by $chat_channel.
+ * chat_auth: reads the body before the access phase, so that auth_request and
+ * similar modules can decide by $chat_channel.
  */
 
 
@@ -115,8 +115,8 @@ ngx_chat_auth_body_handler(ngx_http_request_t *r)
 
 
 /*
- * What is not a name must not get into a variable: it may hold a line's end,
- * and the variable may go into a header.
+ * Only valid names may get into variables: other text may hold a newline, and
+ * a variable may go into a header.
  */
 
 static const char *
@@ -195,7 +195,7 @@ ngx_chat_auth_collect(ngx_http_request_t *r, ngx_str_t *body)
 
     for (cl = r->request_body->bufs; cl; cl = cl->next) {
 
-        /* a body of that size is none of pusher-js */
+        /* pusher-js sends no body of that size */
 
         if (cl->buf->in_file) {
             return NGX_ERROR;
@@ -256,7 +256,7 @@ ngx_chat_auth_read_json(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
 }
 
 
-/* What is decoded stays where it is: the body is a copy. */
+/* Decodes in place: the body is a copy. */
 
 static void
 ngx_chat_auth_read_form(ngx_chat_auth_request_t *ar, ngx_str_t *body)

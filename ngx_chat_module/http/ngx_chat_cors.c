@@ -2,9 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * CORS: a header filter, so that a page can read every answer, also those
- * that nginx gives itself (413, 403 of auth_request); and a handler before
- * the access phase, since a preflight carries no credentials.
+ * CORS: a header filter, so that a page can read every answer, also one that
+ * nginx gives itself (413, 403 of auth_request).  Preflights are answered
+ * before the access phase, since they carry no credentials.
  */
 
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What the configuration puts into locations and phases: content handlers of
- * the endpoints, and what runs before them.  Each is in the file of its name.
+ * Handlers that the configuration puts into locations and phases.  Each is in
+ * the .c file that has its name.
  */
 
 

@@ -27,7 +27,7 @@
 #define NGX_CHAT_VERSION  "0.1.0"
 
 
-/* Where a directive stands, for what can be checked only at the end. */
+/* Where a directive stands: some checks must wait for the whole file. */
 
 typedef struct {
     ngx_str_t                  name;       /* of the directive */
@@ -36,7 +36,7 @@ typedef struct {
 } ngx_chat_place_t;
 
 
-/* A directive's app= and, once it is known, the app. */
+/* A directive's app=, and the app when it has been found. */
 
 typedef struct {
     ngx_chat_app_t            *app;

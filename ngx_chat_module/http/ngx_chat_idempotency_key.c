@@ -17,8 +17,8 @@
 
 
 /*
- * The name is a digest, so it has one length, and nobody can choose a key
- * whose name falls into the same bucket as those of others.
+ * The name is a digest, so all names have one length, and nobody can choose
+ * keys whose names fall into one bucket.
  */
 
 ngx_int_t

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The idempotency key of a request: its name among the answers that are
+ * The idempotency key of a request, and the name under which its answer is
  * kept (shared/ngx_chat_idempotency.h).
  */
 
@@ -23,11 +23,11 @@
 
 
 /*
- * Begins a request on what (an endpoint, a channel): equal keys of other
- * requests are other keys.  The key is the given one, or, where key->data is
- * NULL, that of the header Idempotency-Key; without either id->name is empty.
- * Returns what ngx_chat_idempotency_begin() returns, or NGX_DECLINED: the key
- * is empty or longer than NGX_CHAT_IDEMPOTENCY_KEY_MAX.
+ * Begins a request on what (an endpoint, a channel): a key counts for requests
+ * on the same thing only.  Where key->data is NULL, the key is that of the
+ * header Idempotency-Key; without either id->name is empty.  Returns what
+ * ngx_chat_idempotency_begin() returns, or NGX_DECLINED: the key is empty or
+ * longer than NGX_CHAT_IDEMPOTENCY_KEY_MAX.
  */
 ngx_int_t ngx_chat_idempotency_key_begin(ngx_http_request_t *r,
     ngx_chat_idempotency_t *id, ngx_chat_app_t *app, ngx_str_t *what,

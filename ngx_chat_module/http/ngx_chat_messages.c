@@ -171,7 +171,7 @@ ngx_chat_messages_read(ngx_http_request_t *r, ngx_chat_body_t *body,
 }
 
 
-/* NGX_OK where the Content-Type is this one, with or without parameters. */
+/* NGX_OK if the Content-Type is this one, with or without parameters. */
 
 static ngx_int_t
 ngx_chat_messages_type(ngx_http_request_t *r, const char *type)
@@ -279,7 +279,7 @@ ngx_chat_messages_check_record(ngx_chat_record_t *rec)
 }
 
 
-/* The socket that gets no copy: of the body, else of the header. */
+/* Reads the socket that gets no copy from the body, else from the header. */
 
 static ngx_int_t
 ngx_chat_messages_except(ngx_http_request_t *r,

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Lists of origins: entries of the configuration against the Origin header.
+ * Lists of origins: reads them, and compares an Origin header with them.
  */
 
 
@@ -155,8 +155,8 @@ ngx_chat_origin_split(ngx_chat_origin_t *o, ngx_str_t *value)
 
 
 /*
- * Characters of host names and IPv6 addresses only: anything else could hide
- * another host in front of one that is allowed.
+ * Takes characters of host names and IPv6 addresses only: others could hide
+ * another host in front of an allowed one.
  */
 
 static ngx_int_t

@@ -264,7 +264,7 @@ ngx_chat_page_link(ngx_http_request_t *r, const char *arg, const char *rel,
     u_char     *p;
     ngx_str_t   path, value;
 
-    /* as the client wrote it, so that it leads here again */
+    /* as the client wrote it, so that the link leads here again */
 
     path = r->unparsed_uri;
 

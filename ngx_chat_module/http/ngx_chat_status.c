@@ -2,9 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * chat_status: collects what is counted, on all workers, and shows it as
- * JSON or as Prometheus' text.  Nothing here waits: sizes of files are what
- * the store's threads have found.
+ * chat_status: collects the counters of all workers, and shows them as JSON or
+ * as Prometheus' text.  Nothing here waits: sizes of files are those that the
+ * store's threads have found.
  */
 
 
@@ -85,9 +85,9 @@ ngx_chat_status_metrics(ngx_http_request_t *r, ngx_chat_status_t *st)
 
 
 /*
- * Whoever names a text format and wants it more than JSON, or as much where
- * it does not name that; so not "application/json, text/plain, * / *", which
- * libraries send that want JSON.
+ * 1 where the client names a text format and wants it more than JSON, or as
+ * much without naming JSON.  Libraries that want JSON send
+ * "application/json, text/plain, * / *".
  */
 
 static ngx_uint_t

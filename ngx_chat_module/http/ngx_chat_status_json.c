@@ -151,7 +151,7 @@ ngx_chat_status_json_store(ngx_chat_json_write_t *w, ngx_chat_status_t *st)
 }
 
 
-/* How many took at most so long, as in Prometheus' text. */
+/* How many commits took at most so long, as in Prometheus' text. */
 
 static void
 ngx_chat_status_json_commits(ngx_chat_json_write_t *w, ngx_chat_status_t *st)

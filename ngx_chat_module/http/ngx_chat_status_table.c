@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The names of what is counted, in JSON and in Prometheus' text.  Names are
- * an interface: none changes its meaning, none is taken away.
+ * The names of the counters, in JSON and in Prometheus' text.  Names are an
+ * interface: none changes its meaning, and none is removed.
  */
 
 

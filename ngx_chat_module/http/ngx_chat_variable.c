@@ -4,9 +4,10 @@
  *
  * Variables that tell what a request is about.
  *
- * What chat_auth is asked for is known before access is checked; the rest
- * when the handler has read the request.  It is kept by a cleanup record of
- * the request's pool, as realip does: the module's context is the handlers'.
+ * What chat_auth is asked for is known before access is checked.  All else is
+ * known when a handler has read the request.  The values are in a cleanup
+ * record of the request's pool, as realip has them, since handlers use the
+ * module's context for themselves.
  */
 
 
@@ -144,7 +145,7 @@ ngx_chat_variable_get(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 }
 
 
-/* What chat_auth is asked for counts, whatever becomes of it. */
+/* What chat_auth is asked for is shown even if it is refused. */
 
 static ngx_int_t
 ngx_chat_variable_get_asked(ngx_http_request_t *r,

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * An app's credentials.  Pure.
+ * Apps and their credentials.  Pure.
  */
 
 
@@ -16,6 +16,45 @@ static ngx_str_t *ngx_chat_app_find(ngx_chat_app_t *app, ngx_str_t *key,
     ngx_uint_t any_case);
 static ngx_uint_t ngx_chat_app_is_key(ngx_str_t *key, ngx_str_t *given,
     ngx_uint_t any_case);
+
+
+ngx_chat_app_t *
+ngx_chat_app_of_id(ngx_array_t *apps, ngx_str_t *id)
+{
+    ngx_uint_t       i;
+    ngx_chat_app_t  *app;
+
+    app = apps->elts;
+
+    for (i = 0; i < apps->nelts; i++) {
+
+        if (app[i].id.len == id->len
+            && ngx_memcmp(app[i].id.data, id->data, id->len) == 0)
+        {
+            return &app[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_chat_app_t *
+ngx_chat_app_of_key(ngx_array_t *apps, ngx_str_t *key)
+{
+    ngx_uint_t       i;
+    ngx_chat_app_t  *app;
+
+    app = apps->elts;
+
+    for (i = 0; i < apps->nelts; i++) {
+        if (ngx_chat_app_secret(&app[i], key) != NULL) {
+            return &app[i];
+        }
+    }
+
+    return NULL;
+}
 
 
 ngx_str_t *

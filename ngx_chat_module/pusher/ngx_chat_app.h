@@ -52,6 +52,10 @@ typedef struct {
 } ngx_chat_app_t;
 
 
+/* Of an array of ngx_chat_app_t: the app with this id or key, or NULL. */
+ngx_chat_app_t *ngx_chat_app_of_id(ngx_array_t *apps, ngx_str_t *id);
+ngx_chat_app_t *ngx_chat_app_of_key(ngx_array_t *apps, ngx_str_t *key);
+
 /* The secret of a key of the app; NULL where the key is not the app's. */
 ngx_str_t *ngx_chat_app_secret(ngx_chat_app_t *app, ngx_str_t *key);
 

@@ -2,10 +2,10 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * From a WebSocket client's bytes to its messages.
+ * Makes messages of a WebSocket client's bytes.
  *
- * A message that came whole is handed on where it lies.  Only an incomplete
- * one is copied, and an idle client holds no memory here.
+ * A message that came whole is not copied.  An incomplete one is, into memory
+ * that is freed afterwards, so an idle client has no memory here.
  */
 
 

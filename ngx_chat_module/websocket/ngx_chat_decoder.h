@@ -2,9 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * From a WebSocket client's bytes to its messages: fragments put together,
- * control frames in between, UTF-8 and size checked (RFC 6455, sections 5
- * and 8).
+ * Makes messages of a WebSocket client's bytes: puts fragments together, takes
+ * control frames between them, checks UTF-8 and size (RFC 6455, sections 5 and
+ * 8).
  */
 
 

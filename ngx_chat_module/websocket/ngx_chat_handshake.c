@@ -2,9 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The opening handshake: what is wrong with the HTTP request is answered by
- * an HTTP status; what is wrong with the Pusher part of it only after the
- * upgrade, since clients take an HTTP error for an outage.
+ * The opening handshake.  An error of the HTTP request is answered by an HTTP
+ * status.  An error of its Pusher part is told after the upgrade, since
+ * clients take an HTTP error for an outage.
  */
 
 
@@ -61,8 +61,6 @@ ngx_chat_handshake_app(ngx_http_request_t *r, ngx_chat_app_t **app,
     u_char                *p, *last, *key;
     ngx_int_t              n;
     ngx_str_t              value;
-    ngx_uint_t             i;
-    ngx_chat_app_t        *apps;
     ngx_chat_main_conf_t  *cmcf;
 
     /* the last "/app/" of the path; the key goes to the next "/" */
@@ -104,17 +102,10 @@ ngx_chat_handshake_app(ngx_http_request_t *r, ngx_chat_app_t **app,
     }
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
-    apps = cmcf->apps.elts;
+    *app = ngx_chat_app_of_key(&cmcf->apps, arg);
 
-    for (i = 0; i < cmcf->apps.nelts; i++) {
-
-        if (ngx_chat_app_secret(&apps[i], arg) != NULL) {
-            *app = &apps[i];
-            return ngx_chat_handshake_check_app(r, &apps[i]);
-        }
-    }
-
-    return NGX_CHAT_ERROR_UNKNOWN_KEY;
+    return *app ? ngx_chat_handshake_check_app(r, *app)
+                : NGX_CHAT_ERROR_UNKNOWN_KEY;
 }
 
 
@@ -202,7 +193,7 @@ ngx_chat_handshake_upgrade_required(ngx_http_request_t *r, const char *name,
 }
 
 
-/* Whoever sends no Origin is no browser, and bound by nothing. */
+/* A client without an Origin is no browser, and is not restricted. */
 
 static ngx_int_t
 ngx_chat_handshake_check_origin(ngx_http_request_t *r)
@@ -384,8 +375,8 @@ ngx_chat_handshake_send(ngx_http_request_t *r)
     }
 
     /*
-     * These few bytes find place in an empty socket, or it is broken.  What
-     * TLS keeps back leaves with the first frame.
+     * An empty socket takes these few bytes, or it is broken.  What TLS keeps
+     * back leaves with the first frame.
      */
 
     if (r->buffered || (c->buffered & ~NGX_SSL_BUFFERED)) {

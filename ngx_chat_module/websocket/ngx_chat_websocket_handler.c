@@ -133,15 +133,18 @@ ngx_chat_websocket_take_over(ngx_chat_websocket_t *ws)
         ngx_del_timer(c->write);
     }
 
+    c->read->handler = ngx_chat_websocket_read_handler;
+    c->write->handler = ngx_chat_websocket_write_handler;
     c->log->action = "serving WebSocket";
 
-    ngx_chat_websocket_take_back(r);
+    ngx_post_event(c->read, &ngx_posted_events);
 }
 
 
 /*
- * A subrequest that fails, such as mirror's, has nginx put its own handlers
- * on the connection.  Events posted: nginx uses the request behind this.
+ * When a subrequest fails, such as one of mirror, nginx puts its own handlers
+ * on the connection.  The rest waits for posted events: nginx still uses the
+ * request when this function has returned.
  */
 
 static void
