@@ -263,7 +263,7 @@ ngx_chat_conf_database_check(ngx_cycle_t *cycle, ngx_str_t *path,
         return ngx_chat_conf_database_writable(cycle, &folder, 3, place);
     }
 
-    rc = ngx_chat_db_probe((char *) path->data, error, sizeof(error));
+    rc = ngx_chat_db_probe((char *) path->data, error);
 
     if (rc == NGX_ERROR) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,

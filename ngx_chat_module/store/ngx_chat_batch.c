@@ -2,25 +2,15 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Group commit.  BEGIN IMMEDIATE takes SQLite's lock at once.  A transaction
- * that begins by reading could find at its first INSERT that what it reads is
- * old, and in that case SQLite does not wait for the lock.
+ * Group commit.  A batch begins by BEGIN IMMEDIATE, which waits for SQLite's
+ * write lock.  After a plain BEGIN the first INSERT could fail at once: SQLite
+ * does not wait for a transaction that has read what is old by now.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <store/ngx_chat_batch.h>
-
-
-static int ngx_chat_batch_bind(sqlite3_stmt *st, int n, ngx_str_t *value);
-
-
-ngx_int_t
-ngx_chat_batch_begin(ngx_chat_db_t *db)
-{
-    return ngx_chat_db_run(db, NGX_CHAT_DB_WRITE_e);
-}
 
 
 ngx_int_t
@@ -31,22 +21,18 @@ ngx_chat_batch_insert(ngx_chat_db_t *db, ngx_chat_record_t *rec, int64_t now)
 
     st = db->statements[NGX_CHAT_DB_INSERT_e];
 
+    /* without an author parameter 5 stays NULL */
+
     if (sqlite3_bind_int64(st, 1, (sqlite3_int64) rec->app) != SQLITE_OK
-        || ngx_chat_batch_bind(st, 2, &rec->channel) != SQLITE_OK
-        || ngx_chat_batch_bind(st, 3, &rec->event) != SQLITE_OK
-        || ngx_chat_batch_bind(st, 4, &rec->content) != SQLITE_OK
+        || ngx_chat_db_bind_text(st, 2, &rec->channel) != SQLITE_OK
+        || ngx_chat_db_bind_text(st, 3, &rec->event) != SQLITE_OK
+        || ngx_chat_db_bind_text(st, 4, &rec->content) != SQLITE_OK
+        || (rec->author.len
+            && ngx_chat_db_bind_text(st, 5, &rec->author) != SQLITE_OK)
         || sqlite3_bind_int64(st, 6, now) != SQLITE_OK
         || sqlite3_bind_int64(st, 7, (sqlite3_int64) rec->kind) != SQLITE_OK)
     {
-        goto failed;
-    }
-
-    /* without an author the parameter stays NULL */
-
-    if (rec->author.len
-        && ngx_chat_batch_bind(st, 5, &rec->author) != SQLITE_OK)
-    {
-        goto failed;
+        return ngx_chat_db_end(db, NGX_CHAT_DB_INSERT_e, SQLITE_ERROR);
     }
 
     rc = ngx_chat_db_run(db, NGX_CHAT_DB_INSERT_e);
@@ -59,14 +45,6 @@ ngx_chat_batch_insert(ngx_chat_db_t *db, ngx_chat_record_t *rec, int64_t now)
     rec->updated = now;
 
     return NGX_OK;
-
-failed:
-
-    rc = ngx_chat_db_failed(db, "sqlite3_bind()");
-
-    (void) sqlite3_clear_bindings(st);
-
-    return rc;
 }
 
 
@@ -85,7 +63,7 @@ ngx_chat_batch_commit(ngx_chat_db_t *db)
 }
 
 
-/* Keeps the text of the failure that led here. */
+/* This does not overwrite db->error, the reason for the rollback. */
 
 void
 ngx_chat_batch_rollback(ngx_chat_db_t *db)
@@ -96,18 +74,4 @@ ngx_chat_batch_rollback(ngx_chat_db_t *db)
 
     (void) sqlite3_step(db->statements[NGX_CHAT_DB_ROLLBACK_e]);
     (void) sqlite3_reset(db->statements[NGX_CHAT_DB_ROLLBACK_e]);
-}
-
-
-static int
-ngx_chat_batch_bind(sqlite3_stmt *st, int n, ngx_str_t *value)
-{
-    const char  *p;
-
-    /* an empty string without memory is not NULL */
-
-    p = value->len ? (const char *) value->data : "";
-
-    return sqlite3_bind_text64(st, n, p, value->len, SQLITE_STATIC,
-                               SQLITE_UTF8);
 }

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Group commit: many messages, one transaction.  Pure; runs on a thread of
- * nginx's thread pool.
+ * Group commit: many messages in one transaction.  Pure.  It runs on a thread
+ * of nginx's thread pool.
  */
 
 
@@ -18,7 +18,7 @@
 #include <wire/ngx_chat_message.h>
 
 
-/* One stored message.  The strings belong to whoever made the record. */
+/* One stored message.  Whoever makes the record owns its strings. */
 typedef struct {
     ngx_uint_t         kind;           /* ngx_chat_message_kind_e */
     uint64_t           id;             /* set by the insert */
@@ -32,7 +32,7 @@ typedef struct {
 } ngx_chat_record_t;
 
 
-/* What of a record clients see; the strings stay the record's. */
+/* Fills m with what clients see of a record.  The strings stay the record's. */
 #define ngx_chat_record_message(rec, m)                                       \
     (m)->kind = (rec)->kind;                                                  \
     (m)->id = (rec)->id;                                                      \
@@ -44,12 +44,15 @@ typedef struct {
 
 
 /*
- * begin() waits for SQLite's write lock as long as the handle's timeout;
- * NGX_OK, NGX_BUSY, NGX_ERROR.  insert() gives the record its id and times;
- * ids grow and never come back.  commit() leaves no transaction behind,
- * whatever it returns.  rollback() may be called at any time.
+ * begin() waits for SQLite's write lock as long as the handle's timeout.
+ * insert() gives the record its id and times.  Ids grow, and no id is used
+ * twice.  commit() leaves no transaction behind, whatever it returns.
+ * rollback() may be called at any time.
  */
-ngx_int_t ngx_chat_batch_begin(ngx_chat_db_t *db);
+
+#define ngx_chat_batch_begin(db)                                              \
+    ngx_chat_db_run(db, NGX_CHAT_DB_WRITE_e)
+
 ngx_int_t ngx_chat_batch_insert(ngx_chat_db_t *db, ngx_chat_record_t *rec,
     int64_t now);
 ngx_int_t ngx_chat_batch_commit(ngx_chat_db_t *db);

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * One SQLite handle.
+ * One SQLite handle, and the three files behind it.
  */
 
 
@@ -38,18 +38,110 @@ ngx_chat_db_abandon(ngx_chat_db_t *db)
 
 
 ngx_int_t
-ngx_chat_db_checkpoint(ngx_chat_db_t *db, ngx_uint_t all, ngx_uint_t *frames)
+ngx_chat_db_files(const char *path, ngx_chat_db_files_t *files)
 {
-    int  rc, n;
+    char         name[PATH_MAX + sizeof("-wal")];
+    size_t       len;
+    struct stat  st;
 
-    n = 0;
+    memset(files, 0, sizeof(ngx_chat_db_files_t));
+
+    len = strlen(path);
+
+    if (len >= PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return NGX_ERROR;
+    }
+
+    memcpy(name, path, len + 1);
+
+    if (lstat(path, &st) == -1) {
+        return (errno == ENOENT) ? NGX_OK : NGX_ERROR;
+    }
+
+    /* SQLite has the WAL beside what a symbolic link leads to */
+
+    if (S_ISLNK(st.st_mode)
+        && (realpath(path, name) == NULL || stat(name, &st) == -1))
+    {
+        return (errno == ENOENT) ? NGX_OK : NGX_ERROR;
+    }
+
+    files->dev = st.st_dev;
+    files->file = st.st_ino;
+
+    len = strlen(name);
+
+    memcpy(name + len, "-wal", sizeof("-wal"));
+
+    if (stat(name, &st) == 0) {
+        files->wal = st.st_ino;
+    }
+
+    memcpy(name + len, "-shm", sizeof("-shm"));
+
+    if (stat(name, &st) == 0) {
+        files->shm = st.st_ino;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_db_look(ngx_chat_db_t *db, const char *path,
+    ngx_chat_db_files_t *files)
+{
+    if (ngx_chat_db_files(path, files) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    /* glibc's strerror() shares nothing between threads */
+
+    (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
+                    "the file can't be looked at (%d: %s)", errno,
+                    /* NOLINTNEXTLINE(concurrency-mt-unsafe) */
+                    strerror(errno));
+
+    return NGX_BUSY;
+}
+
+
+ngx_int_t
+ngx_chat_db_unlink_wal(const char *path)
+{
+    char    name[PATH_MAX + sizeof("-wal")];
+    size_t  len;
+
+    if (realpath(path, name) == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = strlen(name);
+
+    /* the index first: without it a WAL is read from its beginning */
+
+    memcpy(name + len, "-shm", sizeof("-shm"));
+
+    if (unlink(name) == -1 && errno != ENOENT) {
+        return NGX_ERROR;
+    }
+
+    memcpy(name + len, "-wal", sizeof("-wal"));
+
+    return (unlink(name) == -1 && errno != ENOENT) ? NGX_ERROR : NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_db_checkpoint(ngx_chat_db_t *db, ngx_uint_t all)
+{
+    int  rc;
 
     rc = sqlite3_wal_checkpoint_v2(db->handle, NULL,
                                    all ? SQLITE_CHECKPOINT_TRUNCATE
                                        : SQLITE_CHECKPOINT_PASSIVE,
-                                   &n, NULL);
-
-    *frames = (n > 0) ? (ngx_uint_t) n : 0;
+                                   NULL, NULL);
 
     return (rc == SQLITE_OK)
            ? NGX_OK : ngx_chat_db_failed(db, "sqlite3_wal_checkpoint_v2()");
@@ -83,20 +175,72 @@ ngx_chat_db_number(ngx_chat_db_t *db, const char *sql, int64_t *value)
 
 
 ngx_int_t
+ngx_chat_db_exec(ngx_chat_db_t *db, const char *sql)
+{
+    if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        return ngx_chat_db_failed(db, "sqlite3_exec()");
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_db_bind(ngx_chat_db_t *db, ngx_chat_db_statement_e n, int64_t app,
+    ngx_str_t *channel, int64_t id, int64_t limit)
+{
+    sqlite3_stmt  *st;
+
+    st = db->statements[n];
+
+    if (sqlite3_bind_int64(st, 1, app) != SQLITE_OK
+        || ngx_chat_db_bind_text(st, 2, channel) != SQLITE_OK
+        || sqlite3_bind_int64(st, 3, id) != SQLITE_OK
+        || sqlite3_bind_int64(st, 4, limit) != SQLITE_OK)
+    {
+        return ngx_chat_db_end(db, n, SQLITE_ERROR);
+    }
+
+    return NGX_OK;
+}
+
+
+int
+ngx_chat_db_bind_text(sqlite3_stmt *st, int n, ngx_str_t *value)
+{
+    const char  *p;
+
+    /* an empty string without memory is not NULL */
+
+    p = value->len ? (const char *) value->data : "";
+
+    return sqlite3_bind_text64(st, n, p, value->len, SQLITE_STATIC,
+                               SQLITE_UTF8);
+}
+
+
+ngx_int_t
 ngx_chat_db_run(ngx_chat_db_t *db, ngx_chat_db_statement_e n)
 {
-    ngx_int_t  rc;
+    return ngx_chat_db_end(db, n, sqlite3_step(db->statements[n]));
+}
 
-    rc = NGX_OK;
 
-    if (sqlite3_step(db->statements[n]) != SQLITE_DONE) {
-        rc = ngx_chat_db_failed(db, "sqlite3_step()");
+ngx_int_t
+ngx_chat_db_end(ngx_chat_db_t *db, ngx_chat_db_statement_e n, int rc)
+{
+    ngx_int_t  result;
+
+    result = NGX_OK;
+
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+        result = ngx_chat_db_failed(db, "sqlite3_step()");
     }
 
     (void) sqlite3_reset(db->statements[n]);
     (void) sqlite3_clear_bindings(db->statements[n]);
 
-    return rc;
+    return result;
 }
 
 
@@ -139,11 +283,9 @@ ngx_chat_db_failed(ngx_chat_db_t *db, const char *call)
 
 
 ngx_int_t
-ngx_chat_db_exec(ngx_chat_db_t *db, const char *sql)
+ngx_chat_db_refuse(ngx_chat_db_t *db, ngx_int_t rc, const char *text)
 {
-    if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK) {
-        return ngx_chat_db_failed(db, "sqlite3_exec()");
-    }
+    (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN, "%s", text);
 
-    return NGX_OK;
+    return rc;
 }

@@ -2,10 +2,10 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * One SQLite handle: its statements, its errors, its files.  Pure: no nginx
- * function, no log; the caller reports db->error.
+ * One SQLite handle: its statements, its errors, its files.  Pure: it calls
+ * no function of nginx and logs nothing.  The caller logs db->error.
  *
- * A handle is used by one thread at a time and never carried over fork().
+ * One thread at a time uses a handle.  A handle never survives a fork().
  */
 
 
@@ -23,6 +23,10 @@
 #define NGX_CHAT_DB_EPOCH_LEN  32      /* hexadecimal digits */
 
 
+/*
+ * The prepared statements.  Those from NEWEST to SURPLUS have the parameters
+ * that ngx_chat_db_bind() binds.
+ */
 typedef enum {
     NGX_CHAT_DB_READ_e = 0,            /* BEGIN, COMMIT, ROLLBACK */
     NGX_CHAT_DB_WRITE_e,
@@ -35,19 +39,19 @@ typedef enum {
     NGX_CHAT_DB_HAS_BEFORE_e,
     NGX_CHAT_DB_HAS_AFTER_e,
     NGX_CHAT_DB_SINCE_e,
-    NGX_CHAT_DB_OLDEST_e,              /* retention's: ids and their times */
+    NGX_CHAT_DB_TIMES_e,               /* ids and times above an id */
+    NGX_CHAT_DB_OLDEST_e,              /* ids up to an id */
+    NGX_CHAT_DB_CHANNEL_e,             /* the next channel */
+    NGX_CHAT_DB_RECENT_e,              /* the next that got messages */
+    NGX_CHAT_DB_SURPLUS_e,             /* ids that a channel has too many */
     NGX_CHAT_DB_DELETE_e,
-    NGX_CHAT_DB_CHANNEL_e,             /* the channel behind a channel */
-    NGX_CHAT_DB_RECENT_e,              /* channels of what is new */
-    NGX_CHAT_DB_SURPLUS_e,             /* the newest that is too many */
-    NGX_CHAT_DB_UPTO_e,                /* a channel's ids up to one */
     NGX_CHAT_DB_USED_e,                /* bytes in pages that are in use */
     NGX_CHAT_DB_MAX_e,                 /* the highest id there is */
-    NGX_CHAT_DB_STATEMENTS_e           /* their number */
+    NGX_CHAT_DB_STATEMENTS_e           /* the number of statements */
 } ngx_chat_db_statement_e;
 
 
-/* Which files a handle has open; zeroed: none. */
+/* The three files of a database; a file that is missing is 0. */
 typedef struct {
     uint64_t           dev;
     uint64_t           file;           /* inodes */
@@ -73,45 +77,64 @@ typedef struct {
 
 void ngx_chat_db_close(ngx_chat_db_t *db);
 
-/* Closing is not to touch the files, which may be another database's. */
+/* From now on close() does not write to the file. */
 void ngx_chat_db_abandon(ngx_chat_db_t *db);
 
 /*
- * Which files the path leads to now; those that are missing are 0.  NGX_OK;
- * NGX_ERROR with errno set.
+ * Tells which files the path leads to now.  NGX_OK; NGX_ERROR with errno set.
+ * This is asked before each commit, so it makes few system calls.
  */
 ngx_int_t ngx_chat_db_files(const char *path, ngx_chat_db_files_t *files);
+
+/* The same.  NGX_OK; NGX_BUSY: it can't be told, and db->error tells why. */
+ngx_int_t ngx_chat_db_look(ngx_chat_db_t *db, const char *path,
+    ngx_chat_db_files_t *files);
 
 /* Removes the WAL and its index from beside the file that path leads to. */
 ngx_int_t ngx_chat_db_unlink_wal(const char *path);
 
 /*
- * Moves the WAL into the file.  With all the WAL is empty afterwards: waits
- * for readers up to the handle's timeout, and nobody may write meanwhile.
- * Without, what readers are in the way of is left.  *frames: what the WAL
- * has still.  NGX_OK, NGX_BUSY, NGX_ERROR.
+ * The functions below return NGX_OK; NGX_BUSY: somebody else has a lock;
+ * NGX_ERROR.
  */
-ngx_int_t ngx_chat_db_checkpoint(ngx_chat_db_t *db, ngx_uint_t all,
-    ngx_uint_t *frames);
 
-/* The first column of the first row.  NGX_OK, NGX_BUSY, NGX_ERROR. */
+/*
+ * Moves the WAL into the file.  With all set the WAL is empty afterwards: the
+ * call waits for readers up to the handle's timeout, and nobody may write
+ * meanwhile.  Otherwise it leaves what readers still need.
+ */
+ngx_int_t ngx_chat_db_checkpoint(ngx_chat_db_t *db, ngx_uint_t all);
+
+/* Gets the first column of the first row. */
 ngx_int_t ngx_chat_db_number(ngx_chat_db_t *db, const char *sql,
     int64_t *value);
 
-/*
- * Runs a statement that gives no row, its parameters bound, and resets it.
- * NGX_OK, NGX_BUSY, NGX_ERROR.
- */
-ngx_int_t ngx_chat_db_run(ngx_chat_db_t *db, ngx_chat_db_statement_e n);
-
-/* Runs SQL that gives no row.  Status as above. */
+/* Runs SQL that gives no row. */
 ngx_int_t ngx_chat_db_exec(ngx_chat_db_t *db, const char *sql);
 
 /*
- * Keeps SQLite's code and text of the last failure in db and returns what
- * they mean: NGX_BUSY (locked), NGX_ERROR.
+ * Binds a statement's parameters.  A statement has no use for some of them
+ * and ignores those.  The channel must stay as it is up to end().
  */
+ngx_int_t ngx_chat_db_bind(ngx_chat_db_t *db, ngx_chat_db_statement_e n,
+    int64_t app, ngx_str_t *channel, int64_t id, int64_t limit);
+
+/* Returns what SQLite does. */
+int ngx_chat_db_bind_text(sqlite3_stmt *st, int n, ngx_str_t *value);
+
+/* Runs a statement that gives no row, with its parameters bound. */
+ngx_int_t ngx_chat_db_run(ngx_chat_db_t *db, ngx_chat_db_statement_e n);
+
+/* Resets a statement.  rc is what the last call of SQLite with it gave. */
+ngx_int_t ngx_chat_db_end(ngx_chat_db_t *db, ngx_chat_db_statement_e n,
+    int rc);
+
+/* Keeps SQLite's code and text of the last failure in db. */
 ngx_int_t ngx_chat_db_failed(ngx_chat_db_t *db, const char *call);
+
+/* Sets the text of a failure that SQLite knows nothing of, and returns rc. */
+ngx_int_t ngx_chat_db_refuse(ngx_chat_db_t *db, ngx_int_t rc,
+    const char *text);
 
 
 #endif /* _NGX_CHAT_DB_H_INCLUDED_ */

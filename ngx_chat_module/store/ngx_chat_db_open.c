@@ -2,8 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Opening.  Before anything that writes, the switch to WAL included, one read
- * transaction looks whose file it is: a file that is not ours stays as it is.
+ * Opening.  First one read transaction looks whose file it is.  Only then
+ * comes what writes, such as the switch to WAL mode.  So a file that is not
+ * ours stays as it is.
  */
 
 
@@ -18,7 +19,7 @@
 
 
 #define NGX_CHAT_DB_HEADER       100
-#define NGX_CHAT_DB_POLL         2000000       /* ns */
+#define NGX_CHAT_DB_POLL         2             /* ms */
 
 #define NGX_CHAT_DB_COLUMNS                                                   \
     "SELECT id, app, channel, event, content, author, created_at,"            \
@@ -27,14 +28,14 @@
 #define NGX_CHAT_DB_CHANNEL  " WHERE app = ?1 AND channel = ?2"
 
 
-static ngx_int_t ngx_chat_db_look(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf);
+static ngx_int_t ngx_chat_db_expect(ngx_chat_db_t *db,
+    ngx_chat_db_conf_t *conf);
 static ngx_int_t ngx_chat_db_connect(ngx_chat_db_t *db,
     ngx_chat_db_conf_t *conf);
 static ngx_int_t ngx_chat_db_wal(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf);
 static ngx_int_t ngx_chat_db_prepare(ngx_chat_db_t *db,
     ngx_chat_db_conf_t *conf);
-static ngx_int_t ngx_chat_db_header(u_char *p, off_t size, char *error,
-    size_t len);
+static ngx_int_t ngx_chat_db_header(u_char *p, off_t size, char *error);
 static uint32_t ngx_chat_db_get32(u_char *p);
 
 
@@ -62,30 +63,32 @@ static const char  *ngx_chat_db_statements[NGX_CHAT_DB_STATEMENTS_e] = {
     " AND id < ?3 ORDER BY id DESC LIMIT ?4",
 
     "SELECT 1 FROM messages" NGX_CHAT_DB_CHANNEL      /* HAS_BEFORE */
-    " AND id <= ?3 LIMIT 1",
+    " AND id <= ?3 LIMIT ?4",
 
     "SELECT 1 FROM messages" NGX_CHAT_DB_CHANNEL      /* HAS_AFTER */
-    " AND id >= ?3 LIMIT 1",
+    " AND id >= ?3 LIMIT ?4",
 
     NGX_CHAT_DB_COLUMNS                               /* SINCE */
-    " WHERE id > ?1 ORDER BY id",
+    " WHERE id > ?3 ORDER BY id LIMIT ?4",
 
-    "SELECT id, created_at FROM messages"             /* OLDEST */
-    " WHERE id > ?1 ORDER BY id LIMIT ?2",
+    "SELECT id, created_at FROM messages"             /* TIMES */
+    " WHERE id > ?3 ORDER BY id LIMIT ?4",
 
-    "DELETE FROM messages WHERE id = ?1",
+    "SELECT id FROM messages"                         /* OLDEST */
+    " WHERE id <= ?3 ORDER BY id LIMIT ?4",
 
     "SELECT app, channel FROM messages"               /* CHANNEL */
-    " WHERE (app, channel) > (?1, ?2) ORDER BY app, channel LIMIT 1",
+    " WHERE (app, channel) > (?1, ?2) ORDER BY app, channel LIMIT ?4",
 
-    "SELECT id, app, channel FROM messages"           /* RECENT */
-    " WHERE id > ?1 ORDER BY id LIMIT ?2",
+    "SELECT app, channel FROM messages NOT INDEXED"   /* RECENT */
+    " WHERE id > ?3 AND id <= ?4 AND (app, channel) > (?1, ?2)"
+    " ORDER BY app, channel LIMIT 1",
 
     "SELECT id FROM messages" NGX_CHAT_DB_CHANNEL     /* SURPLUS */
-    " ORDER BY id DESC LIMIT 1 OFFSET ?3",
+    " AND id <= (SELECT id FROM messages" NGX_CHAT_DB_CHANNEL
+    " ORDER BY id DESC LIMIT 1 OFFSET ?3) ORDER BY id LIMIT ?4",
 
-    "SELECT id FROM messages" NGX_CHAT_DB_CHANNEL     /* UPTO */
-    " AND id <= ?3 ORDER BY id LIMIT ?4",
+    "DELETE FROM messages WHERE id = ?1",
 
     "SELECT (page_count - freelist_count) * page_size"     /* USED */
     " FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
@@ -112,7 +115,7 @@ ngx_chat_db_open(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
         goto failed;
     }
 
-    rc = ngx_chat_db_look(db, conf);
+    rc = ngx_chat_db_expect(db, conf);
     if (rc != NGX_OK) {
         goto failed;
     }
@@ -134,7 +137,7 @@ ngx_chat_db_open(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
     }
 
     if (missing) {
-        rc = ngx_chat_migration_run(db);
+        rc = ngx_chat_migration_run(db, 0);
         if (rc != NGX_OK) {
             goto failed;
         }
@@ -156,25 +159,19 @@ failed:
 
 
 /*
- * Which files are there now.  Another one may have been moved to the path since
- * it was looked at; beside it lies the WAL of the one before, which SQLite
- * would take for its own.
+ * Looks which files are there now.  Since the caller has looked, another file
+ * may have been moved to the path.  Beside it lies the WAL of the file before,
+ * which SQLite would take for the WAL of the new one.
  */
 
 static ngx_int_t
-ngx_chat_db_look(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
+ngx_chat_db_expect(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
 {
     ngx_chat_db_files_t  *expected;
 
     expected = conf->expected;
 
-    if (ngx_chat_db_files(conf->path, &db->files) != NGX_OK) {
-        /* glibc's strerror() shares nothing between threads */
-
-        (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
-                        "it was opened, but can't be looked at: %s",
-                        /* NOLINTNEXTLINE(concurrency-mt-unsafe) */
-                        strerror(errno));
+    if (ngx_chat_db_look(db, conf->path, &db->files) != NGX_OK) {
         return NGX_BUSY;
     }
 
@@ -185,11 +182,10 @@ ngx_chat_db_look(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
         return NGX_OK;
     }
 
-    (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN, "%s while it was opened",
-                    db->files.file ? "another file was put in place"
-                                   : "the file was removed");
-
-    return NGX_BUSY;
+    return ngx_chat_db_refuse(db, NGX_BUSY, db->files.file
+                              ? "another file was put in place while it was "
+                                "opened"
+                              : "the file was removed while it was opened");
 }
 
 
@@ -204,9 +200,8 @@ ngx_chat_db_connect(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
     if (stat(conf->path, &st) == 0 && S_ISREG(st.st_mode)
         && st.st_size > 0 && st.st_size < NGX_CHAT_DB_HEADER)
     {
-        (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
-                        "the file is not an SQLite database");
-        return NGX_DECLINED;
+        return ngx_chat_db_refuse(db, NGX_DECLINED,
+                                  "the file is not an SQLite database");
     }
 
     rc = sqlite3_open_v2(conf->path, &db->handle,
@@ -220,15 +215,11 @@ ngx_chat_db_connect(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
     (void) sqlite3_extended_result_codes(db->handle, 1);
     (void) sqlite3_busy_timeout(db->handle, (int) conf->timeout);
 
-    /* closing somebody else's file must not move its WAL into it */
-    (void) sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
-                             NULL);
+    /* until it is known that the file is ours */
+    ngx_chat_db_abandon(db);
 
     if (conf->write && sqlite3_db_readonly(db->handle, "main")) {
-        db->code = SQLITE_READONLY;
-        (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
-                        "the file is not writable");
-        return NGX_ERROR;
+        return ngx_chat_db_refuse(db, NGX_ERROR, "the file is not writable");
     }
 
     return NGX_OK;
@@ -243,57 +234,38 @@ ngx_chat_db_connect(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
 static ngx_int_t
 ngx_chat_db_wal(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
 {
-    int              rc;
-    uint64_t         end;
-    const u_char    *mode;
-    sqlite3_stmt    *st;
-    struct timespec  ts;
-
-    rc = sqlite3_prepare_v2(db->handle, "PRAGMA journal_mode = WAL", -1, &st,
-                            NULL);
-    if (rc != SQLITE_OK) {
-        return ngx_chat_db_failed(db, "sqlite3_prepare_v2()");
-    }
+    int64_t    wal;
+    uint64_t   end;
+    ngx_int_t  rc;
 
     (void) sqlite3_busy_timeout(db->handle, 0);
 
     end = ngx_chat_clock_msec() + conf->timeout;
 
     for ( ;; ) {
-        rc = sqlite3_step(st);
+        rc = ngx_chat_db_exec(db, "PRAGMA journal_mode = WAL");
 
-        if ((rc & 0xff) != SQLITE_BUSY || ngx_chat_clock_msec() >= end) {
+        if (rc != NGX_BUSY || ngx_chat_clock_msec() >= end) {
             break;
         }
 
-        (void) sqlite3_reset(st);
-
-        ts.tv_sec = 0;
-        ts.tv_nsec = NGX_CHAT_DB_POLL;
-        (void) nanosleep(&ts, NULL);
+        ngx_msleep(NGX_CHAT_DB_POLL);
     }
 
-    if (rc != SQLITE_ROW) {
-        rc = (int) ngx_chat_db_failed(db, "sqlite3_step()");
-        goto done;
-    }
-
-    mode = sqlite3_column_text(st, 0);
-
-    rc = NGX_OK;
-
-    if (mode == NULL || strcmp((const char *) mode, "wal") != 0) {
-        (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
-                        "the file can't be switched to WAL mode, is it on a "
-                        "network file system?");
-        db->code = SQLITE_CANTOPEN;
-        rc = NGX_ERROR;
-    }
-
-done:
-
-    (void) sqlite3_finalize(st);
     (void) sqlite3_busy_timeout(db->handle, (int) conf->timeout);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_chat_db_number(db, "SELECT journal_mode = 'wal'"
+                            " FROM pragma_journal_mode", &wal);
+
+    if (rc == NGX_OK && !wal) {
+        return ngx_chat_db_refuse(db, NGX_ERROR,
+                                  "the file can't be switched to WAL mode, is "
+                                  "it on a network file system?");
+    }
 
     return rc;
 }
@@ -317,16 +289,15 @@ ngx_chat_db_prepare(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
 
     /* the schema was read, so the WAL is open, too */
 
-    if (ngx_chat_db_look(db, conf) != NGX_OK) {
+    if (ngx_chat_db_expect(db, conf) != NGX_OK) {
         ngx_chat_db_abandon(db);
         return NGX_BUSY;
     }
 
     if (db->files.wal == 0 || db->files.shm == 0) {
-        (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
-                        "the file, its -wal or its -shm was removed while it "
-                        "was opened");
-        return NGX_BUSY;
+        return ngx_chat_db_refuse(db, NGX_BUSY,
+                                  "the file, its -wal or its -shm was removed "
+                                  "while it was opened");
     }
 
     if (conf->write) {
@@ -338,7 +309,7 @@ ngx_chat_db_prepare(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
 
 
 ngx_int_t
-ngx_chat_db_probe(const char *path, char *error, size_t size)
+ngx_chat_db_probe(const char *path, char *error)
 {
     int          fd, err;
     u_char       buf[NGX_CHAT_DB_HEADER];
@@ -346,7 +317,7 @@ ngx_chat_db_probe(const char *path, char *error, size_t size)
     ngx_int_t    rc;
     struct stat  st;
 
-    /* not to wait for the other end of a pipe */
+    /* O_NONBLOCK: do not wait for the other end of a pipe */
     fd = open(path, O_RDONLY|O_NONBLOCK|O_CLOEXEC);
 
     if (fd == -1) {
@@ -360,9 +331,9 @@ ngx_chat_db_probe(const char *path, char *error, size_t size)
     }
 
     if (!S_ISREG(st.st_mode)) {
-        (void) snprintf(error, size, S_ISDIR(st.st_mode)
-                                     ? "it is a directory, name a file in it"
-                                     : "it is not a regular file");
+        (void) snprintf(error, NGX_CHAT_DB_ERROR_LEN, S_ISDIR(st.st_mode)
+                        ? "it is a directory, name a file in it"
+                        : "it is not a regular file");
         rc = NGX_DECLINED;
         goto done;
     }
@@ -373,16 +344,9 @@ ngx_chat_db_probe(const char *path, char *error, size_t size)
         goto done;
     }
 
-    if (n == 0) {
-        rc = NGX_OK;
+    ngx_memzero(buf + n, sizeof(buf) - n);
 
-    } else if (n < (ssize_t) sizeof(buf)) {
-        (void) snprintf(error, size, "the file is not an SQLite database");
-        rc = NGX_DECLINED;
-
-    } else {
-        rc = ngx_chat_db_header(buf, st.st_size, error, size);
-    }
+    rc = n ? ngx_chat_db_header(buf, st.st_size, error) : NGX_OK;
 
 done:
 
@@ -395,18 +359,20 @@ done:
 
 
 /*
- * The header may lag behind the WAL.  Of a file of ours it then has nothing
- * yet, and is a single page.
+ * The newest header may be in the WAL.  In that case a new file of ours is one
+ * page, whose header tells nothing yet.
  */
 
 static ngx_int_t
-ngx_chat_db_header(u_char *p, off_t size, char *error, size_t len)
+ngx_chat_db_header(u_char *p, off_t size, char *error)
 {
-    off_t                          page;
-    ngx_chat_migration_identity_t  id;
+    off_t  page;
 
-    if (memcmp(p, "SQLite format 3", sizeof("SQLite format 3")) != 0) {
-        (void) snprintf(error, len, "the file is not an SQLite database");
+    if (size < NGX_CHAT_DB_HEADER
+        || memcmp(p, "SQLite format 3", sizeof("SQLite format 3")) != 0)
+    {
+        (void) snprintf(error, NGX_CHAT_DB_ERROR_LEN,
+                        "the file is not an SQLite database");
         return NGX_DECLINED;
     }
 
@@ -416,11 +382,9 @@ ngx_chat_db_header(u_char *p, off_t size, char *error, size_t len)
         page = 65536;
     }
 
-    id.application = (int32_t) ngx_chat_db_get32(&p[68]);
-    id.version = (int32_t) ngx_chat_db_get32(&p[60]);
-    id.content = (size > page);
-
-    return ngx_chat_migration_judge(&id, error, len);
+    return ngx_chat_migration_judge((int32_t) ngx_chat_db_get32(&p[68]),
+                                    (int32_t) ngx_chat_db_get32(&p[60]),
+                                    size > page, error);
 }
 
 

@@ -19,38 +19,40 @@
 typedef struct {
     const char           *path;        /* NUL-terminated, outlives the handle */
     ngx_msec_t            timeout;     /* longest wait for SQLite's lock */
-    ngx_chat_db_files_t  *expected;    /* NULL: whichever file is there; else
-                                          this one, or a new one where file
-                                          is 0 */
+    ngx_chat_db_files_t  *expected;    /* the file that must be there; NULL, or
+                                          file is 0: any */
 
     unsigned              full:1;      /* synchronous=FULL, else NORMAL */
     unsigned              write:1;     /* may INSERT; a reader is query_only */
-    unsigned              create:1;    /* makes the file where there is none */
+    unsigned              create:1;    /* may make the file */
 } ngx_chat_db_conf_t;
 
 
 /*
- * Opens, in WAL mode, and brings the schema up to date in one transaction;
- * either kind of handle does so, the winner of a race is whoever comes
- * first.  NGX_OK; NGX_BUSY: locked beyond the timeout, or another file than
- * the expected one, or one that can't be looked at; NGX_DECLINED: not a
- * database, or one of another application or of a newer schema (left
- * untouched); NGX_ERROR: anything else.  On failure db->error tells and the
- * handle is closed.  Where nothing is missing nothing is written, and nobody
- * else's lock is waited for.
+ * Opens the file in WAL mode, and brings the schema up to date where it is
+ * not; a reader's handle does so, too.  Of several that open a new file at a
+ * time, one makes the schema.  Where nothing is missing, nothing is written
+ * and nobody's lock is waited for.
+ *
+ * NGX_OK; NGX_BUSY: the file is locked beyond the timeout, or is another one
+ * than expected, or can't be looked at; NGX_DECLINED: it is not a database, or
+ * one of another application or of a newer schema, and is left untouched;
+ * NGX_ERROR: anything else.  After a failure the handle is closed, and
+ * db->error tells the reason.
  */
 ngx_int_t ngx_chat_db_open(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf);
 
 /*
- * Looks at the file without SQLite and without changing anything, for
- * configuration time: reads its first 100 bytes.  NGX_OK: fit to be opened,
- * missing or empty included; NGX_DECLINED with error set (a sentence that
- * names no path); NGX_ERROR with errno set: it can't be read.
+ * Looks at the first bytes of a file without SQLite, when the configuration is
+ * read.  NGX_OK: the file can be opened, or is missing or empty; NGX_DECLINED:
+ * error, which has room for NGX_CHAT_DB_ERROR_LEN bytes, tells the reason and
+ * names no path; NGX_ERROR with errno set: it can't be read.
  *
- * Not for a process that has the database open: POSIX takes away all locks
- * of a process on a file, SQLite's too, when it closes any descriptor of it.
+ * A process that has the database open must not call this.  When a process
+ * closes any descriptor of a file, POSIX takes away all its locks on the file,
+ * those of SQLite too.
  */
-ngx_int_t ngx_chat_db_probe(const char *path, char *error, size_t size);
+ngx_int_t ngx_chat_db_probe(const char *path, char *error);
 
 
 #endif /* _NGX_CHAT_DB_OPEN_H_INCLUDED_ */

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Pages of a channel's messages.  Pure; runs on a thread of nginx's thread
+ * Pages of a channel's messages.  Pure.  It runs on a thread of nginx's thread
  * pool.
  */
 
@@ -25,9 +25,9 @@ typedef enum {
 
 
 /*
- * Takes one message; the strings are valid during the call only.  Other than
- * NGX_OK ends the reading: NGX_DONE, the row was not taken, the page is
- * full; NGX_ERROR.
+ * Takes one message, whose strings are valid during the call only.  NGX_OK;
+ * NGX_DONE: the page is full, the message was not taken; NGX_ERROR.  The last
+ * two end the reading.
  */
 typedef ngx_int_t (*ngx_chat_history_row_pt)(void *data,
     ngx_chat_record_t *rec);
@@ -45,25 +45,22 @@ typedef struct {
     /* set by the reading */
     uint64_t                  first;   /* 0: the page is empty */
     uint64_t                  last;
-    unsigned                  more_before:1;
-    unsigned                  more_after:1;
+    ngx_uint_t                more_before;
+    ngx_uint_t                more_after;
 } ngx_chat_history_t;
 
 
 /*
- * Reads a page in one read transaction, in the direction it is taken: AFTER
- * oldest first, NEWEST and BEFORE newest first; the caller turns those round.
- * NGX_OK, NGX_BUSY, NGX_ERROR (db->error tells; where row() failed it is
- * empty).  first and last are the lowest and highest id that row() took;
- * more_before and more_after tell whether the channel has messages below
- * and above them (for an empty page: below or at id, above or at id).
+ * Reads a page in one read transaction.  row() gets the messages of AFTER
+ * oldest first, those of NEWEST and BEFORE newest first.  first and last are
+ * the lowest and the highest id that row() took.  more_before and more_after
+ * tell whether the channel has messages below and above them; for an empty
+ * page, whether it has messages up to id, and from id on.  NGX_OK, NGX_BUSY,
+ * NGX_ERROR.  Where row() failed, db->error is empty.
  */
 ngx_int_t ngx_chat_history_read(ngx_chat_db_t *db, ngx_chat_history_t *h);
 
-/*
- * Reads every message of every channel with an id greater than the given,
- * in order of ids: what a writer that died may have left unsent.
- */
+/* Reads the messages of all channels above an id, in the order of ids. */
 ngx_int_t ngx_chat_history_since(ngx_chat_db_t *db, uint64_t id,
     ngx_chat_history_row_pt row, void *data);
 

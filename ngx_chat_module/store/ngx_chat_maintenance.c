@@ -188,7 +188,7 @@ ngx_chat_maintenance_run(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 
     db = &mt->handle.db;
 
-    rc = ngx_chat_handle_ready(&mt->handle, log);
+    rc = ngx_chat_handle_ready(&mt->handle, 0, log);
 
     if (rc != NGX_OK || !mt->elected) {
         return rc;
@@ -272,7 +272,7 @@ ngx_chat_maintenance_remove(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 
     n = 0;
 
-    rc = ngx_chat_handle_ready_locked(&mt->handle, log);
+    rc = ngx_chat_handle_ready(&mt->handle, 1, log);
 
     if (rc == NGX_OK) {
 
@@ -312,7 +312,6 @@ ngx_chat_maintenance_wal(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 {
     uint64_t                    now;
     ngx_int_t                   rc;
-    ngx_uint_t                  frames;
     ngx_chat_store_stats_sh_t  *stats;
 
     stats = &mt->conf->sh->stats;
@@ -325,17 +324,17 @@ ngx_chat_maintenance_wal(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 
     /* most of it without the write lock */
 
-    rc = ngx_chat_db_checkpoint(&mt->handle.db, 0, &frames);
+    rc = ngx_chat_db_checkpoint(&mt->handle.db, 0);
 
     if (rc == NGX_OK) {
         rc = ngx_chat_maintenance_lock(mt, log);
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_chat_handle_ready_locked(&mt->handle, log);
+        rc = ngx_chat_handle_ready(&mt->handle, 1, log);
 
         if (rc == NGX_OK) {
-            rc = ngx_chat_db_checkpoint(&mt->handle.db, 1, &frames);
+            rc = ngx_chat_db_checkpoint(&mt->handle.db, 1);
         }
 
         ngx_chat_write_lock_give(mt->conf->sh);

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The schema's steps, sql/NNN-*.sql, as config has made them into strings.
- * All that a file is missing is done in one transaction, which looks again at
- * what there is: another process may have been first.
+ * The schema's steps, sql/NNN-*.sql, which config has made into strings.  One
+ * transaction does all steps that a file is missing.  It looks again at what
+ * there is, for another process may have been first.
  */
 
 
@@ -28,7 +28,6 @@
 static ngx_int_t ngx_chat_migration_steps(ngx_chat_db_t *db);
 static ngx_int_t ngx_chat_migration_identify(ngx_chat_db_t *db,
     int64_t *version);
-static ngx_int_t ngx_chat_migration_make_epoch(ngx_chat_db_t *db);
 static ngx_int_t ngx_chat_migration_epoch(ngx_chat_db_t *db);
 
 
@@ -50,9 +49,8 @@ ngx_chat_migration_inspect(ngx_chat_db_t *db, ngx_uint_t *missing)
     }
 
     if (rc == NGX_ERROR && (db->code & 0xff) == SQLITE_NOTADB) {
-        (void) snprintf(db->error, NGX_CHAT_DB_ERROR_LEN,
-                        "the file is not an SQLite database");
-        return NGX_DECLINED;
+        return ngx_chat_db_refuse(db, NGX_DECLINED,
+                                  "the file is not an SQLite database");
     }
 
     if (rc != NGX_OK) {
@@ -66,7 +64,7 @@ ngx_chat_migration_inspect(ngx_chat_db_t *db, ngx_uint_t *missing)
 
 
 ngx_int_t
-ngx_chat_migration_run(ngx_chat_db_t *db)
+ngx_chat_migration_run(ngx_chat_db_t *db, ngx_uint_t renew)
 {
     ngx_int_t  rc;
 
@@ -74,8 +72,6 @@ ngx_chat_migration_run(ngx_chat_db_t *db)
     if (rc != NGX_OK) {
         return rc;
     }
-
-    /* closing the handle rolls back */
 
     rc = ngx_chat_migration_steps(db);
     if (rc != NGX_OK) {
@@ -87,8 +83,15 @@ ngx_chat_migration_run(ngx_chat_db_t *db)
         return rc;
     }
 
-    if (db->epoch[0] == '\0') {
-        rc = ngx_chat_migration_make_epoch(db);
+    if (renew || db->epoch[0] == '\0') {
+        rc = ngx_chat_db_exec(db, "INSERT OR REPLACE INTO meta (key, value)"
+                              " VALUES ('epoch',"
+                              " lower(hex(randomblob(16))))");
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        rc = ngx_chat_migration_epoch(db);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -98,44 +101,10 @@ ngx_chat_migration_run(ngx_chat_db_t *db)
 }
 
 
-ngx_int_t
-ngx_chat_migration_renew(ngx_chat_db_t *db)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_chat_db_exec(db, "BEGIN IMMEDIATE");
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rc = ngx_chat_migration_make_epoch(db);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return ngx_chat_db_exec(db, "COMMIT");
-}
-
-
-static ngx_int_t
-ngx_chat_migration_make_epoch(ngx_chat_db_t *db)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_chat_db_exec(db, "INSERT OR REPLACE INTO meta (key, value)"
-                          " VALUES ('epoch', lower(hex(randomblob(16))))");
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return ngx_chat_migration_epoch(db);
-}
-
-
 static ngx_int_t
 ngx_chat_migration_steps(ngx_chat_db_t *db)
 {
-    char       sql[64];
+    char       sql[80];
     int64_t    version;
     ngx_int_t  rc;
 
@@ -153,59 +122,46 @@ ngx_chat_migration_steps(ngx_chat_db_t *db)
         }
     }
 
-    (void) snprintf(sql, sizeof(sql), "PRAGMA user_version = %d",
-                    (int) NGX_CHAT_MIGRATION_STEPS);
-
-    rc = ngx_chat_db_exec(db, sql);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    (void) snprintf(sql, sizeof(sql), "PRAGMA application_id = %d",
+    (void) snprintf(sql, sizeof(sql),
+                    "PRAGMA user_version = %d; PRAGMA application_id = %d",
+                    (int) NGX_CHAT_MIGRATION_STEPS,
                     NGX_CHAT_MIGRATION_APPLICATION);
 
     return ngx_chat_db_exec(db, sql);
 }
 
 
-/* Within a transaction. */
+/* Reads who made the file, within a transaction, and judges it. */
 
 static ngx_int_t
 ngx_chat_migration_identify(ngx_chat_db_t *db, int64_t *version)
 {
-    int64_t                        pages, tables;
-    ngx_int_t                      rc;
-    ngx_chat_migration_identity_t  id;
+    int64_t    application, content;
+    ngx_int_t  rc;
 
-    rc = ngx_chat_db_number(db, "PRAGMA application_id", &id.application);
+    rc = ngx_chat_db_number(db, "PRAGMA application_id", &application);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    rc = ngx_chat_db_number(db, "PRAGMA user_version", &id.version);
+    rc = ngx_chat_db_number(db, "PRAGMA user_version", version);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    rc = ngx_chat_db_number(db, "PRAGMA page_count", &pages);
+    rc = ngx_chat_db_number(db, "SELECT page_count > 1"
+                            " OR EXISTS (SELECT 1 FROM sqlite_schema)"
+                            " FROM pragma_page_count", &content);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    rc = ngx_chat_db_number(db, "SELECT count(*) FROM sqlite_schema",
-                            &tables);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    id.content = (pages > 1 || tables);
-    *version = id.version;
-
-    return ngx_chat_migration_judge(&id, db->error, NGX_CHAT_DB_ERROR_LEN);
+    return ngx_chat_migration_judge(application, *version, content != 0,
+                                    db->error);
 }
 
 
-/* Reads the epoch; an empty one: there is none. */
+/* Reads the epoch, which is empty where the database has none. */
 
 static ngx_int_t
 ngx_chat_migration_epoch(ngx_chat_db_t *db)
@@ -246,22 +202,22 @@ ngx_chat_migration_epoch(ngx_chat_db_t *db)
 
 
 ngx_int_t
-ngx_chat_migration_judge(ngx_chat_migration_identity_t *id, char *error,
-    size_t size)
+ngx_chat_migration_judge(int64_t application, int64_t version,
+    ngx_uint_t content, char *error)
 {
-    if (id->application != NGX_CHAT_MIGRATION_APPLICATION
-        && (id->application || id->version || id->content))
+    if (application != NGX_CHAT_MIGRATION_APPLICATION
+        && (application || version || content))
     {
-        (void) snprintf(error, size,
+        (void) snprintf(error, NGX_CHAT_DB_ERROR_LEN,
                         "the file is a database of another application");
         return NGX_DECLINED;
     }
 
-    if (id->version < 0 || id->version > NGX_CHAT_MIGRATION_STEPS) {
-        (void) snprintf(error, size,
+    if (version < 0 || version > NGX_CHAT_MIGRATION_STEPS) {
+        (void) snprintf(error, NGX_CHAT_DB_ERROR_LEN,
                         "the file has schema %d, this module knows schemas up "
                         "to %d: install a newer module",
-                        (int) id->version, (int) NGX_CHAT_MIGRATION_STEPS);
+                        (int) version, (int) NGX_CHAT_MIGRATION_STEPS);
         return NGX_DECLINED;
     }
 

@@ -154,7 +154,7 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
 {
     ngx_chat_reader_t *reader = data;
 
-    reader->rc = ngx_chat_handle_ready(&reader->handle, log);
+    reader->rc = ngx_chat_handle_ready(&reader->handle, 0, log);
 
     if (reader->rc == NGX_OK && reader->read) {
         reader->rc = ngx_chat_reader_page(reader);

@@ -54,8 +54,8 @@ typedef struct {
     ngx_chat_store_stats_sh_t  stats;
 
     /* which files are the database; written with the write lock */
-    ngx_atomic_t             epoch;        /* its first half; 0: not opened */
-    ngx_atomic_t             file;         /* inodes */
+    u_char                   epoch[NGX_CHAT_DB_EPOCH_LEN];
+    ngx_atomic_t             file;         /* inodes; 0: not known yet */
     ngx_atomic_t             wal;
     ngx_atomic_t             shm;
 

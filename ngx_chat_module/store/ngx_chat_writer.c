@@ -200,7 +200,7 @@ ngx_chat_writer_locked(ngx_chat_writer_t *wr, ngx_log_t *log)
 {
     ngx_int_t  rc;
 
-    rc = ngx_chat_handle_ready_locked(&wr->handle, log);
+    rc = ngx_chat_handle_ready(&wr->handle, 1, log);
 
     if (rc == NGX_OK && wr->conf->sh->dirty) {
         rc = ngx_chat_writer_resend(wr, log);

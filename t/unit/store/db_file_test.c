@@ -98,8 +98,7 @@ check_refused(const char *text)
     CHECK_INT(store_open(&db, 100, 0), NGX_DECLINED);
     CHECK(strstr(db.error, text) != NULL);
 
-    CHECK_INT(ngx_chat_db_probe(store_path, error, sizeof(error)),
-              NGX_DECLINED);
+    CHECK_INT(ngx_chat_db_probe(store_path, error), NGX_DECLINED);
     CHECK(strstr(error, text) != NULL);
     CHECK(strstr(error, "/") == NULL);
 
@@ -129,8 +128,7 @@ test_empty_files(void)
         CHECK(store_exec(handle, sql[i]));
         (void) sqlite3_close(handle);
 
-        CHECK_INT(ngx_chat_db_probe(store_path, error, sizeof(error)),
-                  NGX_OK);
+        CHECK_INT(ngx_chat_db_probe(store_path, error), NGX_OK);
         CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
         CHECK(store_add(&db, 1, "chat", "a") == 1);
 
@@ -254,12 +252,12 @@ test_own_wal(void)
 
     CHECK_INT(store_wait(&pid, 1), 1);
 
-    CHECK_INT(ngx_chat_db_probe(store_path, error, sizeof(error)), NGX_OK);
+    CHECK_INT(ngx_chat_db_probe(store_path, error), NGX_OK);
     CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
     CHECK_INT(store_number(db.handle, "SELECT count(*) FROM messages"), 1);
     ngx_chat_db_close(&db);
 
-    CHECK_INT(ngx_chat_db_probe(store_path, error, sizeof(error)), NGX_OK);
+    CHECK_INT(ngx_chat_db_probe(store_path, error), NGX_OK);
 
     store_teardown();
 }
@@ -361,22 +359,20 @@ test_unusable_paths(void)
     store_setup();
 
     /* nothing there */
-    CHECK_INT(ngx_chat_db_probe(store_path, error, sizeof(error)), NGX_OK);
+    CHECK_INT(ngx_chat_db_probe(store_path, error), NGX_OK);
     CHECK(access(store_path, F_OK) == -1);
 
     write_file("", 0);
-    CHECK_INT(ngx_chat_db_probe(store_path, error, sizeof(error)), NGX_OK);
+    CHECK_INT(ngx_chat_db_probe(store_path, error), NGX_OK);
     (void) remove(store_path);
 
     CHECK(mkfifo(store_path, 0600) == 0);
-    CHECK_INT(ngx_chat_db_probe(store_path, error, sizeof(error)),
-              NGX_DECLINED);
+    CHECK_INT(ngx_chat_db_probe(store_path, error), NGX_DECLINED);
     CHECK(strstr(error, "regular file") != NULL);
     (void) remove(store_path);
 
     CHECK(mkdir(store_path, 0700) == 0);
-    CHECK_INT(ngx_chat_db_probe(store_path, error, sizeof(error)),
-              NGX_DECLINED);
+    CHECK_INT(ngx_chat_db_probe(store_path, error), NGX_DECLINED);
     CHECK(strstr(error, "directory") != NULL);
 
     CHECK_INT(store_open(&db, 100, 1), NGX_ERROR);
@@ -387,7 +383,7 @@ test_unusable_paths(void)
     CHECK_INT(store_open(&db, 100, 1), NGX_ERROR);
     CHECK(strstr(db.error, "No such file") != NULL);
 
-    CHECK_INT(ngx_chat_db_probe("/dev/null/chat.db", error, sizeof(error)),
+    CHECK_INT(ngx_chat_db_probe("/dev/null/chat.db", error),
               NGX_ERROR);
     CHECK_INT(errno, ENOTDIR);
 
