@@ -4,32 +4,29 @@
  *
  * The maintenance of the database.
  *
- * Messages that are posted go first.  The write lock is taken where nobody
- * has it, for a few ms at a time, and the pause after that is twice as long.
- * Only when the lock was not to be had for a while it is waited for.
+ * New messages go first.  A run takes the write lock only where nobody has it,
+ * holds it for a few ms, and then pauses for twice the time it took.  Only when
+ * somebody else has had the lock for a while, a run waits for it.
  *
- * Removing is not synced to the disk: what a power cut brings back is removed
- * again.  It leaves its pages in the WAL; a checkpoint, which needs no write
- * lock, moves them into the file.
+ * A removal is not synced to the disk.  What comes back by a power cut is
+ * removed again.  Its pages stay in the WAL until a checkpoint, which needs no
+ * write lock, moves them into the file.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_event.h>
-#include <ngx_thread_pool.h>
-
 #include <store/ngx_chat_maintenance.h>
 #include <store/ngx_chat_write_lock.h>
 #include <wire/ngx_chat_clock.h>
 
 
-#define NGX_CHAT_MAINTENANCE_INTERVAL  1000    /* ms between looks, idle */
+#define NGX_CHAT_MAINTENANCE_INTERVAL  1000    /* ms, the longest pause */
 #define NGX_CHAT_MAINTENANCE_TERM      5000    /* ms that an election holds */
-#define NGX_CHAT_MAINTENANCE_LOOK      20      /* ms of looking at a time */
-#define NGX_CHAT_MAINTENANCE_REMOVE    4       /* ms of removing at a time */
-#define NGX_CHAT_MAINTENANCE_SHARE     2       /* pause for each ms */
-#define NGX_CHAT_MAINTENANCE_PAUSE     10      /* ms, the shortest */
+#define NGX_CHAT_MAINTENANCE_LOOK      20      /* ms of looking in a run */
+#define NGX_CHAT_MAINTENANCE_REMOVE    4       /* ms of removing in a run */
+#define NGX_CHAT_MAINTENANCE_FACTOR    2       /* ms of pause for each ms */
+#define NGX_CHAT_MAINTENANCE_PAUSE     10      /* ms, the shortest pause */
 #define NGX_CHAT_MAINTENANCE_TIMEOUT   20      /* ms for SQLite's locks */
 #define NGX_CHAT_MAINTENANCE_PATIENCE  200     /* ms until it waits for the
                                                   write lock */
@@ -37,9 +34,10 @@
 #define NGX_CHAT_MAINTENANCE_WARN      60000   /* ms between warnings */
 
 
+static void ngx_chat_maintenance_resign(ngx_chat_store_sh_t *sh);
 static void ngx_chat_maintenance_timer(ngx_event_t *ev);
 static ngx_uint_t ngx_chat_maintenance_elect(ngx_chat_maintenance_t *mt);
-static void ngx_chat_maintenance_thread(void *data, ngx_log_t *log);
+static ngx_int_t ngx_chat_maintenance_thread(void *data, ngx_log_t *log);
 static ngx_int_t ngx_chat_maintenance_run(ngx_chat_maintenance_t *mt,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_maintenance_retain(ngx_chat_maintenance_t *mt,
@@ -50,7 +48,7 @@ static ngx_int_t ngx_chat_maintenance_wal(ngx_chat_maintenance_t *mt,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_maintenance_lock(ngx_chat_maintenance_t *mt,
     ngx_log_t *log);
-static void ngx_chat_maintenance_done(ngx_event_t *ev);
+static void ngx_chat_maintenance_done(void *data, ngx_int_t rc);
 
 
 ngx_int_t
@@ -62,22 +60,22 @@ ngx_chat_maintenance_init(ngx_chat_maintenance_t *mt,
     ngx_chat_handle_init(&mt->handle, conf, NGX_CHAT_MAINTENANCE_TIMEOUT, 1);
     mt->handle.open.full = 0;
 
-    mt->task = ngx_thread_task_alloc(cycle->pool, 0);
-    if (mt->task == NULL) {
+    mt->pause = NGX_CHAT_MAINTENANCE_INTERVAL;
+
+    mt->task.thread = ngx_chat_maintenance_thread;
+    mt->task.done = ngx_chat_maintenance_done;
+    mt->task.data = mt;
+
+    if (ngx_chat_store_task_init(&mt->task, conf->pool, cycle) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    mt->task->ctx = mt;
-    mt->task->handler = ngx_chat_maintenance_thread;
-    mt->task->event.handler = ngx_chat_maintenance_done;
-    mt->task->event.data = mt;
 
     mt->timer.handler = ngx_chat_maintenance_timer;
     mt->timer.data = mt;
     mt->timer.log = cycle->log;
     mt->timer.cancelable = 1;
 
-    ngx_add_timer(&mt->timer, NGX_CHAT_MAINTENANCE_INTERVAL);
+    ngx_add_timer(&mt->timer, mt->pause);
 
     return NGX_OK;
 }
@@ -87,11 +85,15 @@ void
 ngx_chat_maintenance_exit(ngx_chat_maintenance_t *mt)
 {
     ngx_chat_handle_close(&mt->handle);
+    ngx_chat_maintenance_resign(mt->conf->sh);
+}
 
-    if (ngx_chat_store_get(&mt->conf->sh->maintainer)
-        == (ngx_atomic_uint_t) ngx_pid)
-    {
-        ngx_chat_store_set(&mt->conf->sh->maintainer_until, 0);
+
+static void
+ngx_chat_maintenance_resign(ngx_chat_store_sh_t *sh)
+{
+    if (ngx_chat_store_get(&sh->maintainer) == (ngx_atomic_uint_t) ngx_pid) {
+        ngx_chat_store_set(&sh->maintainer_until, 0);
     }
 }
 
@@ -105,21 +107,18 @@ ngx_chat_maintenance_timer(ngx_event_t *ev)
 
     mt->elected = ngx_chat_maintenance_elect(mt);
 
-    if (ngx_thread_task_post(mt->conf->pool, mt->task) != NGX_OK) {
-        ngx_add_timer(&mt->timer, NGX_CHAT_MAINTENANCE_INTERVAL);
-    }
+    ngx_chat_store_task_start(&mt->task);
 }
 
 
 /*
- * Whether this worker is the one.  A leaving worker is not: those of the new
- * configuration know what chat_retention says there.
+ * Tells whether this worker is the maintainer.  A worker that exits is not,
+ * since only the new workers know the new chat_retention.
  */
 
 static ngx_uint_t
 ngx_chat_maintenance_elect(ngx_chat_maintenance_t *mt)
 {
-    ngx_uint_t            mine;
     ngx_atomic_uint_t     now, until;
     ngx_chat_store_sh_t  *sh;
 
@@ -127,22 +126,19 @@ ngx_chat_maintenance_elect(ngx_chat_maintenance_t *mt)
 
     now = ngx_current_msec;
     until = ngx_chat_store_get(&sh->maintainer_until);
-    mine = (ngx_chat_store_get(&sh->maintainer)
-            == (ngx_atomic_uint_t) ngx_pid);
 
     if (ngx_exiting) {
-        if (mine) {
-            ngx_chat_store_set(&sh->maintainer_until, 0);
-        }
-
+        ngx_chat_maintenance_resign(sh);
         return 0;
     }
 
-    if (!mine && until > now && until - now <= NGX_CHAT_MAINTENANCE_TERM) {
+    if (ngx_chat_store_get(&sh->maintainer) != (ngx_atomic_uint_t) ngx_pid
+        && until > now && until - now <= NGX_CHAT_MAINTENANCE_TERM)
+    {
         return 0;
     }
 
-    /* of several that find the time over, one gets the place */
+    /* where several workers find the time over, only one is elected */
 
     if (!ngx_atomic_cmp_set(&sh->maintainer_until, until,
                             now + NGX_CHAT_MAINTENANCE_TERM)) {
@@ -155,9 +151,9 @@ ngx_chat_maintenance_elect(ngx_chat_maintenance_t *mt)
 }
 
 
-/* The rest up to done() runs on a thread of the pool. */
+/* The functions from here to done() run on a thread. */
 
-static void
+static ngx_int_t
 ngx_chat_maintenance_thread(void *data, ngx_log_t *log)
 {
     ngx_chat_maintenance_t *mt = data;
@@ -168,13 +164,15 @@ ngx_chat_maintenance_thread(void *data, ngx_log_t *log)
 
     rc = ngx_chat_maintenance_run(mt, log);
 
-    /* it comes again each second, and is logged once */
+    /* a failure that lasts is logged once, not each second */
 
     if (rc != NGX_OK) {
         ngx_chat_handle_failed(&mt->handle, rc, mt->failed ? NULL : log);
     }
 
     mt->failed = (rc != NGX_OK);
+
+    return rc;
 }
 
 
@@ -194,7 +192,7 @@ ngx_chat_maintenance_run(ngx_chat_maintenance_t *mt, ngx_log_t *log)
         return rc;
     }
 
-    /* what is known of one database says nothing of another */
+    /* retention begins anew with another database */
 
     if (!ngx_chat_db_files_equal(&mt->files, &db->files)) {
         ngx_memzero(&mt->retention, sizeof(ngx_chat_retention_t));
@@ -225,7 +223,7 @@ ngx_chat_maintenance_run(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 
     if (rc != NGX_DONE) {
         pause = (ngx_msec_t) (ngx_chat_clock_msec() - start)
-                * NGX_CHAT_MAINTENANCE_SHARE;
+                * NGX_CHAT_MAINTENANCE_FACTOR;
         pause = ngx_max(pause, NGX_CHAT_MAINTENANCE_PAUSE);
         mt->pause = ngx_min(pause, NGX_CHAT_MAINTENANCE_INTERVAL);
     }
@@ -234,7 +232,7 @@ ngx_chat_maintenance_run(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 }
 
 
-/* NGX_DONE: there is nothing more to remove; NGX_OK, NGX_BUSY: there may be. */
+/* NGX_DONE: nothing is left; NGX_OK, NGX_AGAIN, NGX_BUSY: look again. */
 
 static ngx_int_t
 ngx_chat_maintenance_retain(ngx_chat_maintenance_t *mt, ngx_log_t *log)
@@ -277,8 +275,8 @@ ngx_chat_maintenance_remove(ngx_chat_maintenance_t *mt, ngx_log_t *log)
     if (rc == NGX_OK) {
 
         /*
-         * What was found may be of another file than is there now.  What a
-         * dead worker has stored has to be sent before it may go.
+         * The ids may be those of another file than is there now.  And what a
+         * dead worker has stored must be sent before it is removed.
          */
 
         if (!ngx_chat_db_files_equal(&mt->files, &mt->handle.db.files)
@@ -303,8 +301,9 @@ ngx_chat_maintenance_remove(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 
 
 /*
- * A commit moves the WAL into the file, but begins it anew only at a moment
- * without readers, which may never come.
+ * SQLite moves the WAL into the file now and then, but begins the WAL anew only
+ * at a moment without readers, which may never come.  So a large WAL is emptied
+ * with the write lock.
  */
 
 static ngx_int_t
@@ -322,7 +321,7 @@ ngx_chat_maintenance_wal(ngx_chat_maintenance_t *mt, ngx_log_t *log)
         return NGX_OK;
     }
 
-    /* most of it without the write lock */
+    /* the most of it is moved without the write lock */
 
     rc = ngx_chat_db_checkpoint(&mt->handle.db, 0);
 
@@ -360,7 +359,7 @@ ngx_chat_maintenance_wal(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 }
 
 
-/* Takes the write lock.  NGX_BUSY: another time. */
+/* Takes the write lock.  NGX_BUSY: somebody else has it. */
 
 static ngx_int_t
 ngx_chat_maintenance_lock(ngx_chat_maintenance_t *mt, ngx_log_t *log)
@@ -393,11 +392,9 @@ ngx_chat_maintenance_lock(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 /* On the event loop again. */
 
 static void
-ngx_chat_maintenance_done(ngx_event_t *ev)
+ngx_chat_maintenance_done(void *data, ngx_int_t rc)
 {
-    ngx_chat_maintenance_t  *mt;
-
-    mt = ev->data;
+    ngx_chat_maintenance_t *mt = data;
 
     if (ngx_chat_store_get(&mt->conf->handles.stale)) {
         ngx_chat_store_set(&mt->conf->handles.stale, 0);

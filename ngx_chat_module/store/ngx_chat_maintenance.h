@@ -4,11 +4,11 @@
  *
  * The maintenance of the database, in the background.
  *
- * Each worker looks once a second whether the files are still there.  One of
- * the workers also removes what chat_retention does not keep, and empties a
- * WAL that readers have let grow.  Which one it is stands in shared memory,
- * with the time up to which this holds; where that worker dies, another takes
- * its place when the time is over.
+ * Each worker has one.  Once a second it looks whether the files are still
+ * there.  One worker, the maintainer, also removes what chat_retention does
+ * not keep, and empties a WAL that has grown because of readers.  Shared
+ * memory says which worker that is, and until when.  When that time is over
+ * because the maintainer was killed, another worker takes its place.
  */
 
 
@@ -19,33 +19,33 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
-#include <ngx_thread_pool.h>
 
 #include <store/ngx_chat_handle.h>
 #include <store/ngx_chat_retention.h>
+#include <store/ngx_chat_store_task.h>
 
 
 typedef struct {
     /* the event loop's */
     ngx_chat_store_conf_t   *conf;
-    ngx_thread_task_t       *task;
+    ngx_chat_store_task_t    task;
     ngx_event_t              timer;
 
-    /* files were taken away: the worker's other handles are to be looked at */
+    /* called when the worker's other handles must look at their files */
     void                   (*stale)(void *data);
     void                    *data;
 
     /* the thread's while the task is active */
-    ngx_uint_t               elected;      /* this worker is the one */
+    ngx_uint_t               elected;      /* this worker is the maintainer */
     ngx_chat_handle_t        handle;
     ngx_chat_retention_t     retention;
-    ngx_chat_db_files_t      files;        /* that retention has looked at */
-    ngx_uint_t               failed;       /* the last time, and has said so */
-    uint64_t                 checked;      /* when the WAL was, ms */
-    uint64_t                 warned;
-    uint64_t                 refused;      /* since when the write lock was not
-                                              to be had; 0: it was */
-    ngx_msec_t               pause;        /* until the next time */
+    ngx_chat_db_files_t      files;        /* that retention knows about */
+    ngx_uint_t               failed;       /* the last run has failed */
+    uint64_t                 checked;      /* when the WAL was looked at, ms */
+    uint64_t                 warned;       /* when a warning was logged, ms */
+    uint64_t                 refused;      /* since when somebody else has the
+                                              write lock, ms; 0: nobody */
+    ngx_msec_t               pause;        /* until the next run */
 } ngx_chat_maintenance_t;
 
 
@@ -53,7 +53,7 @@ typedef struct {
 ngx_int_t ngx_chat_maintenance_init(ngx_chat_maintenance_t *mt,
     ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle);
 
-/* Lets another worker take the place at once. */
+/* Lets another worker be the maintainer at once. */
 void ngx_chat_maintenance_exit(ngx_chat_maintenance_t *mt);
 
 

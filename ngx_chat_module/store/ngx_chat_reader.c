@@ -2,34 +2,29 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The reading half of the store: pages of history, rendered on the thread
- * that reads them, so that the event loop only sends bytes.
+ * The reading half of the store.  The thread that reads a page also renders
+ * it, so that the event loop only sends bytes.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_event.h>
-#include <ngx_thread_pool.h>
-
 #include <store/ngx_chat_reader.h>
 #include <wire/ngx_chat_message.h>
 
 
 #define NGX_CHAT_READER_QUEUE  1024        /* most reads waiting */
 #define NGX_CHAT_READER_PAGE   (16 * 1024 * 1024)
-#define NGX_CHAT_READER_FIRST  4096
-#define NGX_CHAT_READER_GUARD  60000
+#define NGX_CHAT_READER_FIRST  4096        /* bytes for rows at first */
 
 
 static void ngx_chat_reader_start(ngx_chat_reader_t *reader,
     ngx_chat_read_t *rd);
-static void ngx_chat_reader_thread(void *data, ngx_log_t *log);
+static ngx_int_t ngx_chat_reader_thread(void *data, ngx_log_t *log);
 static ngx_int_t ngx_chat_reader_page(ngx_chat_reader_t *reader);
 static ngx_int_t ngx_chat_reader_row(void *data, ngx_chat_record_t *rec);
 static ngx_int_t ngx_chat_reader_join(ngx_chat_reader_t *reader);
-static void ngx_chat_reader_done(ngx_event_t *ev);
-static void ngx_chat_reader_guard(ngx_event_t *ev);
+static void ngx_chat_reader_done(void *data, ngx_int_t rc);
 
 
 ngx_int_t
@@ -39,14 +34,9 @@ ngx_chat_reader_init(ngx_chat_readers_t *rs, ngx_chat_store_conf_t *conf,
     ngx_uint_t          i;
     ngx_chat_reader_t  *reader;
 
-    rs->conf = conf;
     rs->log = cycle->log;
 
     ngx_queue_init(&rs->waiting);
-
-    rs->guard.handler = ngx_chat_reader_guard;
-    rs->guard.data = rs;
-    rs->guard.log = cycle->log;
 
     for (i = 0; i < NGX_CHAT_READERS; i++) {
         reader = &rs->readers[i];
@@ -55,16 +45,15 @@ ngx_chat_reader_init(ngx_chat_readers_t *rs, ngx_chat_store_conf_t *conf,
 
         ngx_chat_handle_init(&reader->handle, conf, NGX_CHAT_STORE_WAIT, 0);
 
-        reader->task = ngx_thread_task_alloc(cycle->pool, 0);
+        reader->task.thread = ngx_chat_reader_thread;
+        reader->task.done = ngx_chat_reader_done;
+        reader->task.data = reader;
 
-        if (reader->task == NULL) {
+        if (ngx_chat_store_task_init(&reader->task, conf->pool, cycle)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
-
-        reader->task->ctx = reader;
-        reader->task->handler = ngx_chat_reader_thread;
-        reader->task->event.handler = ngx_chat_reader_done;
-        reader->task->event.data = reader;
     }
 
     return NGX_OK;
@@ -91,7 +80,7 @@ ngx_chat_reader_check(ngx_chat_readers_t *rs)
     for (i = 0; i < NGX_CHAT_READERS; i++) {
         reader = &rs->readers[i];
 
-        if (!reader->active && reader->handle.db.handle) {
+        if (!reader->task.active && reader->handle.db.handle) {
             ngx_chat_reader_start(reader, NULL);
         }
     }
@@ -105,7 +94,7 @@ ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
 
     for (i = 0; i < NGX_CHAT_READERS; i++) {
 
-        if (!rs->readers[i].active) {
+        if (!rs->readers[i].task.active) {
             ngx_chat_reader_start(&rs->readers[i], rd);
             return NGX_OK;
         }
@@ -129,51 +118,43 @@ ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
 static void
 ngx_chat_reader_start(ngx_chat_reader_t *reader, ngx_chat_read_t *rd)
 {
-    ngx_chat_readers_t  *rs;
-
-    rs = reader->readers;
-
     reader->read = rd;
-    reader->active = 1;
 
-    if (rs->nactive++ == 0) {
-        ngx_add_timer(&rs->guard, NGX_CHAT_READER_GUARD);
-    }
-
-    if (ngx_thread_task_post(rs->conf->pool, reader->task) != NGX_OK) {
-        reader->rc = NGX_BUSY;
-        ngx_post_event(&reader->task->event, &ngx_posted_events);
-    }
+    ngx_chat_store_task_start(&reader->task);
 }
 
 
-/* The rest up to done() runs on a thread of the pool. */
+/* The functions from here to done() run on a thread. */
 
-static void
+static ngx_int_t
 ngx_chat_reader_thread(void *data, ngx_log_t *log)
 {
     ngx_chat_reader_t *reader = data;
 
-    reader->rc = ngx_chat_handle_ready(&reader->handle, 0, log);
+    ngx_int_t  rc;
 
-    if (reader->rc == NGX_OK && reader->read) {
-        reader->rc = ngx_chat_reader_page(reader);
+    rc = ngx_chat_handle_ready(&reader->handle, 0, log);
+
+    if (rc == NGX_OK && reader->read) {
+        rc = ngx_chat_reader_page(reader);
     }
 
-    if (reader->rc != NGX_OK) {
-        ngx_chat_handle_failed(&reader->handle, reader->rc, log);
-        return;
+    if (rc != NGX_OK) {
+        ngx_chat_handle_failed(&reader->handle, rc, log);
+        return rc;
     }
 
     /*
-     * A handle on a file that is not writable has an index of the WAL of its
-     * own kind, which SQLite gives to all handles of the process: kept, it
-     * would hold up the writer when the file is writable again.
+     * The handle on a file that is not writable has an index of the WAL of a
+     * special kind, which SQLite gives to all handles of the process.  Kept
+     * open, it would hold up the writer when the file is writable again.
      */
 
     if (sqlite3_db_readonly(reader->handle.db.handle, "main")) {
         ngx_chat_handle_close(&reader->handle);
     }
+
+    return NGX_OK;
 }
 
 
@@ -306,26 +287,18 @@ ngx_chat_reader_join(ngx_chat_reader_t *reader)
 /* On the event loop again. */
 
 static void
-ngx_chat_reader_done(ngx_event_t *ev)
+ngx_chat_reader_done(void *data, ngx_int_t rc)
 {
-    ngx_int_t            rc;
+    ngx_chat_reader_t *reader = data;
+
     ngx_queue_t         *q;
     ngx_chat_read_t     *rd;
-    ngx_chat_reader_t   *reader;
     ngx_chat_readers_t  *rs;
 
-    reader = ev->data;
     rs = reader->readers;
 
-    /* before the next read starts and its thread writes here */
-    rc = reader->rc;
+    /* before the next read starts and its thread uses the reader */
     rd = reader->read;
-    reader->read = NULL;
-    reader->active = 0;
-
-    if (--rs->nactive == 0 && rs->guard.timer_set) {
-        ngx_del_timer(&rs->guard);
-    }
 
     if (!ngx_queue_empty(&rs->waiting)) {
         q = ngx_queue_head(&rs->waiting);
@@ -347,15 +320,4 @@ ngx_chat_reader_done(ngx_event_t *ev)
 
     free(rd->page.data);
     ngx_free(rd);
-}
-
-
-static void
-ngx_chat_reader_guard(ngx_event_t *ev)
-{
-    ngx_log_error(NGX_LOG_ALERT, ev->log, 0,
-                  "chat store has been reading for %d ms",
-                  NGX_CHAT_READER_GUARD);
-
-    ngx_add_timer(ev, NGX_CHAT_READER_GUARD);
 }

@@ -4,9 +4,10 @@
  *
  * The reading half of the store.
  *
- * Each worker has a few readers.  Each reads one page of history at a time,
- * on a thread; what comes while all are busy waits.  SQLite's WAL lets them
- * read while somebody writes, so they take no lock of ours.
+ * Each worker has a few readers.  A reader reads one page of history at a
+ * time, on a thread.  A read that comes while all readers are busy waits in a
+ * queue.  SQLite's WAL lets them read while somebody writes, so a reader takes
+ * no write lock unless the database's files are new ones.
  */
 
 
@@ -21,6 +22,7 @@
 
 #include <store/ngx_chat_handle.h>
 #include <store/ngx_chat_history.h>
+#include <store/ngx_chat_store_task.h>
 
 
 #define NGX_CHAT_READERS  4                /* of a worker */
@@ -30,7 +32,7 @@ typedef struct ngx_chat_read_s  ngx_chat_read_t;
 typedef struct ngx_chat_readers_s  ngx_chat_readers_t;
 
 
-/* A page to be read.  The store owns it from read() to done(). */
+/* A page to be read.  The store owns it from store_read() to done(). */
 
 struct ngx_chat_read_s {
     ngx_queue_t              queue;
@@ -44,15 +46,12 @@ struct ngx_chat_read_s {
 
 
 typedef struct {
-    /* the event loop's */
     ngx_chat_readers_t      *readers;
-    ngx_thread_task_t       *task;
-    unsigned                 active:1;
+    ngx_chat_store_task_t    task;
 
     /* the thread's while the task is active */
     ngx_chat_read_t         *read;         /* NULL: look at the handle only */
     ngx_chat_handle_t        handle;
-    ngx_int_t                rc;
 
     u_char                  *rows;         /* rendered, as read */
     size_t                   len;
@@ -65,11 +64,8 @@ typedef struct {
 /* A worker's readers; the event loop's. */
 
 struct ngx_chat_readers_s {
-    ngx_chat_store_conf_t   *conf;
-    ngx_queue_t              waiting;
+    ngx_queue_t              waiting;      /* reads */
     ngx_uint_t               nwaiting;
-    ngx_uint_t               nactive;
-    ngx_event_t              guard;        /* keeps an exiting worker */
     ngx_log_t               *log;
     ngx_chat_reader_t        readers[NGX_CHAT_READERS];
 };
@@ -81,10 +77,10 @@ ngx_int_t ngx_chat_reader_init(ngx_chat_readers_t *rs,
 
 void ngx_chat_reader_exit(ngx_chat_readers_t *rs);
 
-/* Looks whether the files of idle handles are still there. */
+/* Looks whether the files of idle readers are still there. */
 void ngx_chat_reader_check(ngx_chat_readers_t *rs);
 
-/* As ngx_chat_store_read(). */
+/* See ngx_chat_store_read(). */
 ngx_int_t ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd);
 
 

@@ -2,17 +2,16 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The store's door: its shared part, its writer, its readers, and the
- * maintenance.
+ * The store of one worker: its writer, its readers, its maintenance.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <shared/ngx_chat_mutex.h>
 #include <store/ngx_chat_maintenance.h>
 #include <store/ngx_chat_store.h>
-#include <store/ngx_chat_write_lock.h>
 
 
 struct ngx_chat_store_s {
@@ -32,7 +31,7 @@ ngx_chat_store_init_shared(ngx_chat_store_sh_t *sh)
 {
     ngx_memzero(sh, sizeof(ngx_chat_store_sh_t));
 
-    return ngx_chat_write_lock_init(sh);
+    return ngx_chat_mutex_init(&sh->write_lock);
 }
 
 
@@ -64,8 +63,8 @@ ngx_chat_store_init(ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle)
 
 
 /*
- * Files were taken away, and handles that wait for work still have them open:
- * no new ones are opened in this process before those are closed.
+ * Files were removed or replaced, and idle handles still have the old ones
+ * open.  The process can't open the new files before it has closed these.
  */
 
 static void

@@ -2,15 +2,17 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The store's door: messages are written to a database and read from it.
+ * What other rooms call of the store, which writes messages to a database and
+ * reads them from it.
  *
- * The functions here are for a worker's event loop, which never waits: what
- * is to be written or read is queued, a thread of nginx's thread pool does
- * it, and done() is called on the event loop.  Each worker has one writer
- * (ngx_chat_writer.h), a few readers (ngx_chat_reader.h), and a task that
- * looks after the files (ngx_chat_maintenance.h).
+ * These functions run on a worker's event loop and never wait.  They queue what
+ * is to be written or read.  A thread of nginx's thread pool does it, and then
+ * done() is called on the event loop.
  *
- * The workers' writers take turns by the write lock (ngx_chat_write_lock.h).
+ * Each worker has one writer (ngx_chat_writer.h), a few readers
+ * (ngx_chat_reader.h), and one task for all that is to be done now and then
+ * (ngx_chat_maintenance.h).  The write lock (ngx_chat_write_lock.h) lets the
+ * writers of all workers write one after another.
  */
 
 
@@ -28,13 +30,10 @@
 typedef struct ngx_chat_store_s  ngx_chat_store_t;
 
 
-/* Master: fills what workers share.  NGX_OK or NGX_ERROR. */
+/* In the master.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_chat_store_init_shared(ngx_chat_store_sh_t *sh);
 
-/*
- * In init_process; conf lives as long as the process.  Sends what a dead
- * worker may have left.  NULL: no memory.
- */
+/* In init_process.  conf lives as long as the process.  NULL: no memory. */
 ngx_chat_store_t *ngx_chat_store_init(ngx_chat_store_conf_t *conf,
     ngx_cycle_t *cycle);
 
@@ -42,22 +41,22 @@ ngx_chat_store_t *ngx_chat_store_init(ngx_chat_store_conf_t *conf,
 void ngx_chat_store_exit(ngx_chat_store_t *st);
 
 /*
- * A write with copies of the record's strings, freed by the store behind
- * done(); NULL: no memory.
+ * Makes a write, with copies of the record's strings.  The store frees it after
+ * done().  NULL: no memory.
  */
 ngx_chat_write_t *ngx_chat_store_write_alloc(ngx_chat_record_t *rec,
     ngx_log_t *log);
 
 /*
- * NGX_OK: done() will be called; NGX_BUSY: the queue is full, w is freed.
- * Only the first of a request's can be refused; the others must follow at
- * once.
+ * NGX_OK: done() will be called; NGX_BUSY: the queue is full, and w is freed.
+ * Of several writes of one request only the first can be refused.  The others
+ * must follow at once.
  */
 ngx_int_t ngx_chat_store_write(ngx_chat_store_t *st, ngx_chat_write_t *w);
 
 /*
- * A read with a copy of the channel's name; *page is the receiver's to
- * free() after NGX_OK.
+ * Makes a read, with a copy of the channel's name.  The store frees it after
+ * done(), and its page unless done() has taken that.  NULL: no memory.
  */
 ngx_chat_read_t *ngx_chat_store_read_alloc(ngx_chat_history_t *h,
     ngx_log_t *log);

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What all files of the store know: its shared memory, its settings, and the
- * hooks by which it reaches the rest of the module.
+ * What all files of the store use: its shared memory, its settings, and the
+ * functions by which it calls other rooms.
  */
 
 
@@ -26,7 +26,7 @@
 #define NGX_CHAT_STORE_WAIT      10000     /* ms for locks, each */
 
 
-/* A word that other threads and processes look at or change meanwhile. */
+/* For a word that other threads and processes read or write meanwhile. */
 
 #define ngx_chat_store_get(p)                                                 \
     __atomic_load_n(p, __ATOMIC_RELAXED)
@@ -42,46 +42,45 @@ typedef struct {
     ngx_str_t                path;         /* of the database it is for */
 
     /* read and written with the write lock */
-    uint64_t                 floor;        /* events up to this id are sent */
+    uint64_t                 floor;        /* messages up to this id are sent */
     uint32_t                 dirty;        /* messages above floor may be
                                               committed and not sent */
     uint64_t                 last;         /* the highest id committed */
-    uint64_t                 foreign;      /* the event that was sent last is
-                                              of a database that was here
-                                              before, and has this id; 0: it
-                                              is of this one */
+    uint64_t                 foreign;      /* >0: the last message that was
+                                              sent has this id and is of the
+                                              database before this one */
 
     ngx_chat_store_stats_sh_t  stats;
 
-    /* which files are the database; written with the write lock */
+    /* the note which files are the database; written with the write lock */
     u_char                   epoch[NGX_CHAT_DB_EPOCH_LEN];
     ngx_atomic_t             file;         /* inodes; 0: not known yet */
     ngx_atomic_t             wal;
     ngx_atomic_t             shm;
 
-    /* the worker that does the maintenance, and until when (ms) */
-    ngx_atomic_t             maintainer;
+    /* the worker that does the maintenance, and until when, in ms */
+    ngx_atomic_t             maintainer;   /* its pid */
     ngx_atomic_t             maintainer_until;
 } ngx_chat_store_sh_t;
 
 
-/* Which files this process has open; all threads of the process use it. */
+/* Which files this process has open.  All its threads use this. */
 
 typedef struct {
     pthread_mutex_t          mutex;
     ngx_uint_t               n;            /* handles on the files */
     ngx_chat_db_files_t      files;
-    ngx_uint_t               stale;        /* files were taken away: those of
-                                              the other handles, too */
+    ngx_uint_t               stale;        /* a handle has found other files,
+                                              so all others must look */
 } ngx_chat_handles_t;
 
 
 typedef struct {
     ngx_str_t                path;         /* len 0: no database */
     ngx_uint_t               full;         /* sync=full */
-    size_t                   batch_max;    /* the bytes of events that one
-                                              commit may have: the ring's
-                                              readers must keep up */
+    size_t                   batch_max;    /* most bytes of events in one
+                                              commit, for workers must keep
+                                              up with the ring */
     ngx_thread_pool_t       *pool;
     ngx_chat_store_sh_t     *sh;
     ngx_chat_handles_t       handles;
@@ -92,10 +91,10 @@ typedef struct {
 
     /*
      * On a thread, with the write lock: sends a message that is committed.
-     * *reply is what its sender gets, from malloc(), and *position is in the
-     * ring, behind its event; both are NULL where nobody waits.  NGX_OK;
-     * NGX_DECLINED: it can never be sent; NGX_ERROR: it was not sent, and may
-     * be later.
+     * *reply becomes what its sender gets, from malloc(), and *position the
+     * ring's position behind its event.  Both pointers are NULL where nobody
+     * waits for an answer.  NGX_OK; NGX_DECLINED: the message is too long for
+     * the ring, which is logged; NGX_ERROR: it can be sent later.
      */
     ngx_int_t              (*append)(void *data, ngx_chat_record_t *rec,
                                      ngx_chat_socket_id_t *except,
@@ -106,14 +105,15 @@ typedef struct {
     uint64_t               (*sent)(void *data);
 
     /*
-     * On a thread, with the write lock: the database is another one now, and
-     * ids that subscribers have seen may come again.
+     * On a thread, with the write lock: the database is another one now.  Ids
+     * that subscribers have seen may come again.
      */
     void                   (*renewed)(void *data);
 
-    /* On the event loop: so many messages of this worker are to be stored. */
+    /* On the event loop: so many messages of this worker are not stored yet. */
     void                   (*queued)(ngx_uint_t n);
-    void                    *data;         /* of those with data */
+
+    void                    *data;         /* for the functions above */
 } ngx_chat_store_conf_t;
 
 

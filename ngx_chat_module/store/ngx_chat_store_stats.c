@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What the store measures of itself.
+ * What the store measures.
  */
 
 
@@ -75,6 +75,6 @@ ngx_chat_store_stats_file(ngx_atomic_t *size, const char *path)
 
     n = (stat(path, &st) == 0) ? (ngx_atomic_uint_t) st.st_size : 0;
 
-    /* by several workers at a time, each with the truth of its moment */
+    /* several workers may write here at a time */
     __atomic_store_n(size, n, __ATOMIC_RELAXED);
 }

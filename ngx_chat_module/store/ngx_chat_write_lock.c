@@ -2,24 +2,15 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The write lock.  When its holder dies, the next one gets it.  What the dead
- * one has left to do is marked in the shared part (dirty), not here.
+ * The write lock.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <shared/ngx_chat_mutex.h>
 #include <store/ngx_chat_write_lock.h>
 #include <wire/ngx_chat_clock.h>
-
-
-ngx_int_t
-ngx_chat_write_lock_init(ngx_chat_store_sh_t *sh)
-{
-    return ngx_chat_mutex_init(&sh->write_lock);
-}
 
 
 ngx_int_t
@@ -31,7 +22,7 @@ ngx_chat_write_lock_take(ngx_chat_store_sh_t *sh, ngx_msec_t wait,
     struct timespec  ts;
 
     if (wait) {
-        /* by this clock only; one that is set meanwhile moves the end */
+        /* pthread_mutex_timedlock() knows no other clock */
 
         end = ngx_chat_clock_wall() + (int64_t) wait;
 

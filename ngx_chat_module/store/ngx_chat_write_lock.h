@@ -2,12 +2,16 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The write lock: a robust mutex in shared memory.
+ * The write lock: a robust mutex in shared memory.  Only threads take it, never
+ * an event loop.
  *
- * Only threads take it, never an event loop.  Whoever writes to the database
- * holds it, from before the transaction until the events are in the ring, so
- * that the ring's order is the order of the ids.  And the workers' writers
- * queue for it, so that nobody polls SQLite's own lock.
+ * Who writes to the database holds it from before the transaction until the
+ * events are in the ring.  So the ring has the events in the order of ids.
+ * And the writers of all workers wait for it, where otherwise they would poll
+ * SQLite's own lock.
+ *
+ * When its holder is killed, the next thread gets the lock.  What the dead
+ * worker has not sent is marked elsewhere: see dirty in ngx_chat_writer.c.
  */
 
 
@@ -21,12 +25,9 @@
 #include <store/ngx_chat_store_conf.h>
 
 
-/* Master.  NGX_OK or NGX_ERROR. */
-ngx_int_t ngx_chat_write_lock_init(ngx_chat_store_sh_t *sh);
-
 /*
- * On a thread: waits so many ms at most; with 0 not at all.  NGX_OK; NGX_BUSY:
- * somebody else has it, logged where it was waited for; NGX_ERROR, logged.
+ * Waits for so many ms at most, with 0 not at all.  NGX_OK; NGX_BUSY: somebody
+ * else has the lock, which is logged after a wait; NGX_ERROR: logged.
  */
 ngx_int_t ngx_chat_write_lock_take(ngx_chat_store_sh_t *sh, ngx_msec_t wait,
     ngx_log_t *log);

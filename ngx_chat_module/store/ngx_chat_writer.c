@@ -4,23 +4,22 @@
  *
  * The writing half of the store.
  *
- * A batch, on a thread: take the write lock, send what a dead worker has
- * committed and not sent, BEGIN, INSERT all, COMMIT, append all events to the
- * ring, give the lock back.
+ * A thread does a batch in these steps: take the write lock; BEGIN; INSERT all
+ * messages; COMMIT; append all events to the ring, which sends them; give the
+ * lock back.
  *
- * A worker may die at any point of that.  So before the commit the id below
- * the batch is noted in shared memory (floor), and that something above it
- * may be committed and not sent (dirty); when all is sent the mark goes.  The
- * next holder of the lock that finds the mark sends what is missing.  The ring
- * itself knows the last id that is in it, so nothing is sent twice.
+ * A worker may be killed at any step, also between COMMIT and the ring.  Then
+ * messages are committed that nobody has sent.  So before the commit the
+ * thread sets two words in shared memory: floor is the id below the batch, and
+ * dirty says that messages above floor may be committed and not sent.  When
+ * all are sent it clears dirty.  A thread that gets the lock and finds dirty
+ * set first sends what the dead worker has not sent.  The ring knows the last
+ * id that was appended, so no message is sent twice.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_event.h>
-#include <ngx_thread_pool.h>
-
 #include <store/ngx_chat_batch.h>
 #include <store/ngx_chat_history.h>
 #include <store/ngx_chat_write_lock.h>
@@ -32,11 +31,10 @@
 #define NGX_CHAT_WRITER_BATCH   1024       /* most messages in one commit */
 #define NGX_CHAT_WRITER_QUEUE   16384      /* most waiting in a worker */
 #define NGX_CHAT_WRITER_BYTES   (64 * 1024 * 1024)
-#define NGX_CHAT_WRITER_GUARD   60000
 
 
 static void ngx_chat_writer_start(ngx_chat_writer_t *wr);
-static void ngx_chat_writer_thread(void *data, ngx_log_t *log);
+static ngx_int_t ngx_chat_writer_thread(void *data, ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_locked(ngx_chat_writer_t *wr,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_resend(ngx_chat_writer_t *wr,
@@ -47,8 +45,7 @@ static ngx_int_t ngx_chat_writer_commit(ngx_chat_writer_t *wr,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_insert(ngx_chat_writer_t *wr);
 static ngx_int_t ngx_chat_writer_send(ngx_chat_writer_t *wr, ngx_log_t *log);
-static void ngx_chat_writer_done(ngx_event_t *ev);
-static void ngx_chat_writer_guard(ngx_event_t *ev);
+static void ngx_chat_writer_done(void *data, ngx_int_t rc);
 
 
 ngx_int_t
@@ -63,19 +60,15 @@ ngx_chat_writer_init(ngx_chat_writer_t *wr, ngx_chat_store_conf_t *conf,
 
     ngx_chat_handle_init(&wr->handle, conf, NGX_CHAT_STORE_WAIT, 1);
 
-    wr->task = ngx_thread_task_alloc(cycle->pool, 0);
-    if (wr->task == NULL) {
+    wr->task.thread = ngx_chat_writer_thread;
+    wr->task.done = ngx_chat_writer_done;
+    wr->task.data = wr;
+
+    if (ngx_chat_store_task_init(&wr->task, conf->pool, cycle) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    wr->task->ctx = wr;
-    wr->task->handler = ngx_chat_writer_thread;
-    wr->task->event.handler = ngx_chat_writer_done;
-    wr->task->event.data = wr;
-
-    wr->guard.handler = ngx_chat_writer_guard;
-    wr->guard.data = wr;
-    wr->guard.log = cycle->log;
+    /* an empty batch sends what a dead worker has not sent */
 
     ngx_chat_writer_start(wr);
 
@@ -93,7 +86,7 @@ ngx_chat_writer_exit(ngx_chat_writer_t *wr)
 void
 ngx_chat_writer_check(ngx_chat_writer_t *wr)
 {
-    if (!wr->active && !wr->more) {
+    if (!wr->task.active && !wr->more) {
         ngx_chat_writer_start(wr);
     }
 }
@@ -142,7 +135,7 @@ ngx_chat_writer_start(ngx_chat_writer_t *wr)
 
         bytes += wr->conf->event_max(&w->record);
 
-        /* what is of one request is in one commit */
+        /* all messages of one request are in one commit */
 
         if (n && !more
             && (n >= NGX_CHAT_WRITER_BATCH || bytes > wr->conf->batch_max))
@@ -159,39 +152,36 @@ ngx_chat_writer_start(ngx_chat_writer_t *wr)
         wr->bytes -= w->record.content.len;
     }
 
-    wr->active = 1;
     wr->nbatch = n;
 
-    /* without it a worker that exits would not wait for the task */
-    ngx_add_timer(&wr->guard, NGX_CHAT_WRITER_GUARD);
-
-    if (ngx_thread_task_post(wr->conf->pool, wr->task) != NGX_OK) {
-        wr->rc = NGX_BUSY;
-        ngx_post_event(&wr->task->event, &ngx_posted_events);
-    }
+    ngx_chat_store_task_start(&wr->task);
 }
 
 
-/* The rest up to done() runs on a thread of the pool. */
+/* The functions from here to done() run on a thread. */
 
-static void
+static ngx_int_t
 ngx_chat_writer_thread(void *data, ngx_log_t *log)
 {
     ngx_chat_writer_t *wr = data;
 
-    wr->rc = ngx_chat_write_lock_take(wr->conf->sh, NGX_CHAT_STORE_WAIT, log);
+    ngx_int_t  rc;
 
-    if (wr->rc != NGX_OK) {
-        return;
+    rc = ngx_chat_write_lock_take(wr->conf->sh, NGX_CHAT_STORE_WAIT, log);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    wr->rc = ngx_chat_writer_locked(wr, log);
+    rc = ngx_chat_writer_locked(wr, log);
 
-    if (wr->rc != NGX_OK) {
-        ngx_chat_handle_failed(&wr->handle, wr->rc, log);
+    if (rc != NGX_OK) {
+        ngx_chat_handle_failed(&wr->handle, rc, log);
     }
 
     ngx_chat_write_lock_give(wr->conf->sh);
+
+    return rc;
 }
 
 
@@ -214,7 +204,7 @@ ngx_chat_writer_locked(ngx_chat_writer_t *wr, ngx_log_t *log)
 }
 
 
-/* A worker died after its commit and before it had sent all. */
+/* A worker was killed after its commit, before it had sent all messages. */
 
 static ngx_int_t
 ngx_chat_writer_resend(ngx_chat_writer_t *wr, ngx_log_t *log)
@@ -262,7 +252,7 @@ ngx_chat_writer_resend_row(void *data, ngx_chat_record_t *rec)
 
     rc = wr->conf->append(wr->conf->data, rec, &nobody, NULL, NULL, wr->log);
 
-    /* one too long for the ring is logged, and must not hold up all others */
+    /* append() has logged what is too long for the ring */
 
     return (rc == NGX_DECLINED) ? NGX_OK : rc;
 }
@@ -344,8 +334,8 @@ ngx_chat_writer_insert(ngx_chat_writer_t *wr)
 
 
 /*
- * Sends what is committed.  NGX_ERROR: there was no memory, and the rest is
- * for the next holder of the write lock.
+ * Sends what is committed.  NGX_ERROR: there was no memory, and the next holder
+ * of the write lock sends the rest.
  */
 
 static ngx_int_t
@@ -381,32 +371,24 @@ ngx_chat_writer_send(ngx_chat_writer_t *wr, ngx_log_t *log)
 /* On the event loop again. */
 
 static void
-ngx_chat_writer_done(ngx_event_t *ev)
+ngx_chat_writer_done(void *data, ngx_int_t rc)
 {
-    ngx_int_t           rc;
-    ngx_queue_t        *q, batch;
-    ngx_chat_write_t   *w;
-    ngx_chat_writer_t  *wr;
+    ngx_chat_writer_t *wr = data;
 
-    wr = ev->data;
-    rc = wr->rc;
+    ngx_queue_t       *q, batch;
+    ngx_chat_write_t  *w;
 
     ngx_queue_init(&batch);
     ngx_queue_add(&batch, &wr->batch);
     ngx_queue_init(&wr->batch);
 
-    wr->active = 0;
     wr->nbatch = 0;
 
     if (rc != NGX_OK) {
         ngx_chat_store_stats_fail(&wr->conf->sh->stats, rc);
     }
 
-    if (wr->guard.timer_set) {
-        ngx_del_timer(&wr->guard);
-    }
-
-    /* first the disk, which is busy then while the answers are written */
+    /* the next batch is committed while the answers are written */
 
     if (!ngx_queue_empty(&wr->waiting)) {
         ngx_chat_writer_start(wr);
@@ -427,15 +409,4 @@ ngx_chat_writer_done(ngx_event_t *ev)
         free(w->reply.data);
         ngx_free(w);
     }
-}
-
-
-static void
-ngx_chat_writer_guard(ngx_event_t *ev)
-{
-    ngx_log_error(NGX_LOG_ALERT, ev->log, 0,
-                  "chat store has been writing for %d ms",
-                  NGX_CHAT_WRITER_GUARD);
-
-    ngx_add_timer(ev, NGX_CHAT_WRITER_GUARD);
 }

@@ -4,9 +4,10 @@
  *
  * The writing half of the store.
  *
- * Each worker has at most one batch of messages under way, which a thread
- * commits and sends.  Meanwhile new messages gather on the event loop, and
- * the next batch takes them all: one commit for many requests.
+ * Each worker has one writer.  Messages that are to be stored wait in its
+ * queue, on the event loop.  The writer takes as many as may go together as a
+ * batch, which a thread commits and sends: one commit for many requests.  What
+ * comes meanwhile waits for the next batch.
  */
 
 
@@ -20,12 +21,13 @@
 #include <ngx_thread_pool.h>
 
 #include <store/ngx_chat_handle.h>
+#include <store/ngx_chat_store_task.h>
 
 
 typedef struct ngx_chat_write_s  ngx_chat_write_t;
 
 
-/* A message to be stored.  The store owns it from write() to done(). */
+/* A message to be stored.  The store owns it from store_write() to done(). */
 
 struct ngx_chat_write_s {
     ngx_queue_t              queue;
@@ -39,9 +41,9 @@ struct ngx_chat_write_s {
                                               none */
 
     /*
-     * NGX_OK: committed and sent; NGX_BUSY: the store can't take it now;
-     * NGX_ERROR.  Not called when data is NULL, as a client's leaving makes
-     * it: the message is stored all the same.
+     * rc is NGX_OK: committed and sent; NGX_BUSY: the store can't take it now;
+     * NGX_ERROR.  Where the client has left meanwhile, data is NULL and done()
+     * is not called.  The message is stored all the same.
      */
     void                   (*done)(ngx_chat_write_t *w, ngx_int_t rc);
     void                    *data;
@@ -51,39 +53,33 @@ struct ngx_chat_write_s {
 typedef struct {
     /* the event loop's */
     ngx_chat_store_conf_t   *conf;
-    ngx_thread_task_t       *task;
-    ngx_queue_t              waiting;      /* the next batch */
+    ngx_chat_store_task_t    task;
+    ngx_queue_t              waiting;      /* for the next batches */
     ngx_uint_t               nwaiting;
-    size_t                   bytes;        /* of those */
-    ngx_uint_t               nbatch;       /* in the batch */
-    unsigned                 active:1;
+    size_t                   bytes;        /* of the waiting messages */
+    ngx_uint_t               nbatch;       /* messages in the batch */
     unsigned                 more:1;       /* the rest of a request follows */
-    ngx_event_t              guard;        /* keeps an exiting worker */
     ngx_log_t               *log;
 
     /* the thread's while the task is active */
     ngx_queue_t              batch;
     ngx_chat_handle_t        handle;
-    ngx_int_t                rc;           /* of the batch */
 } ngx_chat_writer_t;
 
 
-/*
- * In init_process.  Starts with an empty batch, which sends what a dead
- * worker may have left.  NGX_OK or NGX_ERROR.
- */
+/* In init_process.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_chat_writer_init(ngx_chat_writer_t *wr,
     ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle);
 
 void ngx_chat_writer_exit(ngx_chat_writer_t *wr);
 
 /*
- * Starts a batch where none is under way, be it empty: it looks whether the
- * handle's files are still there.
+ * Starts a batch where none is under way.  An empty batch, too, looks whether
+ * the handle's files are still there.
  */
 void ngx_chat_writer_check(ngx_chat_writer_t *wr);
 
-/* As ngx_chat_store_write(). */
+/* See ngx_chat_store_write(). */
 ngx_int_t ngx_chat_writer_add(ngx_chat_writer_t *wr, ngx_chat_write_t *w);
 
 

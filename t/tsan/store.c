@@ -4,7 +4,7 @@
 /* sources: store/ngx_chat_reader.c store/ngx_chat_batch.c */
 /* sources: store/ngx_chat_handle.c store/ngx_chat_write_lock.c */
 /* sources: store/ngx_chat_maintenance.c store/ngx_chat_retention.c */
-/* sources: store/ngx_chat_store_stats.c */
+/* sources: store/ngx_chat_store_stats.c store/ngx_chat_store_task.c */
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
 /* sources: store/ngx_chat_history.c bus/ngx_chat_ring.c */
 /* sources: wire/ngx_chat_message.c wire/ngx_chat_json*.c */
