@@ -2,6 +2,9 @@
  * A process of its own that sends Pings on some connections, and measures how
  * long the longest answer took: "port" is its argument, {} asks it for what
  * it has seen since it was asked last.  Its own delays count, too.
+ *
+ * { answers: n } asks it to tell when each connection has had so many to what
+ * it has sent since.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +18,8 @@ let worst = 0, count = 0;
 
 
 class Prober extends WebSocket {
+    due = 0;
+
     frame(opcode, payload) {
         if (opcode !== 10) {
             super.frame(opcode, payload);
@@ -26,6 +31,12 @@ class Prober extends WebSocket {
         this.waiting = false;
         worst = Math.max(worst, passed);
         count++;
+
+        if (this.due && --this.due === 0
+            && probers.every(({ due }) => due === 0))
+        {
+            process.send({});
+        }
     }
 
     ping() {
@@ -45,7 +56,13 @@ class Prober extends WebSocket {
 const probers = Array.from({ length: CONNECTIONS }, () => (
     new Prober(Number(process.argv[2]), `/app/${key}?protocol=7`)));
 
-process.on('message', () => {
+process.on('message', ({ answers }) => {
+    if (answers) {
+        // the first may be to a Ping from before
+        probers.forEach((one) => { one.due = answers + 1; });
+        return;
+    }
+
     process.send({ worst, count });
     worst = count = 0;
 });
