@@ -2,12 +2,14 @@
 
 # make bench: measures this module, nchan, and the floors below them, in
 # rounds, by turns where a slice of time is enough, and writes what came out
-# to stdout and, as Markdown, to build/bench/table.md.
+# to stdout and, as Markdown, to build/bench/table.md.  What each measurement
+# and each server is, and what came out, is in README.md beside this file.
 #
-#     BENCH='a1 a32'    some of the measurements (@measures below)
-#     PEERS='chat floor'
+#     BENCH='a1 a32'      some of the measurements (@measures below)
+#     PEERS='chat floor'  some of the servers; "floor" is all floors
 #     ROUNDS=9
-#     BENCH_SECONDS=1   of each measured piece; of slices a part of that
+#     BENCH_SECONDS=1     of each measured piece; of slices a part of that
+#     CHAT_MODULE=FILE    another build of the module
 
 use strict;
 use warnings;
