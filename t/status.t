@@ -776,6 +776,14 @@ END
     cmp_ok($before->{stall_max_microseconds}, '<', 0.3e6 * SCALE,
            'before, it was short') if SCALE == 1;
     cmp_ok($stall, '>=', $seconds - 0.05, 'the turn was as long as that');
+
+    # a timer of 250 ms became due meanwhile; an idle worker is late by a few ms
+    cmp_ok($before->{wakeup_delay_max_microseconds}, '<', 60e6,
+           'before, timers were not late');
+    ok(wait_for(10, sub {
+           json($http)->{per_worker}[0]{wakeup_delay_max_microseconds} / 1e6
+           >= $seconds - 0.3;
+       }), 'one was late by the rest');
     is($after->{stall_recent_max_microseconds},
        $after->{stall_max_microseconds}, 'and lately, too');
 

@@ -112,7 +112,8 @@ struct ngx_chat_worker_s {
     ngx_queue_t              dirty;        /* have frames to flush */
     ngx_queue_t              ending;       /* sessions to be ended soon */
     ngx_event_t              end;          /* posted for those */
-    ngx_event_t              timer;        /* watches for the worker's exit */
+    ngx_event_t              timer;        /* of what nothing else tells */
+    ngx_msec_t               due;          /* when the timer is */
     ngx_msec_t               drain;        /* time to end all sessions in */
     ngx_uint_t               ticks;        /* of the timer, left of it */
     time_t                   alerted;      /* when the last alert was */

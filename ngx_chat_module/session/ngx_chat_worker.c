@@ -27,6 +27,7 @@
 
 
 static void ngx_chat_worker_timer_handler(ngx_event_t *ev);
+static void ngx_chat_worker_wait(ngx_chat_worker_t *w);
 static void ngx_chat_worker_expire(ngx_chat_worker_t *w);
 static void ngx_chat_worker_drain(ngx_chat_worker_t *w);
 static void ngx_chat_worker_last_words(ngx_chat_worker_t *w);
@@ -71,7 +72,7 @@ ngx_chat_worker_init(ngx_chat_worker_t *w, ngx_chat_hub_t *hub,
         return NGX_ERROR;
     }
 
-    ngx_add_timer(&w->timer, hub->interval);
+    ngx_chat_worker_wait(w);
 
     return NGX_OK;
 }
@@ -109,7 +110,7 @@ ngx_chat_worker_timer_handler(ngx_event_t *ev)
     c = ev->data;
     w = c->data;
 
-    ngx_chat_loop_timer(ev->timer.key);
+    ngx_chat_loop_timer(w->due);
 
     ngx_chat_hub_tick(w->hub);
 
@@ -119,7 +120,16 @@ ngx_chat_worker_timer_handler(ngx_event_t *ev)
         ngx_chat_worker_drain(w);
     }
 
-    ngx_add_timer(ev, w->hub->interval);
+    ngx_chat_worker_wait(w);
+}
+
+
+static void
+ngx_chat_worker_wait(ngx_chat_worker_t *w)
+{
+    w->due = ngx_current_msec + w->hub->interval;
+
+    ngx_add_timer(&w->timer, w->hub->interval);
 }
 
 
