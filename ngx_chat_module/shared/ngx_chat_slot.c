@@ -18,6 +18,7 @@
 #define NGX_CHAT_SLOT_STEP  64
 
 
+static void ngx_chat_slot_begin(ngx_chat_slot_sh_t *slot);
 static ngx_int_t ngx_chat_slot_trylock(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_log_t *log);
 static void ngx_chat_slot_clear(ngx_chat_zone_t *zone,
@@ -54,8 +55,18 @@ found:
     slot->pid = ngx_pid;
 
     ngx_chat_slot_renew(zone, slot);
+    ngx_chat_slot_begin(slot);
 
-    /* what was counted without a slot is counted in this one */
+    return slot;
+}
+
+
+/* What was counted without a slot is counted in this one. */
+
+static void
+ngx_chat_slot_begin(ngx_chat_slot_sh_t *slot)
+{
+    ngx_uint_t  i;
 
     for (i = 0; i < NGX_CHAT_COUNTERS_e; i++) {
         slot->counters[i] += ngx_chat_slot_spare[i];
@@ -63,8 +74,6 @@ found:
     }
 
     ngx_chat_counters = slot->counters;
-
-    return slot;
 }
 
 
