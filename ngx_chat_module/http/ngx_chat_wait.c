@@ -16,6 +16,10 @@
  * to 15 of 100 cases with 5 ms, in 1 of 800 with 20 ms, in 1 of 1,600 with 30
  * (two cores, all of them busy; t/e2e/answer.test.mjs measures it).
  *
+ * Where the next request of an HTTP/1.x connection is here already, the answer
+ * does not wait: nginx would not read on before it has left, and the client has
+ * not waited for it either.
+ *
  * A request that is about to publish waits while this worker is behind with
  * its own deliveries.  nginx handles all requests that it can read in one
  * turn, and a pass is limited.  Without the wait, a few connections that
@@ -148,6 +152,16 @@ ngx_chat_wait_delivery(ngx_http_request_t *r, uint64_t *slots,
         if (i + 1 == ngx_chat_wait_words()) {
             return handler(r, data);
         }
+    }
+
+    /* a client that pipelines has not waited for this answer */
+
+    if (r->http_version < NGX_HTTP_VERSION_20
+        && r->keepalive
+        && r->header_in->pos < r->header_in->last)
+    {
+        ngx_chat_fanout_post(ngx_chat_wait_fanout);
+        return handler(r, data);
     }
 
     w = ngx_chat_wait_begin(r, &ngx_chat_wait_delivery_queue, handler, data);
