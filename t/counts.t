@@ -12,7 +12,6 @@ use Time::HiRes qw(time);
 use Chat::HTTP qw(from_json from_text);
 use Chat::Pusher qw(send_subscribe subscribe_to join_presence signin is_event
                     is_error events_of);
-use Chat::Server qw(SCALE);
 use Chat::WebSocket qw(TEXT read_all);
 
 my $serial = 0;
@@ -115,7 +114,6 @@ sub many {
     my $n = 120;
     my $channel = fresh('many');
     my ($watcher, @ws) = $t->spread($n);
-    my (@counts, %times);
 
     subscribe_to($watcher, $channel);
     $watcher->{seen} = [];
@@ -127,8 +125,6 @@ sub many {
         send_subscribe($ws, $channel);
     }
 
-    # 120 are there when the last has its answer; churn for 11 s
-    my ($turn, $last) = (0, time());
     my $take = sub {
         my ($ws, $f) = @_;
 
@@ -140,40 +136,41 @@ sub many {
                                  from_text($e->{data})->{subscription_count} ];
     };
 
+    # When all have their answer one leaves and comes back, again and again, until
+    # the watcher was told of more than 100 twice; and then of the last change.
     my $leaver = $ws[-1];
-    my $in = 1;
+    my ($in, $last, @above) = (1, $start);
 
-    read_all(60, [ $watcher, @ws ], $take, sub {
-        if (time() - $last > 0.1 && time() - $start < 11 * SCALE) {
+    read_all(300, [ $watcher, @ws ], $take, sub {
+        return 0 if grep { !@{ $_->{seen} } } @ws;
+
+        @above = grep { ($_->[2] || 0) > 100 } @{ $watcher->{seen} };
+
+        if (@above < 2 ? time() - $last > 0.1 : !$in) {
             $last = time();
             $in ? $leaver->unsubscribe($channel)
                 : send_subscribe($leaver, $channel);
             $in = !$in;
+            return 0;
         }
 
-        if (time() - $start >= 11 * SCALE && !$in) {
-            send_subscribe($leaver, $channel);
-            $in = 1;
-        }
-
-        return time() - $start > 18 * SCALE
-               || time() - $start > 11.5 * SCALE
-                  && ($watcher->{seen}[-1][2] || 0) == $n;
+        return @above >= 2 && $above[-1][2] == $n;
     });
 
     my @seen = grep { $_->[1] =~ /subscription_count$/ }
                @{ $watcher->{seen} };
-    my @above = grep { $_->[2] > 100 } @seen;
 
     is($seen[-1][2], $n, "the last word: $n");
     cmp_ok(scalar @above, '>=', 2, 'they do come above 100');
 
-    my @pauses = map { $above[$_][0] - $above[$_ - 1][0] } 1 .. $#above;
+    # Seconds since the start.  The first comes 5 s after one of 100 or less,
+    # which is behind the start; what is seen late on a busy machine makes none
+    # of the others come too early.
+    my @times = map { $_->[0] - $start } @above;
 
-    is(join(' ', grep { $_ < 4.9 } @pauses), '',
+    is(join(' ', grep { $times[$_] < 4.9 * ($_ + 1) } 0 .. $#times), '',
        'P61: at most one in 5 s above 100')
-        or diag(join ' ', map { sprintf '%.2f:%d', $_->[0] - $start, $_->[2] }
-                          @above);
+        or diag(join ' ', map { sprintf '%.2f', $_ } @times);
     cmp_ok(scalar(grep { $_->[2] <= 100 } @seen), '<=', 100,
            'below, at most one for each change');
 
@@ -185,10 +182,10 @@ sub many {
     $_->{frames} = [] for @ws;
     $watcher->{frames} = [];
     $ws[$_]->unsubscribe($channel) for 0 .. 29;
-    my ($count, $end) = (0, time() + 15 * SCALE);
+    my $count = 0;
 
-    while ($count != $n - 30 && time() < $end) {
-        my $e = $watcher->next_event;
+    while ($count != $n - 30) {
+        my $e = $watcher->next_event(60);
 
         last unless defined $e->{event};
         $count = from_text($e->{data})->{subscription_count};
