@@ -15,7 +15,7 @@ binmode Test::More->builder->$_, ':utf8' for qw(output failure_output);
 use Chat::HTTP qw(from_text);
 use Chat::Pusher qw(send_subscribe subscribe_to member is_event client_event
                     events_of);
-use Chat::Server qw(SCALE wait_for);
+use Chat::Server qw(wait_for);
 
 my $serial = 0;
 my @prefixes = ('cache-', 'private-cache-', 'private-encrypted-cache-',
@@ -224,26 +224,20 @@ sub tests {
         my $channel = fresh('cache-');
         my $start = time();
         my $data = $t->publish($channel, 'brief', path => '/brief');
-        my $sent = time();
 
         is_event(enter($ws, $channel), 'news', $channel, $data, 'at first');
 
         my $e;
-        my $found = time();
 
-        my $gone = wait_for(10, sub {
+        # ten times what it has
+        ok(wait_for(30, sub {
             $ws->unsubscribe($channel);
             $e = enter($ws, $channel);
-            return 1 if $e->{event} eq 'pusher:cache_miss';
-            $found = time();
-            return 0;
-        });
-
-        ok($gone, 'it expires');
+            return $e->{event} eq 'pusher:cache_miss';
+        }), 'it expires');
         is_miss($e, $channel, 'expired');
         # "up to" so long (3.6): it is counted in whole seconds
-        cmp_ok(time() - $start, '>=', 1, 'not much before its time');
-        cmp_ok(time() - $sent, '<=', 4 * SCALE, 'and soon after');
+        cmp_ok(time() - $start, '>=', 2, 'not much before its time');
 
         $data = $t->publish($channel, 'again', path => '/brief');
         is_event($ws->next_event, 'news', $channel, $data, 'a live one');
@@ -306,7 +300,7 @@ sub full {
 for my $workers (1, 4) {
     my $t = Chat::Pusher->new(workers => $workers, app => 'client_events on;',
                               apps => <<'END', more => <<'END2');
-    chat_app 3 { key brief; secret secret-3; cache_ttl 2s; }
+    chat_app 3 { key brief; secret secret-3; cache_ttl 3s; }
 END
         location = /brief {
             chat_publish  $http_x_channel $http_x_event app=3;

