@@ -991,7 +991,7 @@ sub users {
         is_ok($any->()->terminate($u), {}, '200 connections');
 
         my %codes;
-        $codes{$_->wait_close(1)}++ for @mine;
+        $codes{$_->wait_close}++ for @mine;
 
         is_deeply(\%codes, { 4009 => 200 }, 'all are sent away');
     };

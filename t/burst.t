@@ -9,11 +9,10 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Time::HiRes qw(time);
 
 use Chat::HTTP qw(from_json json_bytes);
 use Chat::Locker;
-use Chat::Server qw(SCALE stop_worker wait_for slurp);
+use Chat::Server qw(stop_worker wait_for slurp);
 use Chat::WebSocket qw(TEXT read_all);
 
 

@@ -15,7 +15,6 @@ binmode Test::More->builder->$_, ':utf8' for qw(output failure_output);
 use Chat::HTTP qw(from_text);
 use Chat::Pusher qw(subscribe_to join_presence client_event is_event is_error
                     events_of);
-use Chat::Server qw(SCALE);
 
 my $serial = 0;
 

@@ -11,10 +11,9 @@ use lib "$FindBin::Bin/lib";
 
 use POSIX ();
 use Test::More;
-use Time::HiRes qw(sleep);
 
 use Chat::HTTP qw(from_json);
-use Chat::Server qw(slurp wait_for SCALE);
+use Chat::Server qw(slurp wait_for);
 use Chat::WebSocket qw(TEXT read_all);
 
 use constant { ROUNDS => 10, KILLS => 5, POSTERS => 4 };

@@ -279,7 +279,7 @@ subtest 'a killed worker' => sub {
     is_once($other, $second->trigger($other), 'other keys');
 
     my $res;
-    ok(wait_for(70, sub {
+    ok(wait_for(300, sub {
         $res = $second->trigger($event);
         return $res->{status} != 409;
     }), 'after a minute the key is free');

@@ -9,7 +9,6 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Time::HiRes qw(time);
 
 use Chat::HTTP qw(from_json);
 use Chat::Server qw(slurp wait_for);

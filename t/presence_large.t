@@ -190,7 +190,7 @@ while (@members < $n && !$bad) {
     send_subscribe($_, $channel, data => member($_->{user}, { n => 'x' }))
         for @batch;
 
-    read_until(30, sub { !grep { !$_->{answered} } @batch })
+    read_until(300, sub { !grep { !$_->{answered} } @batch })
         or $bad ||= 'a joiner without an answer at ' . $have;
     last if $bad;
 
@@ -215,7 +215,7 @@ is(scalar @members, $n, "$n are there");
 diag(sprintf '%d members in %.1f s, the first %d in %.2f s, the last in %.2f s',
      $n, time() - $start, $step, $seconds[0], $seconds[-1]);
 
-ok(read_until(30, sub { !grep { keys %{$_->{book}} != $n + 4 } @observers }),
+ok(read_until(300, sub { !grep { keys %{$_->{book}} != $n + 4 } @observers }),
    'every observer has been told of every member, once');
 is($t->status->{members}, $n + 4, 'chat_status counts them');
 
@@ -273,7 +273,7 @@ for my $ws (@left) {
     $ws->disconnect;
 }
 
-ok(read_until(60, sub {
+ok(read_until(300, sub {
     !grep { keys %{$_->{book}} != @members + 4 } @observers }),
    'every observer is told who leaves')
     or diag(join ' ', $bad || '', map { scalar keys %{$_->{book}} } @observers);

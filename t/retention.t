@@ -10,11 +10,10 @@ use lib "$FindBin::Bin/lib";
 
 use POSIX ();
 use Test::More;
-use Time::HiRes qw(time);
 
 use Chat::HTTP qw(from_json);
 use Chat::Locker;
-use Chat::Server qw(wait_for SCALE);
+use Chat::Server qw(wait_for);
 use Chat::WebSocket;
 
 use constant BACKLOG => 60_000;
@@ -213,13 +212,9 @@ subtest 'a great many at once, beside POSTs' => sub {
     my $first = sql("SELECT min(id) FROM messages WHERE channel = 'd';");
     my (@d, $holes);
     my $count = 1;
-    my $slowest = 0;
 
-    ok(wait_for(60, sub {
-        my $start = time();
+    ok(wait_for(300, sub {
         push @d, post('d', 'new');
-        my $seconds = time() - $start;
-        $slowest = $seconds if $seconds > $slowest;
 
         die "event" unless $ws->next_event->{event} eq 'new_message';
 
@@ -231,8 +226,6 @@ subtest 'a great many at once, beside POSTs' => sub {
         return $n <= 1000;
     }), 'all that is too much goes') or diag("$count are there");
 
-    note(sprintf '%d POSTs meanwhile, the slowest took %.1f ms', scalar @d,
-         $slowest * 1000);
     cmp_ok(scalar @d, '>', 10, 'POSTs are answered meanwhile');
     is($holes, undef, 'the oldest first, always');
     is($count, 1000, 'and no more than that');

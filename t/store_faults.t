@@ -13,7 +13,7 @@ use File::Copy qw(copy move);
 use Test::More;
 
 use Chat::HTTP qw(from_json);
-use Chat::Server qw(slurp wait_for SCALE);
+use Chat::Server qw(slurp wait_for);
 use Chat::WebSocket;
 
 # some connections, so that both workers have to do with it

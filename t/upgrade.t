@@ -12,10 +12,9 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Time::HiRes qw(time);
 
 use Chat::HTTP qw(from_json);
-use Chat::Server qw(SCALE slurp wait_for);
+use Chat::Server qw(slurp wait_for);
 use Chat::WebSocket;
 
 plan skip_all => 'nginx starts its successor without the environment by '

@@ -7,7 +7,6 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
-use Time::HiRes qw(time);
 
 binmode Test::More->builder->$_, ':utf8' for qw(output failure_output);
 

@@ -199,8 +199,6 @@ sub format_request {
 sub request {
     my ($self, $method, $path, $headers, $body) = @_;
 
-    my $start = time();
-
     if ($self->{last}) {
         $self->close;
         $self->connect;
@@ -208,8 +206,6 @@ sub request {
 
     $self->send_raw($self->format_request($method, $path, $headers, $body));
     my $res = $self->read_response($method);
-
-    $res->{seconds} = time() - $start;
 
     # a close that was announced is no fault; one that was not is seen once
     $self->{last} = !$res->{status}

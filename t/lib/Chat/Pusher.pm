@@ -14,7 +14,6 @@ use Encode ();
 use Exporter 'import';
 use JSON::PP ();
 use Test::More;
-use Time::HiRes qw(time);
 
 use Chat::HTTP qw(from_json from_text);
 use Chat::Server qw(APP_ID APP_KEY APP_SECRET spew wait_for);
