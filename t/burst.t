@@ -104,6 +104,13 @@ subtest 'a worker that was stopped' => sub {
            $http->get('/chat_status')->{headers}{'x-worker'} == $running;
        }), 'a connection to the one that runs on');
 
+    # asleep, so that it has no lock that others wait for
+
+    wait_for(10, sub {
+        return !grep { slurp($_) !~ /\) S / }
+                glob("/proc/$stopped/task/*/stat");
+    }) or die 'the worker does not come to rest';
+
     stop_worker($stopped);
 
     for my $n (1 .. $messages) {
