@@ -12,8 +12,8 @@
  * than 50 ms by chat_status, and nothing else should run.  That so many come
  * at once is shown ("coming"), and is forgotten before the rest begins.
  *
- * In short, 500 subscribers, it may run beside anything.  An idle machine needs
- * some 40 ms, a busy one up to a second; it fails at ten.
+ * In short, 500 subscribers, it may run beside anything.  A turn takes up to
+ * 30 ms on an idle machine, up to a second on a busy one; it fails at ten.
  */
 
 import assert from 'node:assert/strict';

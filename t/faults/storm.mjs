@@ -362,11 +362,10 @@ export class Storm {
         const fresh = new Crowd(server.port, rooms, generator(1));
 
         try {
-            const end = Date.now() + 10000;
-
             rooms.forEach((name) => fresh.add('fresh').join(name));
             await fresh.settle();
 
+            const end = Date.now() + 10000;
             const seen = () => fresh.connections.map(({ rooms: own }, i) => (
                 [...own.get(rooms[i])].sort()));
 
