@@ -103,7 +103,7 @@ void
 ngx_chat_fanout_post(ngx_chat_fanout_t *f)
 {
     if (!f->event.posted) {
-        ngx_post_event(&f->event, &ngx_posted_events);
+        ngx_post_event(&f->event, &ngx_posted_next_events);
     }
 }
 

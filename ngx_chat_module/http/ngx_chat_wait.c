@@ -213,7 +213,7 @@ ngx_chat_wait_begin(ngx_http_request_t *r, ngx_queue_t *queue,
     ngx_chat_request_suspend(r);
 
     if (!ngx_chat_wait_event.posted) {
-        ngx_post_event(&ngx_chat_wait_event, &ngx_posted_events);
+        ngx_post_event(&ngx_chat_wait_event, &ngx_posted_next_events);
     }
 
     return w;

@@ -178,12 +178,11 @@ my @measures = (
     {
         name    => 't',
         rounds  => ROUNDS,
-        title   => 'Triggers: published over 32 kept-alive connections, 32 '
-                   . 'in flight, 128 B, each for one subscriber; ours are '
-                   . 'signed',
-        # on one channel nchan lost messages on a quiet machine, in each round
-        # (probably it numbers those of a second by 16 bits): four, in turn
-        load    => [qw(subs=4 channels=4 inflight=32 lanes=32)],
+        title   => 'Triggers: published over 32 kept-alive connections, each '
+                   . 'waits for the answer, 128 B, each for one subscriber; '
+                   . 'ours are signed',
+        # a channel for each: on one, nchan lost messages
+        load    => [qw(subs=32 channels=32 inflight=32 lanes=32 await=1)],
         peers   => [qw(chat nchan send)],
         base    => 'nchan',
         columns => [

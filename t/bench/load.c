@@ -1054,16 +1054,25 @@ write_request(char *dst, uint32_t channel, const char *data)
 }
 
 
-/* Where answers are awaited, one of those that do not wait for any. */
+/*
+ * Where answers are awaited, one of those that do not wait for any; where there
+ * is a channel for each lane, its own, so that a channel keeps its order.
+ */
 
 static lane_t *
 choose_lane(uint32_t channel)
 {
+    lane_t    *l;
     uint32_t  i;
 
     if (!opt.await) {
         return &lanes[per_channel > 1 ? published % per_channel
                                       : channel % opt.lanes];
+    }
+
+    if (opt.channels >= opt.lanes) {
+        l = &lanes[channel % opt.lanes];
+        return (l->first == l->last) ? l : NULL;
     }
 
     for (i = 0; i < opt.lanes; i++) {
@@ -1953,7 +1962,8 @@ set_options(int argc, char **argv)
 
     if (!opt.channels || !opt.inflight || opt.inflight > RING / 2
         || (!opt.lanes && !opt.count) || opt.lanes > 1000
-        || (opt.await && opt.channels > 1 && !opt.nobody))
+        || (opt.await && opt.channels > 1 && opt.channels < opt.lanes
+            && !opt.nobody))
     {
         fail("bad numbers");
     }
