@@ -104,7 +104,10 @@ typedef struct {
  */
 void ngx_chat_fanout(ngx_chat_fanout_t *f);
 
-/* Posts a pass for this turn of the event loop. */
+/*
+ * Posts a pass for the next turn of the event loop, which comes at once.
+ * Events of requests that can be read by then are delivered together.
+ */
 void ngx_chat_fanout_post(ngx_chat_fanout_t *f);
 
 /* Drops the run where it is of this channel, which may be NULL. */

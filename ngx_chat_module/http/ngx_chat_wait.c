@@ -6,7 +6,7 @@
  *
  * A request that has published waits until each worker that has subscribers
  * of the channel has delivered past the event's place in the ring.  This
- * worker has done so when its next pass is over, mostly in this turn of the
+ * worker has done so when its next pass is over, mostly in the next turn of the
  * event loop.  For the others there is a wake-up: this worker clears its flag,
  * looks at their positions, and is roused by the next worker that moves.  A
  * worker that has not moved for 100 ms is stuck, as it may be stopped: nobody
@@ -154,13 +154,16 @@ ngx_chat_wait_delivery(ngx_http_request_t *r, uint64_t *slots,
         }
     }
 
+    /* posted first: this worker delivers, and then the queue is looked at */
+
+    ngx_chat_fanout_post(ngx_chat_wait_fanout);
+
     /* a client that pipelines has not waited for this answer */
 
     if (r->http_version < NGX_HTTP_VERSION_20
         && r->keepalive
         && r->header_in->pos < r->header_in->last)
     {
-        ngx_chat_fanout_post(ngx_chat_wait_fanout);
         return handler(r, data);
     }
 
@@ -174,10 +177,6 @@ ngx_chat_wait_delivery(ngx_http_request_t *r, uint64_t *slots,
     w->browser = (ngx_chat_request_header(r, "origin", &origin) == NGX_OK);
 
     ngx_add_timer(&w->timer, NGX_CHAT_WAIT_LIMIT);
-
-    /* this worker delivers in this turn, and then the queue is looked at */
-
-    ngx_chat_fanout_post(ngx_chat_wait_fanout);
 
     return NGX_DONE;
 }
@@ -211,10 +210,7 @@ ngx_chat_wait_begin(ngx_http_request_t *r, ngx_queue_t *queue,
     ngx_queue_insert_tail(queue, &w->queue);
 
     ngx_chat_request_suspend(r);
-
-    if (!ngx_chat_wait_event.posted) {
-        ngx_post_event(&ngx_chat_wait_event, &ngx_posted_next_events);
-    }
+    ngx_chat_wait_again();
 
     return w;
 }
