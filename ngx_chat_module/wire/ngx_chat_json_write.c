@@ -349,7 +349,7 @@ ngx_chat_json_write_sequence(u_char *p, u_char ch)
 
     for (pair = "\"\"\\\\\nn\tt\rr\bb\ff"; *pair; pair += 2) {
 
-        if (*pair == ch) {
+        if ((u_char) *pair == ch) {
             p[0] = '\\';
             p[1] = (u_char) pair[1];
             return 2;

@@ -86,19 +86,22 @@ ngx_chat_metrics_sample_part(ngx_chat_metrics_t *m, const char *suffix,
 char *
 ngx_chat_metrics_number(char *buf, uint64_t n, uint64_t unit)
 {
-    char  *p;
+    char      *p;
+    uint64_t   rest, digit;
 
     p = buf + sprintf(buf, "%lu", (unsigned long) (n / unit));
 
-    n %= unit;
+    rest = n % unit;
 
-    if (n) {
+    if (rest) {
         *p++ = '.';
     }
 
-    for ( /* void */ ; n; n %= unit) {
-        n *= 10;
-        *p++ = (char) ('0' + n / unit);
+    while (rest) {
+        rest *= 10;
+        digit = rest / unit;
+        rest -= digit * unit;
+        *p++ = (char) ('0' + digit);
     }
 
     *p = '\0';
