@@ -17,7 +17,7 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_handlers.h>
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <ngx_chat_conf.h>
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_database.h>
@@ -54,7 +54,7 @@ ngx_chat_conf_create_main(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     cmcf->zone = NULL;
-     *     cmcf->websocket, cmcf->retention = { 0 };
+     *     cmcf->first_endpoint, cmcf->retention = { 0 };
      *     cmcf->store = { 0 };
      *     cmcf->message_max = 0;
      *     cmcf->hub, cmcf->sessions = { 0 };
@@ -88,7 +88,7 @@ ngx_chat_conf_init_main(ngx_conf_t *cf, void *conf)
         && cmcf->apps.nelts == 0
         && cmcf->refs.nelts == 0
         && cmcf->retention.name.len == 0
-        && cmcf->websocket.name.len == 0)
+        && cmcf->first_endpoint.name.len == 0)
     {
         /* loaded and not used */
         return NGX_CONF_OK;
@@ -188,7 +188,7 @@ ngx_chat_conf_postconfiguration(ngx_conf_t *cf)
 
     /* the ring is half of the zone, a record at most a quarter of the ring */
 
-    need = 8 * ngx_chat_publish_envelope_max(cmcf->message_max) + 65536;
+    need = 8 * ngx_chat_store_hooks_envelope_max(cmcf->message_max) + 65536;
 
     if (cmcf->message_max && cmcf->zone_size < need) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -207,7 +207,7 @@ ngx_chat_conf_postconfiguration(ngx_conf_t *cf)
 
     /* phase handlers run in reverse: a preflight has no body to wait for */
 
-    h[0] = ngx_chat_auth_request_handler;
+    h[0] = ngx_chat_auth_params_handler;
     h[1] = ngx_chat_cors_handler;
 
     ngx_chat_cors_init();
@@ -297,9 +297,9 @@ ngx_chat_conf_check_refs(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
     }
 
     if (cmcf->apps.nelts == 0
-        && (cmcf->refs.nelts || cmcf->websocket.name.len))
+        && (cmcf->refs.nelts || cmcf->first_endpoint.name.len))
     {
-        place = cmcf->refs.nelts ? &refs[0]->place : &cmcf->websocket;
+        place = cmcf->refs.nelts ? &refs[0]->place : &cmcf->first_endpoint;
 
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"%V\" needs an app, add \"chat_app ID { key ...; "
@@ -437,8 +437,8 @@ ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     shm_zone->data = cmcf;
 
-    cmcf->publish.zone = cmcf->zone;
-    cmcf->publish.apps = &cmcf->apps;
+    cmcf->store_hooks.zone = cmcf->zone;
+    cmcf->store_hooks.apps = &cmcf->apps;
 
     if (cmcf->store.path.len == 0) {
         return NGX_OK;

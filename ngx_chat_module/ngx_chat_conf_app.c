@@ -13,7 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_app_item.h>
 

@@ -11,7 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <ngx_chat_conf_app_item.h>
 #include <pusher/ngx_chat_name.h>
 

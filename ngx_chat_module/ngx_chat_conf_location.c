@@ -11,7 +11,7 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_handlers.h>
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_location.h>
 #include <pusher/ngx_chat_name.h>
@@ -348,8 +348,8 @@ ngx_chat_conf_endpoint(ngx_conf_t *cf, ngx_chat_loc_conf_t *clcf,
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_chat_module);
 
-    if (cmcf->websocket.name.len == 0) {
-        ngx_chat_conf_place(cf, &cmcf->websocket);
+    if (cmcf->first_endpoint.name.len == 0) {
+        ngx_chat_conf_place(cf, &cmcf->first_endpoint);
     }
 
     return ngx_chat_conf_handler(cf, clcf, handler);

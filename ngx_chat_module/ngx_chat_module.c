@@ -11,7 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_variable.h>
 #include <http/ngx_chat_wait.h>
 #include <ngx_chat_conf.h>
@@ -214,8 +214,8 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
     cmcf->hub.fanout.zone = cmcf->zone;
     cmcf->sessions.drain = cmcf->drain;
 
-    if (ngx_chat_worker_init(&cmcf->sessions, &cmcf->hub, cmcf->apps.nelts,
-                             cycle)
+    if (ngx_chat_sessions_init(&cmcf->sessions, &cmcf->hub, cmcf->apps.nelts,
+                               cycle)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -250,7 +250,7 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
         ngx_chat_store_exit(cmcf->live);
     }
 
-    ngx_chat_worker_exit(&cmcf->sessions);
+    ngx_chat_sessions_exit(&cmcf->sessions);
     ngx_chat_hub_exit(&cmcf->hub);
     ngx_chat_object_pool_exit(&ngx_chat_websocket_pool);
     ngx_chat_digest_exit();

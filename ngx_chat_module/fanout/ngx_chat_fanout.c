@@ -25,7 +25,7 @@
 
 #include <bus/ngx_chat_wakeup.h>
 #include <fanout/ngx_chat_fanout.h>
-#include <fanout/ngx_chat_loop.h>
+#include <shared/ngx_chat_turn.h>
 
 
 #define NGX_CHAT_FANOUT_RECORDS  256        /* most records of a pass */
@@ -43,7 +43,7 @@
 #define ngx_chat_fanout_is_full(f)  ((f)->cost >= NGX_CHAT_FANOUT_COST)
 
 
-static void ngx_chat_fanout_tell(ngx_chat_fanout_t *f);
+static void ngx_chat_fanout_publish_position(ngx_chat_fanout_t *f);
 static ngx_int_t ngx_chat_fanout_left(ngx_chat_fanout_t *f);
 static ngx_int_t ngx_chat_fanout_read(ngx_chat_fanout_t *f);
 static ngx_int_t ngx_chat_fanout_flush(ngx_chat_fanout_t *f);
@@ -89,9 +89,9 @@ ngx_chat_fanout(ngx_chat_fanout_t *f)
         }
     }
 
-    ngx_chat_loop_add(f->cost / NGX_CHAT_FANOUT_USEC);
+    ngx_chat_turn_add(f->cost / NGX_CHAT_FANOUT_USEC);
 
-    ngx_chat_fanout_tell(f);
+    ngx_chat_fanout_publish_position(f);
 
     if (rc != NGX_DONE) {
         ngx_post_event(&f->event, &ngx_posted_next_events);
@@ -116,7 +116,7 @@ ngx_chat_fanout_post(ngx_chat_fanout_t *f)
  */
 
 static void
-ngx_chat_fanout_tell(ngx_chat_fanout_t *f)
+ngx_chat_fanout_publish_position(ngx_chat_fanout_t *f)
 {
     uint64_t             position;
     ngx_uint_t           i;
@@ -237,8 +237,9 @@ ngx_chat_fanout_record(ngx_chat_fanout_t *f, uint64_t at, size_t len)
 
     if (ngx_chat_envelope_unpack(&e, f->record, len) != NGX_OK) {
         ngx_log_error(NGX_LOG_ALERT, f->log, 0,
-                      "chat ring has a broken record of %uz bytes", len);
-        ngx_chat_fanout_overrun(f);
+                      "chat ring has a broken record of %uz bytes, clients "
+                      "are told to reconnect", len);
+        ngx_chat_fanout_reconnect_all(f);
         return NGX_OK;
     }
 
@@ -313,7 +314,7 @@ ngx_chat_fanout_begin(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
     if (run->events == NULL) {
         /* without memory each of them misses the event */
         for (i = 0; i < ch->n; i++) {
-            f->handlers->overrun(ch->listeners[i].subscriber);
+            f->handlers->missed(ch->listeners[i].subscriber);
         }
 
         return;
@@ -455,7 +456,7 @@ ngx_chat_fanout_terminate(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
 }
 
 
-/* Without memory for the record its events are lost, as by an overrun. */
+/* Without memory for a record, all that is in the ring is given up. */
 
 static void
 ngx_chat_fanout_grow(ngx_chat_fanout_t *f, size_t size)
@@ -465,8 +466,12 @@ ngx_chat_fanout_grow(ngx_chat_fanout_t *f, size_t size)
     p = ngx_alloc(size, f->log);
 
     if (p == NULL) {
+        ngx_log_error(NGX_LOG_ERR, f->log, 0,
+                      "chat worker has no memory for an event of %uz bytes, "
+                      "its subscribers are told to reconnect", size);
+
         f->position = ngx_chat_ring_head(f->zone->sh->ring);
-        ngx_chat_fanout_overrun(f);
+        ngx_chat_fanout_reconnect_all(f);
         return;
     }
 
@@ -493,12 +498,12 @@ ngx_chat_fanout_overrun(ngx_chat_fanout_t *f)
 
     ngx_chat_count(NGX_CHAT_OVERRUNS_e, 1);
 
-    ngx_chat_fanout_away(f);
+    ngx_chat_fanout_reconnect_all(f);
 }
 
 
 void
-ngx_chat_fanout_away(ngx_chat_fanout_t *f)
+ngx_chat_fanout_reconnect_all(ngx_chat_fanout_t *f)
 {
     ngx_uint_t           i, n;
     ngx_chat_channel_t  *ch;
@@ -506,7 +511,7 @@ ngx_chat_fanout_away(ngx_chat_fanout_t *f)
     for (n = 0; n <= f->channels.mask; n++) {
         for (ch = f->channels.buckets[n]; ch; ch = ch->next) {
             for (i = 0; i < ch->n; i++) {
-                f->handlers->overrun(ch->listeners[i].subscriber);
+                f->handlers->missed(ch->listeners[i].subscriber);
             }
         }
     }

@@ -50,7 +50,7 @@ typedef struct {
     ngx_uint_t  (*flush)(ngx_uint_t max);
 
     /* The subscriber may have missed events, and is told to reconnect. */
-    void   (*overrun)(ngx_chat_subscriber_t *sr);
+    void   (*missed)(ngx_chat_subscriber_t *sr);
 
     /* The subscriber is disconnected, and told not to come back. */
     void   (*terminate)(ngx_chat_subscriber_t *sr);
@@ -114,7 +114,7 @@ void ngx_chat_fanout_post(ngx_chat_fanout_t *f);
 void ngx_chat_fanout_forget(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch);
 
 /* Tells all of this worker's subscribers to reconnect. */
-void ngx_chat_fanout_away(ngx_chat_fanout_t *f);
+void ngx_chat_fanout_reconnect_all(ngx_chat_fanout_t *f);
 
 /* Makes a pass; the handler of events whose connection has f as data. */
 void ngx_chat_fanout_handler(ngx_event_t *ev);

@@ -16,8 +16,9 @@
 #include <bus/ngx_chat_wakeup.h>
 #include <fanout/ngx_chat_fanout.h>
 #include <fanout/ngx_chat_hub.h>
-#include <fanout/ngx_chat_loop.h>
+#include <pusher/ngx_chat_name.h>
 #include <shared/ngx_chat_cache.h>
+#include <shared/ngx_chat_turn.h>
 #include <wire/ngx_chat_failpoint.h>
 
 
@@ -92,7 +93,7 @@ ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle)
 void
 ngx_chat_hub_exit(ngx_chat_hub_t *hub)
 {
-    ngx_chat_loop_exit();
+    ngx_chat_turn_exit();
 
     if (hub->fanout.slot) {
         ngx_chat_slot_release(hub->fanout.zone, hub->fanout.slot);
@@ -206,7 +207,7 @@ ngx_chat_hub_unsubscribe(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
 
 
 void
-ngx_chat_hub_leave(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr)
+ngx_chat_hub_unsubscribe_all(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr)
 {
     ngx_queue_t  *q;
 
@@ -250,13 +251,13 @@ ngx_chat_hub_publish(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
 /* Connections are counted as subscriptions of a channel no client can name. */
 
 ngx_int_t
-ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
+ngx_chat_hub_connection_add(ngx_chat_hub_t *hub, uint64_t app,
     ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total)
 {
     ngx_int_t                 rc;
     ngx_chat_registry_join_t  j;
 
-    static ngx_str_t  name = ngx_string("#connections");
+    static ngx_str_t  name = ngx_string(NGX_CHAT_NAME_CONNECTIONS);
 
     if (hub->fanout.slot == NULL) {
         return NGX_BUSY;
@@ -284,7 +285,7 @@ ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
 
 
 void
-ngx_chat_hub_release(ngx_chat_hub_t *hub,
+ngx_chat_hub_connection_remove(ngx_chat_hub_t *hub,
     ngx_chat_slot_channel_sh_t **slot_channel)
 {
     (void) ngx_chat_registry_leave(hub->fanout.zone, hub->fanout.slot,
@@ -305,7 +306,7 @@ ngx_chat_hub_tick(ngx_chat_hub_t *hub)
         ngx_log_error(NGX_LOG_NOTICE, hub->fanout.log, 0,
                       "chat database is another one, subscribers are told "
                       "to reconnect");
-        ngx_chat_fanout_away(&hub->fanout);
+        ngx_chat_fanout_reconnect_all(&hub->fanout);
     }
 
     if (ngx_current_msec - hub->reaped >= 1000) {
@@ -370,7 +371,7 @@ ngx_chat_hub_lease(ngx_chat_hub_t *hub)
 
     hub->fanout.position = hub->fanout.slot->position;
 
-    ngx_chat_loop_init(hub->fanout.slot, hub->fanout.log);
+    ngx_chat_turn_init(hub->fanout.slot, hub->fanout.log);
 }
 
 

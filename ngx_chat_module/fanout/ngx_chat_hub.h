@@ -2,8 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The hub: subscriptions of this worker and of all workers.  The rest of the
- * module uses fanout/ by the functions declared here.
+ * The hub: subscriptions of this worker and of all workers.  Whoever
+ * subscribes, leaves or publishes does it by the functions declared here; who
+ * waits for deliveries looks at the fanout in it.
  *
  * Each worker has one, used by its event loop only.  Publishing is for any
  * thread.  How an event becomes bytes, and what a subscriber is, the hub
@@ -75,7 +76,8 @@ ngx_int_t ngx_chat_hub_unsubscribe(ngx_chat_hub_t *hub,
     ngx_chat_subscriber_t *sr, uint64_t app, ngx_str_t *name);
 
 /* Ends all subscriptions of a subscriber. */
-void ngx_chat_hub_leave(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr);
+void ngx_chat_hub_unsubscribe_all(ngx_chat_hub_t *hub,
+    ngx_chat_subscriber_t *sr);
 
 /*
  * Appends an event to the ring and wakes the workers.  Where cached is not 0,
@@ -91,9 +93,9 @@ ngx_int_t ngx_chat_hub_publish(ngx_chat_zone_t *zone,
  * worker's count, NULL at first.  *total becomes the number on all workers.
  * NGX_OK; NGX_BUSY: the zone is full, or no slot is free.
  */
-ngx_int_t ngx_chat_hub_acquire(ngx_chat_hub_t *hub, uint64_t app,
+ngx_int_t ngx_chat_hub_connection_add(ngx_chat_hub_t *hub, uint64_t app,
     ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total);
-void ngx_chat_hub_release(ngx_chat_hub_t *hub,
+void ngx_chat_hub_connection_remove(ngx_chat_hub_t *hub,
     ngx_chat_slot_channel_sh_t **slot_channel);
 
 

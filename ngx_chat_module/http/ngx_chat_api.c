@@ -11,7 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_api_request.h>
+#include <http/ngx_chat_api.h>
 #include <http/ngx_chat_body.h>
 #include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_reply.h>
@@ -78,7 +78,7 @@ ngx_chat_api_handler(ngx_http_request_t *r)
 
     ngx_chat_api_find(r, api, &no);
 
-    key = ngx_chat_query_get(&api->query, "auth_key");
+    key = ngx_chat_api_query_get(&api->query, "auth_key");
 
     if (no.status && key == NULL) {
         return ngx_chat_api_refuse(r, api, &no);
@@ -140,7 +140,7 @@ ngx_chat_api_read(ngx_http_request_t *r, ngx_chat_api_t *api)
         api->args.len = last - (p + 1);
     }
 
-    size = ngx_chat_query_size(api->args.data, api->args.len);
+    size = ngx_chat_api_query_size(api->args.data, api->args.len);
 
     p = ngx_palloc(r->pool, size + api->path.len);
     if (p == NULL) {
@@ -149,7 +149,8 @@ ngx_chat_api_read(ngx_http_request_t *r, ngx_chat_api_t *api)
 
     api->decoded = p + size;
 
-    return ngx_chat_query_read(&api->query, api->args.data, api->args.len, p);
+    return ngx_chat_api_query_read(&api->query, api->args.data, api->args.len,
+                                   p);
 }
 
 
@@ -164,7 +165,8 @@ ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
     api->app = NULL;
     no->status = 0;
 
-    if (ngx_chat_route_read(&api->route, &api->path, api->decoded) != NGX_OK) {
+    if (ngx_chat_api_route_read(&api->route, &api->path,
+                                api->decoded) != NGX_OK) {
         api->route.prefix = 0;
 
         no->status = NGX_HTTP_NOT_FOUND;
@@ -172,7 +174,7 @@ ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
         return;
     }
 
-    post = ngx_chat_route_is_post(api->route.kind);
+    post = ngx_chat_api_route_is_post(api->route.kind);
 
     if (post ? (r->method != NGX_HTTP_POST)
              : !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)))
@@ -201,7 +203,7 @@ ngx_chat_api_refuse(ngx_http_request_t *r, ngx_chat_api_t *api,
 {
     if (no->status == NGX_HTTP_NOT_ALLOWED
         && ngx_chat_reply_header_text(r, "Allow",
-                     ngx_chat_route_is_post(api->route.kind) ? "POST"
+                     ngx_chat_api_route_is_post(api->route.kind) ? "POST"
                                                              : "GET, HEAD")
            != NGX_OK)
     {
@@ -299,27 +301,27 @@ ngx_chat_api_answer(ngx_http_request_t *r, ngx_chat_api_t *api)
     ngx_uint_t   user;
 
     name = api->route.name.len ? &api->route.name : NULL;
-    user = (api->route.kind == NGX_CHAT_ROUTE_TERMINATE_e);
+    user = (api->route.kind == NGX_CHAT_API_ROUTE_TERMINATE_e);
 
     ngx_chat_variable_note(r, &api->app->id, user ? NULL : name, NULL, NULL,
                            user ? name : NULL);
 
     switch (api->route.kind) {
 
-    case NGX_CHAT_ROUTE_CHANNELS_e:
+    case NGX_CHAT_API_ROUTE_CHANNELS_e:
         return ngx_chat_api_channels(r, api);
 
-    case NGX_CHAT_ROUTE_CHANNEL_e:
-    case NGX_CHAT_ROUTE_STATS_e:
+    case NGX_CHAT_API_ROUTE_CHANNEL_e:
+    case NGX_CHAT_API_ROUTE_STATS_e:
         return ngx_chat_api_channel(r, api);
 
-    case NGX_CHAT_ROUTE_USERS_e:
+    case NGX_CHAT_API_ROUTE_USERS_e:
         return ngx_chat_api_users(r, api);
 
-    case NGX_CHAT_ROUTE_TERMINATE_e:
+    case NGX_CHAT_API_ROUTE_TERMINATE_e:
         return ngx_chat_api_terminate(r, api);
 
     default: /* events, batch, the old way to publish */
-        return ngx_chat_wait_publish(r, ngx_chat_api_events, api);
+        return ngx_chat_wait_before_publish(r, ngx_chat_api_events, api);
     }
 }

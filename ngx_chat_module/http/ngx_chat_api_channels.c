@@ -11,7 +11,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_api_request.h>
+#include <http/ngx_chat_api.h>
 #include <http/ngx_chat_reply.h>
 #include <pusher/ngx_chat_member.h>
 #include <pusher/ngx_chat_name.h>
@@ -20,15 +20,15 @@
 
 typedef struct {
     ngx_uint_t                 info;
-    ngx_array_t               *list;       /* of ngx_chat_lookup_t */
+    ngx_array_t               *list;       /* of ngx_chat_registry_query_t */
 } ngx_chat_api_list_t;
 
 
 typedef struct {
     ngx_uint_t                 info;
     ngx_uint_t                 type;
-    ngx_chat_route_kind_e      kind;
-    ngx_chat_lookup_t          lookup;
+    ngx_chat_api_route_kind_e      kind;
+    ngx_chat_registry_query_t          found;
     ngx_str_t                  cached;     /* data of the cached event; NULL:
                                               there is none */
     ngx_uint_t                 ttl;
@@ -53,8 +53,8 @@ ngx_chat_api_channels(ngx_http_request_t *r, ngx_chat_api_t *api)
 
     ngx_str_null(&empty);
 
-    prefix = ngx_chat_query_get(&api->query, "filter_by_prefix");
-    info = ngx_chat_query_get(&api->query, "info");
+    prefix = ngx_chat_api_query_get(&api->query, "filter_by_prefix");
+    info = ngx_chat_api_query_get(&api->query, "info");
 
     if (prefix == NULL) {
         prefix = &empty;
@@ -71,11 +71,12 @@ ngx_chat_api_channels(ngx_http_request_t *r, ngx_chat_api_t *api)
                   "please supply filter_by_prefix beginning with presence-");
     }
 
-    list.list = ngx_array_create(r->pool, 16, sizeof(ngx_chat_lookup_t));
+    list.list = ngx_array_create(r->pool, 16,
+                                 sizeof(ngx_chat_registry_query_t));
 
     if (list.list == NULL
-        || ngx_chat_lookup_list(api->cmcf->zone, api->app->number, prefix,
-                                list.list, r->pool)
+        || ngx_chat_registry_query_list(api->cmcf->zone, api->app->number,
+                                        prefix, list.list, r->pool)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -92,7 +93,7 @@ ngx_chat_api_write_channels(ngx_chat_json_write_t *w, void *data)
     ngx_chat_api_list_t *list = data;
 
     ngx_uint_t          i;
-    ngx_chat_lookup_t  *c;
+    ngx_chat_registry_query_t  *c;
 
     c = list->list->elts;
 
@@ -114,7 +115,7 @@ ngx_chat_api_write_channels(ngx_chat_json_write_t *w, void *data)
 
 void
 ngx_chat_api_write_info(ngx_chat_json_write_t *w, ngx_uint_t info,
-    ngx_chat_lookup_t *c)
+    ngx_chat_registry_query_t *c)
 {
     if (info & NGX_CHAT_INFO_USER_COUNT) {
         ngx_chat_json_write_key_uint(w, "user_count", c->users);
@@ -144,27 +145,28 @@ ngx_chat_api_channel(ngx_http_request_t *r, ngx_chat_api_t *api)
     ch.kind = api->route.kind;
     ch.type = ngx_chat_name_type(&api->route.name);
 
-    info = ngx_chat_query_get(&api->query, "info");
+    info = ngx_chat_api_query_get(&api->query, "info");
     error = info ? ngx_chat_api_channel_info(&ch, info) : NULL;
 
     if (error) {
         return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST, error);
     }
 
-    if (ch.kind == NGX_CHAT_ROUTE_STATS_e
+    if (ch.kind == NGX_CHAT_API_ROUTE_STATS_e
         && (ch.type & NGX_CHAT_CHANNEL_PRESENCE))
     {
         ch.info |= NGX_CHAT_INFO_USER_COUNT;
     }
 
-    ch.lookup.name = api->route.name;
+    ch.found.name = api->route.name;
 
-    ngx_chat_lookup_count(api->cmcf->zone, api->app->number, &ch.lookup);
+    ngx_chat_registry_query_count(api->cmcf->zone, api->app->number,
+                                  &ch.found);
 
     /* a user's own channel is not shown as a channel */
 
     if (ch.type & NGX_CHAT_CHANNEL_USER) {
-        ch.lookup.subscriptions = 0;
+        ch.found.subscriptions = 0;
     }
 
     if ((ch.info & NGX_CHAT_INFO_CACHE)
@@ -212,8 +214,9 @@ ngx_chat_api_channel_cached(ngx_http_request_t *r, ngx_chat_api_t *api,
     ngx_chat_json_t         json;
     ngx_chat_json_value_t  *v, *data;
 
-    rc = ngx_chat_lookup_cached(api->cmcf->zone, api->app->number,
-                                &ch->lookup.name, &event, &ch->ttl, r->pool);
+    rc = ngx_chat_registry_query_cached(api->cmcf->zone, api->app->number,
+                                        &ch->found.name, &event, &ch->ttl,
+                                        r->pool);
 
     if (rc != NGX_OK) {
         return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
@@ -248,13 +251,13 @@ ngx_chat_api_write_channel(ngx_chat_json_write_t *w, void *data)
 
     ngx_chat_json_write_object(w);
     ngx_chat_json_write_key(w, "occupied");
-    ngx_chat_json_write_bool(w, ch->lookup.subscriptions != 0);
+    ngx_chat_json_write_bool(w, ch->found.subscriptions != 0);
 
-    ngx_chat_api_write_info(w, ch->info, &ch->lookup);
+    ngx_chat_api_write_info(w, ch->info, &ch->found);
 
-    if (ch->kind == NGX_CHAT_ROUTE_STATS_e) {
+    if (ch->kind == NGX_CHAT_API_ROUTE_STATS_e) {
         ngx_chat_json_write_key_uint(w, "connection_count",
-                                     ch->lookup.subscriptions);
+                                     ch->found.subscriptions);
     }
 
     if (ch->info & NGX_CHAT_INFO_CACHE) {
@@ -292,8 +295,8 @@ ngx_chat_api_users(ngx_http_request_t *r, ngx_chat_api_t *api)
                                   "channels");
     }
 
-    if (ngx_chat_lookup_members(api->cmcf->zone, api->app->number,
-                                &api->route.name, &members, r->pool)
+    if (ngx_chat_registry_query_members(api->cmcf->zone, api->app->number,
+                                        &api->route.name, &members, r->pool)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -338,7 +341,7 @@ ngx_chat_api_terminate(ngx_http_request_t *r, ngx_chat_api_t *api)
 {
     ngx_chat_envelope_t  e;
 
-    static ngx_str_t  prefix = ngx_string("#server-to-user-");
+    static ngx_str_t  prefix = ngx_string(NGX_CHAT_NAME_USER);
     static ngx_str_t  none = ngx_string("{}");
 
     if (api->route.name.len > NGX_CHAT_MEMBER_ID_MAX) {

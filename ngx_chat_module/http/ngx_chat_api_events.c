@@ -13,7 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_api_request.h>
+#include <http/ngx_chat_api.h>
 #include <http/ngx_chat_commit.h>
 #include <http/ngx_chat_idempotency_key.h>
 #include <http/ngx_chat_reply.h>
@@ -26,7 +26,7 @@
 
 typedef struct {
     ngx_chat_trigger_event_t  *event;
-    ngx_chat_lookup_t          lookup;     /* its name is the channel's */
+    ngx_chat_registry_query_t          found;   /* its name is the channel's */
     uint64_t                   id;         /* of the stored one */
     ngx_uint_t                 info;       /* that the answer has */
     unsigned                   is_stored:1;
@@ -130,15 +130,15 @@ ngx_chat_api_events_read(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 
     switch (ev->api->route.kind) {
 
-    case NGX_CHAT_ROUTE_EVENTS_e:
+    case NGX_CHAT_API_ROUTE_EVENTS_e:
         return ngx_chat_trigger_read_event(&ev->trigger, body->data,
                                            body->len);
 
-    case NGX_CHAT_ROUTE_BATCH_e:
+    case NGX_CHAT_API_ROUTE_BATCH_e:
         return ngx_chat_trigger_read_batch(&ev->trigger, body->data,
                                            body->len);
 
-    default: /* NGX_CHAT_ROUTE_PUBLISH_e */
+    default: /* NGX_CHAT_API_ROUTE_PUBLISH_e */
         return ngx_chat_api_events_read_old(r, ev);
     }
 }
@@ -160,7 +160,7 @@ ngx_chat_api_events_read_old(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
         return NGX_ERROR;
     }
 
-    value = ngx_chat_query_get(&api->query, "name");
+    value = ngx_chat_api_query_get(&api->query, "name");
 
     if (value) {
         event->name = *value;
@@ -170,7 +170,7 @@ ngx_chat_api_events_read_old(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     event->channels = &api->route.name;
     event->nchannels = 1;
 
-    value = ngx_chat_query_get(&api->query, "socket_id");
+    value = ngx_chat_api_query_get(&api->query, "socket_id");
 
     if (value
         && ngx_chat_name_read_socket_id(&event->except, value->data,
@@ -218,7 +218,8 @@ ngx_chat_api_events_begin(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     static ngx_str_t  events = ngx_string("/events");
     static ngx_str_t  batch = ngx_string("/batch_events");
 
-    what = (ev->api->route.kind == NGX_CHAT_ROUTE_BATCH_e) ? &batch : &events;
+    what = (ev->api->route.kind == NGX_CHAT_API_ROUTE_BATCH_e) ? &batch
+                                                               : &events;
 
     rc = ngx_chat_idempotency_key_begin(r, &ev->key, ev->api->app, what,
                                         &ev->trigger.idempotency_key,
@@ -282,8 +283,8 @@ ngx_chat_api_events_targets(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 
         for (k = 0; k < event->nchannels; k++, t++) {
             t->event = event;
-            t->lookup.name = event->channels[k];
-            t->is_stored = ngx_chat_app_stores(ev->api->app, &t->lookup.name);
+            t->found.name = event->channels[k];
+            t->is_stored = ngx_chat_app_stores(ev->api->app, &t->found.name);
             ev->nstored += t->is_stored;
         }
     }
@@ -330,7 +331,7 @@ ngx_chat_api_events_record(ngx_chat_api_events_t *ev,
 
     rec->kind = NGX_CHAT_MESSAGE_EVENT_e;
     rec->app = ev->api->app->number;
-    rec->channel = t->lookup.name;
+    rec->channel = t->found.name;
     rec->event = t->event->name;
     rec->content = t->event->data;
 }
@@ -400,10 +401,12 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 
         ngx_chat_api_events_record(ev, t, &rec);
 
-        rc = ngx_chat_publish_append(&cmcf->publish, &rec, &t->event->except,
-                                     NULL, &ev->position, r->connection->log);
+        rc = ngx_chat_store_hooks_append(&cmcf->store_hooks, &rec,
+                                         &t->event->except, NULL, &ev->position,
+                                         r->connection->log);
 
-        ngx_chat_lookup_slots(cmcf->zone, rec.app, &rec.channel, ev->slots);
+        ngx_chat_registry_query_slots(cmcf->zone, rec.app, &rec.channel,
+                                      ev->slots);
     }
 
     if (rc == NGX_OK) {
@@ -418,8 +421,8 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_chat_wait_delivery(r, ev->slots, ev->position,
-                                  ngx_chat_api_events_reply, ev);
+    return ngx_chat_wait_for_delivery(r, ev->slots, ev->position,
+                                      ngx_chat_api_events_reply, ev);
 }
 
 
@@ -437,7 +440,7 @@ ngx_chat_api_events_reply(ngx_http_request_t *r, void *data)
 static ngx_uint_t
 ngx_chat_api_events_status(ngx_chat_api_events_t *ev)
 {
-    return (ev->api->route.kind == NGX_CHAT_ROUTE_PUBLISH_e)
+    return (ev->api->route.kind == NGX_CHAT_API_ROUTE_PUBLISH_e)
            ? NGX_HTTP_ACCEPTED : NGX_HTTP_OK;
 }
 
@@ -450,7 +453,7 @@ ngx_chat_api_events_count(ngx_chat_api_events_t *ev)
 
     for (i = 0; i < ev->n; i++) {
         t = &ev->targets[i];
-        type = ngx_chat_name_type(&t->lookup.name);
+        type = ngx_chat_name_type(&t->found.name);
 
         if (t->event->info == 0 || (type & NGX_CHAT_CHANNEL_USER)) {
             continue;
@@ -460,8 +463,8 @@ ngx_chat_api_events_count(ngx_chat_api_events_t *ev)
                                     ? NGX_CHAT_INFO_USER_COUNT
                                     : NGX_CHAT_INFO_SUBSCRIPTION_COUNT);
 
-        ngx_chat_lookup_count(ev->api->cmcf->zone, ev->api->app->number,
-                              &t->lookup);
+        ngx_chat_registry_query_count(ev->api->cmcf->zone, ev->api->app->number,
+                                      &t->found);
     }
 }
 
@@ -495,7 +498,7 @@ ngx_chat_api_write_events(ngx_chat_json_write_t *w, void *data)
 
     ngx_chat_json_write_object(w);
 
-    if (ev->api->route.kind != NGX_CHAT_ROUTE_BATCH_e) {
+    if (ev->api->route.kind != NGX_CHAT_API_ROUTE_BATCH_e) {
         ngx_chat_api_write_targets(w, ev->targets, ev->n);
 
     } else {
@@ -538,7 +541,7 @@ ngx_chat_api_write_targets(ngx_chat_json_write_t *w,
     ngx_chat_json_write_object(w);
 
     for (i = 0; i < n; i++) {
-        ngx_chat_json_write_name(w, &t[i].lookup.name);
+        ngx_chat_json_write_name(w, &t[i].found.name);
         ngx_chat_json_write_object(w);
         ngx_chat_api_write_target(w, &t[i]);
         ngx_chat_json_write_object_end(w);
@@ -555,5 +558,5 @@ ngx_chat_api_write_target(ngx_chat_json_write_t *w, ngx_chat_api_target_t *t)
         ngx_chat_json_write_key_uint(w, "id", t->id);
     }
 
-    ngx_chat_api_write_info(w, t->info, &t->lookup);
+    ngx_chat_api_write_info(w, t->info, &t->found);
 }

@@ -13,9 +13,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_auth_request.h>
+#include <http/ngx_chat_auth_params.h>
 #include <http/ngx_chat_handlers.h>
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_variable.h>
 #include <pusher/ngx_chat_name.h>
@@ -34,13 +34,13 @@ typedef struct {
 } ngx_chat_auth_object_t;
 
 
-static const char *ngx_chat_auth_check(ngx_chat_auth_request_t *ar,
+static const char *ngx_chat_auth_check(ngx_chat_auth_params_t *ar,
     ngx_uint_t *type);
 static ngx_int_t ngx_chat_auth_user(ngx_http_request_t *r,
     ngx_chat_auth_conf_t *conf, ngx_str_t *user, ngx_str_t *info);
 static ngx_int_t ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info);
 static ngx_int_t ngx_chat_auth_sign(ngx_http_request_t *r,
-    ngx_chat_auth_request_t *ar, ngx_str_t *data);
+    ngx_chat_auth_params_t *ar, ngx_str_t *data);
 static void ngx_chat_auth_write(ngx_chat_json_write_t *w, void *data);
 
 
@@ -52,14 +52,14 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
     const char               *error;
     ngx_chat_loc_conf_t      *clcf;
     ngx_chat_auth_object_t    object;
-    ngx_chat_auth_request_t  *ar;
+    ngx_chat_auth_params_t  *ar;
 
     if (r->method != NGX_HTTP_POST) {
         return ngx_chat_reply_not_allowed(r, "POST");
     }
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
-    ar = ngx_chat_auth_get(r);
+    ar = ngx_chat_auth_params_get(r);
 
     if (ar == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -116,7 +116,7 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
 /* NULL, or what is wrong. */
 
 static const char *
-ngx_chat_auth_check(ngx_chat_auth_request_t *ar, ngx_uint_t *type)
+ngx_chat_auth_check(ngx_chat_auth_params_t *ar, ngx_uint_t *type)
 {
     *type = 0;
 
@@ -205,7 +205,7 @@ ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info)
 
 
 static ngx_int_t
-ngx_chat_auth_sign(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
+ngx_chat_auth_sign(ngx_http_request_t *r, ngx_chat_auth_params_t *ar,
     ngx_str_t *data)
 {
     ngx_str_t                auth;

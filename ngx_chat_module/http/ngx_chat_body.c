@@ -16,7 +16,7 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_body.h>
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 
 
 #define NGX_CHAT_BODY_FIRST  1024

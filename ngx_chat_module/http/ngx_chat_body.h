@@ -14,7 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_reply.h>
+#include <http/ngx_chat_request.h>
 
 
 typedef struct {

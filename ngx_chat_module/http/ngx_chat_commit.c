@@ -11,9 +11,9 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_commit.h>
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_wait.h>
-#include <shared/ngx_chat_lookup.h>
+#include <shared/ngx_chat_registry_query.h>
 
 
 static ngx_chat_commit_t *ngx_chat_commit_create(ngx_http_request_t *r,
@@ -170,8 +170,8 @@ ngx_chat_commit_take(ngx_chat_commit_t *c, ngx_chat_write_t *w)
 
     cmcf = ngx_http_get_module_main_conf(c->request, ngx_chat_module);
 
-    ngx_chat_lookup_slots(cmcf->zone, w->record.app, &w->record.channel,
-                          c->slots);
+    ngx_chat_registry_query_slots(cmcf->zone, w->record.app, &w->record.channel,
+                                  c->slots);
     c->position = ngx_max(c->position, w->position);
 
     result = &c->results[c->ndone];

@@ -13,7 +13,7 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_handlers.h>
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_reply.h>
 
 

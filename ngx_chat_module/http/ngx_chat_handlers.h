@@ -2,8 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Handlers that the configuration puts into locations and phases.  Each is in
- * the .c file that has its name.
+ * Handlers of requests, each in the .c file that has its name, but for the
+ * messages': that is in ngx_chat_post_message.c.  The configuration puts them
+ * into locations and phases.
  */
 
 
@@ -16,15 +17,15 @@
 #include <ngx_http.h>
 
 
-/* Content handlers; the page is the GET and HEAD of the messages. */
+/* Content handlers; the messages' one gives GET and HEAD to get_history(). */
 ngx_int_t ngx_chat_api_handler(ngx_http_request_t *r);
 ngx_int_t ngx_chat_auth_handler(ngx_http_request_t *r);
 ngx_int_t ngx_chat_messages_handler(ngx_http_request_t *r);
-ngx_int_t ngx_chat_page_handler(ngx_http_request_t *r);
+ngx_int_t ngx_chat_get_history(ngx_http_request_t *r);
 ngx_int_t ngx_chat_status_handler(ngx_http_request_t *r);
 
 /* In the preaccess phase: read the body of chat_auth; answer a preflight. */
-ngx_int_t ngx_chat_auth_request_handler(ngx_http_request_t *r);
+ngx_int_t ngx_chat_auth_params_handler(ngx_http_request_t *r);
 ngx_int_t ngx_chat_cors_handler(ngx_http_request_t *r);
 
 /* In postconfiguration: adds the header filter of CORS. */

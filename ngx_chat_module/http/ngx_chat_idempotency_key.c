@@ -10,9 +10,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_idempotency_key.h>
-#include <http/ngx_chat_reply.h>
+#include <http/ngx_chat_request.h>
 #include <pusher/ngx_chat_signature.h>
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Answers, and what several endpoints do with their requests.
+ * Answers.
  */
 
 
@@ -14,18 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <wire/ngx_chat_json.h>
-#include <wire/ngx_chat_json_write.h>
-
-
-/* Goes on with a request; returns what ngx_http_finalize_request() takes. */
-typedef ngx_int_t (*ngx_chat_request_pt)(ngx_http_request_t *r, void *data);
-
-/*
- * Writes a JSON value.  It is called twice: the first time only to count the
- * bytes.
- */
-typedef void (*ngx_chat_render_pt)(ngx_chat_json_write_t *w, void *data);
+#include <http/ngx_chat_request.h>
 
 
 /*
@@ -65,29 +54,6 @@ ngx_int_t ngx_chat_reply_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 ngx_int_t ngx_chat_reply_header_text(ngx_http_request_t *r, const char *name,
     const char *text);
-
-/*
- * Finds a header of the request by its lower-case name; the first one where
- * there are several.  NGX_OK or NGX_DECLINED.
- */
-ngx_int_t ngx_chat_request_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value);
-
-/* A JSON reader with memory of the request. */
-void ngx_chat_request_json(ngx_http_request_t *r, ngx_chat_json_t *j);
-
-/* Writes JSON into memory of the request.  NGX_OK or NGX_ERROR. */
-ngx_int_t ngx_chat_request_render(ngx_http_request_t *r,
-    ngx_chat_render_pt render, void *data, ngx_str_t *json);
-
-/*
- * A request that waits for something other than its client, and is not ended
- * by the client's leaving.  Its handler returns NGX_DONE; resume() calls
- * handler() and finalizes the request with what that returns.
- */
-void ngx_chat_request_suspend(ngx_http_request_t *r);
-void ngx_chat_request_resume(ngx_http_request_t *r,
-    ngx_chat_request_pt handler, void *data);
 
 
 #endif /* _NGX_CHAT_REPLY_H_INCLUDED_ */

@@ -10,7 +10,7 @@
 #include <ngx_core.h>
 #include <nginx.h>
 
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_status_table.h>
 
 

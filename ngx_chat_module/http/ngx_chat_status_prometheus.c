@@ -11,22 +11,22 @@
 #include <ngx_core.h>
 #include <nginx.h>
 
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_status_table.h>
 #include <wire/ngx_chat_metrics.h>
 
 
 static void ngx_chat_status_metric(ngx_chat_metrics_t *m, const char *name,
     const char *help, uint64_t n);
-static void ngx_chat_status_metric_counter(ngx_chat_metrics_t *m,
+static void ngx_chat_status_prometheus_counter(ngx_chat_metrics_t *m,
     const ngx_chat_status_counter_t *c, uint64_t *counters);
-static void ngx_chat_status_metric_memory(ngx_chat_metrics_t *m,
+static void ngx_chat_status_prometheus_memory(ngx_chat_metrics_t *m,
     ngx_chat_stats_t  *t);
-static void ngx_chat_status_metric_store(ngx_chat_metrics_t *m,
+static void ngx_chat_status_prometheus_store(ngx_chat_metrics_t *m,
     ngx_chat_status_t *st);
-static void ngx_chat_status_metric_commits(ngx_chat_metrics_t *m,
+static void ngx_chat_status_prometheus_commits(ngx_chat_metrics_t *m,
     ngx_chat_status_t *st);
-static void ngx_chat_status_metric_workers(ngx_chat_metrics_t *m,
+static void ngx_chat_status_prometheus_workers(ngx_chat_metrics_t *m,
     const ngx_chat_status_worker_t  *column, ngx_chat_stats_t *t);
 
 
@@ -64,7 +64,7 @@ ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf, size_t size)
 
     for (c = ngx_chat_status_counters; c->n; c++) {
         if (c->metric) {
-            ngx_chat_status_metric_counter(&m, c, t->counters);
+            ngx_chat_status_prometheus_counter(&m, c, t->counters);
         }
     }
 
@@ -72,15 +72,15 @@ ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf, size_t size)
                            "Bytes that have gone through the ring.",
                            t->position);
 
-    ngx_chat_status_metric_memory(&m, t);
+    ngx_chat_status_prometheus_memory(&m, t);
 
     if (st->is_stored) {
-        ngx_chat_status_metric_store(&m, st);
-        ngx_chat_status_metric_commits(&m, st);
+        ngx_chat_status_prometheus_store(&m, st);
+        ngx_chat_status_prometheus_commits(&m, st);
     }
 
     for (column = ngx_chat_status_workers; column->key; column++) {
-        ngx_chat_status_metric_workers(&m, column, t);
+        ngx_chat_status_prometheus_workers(&m, column, t);
     }
 
     return ngx_chat_metrics_done(&m);
@@ -99,7 +99,7 @@ ngx_chat_status_metric(ngx_chat_metrics_t *m, const char *name,
 
 
 static void
-ngx_chat_status_metric_counter(ngx_chat_metrics_t *m,
+ngx_chat_status_prometheus_counter(ngx_chat_metrics_t *m,
     const ngx_chat_status_counter_t *c, uint64_t *counters)
 {
     ngx_uint_t  i;
@@ -122,7 +122,7 @@ ngx_chat_status_metric_counter(ngx_chat_metrics_t *m,
 
 
 static void
-ngx_chat_status_metric_memory(ngx_chat_metrics_t *m, ngx_chat_stats_t *t)
+ngx_chat_status_prometheus_memory(ngx_chat_metrics_t *m, ngx_chat_stats_t *t)
 {
     ngx_uint_t  i;
 
@@ -147,7 +147,7 @@ ngx_chat_status_metric_memory(ngx_chat_metrics_t *m, ngx_chat_stats_t *t)
 
 
 static void
-ngx_chat_status_metric_store(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
+ngx_chat_status_prometheus_store(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
 {
     ngx_chat_status_metric(m, "ngx_chat_store_queue_messages",
                            "Messages that are taken and not committed yet.",
@@ -169,7 +169,7 @@ ngx_chat_status_metric_store(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
 
 
 static void
-ngx_chat_status_metric_commits(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
+ngx_chat_status_prometheus_commits(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
 {
     char        buf[NGX_CHAT_METRICS_NUMBER];
     uint64_t    sum;
@@ -199,7 +199,7 @@ ngx_chat_status_metric_commits(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
 
 
 static void
-ngx_chat_status_metric_workers(ngx_chat_metrics_t *m,
+ngx_chat_status_prometheus_workers(ngx_chat_metrics_t *m,
     const ngx_chat_status_worker_t *column, ngx_chat_stats_t *t)
 {
     char                      buf[NGX_CHAT_METRICS_NUMBER], *pid;

@@ -27,7 +27,7 @@
 
 /* each in the order of its range in shared/ngx_chat_counter.h */
 
-static const char *const  ngx_chat_status_refused[] = {
+static const char *const  ngx_chat_status_connections[] = {
     "4000", "4001", "4003", "4004", "4005", "4007", "4100"
 };
 
@@ -38,13 +38,13 @@ static const char *const  ngx_chat_status_closed[] = {
 };
 
 
-static const char *const  ngx_chat_status_denied[] = {
+static const char *const  ngx_chat_status_subscriptions[] = {
     "name", "signature", "user", "member", "channels", "members",
     "duplicate", "capacity"
 };
 
 
-static const char *const  ngx_chat_status_muted[] = {
+static const char *const  ngx_chat_status_client_events[] = {
     "disabled", "invalid", "channel", "not_subscribed", "size", "rate",
     "capacity"
 };
@@ -113,7 +113,7 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
         "ngx_chat_overruns_total",
         "Times a worker fell a whole ring behind."),
 
-    ngx_chat_status_one(LOST, "workers_died",
+    ngx_chat_status_one(WORKERS_DIED, "workers_died",
         "ngx_chat_workers_died_total",
         "Workers that died and were cleared up after."),
 
@@ -121,13 +121,13 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
         "ngx_chat_registry_wipes_total",
         "Times shared memory was wiped after a worker's death."),
 
-    ngx_chat_status_range(REFUSED, "connections_refused",
+    ngx_chat_status_range(CONN_REFUSED, "connections_refused",
         "connections_refused_by_code",
         "ngx_chat_connections_refused_total",
         "Connections refused after the upgrade, by Pusher's code.",
-        "code", ngx_chat_status_refused),
+        "code", ngx_chat_status_connections),
 
-    ngx_chat_status_one(ORIGINS, "origins_refused",
+    ngx_chat_status_one(ORIGINS_REFUSED, "origins_refused",
         "ngx_chat_origins_refused_total",
         "WebSockets refused by chat_origins."),
 
@@ -139,19 +139,19 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
         "Established connections that the server ended, by reason.",
         "reason", ngx_chat_status_closed),
 
-    ngx_chat_status_range(DENIED, "subscriptions_refused",
+    ngx_chat_status_range(SUB_REFUSED, "subscriptions_refused",
         "subscriptions_refused_by_reason",
         "ngx_chat_subscriptions_refused_total",
         "Subscriptions refused, by reason.",
-        "reason", ngx_chat_status_denied),
+        "reason", ngx_chat_status_subscriptions),
 
-    ngx_chat_status_range(MUTED, "client_events_refused",
+    ngx_chat_status_range(EVENT_REFUSED, "client_events_refused",
         "client_events_refused_by_reason",
         "ngx_chat_client_events_refused_total",
         "Client events refused, by reason.",
-        "reason", ngx_chat_status_muted),
+        "reason", ngx_chat_status_client_events),
 
-    ngx_chat_status_one(SIGNINS, "signins_refused",
+    ngx_chat_status_one(SIGNINS_REFUSED, "signins_refused",
         "ngx_chat_signins_refused_total",
         "Sign-ins refused."),
 

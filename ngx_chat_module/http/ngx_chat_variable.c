@@ -15,7 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_auth_request.h>
+#include <http/ngx_chat_auth_params.h>
 #include <http/ngx_chat_variable.h>
 #include <pusher/ngx_chat_name.h>
 
@@ -151,9 +151,9 @@ static ngx_int_t
 ngx_chat_variable_get_asked(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_chat_auth_request_t  *ar;
+    ngx_chat_auth_params_t  *ar;
 
-    ar = ngx_chat_auth_get(r);
+    ar = ngx_chat_auth_params_get(r);
 
     if (ar == NULL) {
         return ngx_chat_variable_get(r, v, data);

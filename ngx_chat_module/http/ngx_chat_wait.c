@@ -111,7 +111,7 @@ ngx_chat_wait_exit(void)
 
 
 ngx_int_t
-ngx_chat_wait_publish(ngx_http_request_t *r, ngx_chat_request_pt handler,
+ngx_chat_wait_before_publish(ngx_http_request_t *r, ngx_chat_request_pt handler,
     void *data)
 {
     ngx_chat_wait_t  *w;
@@ -141,7 +141,7 @@ ngx_chat_wait_slots(ngx_http_request_t *r)
 
 
 ngx_int_t
-ngx_chat_wait_delivery(ngx_http_request_t *r, uint64_t *slots,
+ngx_chat_wait_for_delivery(ngx_http_request_t *r, uint64_t *slots,
     uint64_t position, ngx_chat_request_pt handler, void *data)
 {
     ngx_str_t         origin;

@@ -20,7 +20,7 @@
 #include <ngx_http.h>
 
 #include <fanout/ngx_chat_fanout.h>
-#include <http/ngx_chat_reply.h>
+#include <http/ngx_chat_request.h>
 
 
 /* In init_process. */
@@ -34,7 +34,7 @@ void ngx_chat_wait_exit(void);
  * this worker has delivered what was in the ring when the request came; only
  * the latter returns NGX_DONE, or 500 without memory.
  */
-ngx_int_t ngx_chat_wait_publish(ngx_http_request_t *r,
+ngx_int_t ngx_chat_wait_before_publish(ngx_http_request_t *r,
     ngx_chat_request_pt handler, void *data);
 
 /*
@@ -49,7 +49,7 @@ uint64_t *ngx_chat_wait_slots(ngx_http_request_t *r);
  * 100 ms in any case.  Returns what the handler returns, or NGX_DONE, or 500
  * without memory.
  */
-ngx_int_t ngx_chat_wait_delivery(ngx_http_request_t *r, uint64_t *slots,
+ngx_int_t ngx_chat_wait_for_delivery(ngx_http_request_t *r, uint64_t *slots,
     uint64_t position, ngx_chat_request_pt handler, void *data);
 
 

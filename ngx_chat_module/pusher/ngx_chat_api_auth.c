@@ -43,7 +43,7 @@ ngx_chat_api_auth_check(ngx_chat_api_auth_t *a, ngx_chat_app_t *app)
     ngx_int_t   rc;
     ngx_str_t  *key, *secret;
 
-    key = ngx_chat_query_get(a->query, "auth_key");
+    key = ngx_chat_api_query_get(a->query, "auth_key");
 
     if (key == NULL) {
         return ngx_chat_api_auth_refuse(a, 401, "Missing parameter: auth_key");
@@ -76,7 +76,7 @@ ngx_chat_api_auth_check_body(ngx_chat_api_auth_t *a, ngx_str_t *body)
     u_char       hex[NGX_CHAT_DIGEST_MD5_HEX];
     ngx_str_t   *value;
 
-    value = ngx_chat_query_get(a->query, "body_md5");
+    value = ngx_chat_api_query_get(a->query, "body_md5");
 
     if (value == NULL || value->len == 0) {
         return (body->len == 0) ? NGX_OK
@@ -109,7 +109,7 @@ ngx_chat_api_auth_version(ngx_chat_api_auth_t *a)
 {
     ngx_str_t  *version;
 
-    version = ngx_chat_query_get(a->query, "auth_version");
+    version = ngx_chat_api_query_get(a->query, "auth_version");
 
     if (version == NULL || version->len == 0) {
         return ngx_chat_api_auth_refuse(a, 401, "Version required");
@@ -130,7 +130,7 @@ ngx_chat_api_auth_time(ngx_chat_api_auth_t *a)
     time_t      given;
     ngx_str_t  *value;
 
-    value = ngx_chat_query_get(a->query, "auth_timestamp");
+    value = ngx_chat_api_query_get(a->query, "auth_timestamp");
 
     if (value == NULL || value->len == 0) {
         return ngx_chat_api_auth_refuse(a, 401, "Timestamp required");
@@ -194,7 +194,7 @@ ngx_chat_api_auth_signature(ngx_chat_api_auth_t *a, ngx_str_t *secret)
     u_char      expected[NGX_CHAT_SIGNATURE_LEN];
     ngx_str_t  *sent, params, parts[5];
 
-    sent = ngx_chat_query_get(a->query, "auth_signature");
+    sent = ngx_chat_api_query_get(a->query, "auth_signature");
 
     if (sent == NULL) {
         return ngx_chat_api_auth_refuse(a, 401,
@@ -202,7 +202,7 @@ ngx_chat_api_auth_signature(ngx_chat_api_auth_t *a, ngx_str_t *secret)
     }
 
     params.data = a->scratch;
-    params.len = ngx_chat_query_write_signed(a->scratch, a->query)
+    params.len = ngx_chat_api_query_write_signed(a->scratch, a->query)
                  - a->scratch;
 
     parts[0] = a->method;

@@ -14,8 +14,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <pusher/ngx_chat_api_query.h>
 #include <pusher/ngx_chat_app.h>
-#include <pusher/ngx_chat_query.h>
 
 
 #define NGX_CHAT_API_AUTH_TEXT  1024   /* most bytes of an error's text */
@@ -25,7 +25,7 @@ typedef struct {
     ngx_str_t               method;    /* upper case */
     ngx_str_t               path;      /* as on the request line, without
                                           the query */
-    ngx_chat_query_t       *query;
+    ngx_chat_api_query_t       *query;
     time_t                  now;       /* Unix seconds */
     time_t                  window;    /* seconds; 600 */
 

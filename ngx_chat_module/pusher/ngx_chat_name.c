@@ -18,8 +18,6 @@
 /* The socket ids that we hand out have two numbers in 1..9999999999. */
 #define NGX_CHAT_NAME_NUMBER_LEN  10
 
-#define NGX_CHAT_NAME_USER        "#server-to-user-"
-
 
 typedef struct {
     const char        *text;

@@ -22,6 +22,15 @@
 #define NGX_CHAT_SOCKET_ID_LEN     21      /* "9999999999.9999999999" */
 
 
+/*
+ * Names that no client may subscribe to by itself begin with "#".  A user's id
+ * follows the first two.
+ */
+#define NGX_CHAT_NAME_USER         "#server-to-user-"  /* the user's own */
+#define NGX_CHAT_NAME_WATCH        "#watch-"       /* who watches the user */
+#define NGX_CHAT_NAME_CONNECTIONS  "#connections"  /* counts those of the app */
+
+
 /* Bits of a channel's type. */
 #define NGX_CHAT_CHANNEL_PRIVATE    0x01   /* needs a signature */
 #define NGX_CHAT_CHANNEL_PRESENCE   0x02   /* always with PRIVATE */

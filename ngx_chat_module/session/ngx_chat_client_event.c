@@ -46,27 +46,27 @@ ngx_chat_client_event(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     ngx_chat_session_json(s, &json);
 
     if (ngx_chat_event_data_text(&json, cmd->data, &data) != NGX_OK) {
-        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_CAPACITY_e,
+        ngx_chat_client_event_refuse(s, NGX_CHAT_EVENT_REFUSED_CAPACITY_e,
                                      "Server is out of memory", NULL);
         return;
     }
 
     if (cmd->event.len > NGX_CHAT_EVENT_NAME_MAX) {
-        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_SIZE_e,
+        ngx_chat_client_event_refuse(s, NGX_CHAT_EVENT_REFUSED_SIZE_e,
                                      "Client event rejected - event name is "
                                      "too long", NULL);
         return;
     }
 
     if (data.len > s->conf->data_max) {
-        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_SIZE_e,
+        ngx_chat_client_event_refuse(s, NGX_CHAT_EVENT_REFUSED_SIZE_e,
                                      "Client event rejected - data is too "
                                      "large", NULL);
         return;
     }
 
     if (ngx_chat_client_event_rate(s) != NGX_OK) {
-        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_RATE_e,
+        ngx_chat_client_event_refuse(s, NGX_CHAT_EVENT_REFUSED_RATE_e,
                                      "Client event rejected - more than 10 "
                                      "in a second", NULL);
         return;
@@ -100,13 +100,13 @@ ngx_chat_client_event_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     ngx_chat_subscription_t  *sn;
 
     if (!s->app->client_events) {
-        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_OFF_e,
+        ngx_chat_client_event_refuse(s, NGX_CHAT_EVENT_REFUSED_DISABLED_e,
                                      NGX_CHAT_ERROR_CLIENT_EVENTS_OFF, NULL);
         return NULL;
     }
 
     if (cmd->channel.data == NULL || cmd->data == NULL) {
-        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_INVALID_e,
+        ngx_chat_client_event_refuse(s, NGX_CHAT_EVENT_REFUSED_INVALID_e,
                                      NGX_CHAT_ERROR_CLIENT_EVENT, NULL);
         return NULL;
     }
@@ -114,7 +114,7 @@ ngx_chat_client_event_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     if (ngx_chat_name_check(&cmd->channel) != NGX_OK
         || !(ngx_chat_name_type(&cmd->channel) & NGX_CHAT_CHANNEL_PRIVATE))
     {
-        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_CHANNEL_e,
+        ngx_chat_client_event_refuse(s, NGX_CHAT_EVENT_REFUSED_CHANNEL_e,
                                      "Client event rejected - only supported "
                                      "on private and presence channels",
                                      NULL);
@@ -124,7 +124,7 @@ ngx_chat_client_event_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     sn = ngx_chat_hub_subscription(s->worker->hub, &s->subscriber,
                                    s->app->number, &cmd->channel);
     if (sn == NULL) {
-        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_STRANGER_e,
+        ngx_chat_client_event_refuse(s, NGX_CHAT_EVENT_REFUSED_NOT_SUBSCRIBED_e,
                                      NGX_CHAT_ERROR_CLIENT_EVENT_CHANNEL,
                                      &cmd->channel);
     }
@@ -175,7 +175,7 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
                                               data, user);
 
     if (ngx_chat_hub_publish(f->zone, &e, 0, NULL) != NGX_OK) {
-        ngx_chat_client_event_refuse(s, NGX_CHAT_MUTED_SIZE_e,
+        ngx_chat_client_event_refuse(s, NGX_CHAT_EVENT_REFUSED_SIZE_e,
                                      "Client event rejected - data is too "
                                      "large", NULL);
         return;
@@ -193,6 +193,6 @@ ngx_chat_client_event_refuse(ngx_chat_session_t *s,
 {
     ngx_chat_count(counter, 1);
 
-    ngx_chat_session_error(s, (counter == NGX_CHAT_MUTED_RATE_e)
+    ngx_chat_session_error(s, (counter == NGX_CHAT_EVENT_REFUSED_RATE_e)
                               ? NGX_CHAT_ERROR_EVENT_RATE : 0, text, arg);
 }

@@ -27,7 +27,7 @@ static void ngx_chat_delivery_release(void *events);
 static void ngx_chat_delivery_give(ngx_chat_subscriber_t *sr, void *events,
     ngx_uint_t hold);
 static ngx_uint_t ngx_chat_delivery_flush(ngx_uint_t max);
-static void ngx_chat_delivery_overrun(ngx_chat_subscriber_t *sr);
+static void ngx_chat_delivery_missed(ngx_chat_subscriber_t *sr);
 static void ngx_chat_delivery_terminate(ngx_chat_subscriber_t *sr);
 static void ngx_chat_delivery_wiped(void);
 
@@ -38,18 +38,18 @@ static ngx_chat_fanout_handlers_t  ngx_chat_delivery_handlers = {
     ngx_chat_delivery_release,
     ngx_chat_delivery_give,
     ngx_chat_delivery_flush,
-    ngx_chat_delivery_overrun,
+    ngx_chat_delivery_missed,
     ngx_chat_delivery_terminate,
     ngx_chat_delivery_wiped
 };
 
 
 /* for flush() and wiped(), which get no subscriber */
-static ngx_chat_worker_t  *ngx_chat_delivery_worker;
+static ngx_chat_sessions_t  *ngx_chat_delivery_worker;
 
 
 void
-ngx_chat_delivery_init(ngx_chat_worker_t *w)
+ngx_chat_delivery_init(ngx_chat_sessions_t *w)
 {
     w->hub->fanout.handlers = &ngx_chat_delivery_handlers;
     ngx_chat_delivery_worker = w;
@@ -135,7 +135,7 @@ ngx_chat_delivery_give(ngx_chat_subscriber_t *sr, void *events,
         ngx_queue_insert_tail(&s->worker->dirty, &s->dirty);
     }
 
-    ngx_chat_session_sent(s, rc);
+    ngx_chat_session_check_rc(s, rc);
 }
 
 
@@ -144,7 +144,7 @@ ngx_chat_delivery_flush(ngx_uint_t max)
 {
     ngx_uint_t           n;
     ngx_queue_t         *q;
-    ngx_chat_worker_t   *w;
+    ngx_chat_sessions_t   *w;
     ngx_chat_session_t  *s;
 
     w = ngx_chat_delivery_worker;
@@ -156,8 +156,8 @@ ngx_chat_delivery_flush(ngx_uint_t max)
         ngx_queue_remove(q);
         s->is_dirty = 0;
 
-        ngx_chat_session_sent(s, ngx_chat_outbox_flush(&s->outbox,
-                                                       s->connection));
+        ngx_chat_session_check_rc(s, ngx_chat_outbox_flush(&s->outbox,
+                                                           s->connection));
     }
 
     return n;
@@ -165,7 +165,7 @@ ngx_chat_delivery_flush(ngx_uint_t max)
 
 
 static void
-ngx_chat_delivery_overrun(ngx_chat_subscriber_t *sr)
+ngx_chat_delivery_missed(ngx_chat_subscriber_t *sr)
 {
     ngx_chat_session_end_later((ngx_chat_session_t *) sr);
 }
@@ -188,7 +188,7 @@ static void
 ngx_chat_delivery_wiped(void)
 {
     ngx_queue_t         *q;
-    ngx_chat_worker_t   *w;
+    ngx_chat_sessions_t   *w;
     ngx_chat_session_t  *s;
 
     w = ngx_chat_delivery_worker;
@@ -199,11 +199,11 @@ ngx_chat_delivery_wiped(void)
     {
         s = ngx_queue_data(q, ngx_chat_session_t, queue);
 
-        ngx_chat_hub_leave(w->hub, &s->subscriber);
+        ngx_chat_hub_unsubscribe_all(w->hub, &s->subscriber);
 
         if (s->in_quota) {
             s->in_quota = 0;
-            ngx_chat_hub_release(w->hub, &w->quotas[s->app->index]);
+            ngx_chat_hub_connection_remove(w->hub, &w->quotas[s->app->index]);
         }
 
         ngx_chat_session_end_later(s);

@@ -17,7 +17,7 @@
 
 
 /* Sets the handlers of the worker's fanout. */
-void ngx_chat_delivery_init(ngx_chat_worker_t *w);
+void ngx_chat_delivery_init(ngx_chat_sessions_t *w);
 
 
 #endif /* _NGX_CHAT_DELIVERY_H_INCLUDED_ */

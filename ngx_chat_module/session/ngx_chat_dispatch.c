@@ -56,7 +56,7 @@ ngx_chat_dispatch(ngx_chat_session_t *s, u_char *text, size_t len)
         break;
 
     default: /* NGX_ERROR */
-        ngx_chat_session_sent(s, rc);
+        ngx_chat_session_check_rc(s, rc);
         break;
     }
 

@@ -14,6 +14,7 @@
 
 #include <bus/ngx_chat_ring.h>
 #include <pusher/ngx_chat_event.h>
+#include <pusher/ngx_chat_name.h>
 #include <session/ngx_chat_notice.h>
 #include <shared/ngx_chat_registry.h>
 
@@ -72,10 +73,10 @@ ngx_chat_notice_occupied(ngx_chat_zone_t *zone, uint64_t app,
     size_t     len;
     ngx_str_t  user, watch;
 
-    len = sizeof(NGX_CHAT_NOTICE_USER) - 1;
+    len = sizeof(NGX_CHAT_NAME_USER) - 1;
 
     if (channel->len <= len
-        || ngx_strncmp(channel->data, NGX_CHAT_NOTICE_USER, len) != 0)
+        || ngx_strncmp(channel->data, NGX_CHAT_NAME_USER, len) != 0)
     {
         return;
     }
@@ -83,7 +84,7 @@ ngx_chat_notice_occupied(ngx_chat_zone_t *zone, uint64_t app,
     user.data = channel->data + len;
     user.len = channel->len - len;
 
-    ngx_chat_notice_name(&watch, name, NGX_CHAT_NOTICE_WATCH, &user);
+    ngx_chat_notice_name(&watch, name, NGX_CHAT_NAME_WATCH, &user);
 
     if (!ngx_chat_registry_has(zone, app, &watch)) {
         return;

@@ -17,10 +17,6 @@
 #include <shared/ngx_chat_zone.h>
 
 
-#define NGX_CHAT_NOTICE_USER   "#server-to-user-"
-#define NGX_CHAT_NOTICE_WATCH  "#watch-"       /* subscribers watch the user */
-
-
 extern ngx_chat_zone_handlers_t  ngx_chat_notice_handlers;
 
 

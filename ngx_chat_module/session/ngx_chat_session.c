@@ -21,7 +21,7 @@
 #define NGX_CHAT_SESSION_ENDS  64          /* sessions ended in one turn */
 
 
-static ngx_int_t ngx_chat_session_begin(ngx_chat_worker_t *w,
+static ngx_int_t ngx_chat_session_begin(ngx_chat_sessions_t *w,
     ngx_chat_session_t *s);
 static ngx_uint_t ngx_chat_session_quota(ngx_chat_session_t *s);
 static void ngx_chat_session_count_refused(ngx_uint_t code);
@@ -30,7 +30,7 @@ static void *ngx_chat_session_alloc(void *ctx, size_t size);
 
 
 ngx_int_t
-ngx_chat_session_open(ngx_chat_worker_t *w, ngx_chat_session_t *s,
+ngx_chat_session_open(ngx_chat_sessions_t *w, ngx_chat_session_t *s,
     ngx_chat_app_t *app)
 {
     ngx_uint_t  code;
@@ -67,7 +67,7 @@ ngx_chat_session_open(ngx_chat_worker_t *w, ngx_chat_session_t *s,
 
 
 void
-ngx_chat_session_refuse(ngx_chat_worker_t *w, ngx_chat_session_t *s,
+ngx_chat_session_refuse(ngx_chat_sessions_t *w, ngx_chat_session_t *s,
     ngx_uint_t code, ngx_str_t *arg)
 {
     if (ngx_chat_session_begin(w, s) != NGX_OK) {
@@ -121,7 +121,7 @@ ngx_chat_session_send(ngx_chat_session_t *s, ngx_chat_buf_t *b)
         ngx_chat_buf_release(b);
     }
 
-    ngx_chat_session_sent(s, rc);
+    ngx_chat_session_check_rc(s, rc);
 }
 
 
@@ -134,7 +134,7 @@ ngx_chat_session_send_text(ngx_chat_session_t *s, u_char *text, size_t len)
 
 
 void
-ngx_chat_session_sent(ngx_chat_session_t *s, ngx_int_t rc)
+ngx_chat_session_check_rc(ngx_chat_session_t *s, ngx_int_t rc)
 {
     if (rc == NGX_OK || rc == NGX_AGAIN) {
         return;
@@ -171,7 +171,7 @@ ngx_chat_session_end_handler(ngx_event_t *ev)
     ngx_uint_t           n;
     ngx_queue_t         *q;
     ngx_connection_t    *c;
-    ngx_chat_worker_t   *w;
+    ngx_chat_sessions_t   *w;
     ngx_chat_session_t  *s;
 
     c = ev->data;
@@ -246,12 +246,12 @@ ngx_chat_session_leave(ngx_chat_session_t *s)
 
     ngx_chat_session_unlist(s);
 
-    ngx_chat_hub_leave(s->worker->hub, &s->subscriber);
+    ngx_chat_hub_unsubscribe_all(s->worker->hub, &s->subscriber);
 
     if (s->in_quota) {
         s->in_quota = 0;
-        ngx_chat_hub_release(s->worker->hub,
-                             &s->worker->quotas[s->app->index]);
+        ngx_chat_hub_connection_remove(s->worker->hub,
+                                       &s->worker->quotas[s->app->index]);
     }
 
     ngx_chat_count(NGX_CHAT_CONNECTIONS_e, -1);
@@ -400,7 +400,7 @@ ngx_chat_session_envelope(ngx_chat_session_t *s, ngx_chat_envelope_t *e,
 
 
 static ngx_int_t
-ngx_chat_session_begin(ngx_chat_worker_t *w, ngx_chat_session_t *s)
+ngx_chat_session_begin(ngx_chat_sessions_t *w, ngx_chat_session_t *s)
 {
     ngx_queue_init(&s->subscriber.subscriptions);
 
@@ -420,7 +420,7 @@ static ngx_uint_t
 ngx_chat_session_quota(ngx_chat_session_t *s)
 {
     ngx_uint_t                    total;
-    ngx_chat_worker_t            *w;
+    ngx_chat_sessions_t            *w;
     ngx_chat_slot_channel_sh_t  **quota;
 
     if (s->app->max_connections == 0) {
@@ -430,14 +430,14 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
     w = s->worker;
     quota = &w->quotas[s->app->index];
 
-    if (ngx_chat_hub_acquire(w->hub, s->app->number, quota, &total)
+    if (ngx_chat_hub_connection_add(w->hub, s->app->number, quota, &total)
         != NGX_OK)
     {
         return NGX_CHAT_ERROR_CAPACITY;
     }
 
     if (total > (ngx_uint_t) s->app->max_connections) {
-        ngx_chat_hub_release(w->hub, quota);
+        ngx_chat_hub_connection_remove(w->hub, quota);
         return NGX_CHAT_ERROR_QUOTA;
     }
 
@@ -466,7 +466,7 @@ ngx_chat_session_count_refused(ngx_uint_t code)
         }
     }
 
-    ngx_chat_count(NGX_CHAT_REFUSED_e + i, 1);
+    ngx_chat_count(NGX_CHAT_CONN_REFUSED_e + i, 1);
 }
 
 

@@ -27,7 +27,7 @@
 
 
 typedef struct ngx_chat_session_s  ngx_chat_session_t;
-typedef struct ngx_chat_worker_s  ngx_chat_worker_t;
+typedef struct ngx_chat_sessions_s  ngx_chat_sessions_t;
 
 
 /* most client events in a second */
@@ -83,7 +83,7 @@ struct ngx_chat_session_s {
                                                   user's own channel */
 
     ngx_chat_outbox_t        outbox;
-    ngx_chat_worker_t       *worker;
+    ngx_chat_sessions_t       *worker;
     ngx_connection_t        *connection;
     ngx_chat_app_t          *app;          /* NULL until it is known */
     ngx_chat_session_conf_t *conf;
@@ -105,7 +105,7 @@ struct ngx_chat_session_s {
 
 /* The sessions of this worker, and what they share. */
 
-struct ngx_chat_worker_s {
+struct ngx_chat_sessions_s {
     ngx_chat_hub_t          *hub;
     ngx_queue_t              sessions;
     ngx_uint_t               nsessions;
@@ -131,14 +131,14 @@ struct ngx_chat_worker_s {
  * session was refused, since the app has too many, and closed; NGX_ERROR: the
  * transport has to end it.
  */
-ngx_int_t ngx_chat_session_open(ngx_chat_worker_t *w,
+ngx_int_t ngx_chat_session_open(ngx_chat_sessions_t *w,
     ngx_chat_session_t *s, ngx_chat_app_t *app);
 
 /*
  * Begins a session and refuses it with a fatal error.  arg is what the error's
  * text names, or NULL.
  */
-void ngx_chat_session_refuse(ngx_chat_worker_t *w,
+void ngx_chat_session_refuse(ngx_chat_sessions_t *w,
     ngx_chat_session_t *s, ngx_uint_t code, ngx_str_t *arg);
 
 /* A fatal error: the error frame, then close(). */
@@ -156,7 +156,7 @@ void ngx_chat_session_send_text(ngx_chat_session_t *s, u_char *text,
     size_t len);
 
 /* What a send or a flush of its outbox has returned: a failure ends it. */
-void ngx_chat_session_sent(ngx_chat_session_t *s, ngx_int_t rc);
+void ngx_chat_session_check_rc(ngx_chat_session_t *s, ngx_int_t rc);
 
 /*
  * Ends a session by a posted event: aborts it where it is broken, else closes

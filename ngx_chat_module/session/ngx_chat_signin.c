@@ -18,6 +18,7 @@
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_member.h>
+#include <pusher/ngx_chat_name.h>
 #include <pusher/ngx_chat_signature.h>
 #include <session/ngx_chat_notice.h>
 #include <session/ngx_chat_signin.h>
@@ -62,7 +63,7 @@ ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     }
 
     if (rc != NGX_OK) {
-        ngx_chat_count(NGX_CHAT_SIGNINS_e, 1);
+        ngx_chat_count(NGX_CHAT_SIGNINS_REFUSED_e, 1);
         return;
     }
 
@@ -82,7 +83,7 @@ ngx_chat_signin_is_own(ngx_chat_session_t *s, ngx_str_t *channel)
 {
     size_t  len;
 
-    len = sizeof(NGX_CHAT_NOTICE_USER) - 1;
+    len = sizeof(NGX_CHAT_NAME_USER) - 1;
 
     return s->user != NULL
            && channel->len == len + s->user->id.len
@@ -195,7 +196,7 @@ ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m)
         ngx_memcpy(p, m->info.data, m->info.len);
     }
 
-    rc = ngx_chat_signin_join(s, NGX_CHAT_NOTICE_USER, &user->id);
+    rc = ngx_chat_signin_join(s, NGX_CHAT_NAME_USER, &user->id);
 
     if (rc != NGX_OK) {
         ngx_free(user);
@@ -261,7 +262,7 @@ ngx_chat_signin_watch(ngx_chat_session_t *s, ngx_chat_json_value_t *list)
 
         if (v->text.len == 0
             || v->text.len > NGX_CHAT_MEMBER_ID_MAX
-            || ngx_chat_signin_join(s, NGX_CHAT_NOTICE_WATCH, &v->text)
+            || ngx_chat_signin_join(s, NGX_CHAT_NAME_WATCH, &v->text)
                != NGX_OK)
         {
             continue;
@@ -290,7 +291,7 @@ ngx_chat_signin_is_online(ngx_chat_session_t *s, ngx_str_t *user)
     ngx_uint_t        online;
     ngx_chat_zone_t  *zone;
 
-    ngx_chat_notice_name(&name, buf, NGX_CHAT_NOTICE_USER, user);
+    ngx_chat_notice_name(&name, buf, NGX_CHAT_NAME_USER, user);
 
     zone = s->worker->hub->fanout.zone;
 

@@ -13,14 +13,14 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <fanout/ngx_chat_loop.h>
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
-#include <session/ngx_chat_admission.h>
 #include <session/ngx_chat_signin.h>
 #include <session/ngx_chat_subscribe.h>
+#include <session/ngx_chat_subscribe_check.h>
 #include <shared/ngx_chat_presence.h>
+#include <shared/ngx_chat_turn.h>
 
 
 /* members of a list that are rendered in about a microsecond */
@@ -47,7 +47,7 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     ngx_chat_envelope_t       added;
     ngx_chat_registry_join_t  j;
 
-    if (ngx_chat_admission_check(s, cmd, &type, &m) != NGX_OK) {
+    if (ngx_chat_subscribe_check(s, cmd, &type, &m) != NGX_OK) {
         return;
     }
 
@@ -70,8 +70,8 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         if (ngx_chat_subscribe_announcement(s, &cmd->channel, &m, &added)
             != NGX_OK)
         {
-            (void) ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_CAPACITY_e,
-                                             &cmd->channel);
+            (void) ngx_chat_subscribe_check_refuse(s,
+                       NGX_CHAT_SUB_REFUSED_CAPACITY_e, &cmd->channel);
             return;
         }
 
@@ -150,7 +150,7 @@ static void
 ngx_chat_subscribe_own(ngx_chat_session_t *s, ngx_str_t *channel)
 {
     if (s->user_channel) {
-        ngx_chat_count(NGX_CHAT_DENIED_DUPLICATE_e, 1);
+        ngx_chat_count(NGX_CHAT_SUB_REFUSED_DUPLICATE_e, 1);
         ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_SUBSCRIBED, channel);
         return;
     }
@@ -201,13 +201,14 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
         return NGX_DECLINED;
 
     case NGX_DECLINED:
-        ngx_chat_count(NGX_CHAT_DENIED_DUPLICATE_e, 1);
+        ngx_chat_count(NGX_CHAT_SUB_REFUSED_DUPLICATE_e, 1);
         ngx_chat_session_error(s, 0, NGX_CHAT_ERROR_SUBSCRIBED, j->name);
         return NGX_DECLINED;
 
     case NGX_DONE:
-        return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_MEMBERS_e,
-                                         j->name);
+        return ngx_chat_subscribe_check_refuse(s,
+                                               NGX_CHAT_SUB_REFUSED_MEMBERS_e,
+                                               j->name);
 
     default:
         /* clients can bring this about again and again */
@@ -221,8 +222,9 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
                       (rc == NGX_BUSY) ? "chat_zone is full"
                                        : "out of memory");
 
-        return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_CAPACITY_e,
-                                         j->name);
+        return ngx_chat_subscribe_check_refuse(s,
+                                               NGX_CHAT_SUB_REFUSED_CAPACITY_e,
+                                               j->name);
     }
 }
 
@@ -258,5 +260,5 @@ ngx_chat_subscribe_presence(ngx_chat_session_t *s,
     ngx_chat_session_render(s, ngx_chat_event_render_presence_succeeded,
                             j->name, members, n);
 
-    ngx_chat_loop_add(n / NGX_CHAT_SUBSCRIBE_MEMBERS);
+    ngx_chat_turn_add(n / NGX_CHAT_SUBSCRIBE_MEMBERS);
 }

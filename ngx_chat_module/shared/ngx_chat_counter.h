@@ -6,8 +6,8 @@
  * writes them, without a lock.  The zone has the sums of workers that left.
  *
  * The order matters.  Counters that differ only in the reason are a range, and
- * the tables of http/ngx_chat_status_table.c and session/ngx_chat_admission.c
- * have the reasons in this order.
+ * the tables of http/ngx_chat_status_table.c and
+ * session/ngx_chat_subscribe_check.c have the reasons in this order.
  */
 
 
@@ -36,23 +36,23 @@ typedef enum {
     NGX_CHAT_RECEIVED_e,                   /* bytes of WebSockets */
     NGX_CHAT_SENT_e,
     NGX_CHAT_OVERRUNS_e,
-    NGX_CHAT_LOST_e,                       /* workers that died */
+    NGX_CHAT_WORKERS_DIED_e,                       /* workers that died */
     NGX_CHAT_WIPES_e,                      /* of the registry */
     NGX_CHAT_UNAVAILABLE_e,                /* answers 503 */
     NGX_CHAT_EARLY_e,                      /* answers that waited in vain */
     NGX_CHAT_INVALID_e,                    /* messages without a command */
-    NGX_CHAT_ORIGINS_e,                    /* refused by chat_origins */
-    NGX_CHAT_SIGNINS_e,                    /* refused */
+    NGX_CHAT_ORIGINS_REFUSED_e,                    /* refused by chat_origins */
+    NGX_CHAT_SIGNINS_REFUSED_e,                    /* refused */
 
     /* connections refused, by Pusher's code */
-    NGX_CHAT_REFUSED_e,
-    NGX_CHAT_REFUSED_TLS_ONLY_e = NGX_CHAT_REFUSED_e,
-    NGX_CHAT_REFUSED_UNKNOWN_KEY_e,
-    NGX_CHAT_REFUSED_DISABLED_e,
-    NGX_CHAT_REFUSED_QUOTA_e,
-    NGX_CHAT_REFUSED_PATH_e,
-    NGX_CHAT_REFUSED_PROTOCOL_e,
-    NGX_CHAT_REFUSED_CAPACITY_e,
+    NGX_CHAT_CONN_REFUSED_e,
+    NGX_CHAT_CONN_REFUSED_TLS_ONLY_e = NGX_CHAT_CONN_REFUSED_e,
+    NGX_CHAT_CONN_REFUSED_UNKNOWN_KEY_e,
+    NGX_CHAT_CONN_REFUSED_DISABLED_e,
+    NGX_CHAT_CONN_REFUSED_QUOTA_e,
+    NGX_CHAT_CONN_REFUSED_PATH_e,
+    NGX_CHAT_CONN_REFUSED_PROTOCOL_e,
+    NGX_CHAT_CONN_REFUSED_CAPACITY_e,
 
     /* connections closed by the server, by why */
     NGX_CHAT_CLOSED_e,
@@ -61,31 +61,31 @@ typedef enum {
     NGX_CHAT_CLOSED_SHUTDOWN_e,            /* its worker leaves */
     NGX_CHAT_CLOSED_LOST_e,                /* its worker died */
     NGX_CHAT_CLOSED_SILENT_e,              /* did not answer a Ping */
-    NGX_CHAT_CLOSED_ANONYMOUS_e,           /* authorization_timeout */
+    NGX_CHAT_CLOSED_UNAUTHORIZED_e,           /* authorization_timeout */
     NGX_CHAT_CLOSED_TERMINATED_e,          /* by the app's back end */
     NGX_CHAT_CLOSED_PROTOCOL_e,            /* not WebSocket, too long */
     NGX_CHAT_CLOSED_BROKEN_e,              /* a failed write, no memory */
 
     /* subscriptions refused, by why */
-    NGX_CHAT_DENIED_e,
-    NGX_CHAT_DENIED_NAME_e = NGX_CHAT_DENIED_e,
-    NGX_CHAT_DENIED_SIGNATURE_e,
-    NGX_CHAT_DENIED_USER_e,                /* the channel of another user */
-    NGX_CHAT_DENIED_MEMBER_e,              /* bad channel_data */
-    NGX_CHAT_DENIED_CHANNELS_e,            /* channels_per_connection */
-    NGX_CHAT_DENIED_MEMBERS_e,             /* presence_members */
-    NGX_CHAT_DENIED_DUPLICATE_e,
-    NGX_CHAT_DENIED_CAPACITY_e,            /* the zone is full */
+    NGX_CHAT_SUB_REFUSED_e,
+    NGX_CHAT_SUB_REFUSED_NAME_e = NGX_CHAT_SUB_REFUSED_e,
+    NGX_CHAT_SUB_REFUSED_SIGNATURE_e,
+    NGX_CHAT_SUB_REFUSED_USER_e,               /* the channel of another user */
+    NGX_CHAT_SUB_REFUSED_MEMBER_e,              /* bad channel_data */
+    NGX_CHAT_SUB_REFUSED_CHANNELS_e,            /* channels_per_connection */
+    NGX_CHAT_SUB_REFUSED_MEMBERS_e,             /* presence_members */
+    NGX_CHAT_SUB_REFUSED_DUPLICATE_e,
+    NGX_CHAT_SUB_REFUSED_CAPACITY_e,            /* the zone is full */
 
     /* client events refused, by why */
-    NGX_CHAT_MUTED_e,
-    NGX_CHAT_MUTED_OFF_e = NGX_CHAT_MUTED_e,
-    NGX_CHAT_MUTED_INVALID_e,
-    NGX_CHAT_MUTED_CHANNEL_e,              /* a kind that takes none */
-    NGX_CHAT_MUTED_STRANGER_e,             /* is not subscribed */
-    NGX_CHAT_MUTED_SIZE_e,
-    NGX_CHAT_MUTED_RATE_e,
-    NGX_CHAT_MUTED_CAPACITY_e,             /* no memory */
+    NGX_CHAT_EVENT_REFUSED_e,
+    NGX_CHAT_EVENT_REFUSED_DISABLED_e = NGX_CHAT_EVENT_REFUSED_e,
+    NGX_CHAT_EVENT_REFUSED_INVALID_e,
+    NGX_CHAT_EVENT_REFUSED_CHANNEL_e,              /* a kind that takes none */
+    NGX_CHAT_EVENT_REFUSED_NOT_SUBSCRIBED_e,             /* is not subscribed */
+    NGX_CHAT_EVENT_REFUSED_SIZE_e,
+    NGX_CHAT_EVENT_REFUSED_RATE_e,
+    NGX_CHAT_EVENT_REFUSED_CAPACITY_e,             /* no memory */
 
     NGX_CHAT_COUNTERS_e                    /* number of all */
 } ngx_chat_counter_e;

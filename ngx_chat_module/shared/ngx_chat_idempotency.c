@@ -14,8 +14,8 @@
 
 #include <shared/ngx_chat_cache.h>
 #include <shared/ngx_chat_idempotency.h>
-#include <shared/ngx_chat_lookup.h>
 #include <shared/ngx_chat_registry.h>
+#include <shared/ngx_chat_registry_query.h>
 
 
 #define NGX_CHAT_IDEMPOTENCY_TTL    600       /* s, that answers are kept */
@@ -53,8 +53,8 @@ ngx_chat_idempotency_begin(ngx_chat_zone_t *zone, ngx_chat_idempotency_t *key,
         return NGX_OK;
     }
 
-    rc = ngx_chat_lookup_cached(zone, key->app, &key->name, answer, &ttl,
-                                pool);
+    rc = ngx_chat_registry_query_cached(zone, key->app, &key->name, answer,
+                                        &ttl, pool);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;

@@ -144,7 +144,7 @@ ngx_chat_slot_trylock(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
                   "chat clears up after worker %P", slot->pid);
 
     if (slot->pid) {
-        slot->counters[NGX_CHAT_LOST_e]++;
+        slot->counters[NGX_CHAT_WORKERS_DIED_e]++;
         slot->counters[NGX_CHAT_CLOSED_LOST_e] +=
                                        slot->counters[NGX_CHAT_CONNECTIONS_e];
         slot->counters[NGX_CHAT_CONNECTIONS_e] = 0;

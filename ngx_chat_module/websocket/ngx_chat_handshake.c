@@ -214,7 +214,7 @@ ngx_chat_handshake_check_origin(ngx_http_request_t *r)
                   "client sent origin \"%V\" that chat_origins does not allow",
                   &origin);
 
-    ngx_chat_count(NGX_CHAT_ORIGINS_e, 1);
+    ngx_chat_count(NGX_CHAT_ORIGINS_REFUSED_e, 1);
 
     return NGX_DECLINED;
 }

@@ -14,9 +14,9 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <session/ngx_chat_object_pool.h>
 #include <session/ngx_chat_session.h>
 #include <websocket/ngx_chat_decoder.h>
+#include <websocket/ngx_chat_object_pool.h>
 
 
 typedef struct {
@@ -62,7 +62,8 @@ void ngx_chat_websocket_note(ngx_chat_websocket_t *ws);
  * close() and abort() are those of the transport; finish() ends the
  * connection, with NGX_OK when everything is sent.
  */
-ngx_int_t ngx_chat_websocket_fail(ngx_chat_websocket_t *ws, ngx_uint_t code);
+ngx_int_t ngx_chat_websocket_close_code(ngx_chat_websocket_t *ws,
+    ngx_uint_t code);
 void ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
     ngx_str_t *reason);
 void ngx_chat_websocket_abort(ngx_chat_session_t *s);

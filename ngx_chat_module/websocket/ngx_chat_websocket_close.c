@@ -11,15 +11,15 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <pusher/ngx_chat_error.h>
 #include <websocket/ngx_chat_websocket.h>
 #include <wire/ngx_chat_frame.h>
 
 
-#define NGX_CHAT_CLOSING_TIME    5000      /* ms to take the last bytes */
-#define NGX_CHAT_CLOSING_BUFFER  4096
-#define NGX_CHAT_CLOSING_READS   16        /* most in one turn */
+#define NGX_CHAT_WEBSOCKET_CLOSE_TIME    5000    /* ms to take the last bytes */
+#define NGX_CHAT_WEBSOCKET_CLOSE_BUFFER  4096
+#define NGX_CHAT_WEBSOCKET_CLOSE_READS   16        /* most in one turn */
 
 
 static ngx_chat_buf_t *ngx_chat_websocket_close_frame(ngx_uint_t code,
@@ -40,7 +40,7 @@ ngx_chat_transport_t  ngx_chat_websocket_transport = {
 /* Closes without an error frame: the code is one of RFC 6455. */
 
 ngx_int_t
-ngx_chat_websocket_fail(ngx_chat_websocket_t *ws, ngx_uint_t code)
+ngx_chat_websocket_close_code(ngx_chat_websocket_t *ws, ngx_uint_t code)
 {
     ngx_str_t  reason;
 
@@ -98,7 +98,7 @@ ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
         ngx_del_timer(c->read);
     }
 
-    ngx_add_timer(c->write, NGX_CHAT_CLOSING_TIME);
+    ngx_add_timer(c->write, NGX_CHAT_WEBSOCKET_CLOSE_TIME);
 
     if ((ngx_event_flags & NGX_USE_LEVEL_EVENT) && c->read->active) {
         (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
@@ -285,7 +285,7 @@ ngx_chat_websocket_linger(ngx_connection_t *c)
         return;
     }
 
-    ngx_add_timer(c->read, NGX_CHAT_CLOSING_TIME);
+    ngx_add_timer(c->read, NGX_CHAT_WEBSOCKET_CLOSE_TIME);
 
     ngx_chat_websocket_linger_handler(c->read);
 }
@@ -295,7 +295,7 @@ static void
 ngx_chat_websocket_linger_handler(ngx_event_t *rev)
 {
     ssize_t            n;
-    u_char             buf[NGX_CHAT_CLOSING_BUFFER];
+    u_char             buf[NGX_CHAT_WEBSOCKET_CLOSE_BUFFER];
     ngx_uint_t         i;
     ngx_connection_t  *c;
 
@@ -308,7 +308,7 @@ ngx_chat_websocket_linger_handler(ngx_event_t *rev)
 
     for (i = 0; rev->ready; i++) {
 
-        if (i == NGX_CHAT_CLOSING_READS) {
+        if (i == NGX_CHAT_WEBSOCKET_CLOSE_READS) {
             ngx_post_event(rev, &ngx_posted_next_events);
             return;
         }

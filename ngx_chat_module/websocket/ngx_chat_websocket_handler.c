@@ -17,10 +17,10 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <fanout/ngx_chat_loop.h>
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <pusher/ngx_chat_error.h>
 #include <session/ngx_chat_dispatch.h>
+#include <shared/ngx_chat_turn.h>
 #include <websocket/ngx_chat_handshake.h>
 #include <websocket/ngx_chat_websocket.h>
 #include <wire/ngx_chat_frame.h>
@@ -345,7 +345,7 @@ ngx_chat_websocket_read_handler(ngx_event_t *rev)
 
     for (i = 0; rev->ready; i++) {
 
-        if (i == NGX_CHAT_WEBSOCKET_READS || ngx_chat_loop_is_long()) {
+        if (i == NGX_CHAT_WEBSOCKET_READS || ngx_chat_turn_is_long()) {
             ngx_post_event(rev, &ngx_posted_next_events);
             return;
         }
@@ -395,7 +395,7 @@ ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p, u_char *last)
 
     log = ws->session.connection->log;
 
-    ngx_chat_loop_add(0);
+    ngx_chat_turn_add(0);
 
     ngx_chat_count(NGX_CHAT_RECEIVED_e, last - p);
 
@@ -424,7 +424,7 @@ ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p, u_char *last)
 
             ngx_chat_count(NGX_CHAT_CLOSED_PROTOCOL_e, 1);
 
-            return ngx_chat_websocket_fail(ws, ws->decoder.code);
+            return ngx_chat_websocket_close_code(ws, ws->decoder.code);
 
         default:
             ngx_chat_websocket_abort(&ws->session);
@@ -459,7 +459,7 @@ ngx_chat_websocket_take(ngx_chat_websocket_t *ws)
 
     default: /* NGX_CHAT_FRAME_CLOSE */
         (void) ngx_chat_frame_read_close(payload->data, payload->len, &code);
-        return ngx_chat_websocket_fail(ws, code);
+        return ngx_chat_websocket_close_code(ws, code);
     }
 }
 

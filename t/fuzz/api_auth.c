@@ -1,6 +1,6 @@
 
 /* sources: wire/ngx_chat_urlencoded.c */
-/* sources: pusher/ngx_chat_api_auth.c pusher/ngx_chat_query.c */
+/* sources: pusher/ngx_chat_api_auth.c pusher/ngx_chat_api_query.c */
 /* sources: pusher/ngx_chat_app.c pusher/ngx_chat_digest.c */
 /* sources: pusher/ngx_chat_signature.c */
 /* sources: pusher/ngx_chat_name.c wire/ngx_chat_utf8.c libs: -lcrypto */
@@ -59,11 +59,11 @@ send_request(unit_pool_t *pool, request_t *r, ngx_str_t *query)
 {
     u_char            *buf;
     ngx_int_t          rc;
-    ngx_chat_query_t   q;
+    ngx_chat_api_query_t   q;
 
-    buf = unit_alloc(pool, ngx_chat_query_size(query->data, query->len));
+    buf = unit_alloc(pool, ngx_chat_api_query_size(query->data, query->len));
 
-    if (ngx_chat_query_read(&q, query->data, query->len, buf) != NGX_OK) {
+    if (ngx_chat_api_query_read(&q, query->data, query->len, buf) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -149,12 +149,13 @@ sign(unit_pool_t *pool, request_t *r)
 {
     u_char            *buf;
     ngx_str_t          parts[3];
-    ngx_chat_query_t   q;
+    ngx_chat_api_query_t   q;
 
-    buf = unit_alloc(pool, ngx_chat_query_size(r->query.data, r->query.len));
+    buf = unit_alloc(pool, ngx_chat_api_query_size(r->query.data,
+                                                   r->query.len));
 
-    if (ngx_chat_query_read(&q, r->query.data, r->query.len, buf) != NGX_OK
-        || q.n == NGX_CHAT_QUERY_PARAMS)
+    if (ngx_chat_api_query_read(&q, r->query.data, r->query.len, buf) != NGX_OK
+        || q.n == NGX_CHAT_API_QUERY_PARAMS)
     {
         return 0;
     }
@@ -165,7 +166,7 @@ sign(unit_pool_t *pool, request_t *r)
     parts[1] = r->path;
     parts[2].data = unit_alloc(pool, r->query.len + q.n + 1);
     parts[2].data[0] = '\n';
-    parts[2].len = ngx_chat_query_write_signed(parts[2].data + 1, &q)
+    parts[2].len = ngx_chat_api_query_write_signed(parts[2].data + 1, &q)
                    - parts[2].data;
 
     EXPECT(ngx_chat_digest_hmac(r->signature, &app.secret, parts, 3)

@@ -1,5 +1,5 @@
 
-/* sources: pusher/ngx_chat_query.c wire/ngx_chat_urlencoded.c */
+/* sources: pusher/ngx_chat_api_query.c wire/ngx_chat_urlencoded.c */
 
 /*
  * Copyright (C) the ngx_chat_module authors
@@ -12,7 +12,7 @@
 
 #include "fuzz.h"
 
-#include <pusher/ngx_chat_query.h>
+#include <pusher/ngx_chat_api_query.h>
 
 
 static ngx_uint_t
@@ -45,12 +45,12 @@ escape(u_char *p, ngx_str_t *s)
 
 
 static void
-check_again(unit_pool_t *pool, ngx_chat_query_t *q)
+check_again(unit_pool_t *pool, ngx_chat_api_query_t *q)
 {
     u_char            *p, *text, *copy, *buf;
     size_t             len;
     ngx_uint_t         i;
-    ngx_chat_query_t   again;
+    ngx_chat_api_query_t   again;
 
     len = 3;
 
@@ -74,9 +74,9 @@ check_again(unit_pool_t *pool, ngx_chat_query_t *q)
 
     len = p - text;
     copy = unit_copy(pool, text, len);
-    buf = unit_alloc(pool, ngx_chat_query_size(copy, len));
+    buf = unit_alloc(pool, ngx_chat_api_query_size(copy, len));
 
-    EXPECT(ngx_chat_query_read(&again, copy, len, buf) == NGX_OK);
+    EXPECT(ngx_chat_api_query_read(&again, copy, len, buf) == NGX_OK);
     EXPECT(again.n == q->n);
 
     for (i = 0; i < q->n; i++) {
@@ -89,7 +89,7 @@ check_again(unit_pool_t *pool, ngx_chat_query_t *q)
 /* The place of a parameter by its name, and by where it was sent. */
 
 static ngx_uint_t
-comes_before(ngx_chat_query_t *q, ngx_uint_t a, ngx_uint_t b)
+comes_before(ngx_chat_api_query_t *q, ngx_uint_t a, ngx_uint_t b)
 {
     int         rc;
     ngx_str_t  *x, *y;
@@ -110,9 +110,9 @@ comes_before(ngx_chat_query_t *q, ngx_uint_t a, ngx_uint_t b)
 /* By looking for the least of those that are left, again and again. */
 
 static u_char *
-sign_slowly(u_char *p, ngx_chat_query_t *q)
+sign_slowly(u_char *p, ngx_chat_api_query_t *q)
 {
-    u_char      done[NGX_CHAT_QUERY_PARAMS];
+    u_char      done[NGX_CHAT_API_QUERY_PARAMS];
     u_char     *start;
     ngx_uint_t  i, least;
 
@@ -151,13 +151,13 @@ sign_slowly(u_char *p, ngx_chat_query_t *q)
 
 
 static void
-check_signed(unit_pool_t *pool, ngx_chat_query_t *q, size_t len)
+check_signed(unit_pool_t *pool, ngx_chat_api_query_t *q, size_t len)
 {
     u_char     *p;
     ngx_str_t   text, slow;
 
     text.data = unit_alloc(pool, len + q->n);
-    p = ngx_chat_query_write_signed(text.data, q);
+    p = ngx_chat_api_query_write_signed(text.data, q);
     text.len = p - text.data;
 
     EXPECT(text.len <= len + q->n);
@@ -179,7 +179,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ngx_str_t          text, *last;
     ngx_uint_t         i;
     unit_pool_t        pool;
-    ngx_chat_query_t   q;
+    ngx_chat_api_query_t   q;
 
     memset(&pool, 0, sizeof(unit_pool_t));
 
@@ -187,11 +187,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     f.len = size;
 
     text = fuzz_take(&f, &pool, size);
-    buf = unit_alloc(&pool, ngx_chat_query_size(text.data, text.len));
+    buf = unit_alloc(&pool, ngx_chat_api_query_size(text.data, text.len));
 
-    rc = ngx_chat_query_read(&q, text.data, text.len, buf);
+    rc = ngx_chat_api_query_read(&q, text.data, text.len, buf);
 
-    EXPECT((rc == NGX_OK) == (count_params(&text) <= NGX_CHAT_QUERY_PARAMS));
+    EXPECT((rc == NGX_OK)
+           == (count_params(&text) <= NGX_CHAT_API_QUERY_PARAMS));
 
     if (rc == NGX_OK) {
         EXPECT(q.n == count_params(&text));
@@ -210,7 +211,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 /* void */
             }
 
-            last = ngx_chat_query_get(&q, name);
+            last = ngx_chat_api_query_get(&q, name);
             EXPECT(last == &q.params[i].value);
         }
     }

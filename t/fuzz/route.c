@@ -1,5 +1,5 @@
 
-/* sources: pusher/ngx_chat_route.c wire/ngx_chat_urlencoded.c */
+/* sources: pusher/ngx_chat_api_route.c wire/ngx_chat_urlencoded.c */
 
 /*
  * Copyright (C) the ngx_chat_module authors
@@ -11,7 +11,7 @@
 
 #include "fuzz.h"
 
-#include <pusher/ngx_chat_route.h>
+#include <pusher/ngx_chat_api_route.h>
 
 
 typedef struct {
@@ -50,21 +50,21 @@ count_slashes(u_char *p, size_t len)
 
 
 static void
-check_route(unit_pool_t *pool, ngx_str_t *path, ngx_chat_route_t *r)
+check_route(unit_pool_t *pool, ngx_str_t *path, ngx_chat_api_route_t *r)
 {
     size_t             i;
     u_char            *p, *buf;
     ngx_str_t          plain;
     const form_t      *form;
-    ngx_chat_route_t   again;
+    ngx_chat_api_route_t   again;
 
     EXPECT(r->prefix < path->len);
 
     form = &forms[r->kind];
 
-    EXPECT(ngx_chat_route_is_post(r->kind) == form->post);
+    EXPECT(ngx_chat_api_route_is_post(r->kind) == form->post);
     EXPECT((r->name.len != 0) == (form->tail != NULL));
-    EXPECT(r->app.len != 0 || r->kind == NGX_CHAT_ROUTE_TERMINATE_e);
+    EXPECT(r->app.len != 0 || r->kind == NGX_CHAT_API_ROUTE_TERMINATE_e);
 
     for (i = 0; i < r->app.len; i++) {
         EXPECT(r->app.data[i] >= '0' && r->app.data[i] <= '9');
@@ -90,7 +90,7 @@ check_route(unit_pool_t *pool, ngx_str_t *path, ngx_chat_route_t *r)
     plain.data = unit_copy(pool, plain.data, plain.len);
     buf = unit_alloc(pool, plain.len);
 
-    EXPECT(ngx_chat_route_read(&again, &plain, buf) == NGX_OK);
+    EXPECT(ngx_chat_api_route_read(&again, &plain, buf) == NGX_OK);
     EXPECT(again.kind == r->kind && again.prefix == 0);
 
     /* what became a name was one segment of the path */
@@ -108,7 +108,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     u_char            *buf;
     ngx_str_t          path;
     unit_pool_t        pool;
-    ngx_chat_route_t   r;
+    ngx_chat_api_route_t   r;
 
     memset(&pool, 0, sizeof(unit_pool_t));
 
@@ -118,7 +118,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     path = fuzz_take(&f, &pool, size);
     buf = unit_alloc(&pool, path.len);
 
-    if (ngx_chat_route_read(&r, &path, buf) == NGX_OK) {
+    if (ngx_chat_api_route_read(&r, &path, buf) == NGX_OK) {
         check_route(&pool, &path, &r);
     }
 

@@ -26,7 +26,7 @@ ld_opt=
 if [ "$variant" = asan ]; then
     cc_opt="-O1 -Wextra -fno-omit-frame-pointer -fsanitize=address,undefined"
 
-    # see ngx_chat_module/session/ngx_chat_object_pool.c
+    # see ngx_chat_module/websocket/ngx_chat_object_pool.c
     cc_opt="$cc_opt -DNGX_CHAT_NO_SLAB=1"
     ld_opt="-fsanitize=address,undefined"
 

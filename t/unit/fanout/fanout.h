@@ -56,7 +56,7 @@ static ngx_uint_t        no_memory;
 
 
 void
-ngx_chat_loop_add(ngx_uint_t usec)
+ngx_chat_turn_add(ngx_uint_t usec)
 {
     (void) usec;
 }

@@ -23,7 +23,7 @@
 #include <bus/ngx_chat_ring.h>
 #include <fanout/ngx_chat_fanout.h>
 #include <fanout/ngx_chat_hub.h>
-#include <fanout/ngx_chat_loop.h>
+#include <shared/ngx_chat_turn.h>
 
 
 #define SUBSCRIBERS  3
@@ -43,32 +43,32 @@ static ngx_uint_t                    wipes;        /* told to this worker */
 
 
 void
-ngx_chat_loop_init(ngx_chat_slot_sh_t *slot, ngx_log_t *log)
+ngx_chat_turn_init(ngx_chat_slot_sh_t *slot, ngx_log_t *log)
 {
 }
 
 
 void
-ngx_chat_loop_exit(void)
+ngx_chat_turn_exit(void)
 {
 }
 
 
 void
-ngx_chat_loop_add(ngx_uint_t usec)
+ngx_chat_turn_add(ngx_uint_t usec)
 {
 }
 
 
 ngx_uint_t
-ngx_chat_loop_is_long(void)
+ngx_chat_turn_is_long(void)
 {
     return 0;
 }
 
 
 void
-ngx_chat_loop_timer(ngx_msec_t due)
+ngx_chat_turn_timer(ngx_msec_t due)
 {
 }
 
@@ -121,12 +121,12 @@ wiped(void)
     wipes++;
 
     for (i = 0; i < SUBSCRIBERS; i++) {
-        ngx_chat_hub_leave(&hub, &subscribers[i]);
+        ngx_chat_hub_unsubscribe_all(&hub, &subscribers[i]);
     }
 
     while (counted) {
         counted--;
-        ngx_chat_hub_release(&hub, &quota);
+        ngx_chat_hub_connection_remove(&hub, &quota);
     }
 }
 
@@ -172,7 +172,7 @@ connect_one(void)
     ngx_int_t   rc;
     ngx_uint_t  total;
 
-    rc = ngx_chat_hub_acquire(&hub, 1, &quota, &total);
+    rc = ngx_chat_hub_connection_add(&hub, 1, &quota, &total);
 
     if (rc == NGX_OK) {
         counted++;
@@ -271,7 +271,7 @@ test_subscription(void)
     /* of a channel that others of this worker are on */
 
     begin();
-    ngx_chat_hub_leave(&hub, &subscribers[1]);
+    ngx_chat_hub_unsubscribe_all(&hub, &subscribers[1]);
     CHECK_INT(zone.sh->generation, 1);
     CHECK_INT(wipes, 0);
     CHECK_INT(subscribe(1, "room"), NGX_ABORT);
@@ -285,7 +285,7 @@ test_connection(void)
     begin();
     CHECK_INT(connect_one(), NGX_OK);
     CHECK_INT(counted, 1);
-    ngx_chat_hub_release(&hub, &quota);
+    ngx_chat_hub_connection_remove(&hub, &quota);
     counted = 0;
     end();
 }
@@ -323,9 +323,9 @@ test_timer(void)
     /* whoever leaves before it gives nothing back */
 
     begin();
-    ngx_chat_hub_release(&hub, &quota);
+    ngx_chat_hub_connection_remove(&hub, &quota);
     counted--;
-    ngx_chat_hub_leave(&hub, &subscribers[0]);
+    ngx_chat_hub_unsubscribe_all(&hub, &subscribers[0]);
     CHECK_INT(wipes, 0);
     tick();
     end();

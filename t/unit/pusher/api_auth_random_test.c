@@ -1,6 +1,6 @@
 
 /* sources: wire/ngx_chat_urlencoded.c */
-/* sources: pusher/ngx_chat_api_auth.c pusher/ngx_chat_query.c */
+/* sources: pusher/ngx_chat_api_auth.c pusher/ngx_chat_api_query.c */
 /* sources: pusher/ngx_chat_app.c pusher/ngx_chat_digest.c */
 /* sources: pusher/ngx_chat_signature.c */
 /* sources: pusher/ngx_chat_name.c wire/ngx_chat_utf8.c libs: -lcrypto */
@@ -13,7 +13,7 @@
  * of them, with any one left out, or one put in before it.  The error's text
  * has no part of the signature that would have been right.
  *
- * What is signed is written by ngx_chat_query_write_signed(), which
+ * What is signed is written by ngx_chat_api_query_write_signed(), which
  * signatures.t compares with another signer.
  */
 
@@ -61,10 +61,10 @@ typedef struct {
 
 static uint32_t             seed = 20240229;
 static ngx_chat_app_t       app;
-static ngx_chat_query_t     query;
+static ngx_chat_api_query_t     query;
 static ngx_chat_api_auth_t  auth;
 static uint64_t             decoded[SIZE];      /* aligned */
-static u_char               scratch[SIZE + NGX_CHAT_QUERY_PARAMS];
+static u_char               scratch[SIZE + NGX_CHAT_API_QUERY_PARAMS];
 
 
 static uint32_t
@@ -141,11 +141,11 @@ make_signature(request_t *r, u_char *signature)
     u_char     *end;
     ngx_str_t   parts[5];
 
-    CHECK_INT(ngx_chat_query_read(&query, r->part[QUERY].data,
-                                  r->part[QUERY].len, (u_char *) decoded),
+    CHECK_INT(ngx_chat_api_query_read(&query, r->part[QUERY].data,
+                                      r->part[QUERY].len, (u_char *) decoded),
               NGX_OK);
 
-    end = ngx_chat_query_write_signed(scratch, &query);
+    end = ngx_chat_api_query_write_signed(scratch, &query);
 
     parts[0] = r->part[METHOD];
     ngx_str_set(&parts[1], "\n");
@@ -209,15 +209,15 @@ check(request_t *r, result_t *result)
     u_char     *end;
     ngx_str_t  *sent;
 
-    CHECK_INT(ngx_chat_query_read(&query, r->part[QUERY].data,
-                                  r->part[QUERY].len, (u_char *) decoded),
+    CHECK_INT(ngx_chat_api_query_read(&query, r->part[QUERY].data,
+                                      r->part[QUERY].len, (u_char *) decoded),
               NGX_OK);
 
-    end = ngx_chat_query_write_signed(result->text, &query);
+    end = ngx_chat_api_query_write_signed(result->text, &query);
     result->wanted.data = result->text;
     result->wanted.len = end - result->text;
 
-    sent = ngx_chat_query_get(&query, "auth_signature");
+    sent = ngx_chat_api_query_get(&query, "auth_signature");
     result->sent.data = result->signature;
     result->sent.len = sent ? sent->len : 0;
 

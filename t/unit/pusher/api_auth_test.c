@@ -1,6 +1,6 @@
 
 /* sources: wire/ngx_chat_urlencoded.c */
-/* sources: pusher/ngx_chat_api_auth.c pusher/ngx_chat_query.c */
+/* sources: pusher/ngx_chat_api_auth.c pusher/ngx_chat_api_query.c */
 /* sources: pusher/ngx_chat_app.c pusher/ngx_chat_digest.c */
 /* sources: pusher/ngx_chat_name.c wire/ngx_chat_utf8.c libs: -lcrypto */
 
@@ -36,7 +36,7 @@ typedef struct {
 
 
 static unit_pool_t          pool;
-static ngx_chat_query_t     query;
+static ngx_chat_api_query_t     query;
 static ngx_chat_api_auth_t  auth;
 static ngx_chat_app_t       app;
 
@@ -59,8 +59,8 @@ check_at(request_t *r, time_t now)
 
     len = strlen(r->query);
 
-    CHECK_INT(ngx_chat_query_read(&query, (u_char *) r->query, len,
-                                  unit_alloc(&pool, ngx_chat_query_size(
+    CHECK_INT(ngx_chat_api_query_read(&query, (u_char *) r->query, len,
+                                      unit_alloc(&pool, ngx_chat_api_query_size(
                                              (u_char *) r->query, len))),
               NGX_OK);
 

@@ -1,5 +1,5 @@
 
-/* sources: session/ngx_chat_object_pool.c */
+/* sources: websocket/ngx_chat_object_pool.c */
 
 /*
  * Copyright (C) the ngx_chat_module authors
@@ -10,7 +10,7 @@
 #include <ngx_core.h>
 
 #include <unit.h>
-#include <session/ngx_chat_object_pool.h>
+#include <websocket/ngx_chat_object_pool.h>
 
 
 #define SIZE   500

@@ -19,7 +19,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_variable.h>
 #include <websocket/ngx_chat_websocket.h>
 

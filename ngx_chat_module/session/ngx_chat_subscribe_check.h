@@ -7,8 +7,8 @@
  */
 
 
-#ifndef _NGX_CHAT_ADMISSION_H_INCLUDED_
-#define _NGX_CHAT_ADMISSION_H_INCLUDED_
+#ifndef _NGX_CHAT_SUBSCRIBE_CHECK_H_INCLUDED_
+#define _NGX_CHAT_SUBSCRIBE_CHECK_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -23,16 +23,17 @@
  * NGX_OK with *type set, and for a presence channel *m, in memory of the
  * command at hand; NGX_DECLINED: refused, the client has its answer.
  */
-ngx_int_t ngx_chat_admission_check(ngx_chat_session_t *s,
+ngx_int_t ngx_chat_subscribe_check(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd, ngx_uint_t *type, ngx_chat_member_t *m);
 
 /*
- * Refuses for a reason of NGX_CHAT_DENIED_e, and counts that.  The client gets
- * two frames: pusher:error, as Pusher sends it, and pusher:subscription_error,
- * which names the channel for the application.  Returns NGX_DECLINED.
+ * Refuses for a reason of NGX_CHAT_SUB_REFUSED_e, and counts that.  The client
+ * gets two frames: pusher:error, as Pusher sends it, and
+ * pusher:subscription_error, which names the channel for the application.
+ * Returns NGX_DECLINED.
  */
-ngx_int_t ngx_chat_admission_refuse(ngx_chat_session_t *s,
+ngx_int_t ngx_chat_subscribe_check_refuse(ngx_chat_session_t *s,
     ngx_chat_counter_e reason, ngx_str_t *channel);
 
 
-#endif /* _NGX_CHAT_ADMISSION_H_INCLUDED_ */
+#endif /* _NGX_CHAT_SUBSCRIBE_CHECK_H_INCLUDED_ */

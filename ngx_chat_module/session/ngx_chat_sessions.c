@@ -10,12 +10,12 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include <fanout/ngx_chat_loop.h>
 #include <pusher/ngx_chat_error.h>
 #include <session/ngx_chat_delivery.h>
 #include <session/ngx_chat_notice.h>
 #include <session/ngx_chat_session.h>
-#include <session/ngx_chat_worker.h>
+#include <session/ngx_chat_sessions.h>
+#include <shared/ngx_chat_turn.h>
 #include <wire/ngx_chat_clock.h>
 
 
@@ -26,15 +26,15 @@
                                               clock */
 
 
-static void ngx_chat_worker_timer_handler(ngx_event_t *ev);
-static void ngx_chat_worker_wait(ngx_chat_worker_t *w);
-static void ngx_chat_worker_expire(ngx_chat_worker_t *w);
-static void ngx_chat_worker_drain(ngx_chat_worker_t *w);
-static void ngx_chat_worker_last_words(ngx_chat_worker_t *w);
+static void ngx_chat_sessions_timer_handler(ngx_event_t *ev);
+static void ngx_chat_sessions_wait(ngx_chat_sessions_t *w);
+static void ngx_chat_sessions_expire(ngx_chat_sessions_t *w);
+static void ngx_chat_sessions_drain(ngx_chat_sessions_t *w);
+static void ngx_chat_sessions_last_words(ngx_chat_sessions_t *w);
 
 
 ngx_int_t
-ngx_chat_worker_init(ngx_chat_worker_t *w, ngx_chat_hub_t *hub,
+ngx_chat_sessions_init(ngx_chat_sessions_t *w, ngx_chat_hub_t *hub,
     ngx_uint_t napps, ngx_cycle_t *cycle)
 {
     w->hub = hub;
@@ -63,7 +63,7 @@ ngx_chat_worker_init(ngx_chat_worker_t *w, ngx_chat_hub_t *hub,
     w->end.data = &w->dummy;
     w->end.log = cycle->log;
 
-    w->timer.handler = ngx_chat_worker_timer_handler;
+    w->timer.handler = ngx_chat_sessions_timer_handler;
     w->timer.data = &w->dummy;
     w->timer.log = cycle->log;
     w->timer.cancelable = 1;
@@ -72,18 +72,18 @@ ngx_chat_worker_init(ngx_chat_worker_t *w, ngx_chat_hub_t *hub,
         return NGX_ERROR;
     }
 
-    ngx_chat_worker_wait(w);
+    ngx_chat_sessions_wait(w);
 
     return NGX_OK;
 }
 
 
 void
-ngx_chat_worker_exit(ngx_chat_worker_t *w)
+ngx_chat_sessions_exit(ngx_chat_sessions_t *w)
 {
     ngx_queue_t  *q;
 
-    ngx_chat_worker_last_words(w);
+    ngx_chat_sessions_last_words(w);
 
     while (!ngx_queue_empty(&w->sessions)) {
         q = ngx_queue_head(&w->sessions);
@@ -102,30 +102,30 @@ ngx_chat_worker_exit(ngx_chat_worker_t *w)
 
 
 static void
-ngx_chat_worker_timer_handler(ngx_event_t *ev)
+ngx_chat_sessions_timer_handler(ngx_event_t *ev)
 {
     ngx_connection_t   *c;
-    ngx_chat_worker_t  *w;
+    ngx_chat_sessions_t  *w;
 
     c = ev->data;
     w = c->data;
 
-    ngx_chat_loop_timer(w->due);
+    ngx_chat_turn_timer(w->due);
 
     ngx_chat_hub_tick(w->hub);
 
-    ngx_chat_worker_expire(w);
+    ngx_chat_sessions_expire(w);
 
     if (ngx_exiting) {
-        ngx_chat_worker_drain(w);
+        ngx_chat_sessions_drain(w);
     }
 
-    ngx_chat_worker_wait(w);
+    ngx_chat_sessions_wait(w);
 }
 
 
 static void
-ngx_chat_worker_wait(ngx_chat_worker_t *w)
+ngx_chat_sessions_wait(ngx_chat_sessions_t *w)
 {
     w->due = ngx_current_msec + w->hub->interval;
 
@@ -136,7 +136,7 @@ ngx_chat_worker_wait(ngx_chat_worker_t *w)
 /* Ends the sessions that have not authorized themselves in time. */
 
 static void
-ngx_chat_worker_expire(ngx_chat_worker_t *w)
+ngx_chat_sessions_expire(ngx_chat_sessions_t *w)
 {
     ngx_queue_t         *q, *next;
     ngx_chat_session_t  *s;
@@ -153,7 +153,7 @@ ngx_chat_worker_expire(ngx_chat_worker_t *w)
         }
 
         ngx_chat_session_unlist(s);
-        ngx_chat_count(NGX_CHAT_CLOSED_ANONYMOUS_e, 1);
+        ngx_chat_count(NGX_CHAT_CLOSED_UNAUTHORIZED_e, 1);
         ngx_chat_session_fail(s, NGX_CHAT_ERROR_UNAUTHORIZED, NULL);
     }
 }
@@ -165,7 +165,7 @@ ngx_chat_worker_expire(ngx_chat_worker_t *w)
  */
 
 static void
-ngx_chat_worker_drain(ngx_chat_worker_t *w)
+ngx_chat_sessions_drain(ngx_chat_sessions_t *w)
 {
     ngx_uint_t           n;
     ngx_queue_t         *q;
@@ -201,7 +201,7 @@ ngx_chat_worker_drain(ngx_chat_worker_t *w)
  */
 
 static void
-ngx_chat_worker_last_words(ngx_chat_worker_t *w)
+ngx_chat_sessions_last_words(ngx_chat_sessions_t *w)
 {
     u_char              *p;
     uint64_t             end;

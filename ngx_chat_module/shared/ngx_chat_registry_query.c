@@ -14,14 +14,16 @@
 #include <ngx_core.h>
 
 #include <shared/ngx_chat_cache.h>
-#include <shared/ngx_chat_lookup.h>
 #include <shared/ngx_chat_presence.h>
 #include <shared/ngx_chat_registry.h>
+#include <shared/ngx_chat_registry_query.h>
 
 
-#define NGX_CHAT_LOOKUP_BUCKET  64     /* most channels of a bucket; in a full
-                                          zone it has about 3 */
-#define NGX_CHAT_LOOKUP_ROOM    1024   /* for what comes while memory is got */
+/* most channels of a bucket; in a full zone it has about 3 */
+#define NGX_CHAT_REGISTRY_QUERY_BUCKET  64
+
+/* for channels that come while memory is got */
+#define NGX_CHAT_REGISTRY_QUERY_ROOM    1024
 
 
 /* A channel, copied out of its bucket. */
@@ -31,18 +33,19 @@ typedef struct {
     uint32_t                users;
     u_char                  len;
     u_char                  name[255];
-} ngx_chat_lookup_entry_t;
+} ngx_chat_registry_query_entry_t;
 
 
-static ngx_uint_t ngx_chat_lookup_bucket(ngx_chat_channel_sh_t *ch,
-    uint64_t app, ngx_str_t *prefix, ngx_chat_lookup_entry_t *entries);
-static ngx_int_t ngx_chat_lookup_copy(ngx_chat_zone_t *zone, uint64_t app,
+static ngx_uint_t ngx_chat_registry_query_bucket(ngx_chat_channel_sh_t *ch,
+    uint64_t app, ngx_str_t *prefix, ngx_chat_registry_query_entry_t *entries);
+static ngx_int_t ngx_chat_registry_query_copy(ngx_chat_zone_t *zone,
+    uint64_t app,
     ngx_str_t *name, ngx_str_t *to, ngx_uint_t *ttl, ngx_pool_t *pool);
 
 
 void
-ngx_chat_lookup_count(ngx_chat_zone_t *zone, uint64_t app,
-    ngx_chat_lookup_t *c)
+ngx_chat_registry_query_count(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_chat_registry_query_t *c)
 {
     uint32_t                hash;
     ngx_chat_channel_sh_t  *ch;
@@ -66,8 +69,8 @@ ngx_chat_lookup_count(ngx_chat_zone_t *zone, uint64_t app,
 
 
 void
-ngx_chat_lookup_slots(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name,
-    uint64_t *slots)
+ngx_chat_registry_query_slots(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *name, uint64_t *slots)
 {
     uint32_t                     hash;
     ngx_uint_t                   i;
@@ -93,12 +96,12 @@ ngx_chat_lookup_slots(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name,
 
 
 ngx_int_t
-ngx_chat_lookup_list(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *prefix,
-    ngx_array_t *list, ngx_pool_t *pool)
+ngx_chat_registry_query_list(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *prefix, ngx_array_t *list, ngx_pool_t *pool)
 {
     ngx_uint_t                i, k, n;
-    ngx_chat_lookup_t        *c;
-    ngx_chat_lookup_entry_t   entries[NGX_CHAT_LOOKUP_BUCKET];
+    ngx_chat_registry_query_t        *c;
+    ngx_chat_registry_query_entry_t   entries[NGX_CHAT_REGISTRY_QUERY_BUCKET];
 
     for (i = 0; i <= zone->sh->mask; i++) {
 
@@ -110,12 +113,12 @@ ngx_chat_lookup_list(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *prefix,
 
         ngx_chat_zone_lock(zone);
 
-        n = ngx_chat_lookup_bucket(zone->sh->channels[i], app, prefix,
-                                   entries);
+        n = ngx_chat_registry_query_bucket(zone->sh->channels[i], app, prefix,
+                                           entries);
 
         ngx_chat_zone_unlock(zone);
 
-        if (n == NGX_CHAT_LOOKUP_BUCKET) {
+        if (n == NGX_CHAT_REGISTRY_QUERY_BUCKET) {
             ngx_log_error(NGX_LOG_ALERT, pool->log, 0,
                           "chat bucket has too many channels");
             return NGX_ERROR;
@@ -146,30 +149,33 @@ ngx_chat_lookup_list(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *prefix,
 
 
 ngx_int_t
-ngx_chat_lookup_members(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name,
-    ngx_str_t *members, ngx_pool_t *pool)
+ngx_chat_registry_query_members(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *name, ngx_str_t *members, ngx_pool_t *pool)
 {
-    return ngx_chat_lookup_copy(zone, app, name, members, NULL, pool);
+    return ngx_chat_registry_query_copy(zone, app, name, members, NULL, pool);
 }
 
 
 ngx_int_t
-ngx_chat_lookup_cached(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name,
-    ngx_str_t *event, ngx_uint_t *ttl, ngx_pool_t *pool)
+ngx_chat_registry_query_cached(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *name, ngx_str_t *event, ngx_uint_t *ttl, ngx_pool_t *pool)
 {
-    return ngx_chat_lookup_copy(zone, app, name, event, ttl, pool);
+    return ngx_chat_registry_query_copy(zone, app, name, event, ttl, pool);
 }
 
 
 static ngx_uint_t
-ngx_chat_lookup_bucket(ngx_chat_channel_sh_t *ch, uint64_t app,
-    ngx_str_t *prefix, ngx_chat_lookup_entry_t *entries)
+ngx_chat_registry_query_bucket(ngx_chat_channel_sh_t *ch, uint64_t app,
+    ngx_str_t *prefix, ngx_chat_registry_query_entry_t *entries)
 {
     ngx_uint_t  n;
 
     n = 0;
 
-    for ( /* void */ ; ch && n < NGX_CHAT_LOOKUP_BUCKET; ch = ch->next) {
+    for ( /* void */ ;
+         ch && n < NGX_CHAT_REGISTRY_QUERY_BUCKET;
+         ch = ch->next)
+    {
 
         if (ch->app != app
             || ch->name[0] == '#'
@@ -194,8 +200,8 @@ ngx_chat_lookup_bucket(ngx_chat_channel_sh_t *ch, uint64_t app,
 /* Copies the cached event, with its ttl, or where ttl is NULL the members. */
 
 static ngx_int_t
-ngx_chat_lookup_copy(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name,
-    ngx_str_t *to, ngx_uint_t *ttl, ngx_pool_t *pool)
+ngx_chat_registry_query_copy(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *name, ngx_str_t *to, ngx_uint_t *ttl, ngx_pool_t *pool)
 {
     size_t                  size;
     uint32_t                hash;
@@ -234,7 +240,7 @@ ngx_chat_lookup_copy(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name,
             return rc;
         }
 
-        size = to->len + to->len / 8 + NGX_CHAT_LOOKUP_ROOM;
+        size = to->len + to->len / 8 + NGX_CHAT_REGISTRY_QUERY_ROOM;
 
         to->data = ngx_palloc(pool, size);
         if (to->data == NULL) {

@@ -13,29 +13,29 @@
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
 #include <pusher/ngx_chat_signature.h>
-#include <session/ngx_chat_admission.h>
 #include <session/ngx_chat_signin.h>
+#include <session/ngx_chat_subscribe_check.h>
 
 
 typedef struct {
     const char  *type;
     ngx_uint_t   status;
     const char  *text;
-} ngx_chat_admission_reason_t;
+} ngx_chat_subscribe_check_reason_t;
 
 
-static ngx_int_t ngx_chat_admission_signature(ngx_chat_session_t *s,
+static ngx_int_t ngx_chat_subscribe_check_signature(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd);
-static ngx_int_t ngx_chat_admission_member(ngx_chat_session_t *s,
+static ngx_int_t ngx_chat_subscribe_check_member(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd, ngx_chat_member_t *m);
-static ngx_int_t ngx_chat_admission_answer(ngx_chat_session_t *s,
+static ngx_int_t ngx_chat_subscribe_check_answer(ngx_chat_session_t *s,
     ngx_chat_counter_e reason, ngx_str_t *channel, const char *text,
     ngx_str_t *arg);
 
 
 /* What a client is told, by reason, in the order of the counters. */
 
-static ngx_chat_admission_reason_t  ngx_chat_admission_reasons[] = {
+static ngx_chat_subscribe_check_reason_t  ngx_chat_subscribe_check_reasons[] = {
     { "InvalidChannel", 400, NGX_CHAT_ERROR_CHANNEL_NAME },
     { "AuthError", 401, NGX_CHAT_ERROR_SIGNATURE },
     { "AuthError", 401, NGX_CHAT_ERROR_NOT_OWN },
@@ -48,12 +48,12 @@ static ngx_chat_admission_reason_t  ngx_chat_admission_reasons[] = {
 
 
 ngx_int_t
-ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
+ngx_chat_subscribe_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     ngx_uint_t *type, ngx_chat_member_t *m)
 {
     if (ngx_chat_name_check(&cmd->channel) != NGX_OK) {
-        return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_NAME_e,
-                                         &cmd->channel);
+        return ngx_chat_subscribe_check_refuse(s, NGX_CHAT_SUB_REFUSED_NAME_e,
+                                               &cmd->channel);
     }
 
     *type = ngx_chat_name_type(&cmd->channel);
@@ -61,8 +61,9 @@ ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     if (*type & NGX_CHAT_CHANNEL_USER) {
 
         if (!ngx_chat_signin_is_own(s, &cmd->channel)) {
-            return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_USER_e,
-                                             &cmd->channel);
+            return ngx_chat_subscribe_check_refuse(s,
+                                                   NGX_CHAT_SUB_REFUSED_USER_e,
+                                                   &cmd->channel);
         }
 
         return NGX_OK;
@@ -74,18 +75,19 @@ ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
                                      s->app->number, &cmd->channel)
            == NULL)
     {
-        return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_CHANNELS_e,
-                                         &cmd->channel);
+        return ngx_chat_subscribe_check_refuse(s,
+                                               NGX_CHAT_SUB_REFUSED_CHANNELS_e,
+                                               &cmd->channel);
     }
 
     if ((*type & NGX_CHAT_CHANNEL_PRIVATE)
-        && ngx_chat_admission_signature(s, cmd) != NGX_OK)
+        && ngx_chat_subscribe_check_signature(s, cmd) != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
     if (*type & NGX_CHAT_CHANNEL_PRESENCE) {
-        return ngx_chat_admission_member(s, cmd, m);
+        return ngx_chat_subscribe_check_member(s, cmd, m);
     }
 
     return NGX_OK;
@@ -93,17 +95,21 @@ ngx_chat_admission_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 
 
 ngx_int_t
-ngx_chat_admission_refuse(ngx_chat_session_t *s, ngx_chat_counter_e reason,
-    ngx_str_t *channel)
+ngx_chat_subscribe_check_refuse(ngx_chat_session_t *s,
+    ngx_chat_counter_e reason, ngx_str_t *channel)
 {
-    return ngx_chat_admission_answer(s, reason, channel,
-                 ngx_chat_admission_reasons[reason - NGX_CHAT_DENIED_e].text,
-                                     channel);
+    const char  *text;
+
+    text = ngx_chat_subscribe_check_reasons[reason - NGX_CHAT_SUB_REFUSED_e]
+               .text;
+
+    return ngx_chat_subscribe_check_answer(s, reason, channel, text, channel);
 }
 
 
 static ngx_int_t
-ngx_chat_admission_signature(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
+ngx_chat_subscribe_check_signature(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd)
 {
     u_char      buf[NGX_CHAT_ERROR_TEXT_MAX];
     ngx_int_t   rc;
@@ -125,9 +131,10 @@ ngx_chat_admission_signature(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     if (rc == NGX_DECLINED) {
         (void) ngx_chat_signature_split(&cmd->auth, &key, &signature);
 
-        return ngx_chat_admission_answer(s, NGX_CHAT_DENIED_SIGNATURE_e,
-                                         &cmd->channel,
-                                         NGX_CHAT_ERROR_AUTH_KEY, &key);
+        return ngx_chat_subscribe_check_answer(s,
+                                               NGX_CHAT_SUB_REFUSED_SIGNATURE_e,
+                                               &cmd->channel,
+                                               NGX_CHAT_ERROR_AUTH_KEY, &key);
     }
 
     /* the error has the text to be signed, never the expected signature */
@@ -140,16 +147,16 @@ ngx_chat_admission_signature(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     text.len = ngx_chat_signature_text_got(buf, text.len, sizeof(buf),
                                            &cmd->auth);
 
-    return ngx_chat_admission_answer(s, NGX_CHAT_DENIED_SIGNATURE_e,
-                                     &cmd->channel, NGX_CHAT_ERROR_SIGNATURE,
-                                     &text);
+    return ngx_chat_subscribe_check_answer(s, NGX_CHAT_SUB_REFUSED_SIGNATURE_e,
+                                           &cmd->channel,
+                                           NGX_CHAT_ERROR_SIGNATURE, &text);
 }
 
 
 /* The member is who channel_data names, else the signed-in user. */
 
 static ngx_int_t
-ngx_chat_admission_member(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
+ngx_chat_subscribe_check_member(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     ngx_chat_member_t *m)
 {
     ngx_int_t        rc;
@@ -170,14 +177,15 @@ ngx_chat_admission_member(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     }
 
     if (rc == NGX_ERROR) {
-        return ngx_chat_admission_refuse(s, NGX_CHAT_DENIED_CAPACITY_e,
-                                         &cmd->channel);
+        return ngx_chat_subscribe_check_refuse(s,
+                                               NGX_CHAT_SUB_REFUSED_CAPACITY_e,
+                                               &cmd->channel);
     }
 
     if (rc == NGX_DECLINED) {
-        return ngx_chat_admission_answer(s, NGX_CHAT_DENIED_MEMBER_e,
-                                         &cmd->channel, json.error,
-                                         &cmd->channel);
+        return ngx_chat_subscribe_check_answer(s, NGX_CHAT_SUB_REFUSED_MEMBER_e,
+                                               &cmd->channel, json.error,
+                                               &cmd->channel);
     }
 
     return NGX_OK;
@@ -185,7 +193,8 @@ ngx_chat_admission_member(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 
 
 static ngx_int_t
-ngx_chat_admission_answer(ngx_chat_session_t *s, ngx_chat_counter_e reason,
+ngx_chat_subscribe_check_answer(ngx_chat_session_t *s,
+    ngx_chat_counter_e reason,
     ngx_str_t *channel, const char *text, ngx_str_t *arg)
 {
     u_char      buf[NGX_CHAT_ERROR_TEXT_MAX];
@@ -199,11 +208,11 @@ ngx_chat_admission_answer(ngx_chat_session_t *s, ngx_chat_counter_e reason,
     error.data = buf;
     error.len = ngx_chat_error_format(buf, sizeof(buf), text, arg);
 
-    i = reason - NGX_CHAT_DENIED_e;
+    i = reason - NGX_CHAT_SUB_REFUSED_e;
 
     ngx_chat_session_render(s, ngx_chat_event_render_subscription_error,
-                            channel, ngx_chat_admission_reasons[i].type,
-                            &error, ngx_chat_admission_reasons[i].status);
+                            channel, ngx_chat_subscribe_check_reasons[i].type,
+                            &error, ngx_chat_subscribe_check_reasons[i].status);
 
     return NGX_DECLINED;
 }

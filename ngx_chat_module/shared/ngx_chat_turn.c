@@ -20,80 +20,80 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include <fanout/ngx_chat_loop.h>
+#include <shared/ngx_chat_turn.h>
 #include <wire/ngx_chat_clock.h>
 
 
 /* Another module may post itself again, too: then no event is ever the last. */
-#define NGX_CHAT_LOOP_POSTS  16
+#define NGX_CHAT_TURN_POSTS  16
 
 
-static void ngx_chat_loop_handler(ngx_event_t *ev);
+static void ngx_chat_turn_handler(ngx_event_t *ev);
 
 
 /* this worker's */
-static ngx_chat_slot_sh_t  *ngx_chat_loop_slot;
-static ngx_event_t          ngx_chat_loop_event;
-static ngx_uint_t           ngx_chat_loop_posts;
-static ngx_uint_t           ngx_chat_loop_work;
+static ngx_chat_slot_sh_t  *ngx_chat_turn_slot;
+static ngx_event_t          ngx_chat_turn_event;
+static ngx_uint_t           ngx_chat_turn_posts;
+static ngx_uint_t           ngx_chat_turn_work;
 
 
 void
-ngx_chat_loop_init(ngx_chat_slot_sh_t *slot, ngx_log_t *log)
+ngx_chat_turn_init(ngx_chat_slot_sh_t *slot, ngx_log_t *log)
 {
     ngx_chat_rolling_max_init(&slot->turn, ngx_current_msec);
     ngx_chat_rolling_max_init(&slot->delay, ngx_current_msec);
 
-    ngx_chat_loop_event.handler = ngx_chat_loop_handler;
-    ngx_chat_loop_event.log = log;
+    ngx_chat_turn_event.handler = ngx_chat_turn_handler;
+    ngx_chat_turn_event.log = log;
 
-    ngx_chat_loop_slot = slot;
+    ngx_chat_turn_slot = slot;
 }
 
 
 void
-ngx_chat_loop_exit(void)
+ngx_chat_turn_exit(void)
 {
-    if (ngx_chat_loop_event.posted) {
-        ngx_delete_posted_event(&ngx_chat_loop_event);
+    if (ngx_chat_turn_event.posted) {
+        ngx_delete_posted_event(&ngx_chat_turn_event);
     }
 
-    ngx_chat_loop_slot = NULL;
+    ngx_chat_turn_slot = NULL;
 }
 
 
 void
-ngx_chat_loop_add(ngx_uint_t usec)
+ngx_chat_turn_add(ngx_uint_t usec)
 {
-    if (ngx_chat_loop_slot == NULL) {
+    if (ngx_chat_turn_slot == NULL) {
         return;
     }
 
-    ngx_chat_loop_work += usec;
+    ngx_chat_turn_work += usec;
 
-    if (!ngx_chat_loop_event.posted) {
-        ngx_chat_loop_posts = 0;
-        ngx_post_event(&ngx_chat_loop_event, &ngx_posted_events);
+    if (!ngx_chat_turn_event.posted) {
+        ngx_chat_turn_posts = 0;
+        ngx_post_event(&ngx_chat_turn_event, &ngx_posted_events);
     }
 }
 
 
 ngx_uint_t
-ngx_chat_loop_is_long(void)
+ngx_chat_turn_is_long(void)
 {
-    return ngx_chat_loop_work > NGX_CHAT_LOOP_LONG;
+    return ngx_chat_turn_work > NGX_CHAT_TURN_LONG;
 }
 
 
 void
-ngx_chat_loop_timer(ngx_msec_t due)
+ngx_chat_turn_timer(ngx_msec_t due)
 {
     ngx_msec_int_t  late;
 
     late = (ngx_msec_int_t) (ngx_current_msec - due);
 
-    if (ngx_chat_loop_slot) {
-        ngx_chat_rolling_max_add(&ngx_chat_loop_slot->delay,
+    if (ngx_chat_turn_slot) {
+        ngx_chat_rolling_max_add(&ngx_chat_turn_slot->delay,
                                  (late > 0) ? (uint64_t) late * 1000 : 0,
                                  ngx_current_msec);
     }
@@ -101,23 +101,23 @@ ngx_chat_loop_timer(ngx_msec_t due)
 
 
 static void
-ngx_chat_loop_handler(ngx_event_t *ev)
+ngx_chat_turn_handler(ngx_event_t *ev)
 {
     uint64_t  begin, now;
 
     if (!ngx_queue_empty(&ngx_posted_events)
-        && ngx_chat_loop_posts++ < NGX_CHAT_LOOP_POSTS)
+        && ngx_chat_turn_posts++ < NGX_CHAT_TURN_POSTS)
     {
         ngx_post_event(ev, &ngx_posted_events);
         return;
     }
 
-    ngx_chat_loop_work = 0;
+    ngx_chat_turn_work = 0;
 
     begin = (uint64_t) ngx_current_msec * 1000;
     now = ngx_chat_clock_usec();
 
-    ngx_chat_rolling_max_add(&ngx_chat_loop_slot->turn,
+    ngx_chat_rolling_max_add(&ngx_chat_turn_slot->turn,
                              (now > begin) ? now - begin : 0,
                              ngx_current_msec);
 }

@@ -6,8 +6,8 @@
  */
 
 
-#ifndef _NGX_CHAT_PUBLISH_H_INCLUDED_
-#define _NGX_CHAT_PUBLISH_H_INCLUDED_
+#ifndef _NGX_CHAT_STORE_HOOKS_H_INCLUDED_
+#define _NGX_CHAT_STORE_HOOKS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -23,37 +23,37 @@
 typedef struct {
     ngx_chat_zone_t         *zone;
     ngx_array_t             *apps;         /* of ngx_chat_app_t */
-} ngx_chat_publish_t;
+} ngx_chat_store_hooks_t;
 
 
 /*
  * The store's append(): sends the event of a record.  A message is rendered,
  * and *reply becomes its text, from malloc().  A triggered event has the
  * record's content as data, and leaves *reply as it is; where it is not
- * stored its id is 0.  data is a ngx_chat_publish_t.  Runs on a thread and
+ * stored its id is 0.  data is a ngx_chat_store_hooks_t.  Runs on a thread and
  * touches nothing else.
  */
-ngx_int_t ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
+ngx_int_t ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *reply, uint64_t *position,
     ngx_log_t *log);
 
 /* The store's sent(). */
-uint64_t ngx_chat_publish_sent(void *data);
+uint64_t ngx_chat_store_hooks_sent(void *data);
 
 /* The store's renewed(): all subscribers are told to reconnect. */
-void ngx_chat_publish_renewed(void *data);
+void ngx_chat_store_hooks_renewed(void *data);
 
 /* The store's queued(). */
-void ngx_chat_publish_queued(ngx_uint_t n);
+void ngx_chat_store_hooks_queued(ngx_uint_t n);
 
 /* The store's event_max(): the most bytes of a record's text, or event. */
-size_t ngx_chat_publish_event_max(ngx_chat_record_t *rec);
+size_t ngx_chat_store_hooks_event_max(ngx_chat_record_t *rec);
 
 /*
  * The most bytes that the envelope of a message with content of that many
  * bytes can have, for the check of the configuration.
  */
-size_t ngx_chat_publish_envelope_max(size_t content);
+size_t ngx_chat_store_hooks_envelope_max(size_t content);
 
 
-#endif /* _NGX_CHAT_PUBLISH_H_INCLUDED_ */
+#endif /* _NGX_CHAT_STORE_HOOKS_H_INCLUDED_ */

@@ -11,7 +11,7 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_handlers.h>
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_variable.h>
 #include <pusher/ngx_chat_name.h>
@@ -22,24 +22,24 @@ typedef struct {
     ngx_http_request_t   *request;
     ngx_chat_read_t      *read;        /* NULL: the store has none of ours */
     ngx_int_t             rc;
-} ngx_chat_page_t;
+} ngx_chat_get_history_t;
 
 
-static const char *ngx_chat_page_args(ngx_http_request_t *r,
+static const char *ngx_chat_get_history_args(ngx_http_request_t *r,
     ngx_chat_history_t *h);
-static ngx_int_t ngx_chat_page_start(ngx_http_request_t *r,
+static ngx_int_t ngx_chat_get_history_start(ngx_http_request_t *r,
     ngx_chat_history_t *h);
-static void ngx_chat_page_cleanup(void *data);
-static void ngx_chat_page_done(ngx_chat_read_t *rd, ngx_int_t rc);
-static ngx_int_t ngx_chat_page_reply(ngx_http_request_t *r, void *data);
-static ngx_int_t ngx_chat_page_headers(ngx_http_request_t *r,
+static void ngx_chat_get_history_cleanup(void *data);
+static void ngx_chat_get_history_done(ngx_chat_read_t *rd, ngx_int_t rc);
+static ngx_int_t ngx_chat_get_history_reply(ngx_http_request_t *r, void *data);
+static ngx_int_t ngx_chat_get_history_headers(ngx_http_request_t *r,
     ngx_chat_read_t *rd);
-static ngx_int_t ngx_chat_page_link(ngx_http_request_t *r, const char *arg,
-    const char *rel, uint64_t id);
+static ngx_int_t ngx_chat_get_history_link(ngx_http_request_t *r,
+    const char *arg, const char *rel, uint64_t id);
 
 
 ngx_int_t
-ngx_chat_page_handler(ngx_http_request_t *r)
+ngx_chat_get_history(ngx_http_request_t *r)
 {
     ngx_int_t             rc;
     const char           *error;
@@ -73,20 +73,20 @@ ngx_chat_page_handler(ngx_http_request_t *r)
     ngx_chat_variable_note(r, &clcf->history->ref.app->id, &history.channel,
                            NULL, NULL, NULL);
 
-    error = ngx_chat_page_args(r, &history);
+    error = ngx_chat_get_history_args(r, &history);
 
     if (error) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
     }
 
-    return ngx_chat_page_start(r, &history);
+    return ngx_chat_get_history_start(r, &history);
 }
 
 
 /* NULL, or what is wrong. */
 
 static const char *
-ngx_chat_page_args(ngx_http_request_t *r, ngx_chat_history_t *h)
+ngx_chat_get_history_args(ngx_http_request_t *r, ngx_chat_history_t *h)
 {
     const char               *error;
     ngx_chat_loc_conf_t      *clcf;
@@ -115,15 +115,15 @@ ngx_chat_page_args(ngx_http_request_t *r, ngx_chat_history_t *h)
 
 
 static ngx_int_t
-ngx_chat_page_start(ngx_http_request_t *r, ngx_chat_history_t *h)
+ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h)
 {
-    ngx_chat_page_t       *page;
+    ngx_chat_get_history_t       *page;
     ngx_http_cleanup_t    *cln;
     ngx_chat_main_conf_t  *cmcf;
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 
-    cln = ngx_http_cleanup_add(r, sizeof(ngx_chat_page_t));
+    cln = ngx_http_cleanup_add(r, sizeof(ngx_chat_get_history_t));
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -137,7 +137,7 @@ ngx_chat_page_start(ngx_http_request_t *r, ngx_chat_history_t *h)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    page->read->done = ngx_chat_page_done;
+    page->read->done = ngx_chat_get_history_done;
     page->read->data = page;
 
     if (ngx_chat_store_read(cmcf->live, page->read) != NGX_OK) {
@@ -145,7 +145,7 @@ ngx_chat_page_start(ngx_http_request_t *r, ngx_chat_history_t *h)
                                     "too many reads are waiting");
     }
 
-    cln->handler = ngx_chat_page_cleanup;
+    cln->handler = ngx_chat_get_history_cleanup;
 
     ngx_chat_request_suspend(r);
 
@@ -159,9 +159,9 @@ ngx_chat_page_start(ngx_http_request_t *r, ngx_chat_history_t *h)
 /* The request ends: the store is not to call done() any more. */
 
 static void
-ngx_chat_page_cleanup(void *data)
+ngx_chat_get_history_cleanup(void *data)
 {
-    ngx_chat_page_t *page = data;
+    ngx_chat_get_history_t *page = data;
 
     if (page->read) {
         page->read->data = NULL;
@@ -170,23 +170,23 @@ ngx_chat_page_cleanup(void *data)
 
 
 static void
-ngx_chat_page_done(ngx_chat_read_t *rd, ngx_int_t rc)
+ngx_chat_get_history_done(ngx_chat_read_t *rd, ngx_int_t rc)
 {
-    ngx_chat_page_t  *page;
+    ngx_chat_get_history_t  *page;
 
     page = rd->data;
     page->rc = rc;
 
-    ngx_chat_request_resume(page->request, ngx_chat_page_reply, page);
+    ngx_chat_request_resume(page->request, ngx_chat_get_history_reply, page);
 }
 
 
 /* A ngx_chat_request_pt. */
 
 static ngx_int_t
-ngx_chat_page_reply(ngx_http_request_t *r, void *data)
+ngx_chat_get_history_reply(ngx_http_request_t *r, void *data)
 {
-    ngx_chat_page_t *page = data;
+    ngx_chat_get_history_t *page = data;
 
     ngx_str_t            json;
     ngx_chat_read_t     *rd;
@@ -202,7 +202,7 @@ ngx_chat_page_reply(ngx_http_request_t *r, void *data)
 
     cln = ngx_pool_cleanup_add(r->pool, 0);
 
-    if (cln == NULL || ngx_chat_page_headers(r, rd) != NGX_OK) {
+    if (cln == NULL || ngx_chat_get_history_headers(r, rd) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -219,7 +219,7 @@ ngx_chat_page_reply(ngx_http_request_t *r, void *data)
 
 
 static ngx_int_t
-ngx_chat_page_headers(ngx_http_request_t *r, ngx_chat_read_t *rd)
+ngx_chat_get_history_headers(ngx_http_request_t *r, ngx_chat_read_t *rd)
 {
     ngx_str_t            epoch;
     ngx_chat_history_t  *h;
@@ -240,13 +240,13 @@ ngx_chat_page_headers(ngx_http_request_t *r, ngx_chat_read_t *rd)
     }
 
     if (h->first && h->more_before
-        && ngx_chat_page_link(r, "before", "prev", h->first) != NGX_OK)
+        && ngx_chat_get_history_link(r, "before", "prev", h->first) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (h->first && h->more_after
-        && ngx_chat_page_link(r, "after", "next", h->last) != NGX_OK)
+        && ngx_chat_get_history_link(r, "after", "next", h->last) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -258,8 +258,8 @@ ngx_chat_page_headers(ngx_http_request_t *r, ngx_chat_read_t *rd)
 /* Link: <path?other-args&arg=id>; rel="rel" */
 
 static ngx_int_t
-ngx_chat_page_link(ngx_http_request_t *r, const char *arg, const char *rel,
-    uint64_t id)
+ngx_chat_get_history_link(ngx_http_request_t *r, const char *arg,
+    const char *rel, uint64_t id)
 {
     u_char     *p;
     ngx_str_t   path, value;

@@ -12,39 +12,40 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <pusher/ngx_chat_route.h>
+#include <pusher/ngx_chat_api_route.h>
 #include <wire/ngx_chat_urlencoded.h>
 
 
 typedef struct {
     const char            *head;       /* before the name */
     const char            *tail;       /* behind it; NULL: there is no name */
-    ngx_chat_route_kind_e  kind;
-} ngx_chat_route_form_t;
+    ngx_chat_api_route_kind_e  kind;
+} ngx_chat_api_route_form_t;
 
 
-static ngx_int_t ngx_chat_route_match(ngx_chat_route_t *route, u_char *p,
+static ngx_int_t ngx_chat_api_route_match(ngx_chat_api_route_t *route,
+    u_char *p, u_char *last, u_char *buf);
+static ngx_int_t ngx_chat_api_route_name(ngx_chat_api_route_t *route, u_char *p,
     u_char *last, u_char *buf);
-static ngx_int_t ngx_chat_route_name(ngx_chat_route_t *route, u_char *p,
-    u_char *last, u_char *buf);
 
 
-static const ngx_chat_route_form_t  ngx_chat_route_forms[] = {
+static const ngx_chat_api_route_form_t  ngx_chat_api_route_forms[] = {
 
-    { "/events", NULL, NGX_CHAT_ROUTE_EVENTS_e },
-    { "/batch_events", NULL, NGX_CHAT_ROUTE_BATCH_e },
-    { "/channels", NULL, NGX_CHAT_ROUTE_CHANNELS_e },
-    { "/channels/", "", NGX_CHAT_ROUTE_CHANNEL_e },
-    { "/channels/", "/users", NGX_CHAT_ROUTE_USERS_e },
-    { "/channels/", "/stats", NGX_CHAT_ROUTE_STATS_e },
-    { "/channels/", "/events", NGX_CHAT_ROUTE_PUBLISH_e },
-    { "/users/", "/terminate_connections", NGX_CHAT_ROUTE_TERMINATE_e },
+    { "/events", NULL, NGX_CHAT_API_ROUTE_EVENTS_e },
+    { "/batch_events", NULL, NGX_CHAT_API_ROUTE_BATCH_e },
+    { "/channels", NULL, NGX_CHAT_API_ROUTE_CHANNELS_e },
+    { "/channels/", "", NGX_CHAT_API_ROUTE_CHANNEL_e },
+    { "/channels/", "/users", NGX_CHAT_API_ROUTE_USERS_e },
+    { "/channels/", "/stats", NGX_CHAT_API_ROUTE_STATS_e },
+    { "/channels/", "/events", NGX_CHAT_API_ROUTE_PUBLISH_e },
+    { "/users/", "/terminate_connections", NGX_CHAT_API_ROUTE_TERMINATE_e },
     { NULL, NULL, 0 }
 };
 
 
 ngx_int_t
-ngx_chat_route_read(ngx_chat_route_t *route, ngx_str_t *path, u_char *buf)
+ngx_chat_api_route_read(ngx_chat_api_route_t *route, ngx_str_t *path,
+    u_char *buf)
 {
     u_char  *p, *id, *last;
 
@@ -65,7 +66,7 @@ ngx_chat_route_read(ngx_chat_route_t *route, ngx_str_t *path, u_char *buf)
         route->prefix = p - path->data;
 
         if (route->app.len
-            && ngx_chat_route_match(route, id, last, buf) == NGX_OK)
+            && ngx_chat_api_route_match(route, id, last, buf) == NGX_OK)
         {
             return NGX_OK;
         }
@@ -76,8 +77,8 @@ ngx_chat_route_read(ngx_chat_route_t *route, ngx_str_t *path, u_char *buf)
     for (p = path->data; p < last; p++) {
 
         if (*p == '/'
-            && ngx_chat_route_match(route, p, last, buf) == NGX_OK
-            && route->kind == NGX_CHAT_ROUTE_TERMINATE_e)
+            && ngx_chat_api_route_match(route, p, last, buf) == NGX_OK
+            && route->kind == NGX_CHAT_API_ROUTE_TERMINATE_e)
         {
             route->prefix = p - path->data;
             return NGX_OK;
@@ -89,27 +90,27 @@ ngx_chat_route_read(ngx_chat_route_t *route, ngx_str_t *path, u_char *buf)
 
 
 ngx_uint_t
-ngx_chat_route_is_post(ngx_chat_route_kind_e kind)
+ngx_chat_api_route_is_post(ngx_chat_api_route_kind_e kind)
 {
-    return kind == NGX_CHAT_ROUTE_EVENTS_e
-           || kind == NGX_CHAT_ROUTE_BATCH_e
-           || kind == NGX_CHAT_ROUTE_PUBLISH_e
-           || kind == NGX_CHAT_ROUTE_TERMINATE_e;
+    return kind == NGX_CHAT_API_ROUTE_EVENTS_e
+           || kind == NGX_CHAT_API_ROUTE_BATCH_e
+           || kind == NGX_CHAT_API_ROUTE_PUBLISH_e
+           || kind == NGX_CHAT_API_ROUTE_TERMINATE_e;
 }
 
 
 /* Matches the part of the path that follows the app's id. */
 
 static ngx_int_t
-ngx_chat_route_match(ngx_chat_route_t *route, u_char *p, u_char *last,
+ngx_chat_api_route_match(ngx_chat_api_route_t *route, u_char *p, u_char *last,
     u_char *buf)
 {
     size_t                        len, head, tail;
-    const ngx_chat_route_form_t  *f;
+    const ngx_chat_api_route_form_t  *f;
 
     len = last - p;
 
-    for (f = ngx_chat_route_forms; f->head; f++) {
+    for (f = ngx_chat_api_route_forms; f->head; f++) {
         head = strlen(f->head);
         tail = f->tail ? strlen(f->tail) : 0;
 
@@ -128,7 +129,7 @@ ngx_chat_route_match(ngx_chat_route_t *route, u_char *p, u_char *last,
         }
 
         if (f->tail != NULL
-            && ngx_chat_route_name(route, p + head, last - tail, buf)
+            && ngx_chat_api_route_name(route, p + head, last - tail, buf)
                == NGX_OK)
         {
             return NGX_OK;
@@ -145,7 +146,7 @@ ngx_chat_route_match(ngx_chat_route_t *route, u_char *p, u_char *last,
  */
 
 static ngx_int_t
-ngx_chat_route_name(ngx_chat_route_t *route, u_char *p, u_char *last,
+ngx_chat_api_route_name(ngx_chat_api_route_t *route, u_char *p, u_char *last,
     u_char *buf)
 {
     ngx_int_t  byte;

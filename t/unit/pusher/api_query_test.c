@@ -1,5 +1,5 @@
 
-/* sources: pusher/ngx_chat_query.c wire/ngx_chat_urlencoded.c */
+/* sources: pusher/ngx_chat_api_query.c wire/ngx_chat_urlencoded.c */
 
 /*
  * Copyright (C) the ngx_chat_module authors
@@ -10,11 +10,11 @@
 #include <ngx_core.h>
 
 #include <unit.h>
-#include <pusher/ngx_chat_query.h>
+#include <pusher/ngx_chat_api_query.h>
 
 
 static unit_pool_t       pool;
-static ngx_chat_query_t  query;
+static ngx_chat_api_query_t  query;
 
 
 static ngx_int_t
@@ -24,8 +24,8 @@ read_query(const char *text)
 
     len = strlen(text);
 
-    return ngx_chat_query_read(&query, unit_copy(&pool, text, len), len,
-                               unit_alloc(&pool, ngx_chat_query_size(
+    return ngx_chat_api_query_read(&query, unit_copy(&pool, text, len), len,
+                                   unit_alloc(&pool, ngx_chat_api_query_size(
                                               (u_char *) text, len)));
 }
 
@@ -38,7 +38,7 @@ check_signed(const char *text, const char *expected)
     CHECK_INT(read_query(text), NGX_OK);
 
     buf = unit_alloc(&pool, strlen(text) + query.n);
-    end = ngx_chat_query_write_signed(buf, &query);
+    end = ngx_chat_api_query_write_signed(buf, &query);
 
     CHECK_INT(end - buf, (int64_t) strlen(expected));
     CHECK(memcmp(buf, expected, end - buf) == 0);
@@ -70,21 +70,21 @@ test_get(void)
 {
     CHECK_INT(read_query("Name=1&x=2&name=3&empty&empt"), NGX_OK);
 
-    CHECK_STR(*ngx_chat_query_get(&query, "name"), "3");
-    CHECK_STR(*ngx_chat_query_get(&query, "x"), "2");
-    CHECK_INT(ngx_chat_query_get(&query, "empty")->len, 0);
-    CHECK(ngx_chat_query_get(&query, "emp") == NULL);
-    CHECK(ngx_chat_query_get(&query, "Name") == NULL);
+    CHECK_STR(*ngx_chat_api_query_get(&query, "name"), "3");
+    CHECK_STR(*ngx_chat_api_query_get(&query, "x"), "2");
+    CHECK_INT(ngx_chat_api_query_get(&query, "empty")->len, 0);
+    CHECK(ngx_chat_api_query_get(&query, "emp") == NULL);
+    CHECK(ngx_chat_api_query_get(&query, "Name") == NULL);
 }
 
 
 static void
 test_many(void)
 {
-    char        text[2 * (NGX_CHAT_QUERY_PARAMS + 1) + 1];
+    char        text[2 * (NGX_CHAT_API_QUERY_PARAMS + 1) + 1];
     ngx_uint_t  i;
 
-    for (i = 0; i <= NGX_CHAT_QUERY_PARAMS; i++) {
+    for (i = 0; i <= NGX_CHAT_API_QUERY_PARAMS; i++) {
         text[2 * i] = 'z' - i % 26;
         text[2 * i + 1] = '&';
     }
@@ -94,7 +94,7 @@ test_many(void)
 
     text[2 * (i - 1)] = '\0';
     CHECK_INT(read_query(text), NGX_OK);
-    CHECK_INT(query.n, NGX_CHAT_QUERY_PARAMS);
+    CHECK_INT(query.n, NGX_CHAT_API_QUERY_PARAMS);
 }
 
 

@@ -13,7 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <session/ngx_chat_object_pool.h>
+#include <websocket/ngx_chat_object_pool.h>
 
 
 #define NGX_CHAT_OBJECT_POOL_BLOCK  65536

@@ -12,25 +12,25 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <http/ngx_chat_store_hooks.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
-#include <session/ngx_chat_publish.h>
 #include <wire/ngx_chat_message.h>
 
 
-static ngx_int_t ngx_chat_publish_event(ngx_chat_publish_t *pub,
+static ngx_int_t ngx_chat_store_hooks_event(ngx_chat_store_hooks_t *pub,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except, ngx_str_t *text,
     uint64_t *position, ngx_log_t *log);
-static time_t ngx_chat_publish_cached(ngx_chat_publish_t *pub,
+static time_t ngx_chat_store_hooks_cached(ngx_chat_store_hooks_t *pub,
     ngx_chat_record_t *rec);
 
 
 ngx_int_t
-ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
+ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *reply, uint64_t *position,
     ngx_log_t *log)
 {
-    ngx_chat_publish_t *pub = data;
+    ngx_chat_store_hooks_t *pub = data;
 
     size_t              size;
     ssize_t             len;
@@ -39,13 +39,13 @@ ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
     ngx_chat_message_t  m;
 
     if (rec->kind == NGX_CHAT_MESSAGE_EVENT_e) {
-        return ngx_chat_publish_event(pub, rec, except, &rec->content,
-                                      position, log);
+        return ngx_chat_store_hooks_event(pub, rec, except, &rec->content,
+                                          position, log);
     }
 
     ngx_chat_record_message(rec, &m);
 
-    size = ngx_chat_publish_event_max(rec);
+    size = ngx_chat_store_hooks_event_max(rec);
 
     text.data = malloc(size);
     if (text.data == NULL) {
@@ -58,7 +58,7 @@ ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
 
     if (len != NGX_ERROR) {
         text.len = len;
-        rc = ngx_chat_publish_event(pub, rec, except, &text, position, log);
+        rc = ngx_chat_store_hooks_event(pub, rec, except, &text, position, log);
     }
 
     if (reply && rc != NGX_ERROR) {
@@ -75,7 +75,7 @@ ngx_chat_publish_append(void *data, ngx_chat_record_t *rec,
 /* Sends an event whose data is text. */
 
 static ngx_int_t
-ngx_chat_publish_event(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
+ngx_chat_store_hooks_event(ngx_chat_store_hooks_t *pub, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *text, uint64_t *position,
     ngx_log_t *log)
 {
@@ -84,7 +84,7 @@ ngx_chat_publish_event(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     ngx_int_t            rc;
     ngx_chat_envelope_t  e;
 
-    size = ngx_chat_publish_event_max(rec);
+    size = ngx_chat_store_hooks_event_max(rec);
 
     e.payload.data = malloc(size);
     if (e.payload.data == NULL) {
@@ -107,11 +107,12 @@ ngx_chat_publish_event(ngx_chat_publish_t *pub, ngx_chat_record_t *rec,
     e.payload.len = len;
 
     rc = ngx_chat_hub_publish(pub->zone, &e,
-                              ngx_chat_publish_cached(pub, rec), position);
+                              ngx_chat_store_hooks_cached(pub, rec), position);
 
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_ALERT, log, 0,
-                      "chat message %uL does not fit the ring", rec->id);
+                      "chat event \"%V\" of channel \"%V\" does not fit the "
+                      "ring", &rec->event, &rec->channel);
     }
 
 done:
@@ -123,9 +124,9 @@ done:
 
 
 uint64_t
-ngx_chat_publish_sent(void *data)
+ngx_chat_store_hooks_sent(void *data)
 {
-    ngx_chat_publish_t *pub = data;
+    ngx_chat_store_hooks_t *pub = data;
 
     uint64_t          id;
     ngx_chat_zone_t  *zone;
@@ -143,16 +144,16 @@ ngx_chat_publish_sent(void *data)
 
 
 void
-ngx_chat_publish_renewed(void *data)
+ngx_chat_store_hooks_renewed(void *data)
 {
-    ngx_chat_publish_t *pub = data;
+    ngx_chat_store_hooks_t *pub = data;
 
     (void) ngx_atomic_fetch_add(&pub->zone->sh->renewed, 1);
 }
 
 
 void
-ngx_chat_publish_queued(ngx_uint_t n)
+ngx_chat_store_hooks_queued(ngx_uint_t n)
 {
     ngx_chat_counters[NGX_CHAT_QUEUED_e] = n;
 }
@@ -164,7 +165,7 @@ ngx_chat_publish_queued(ngx_uint_t n)
  */
 
 size_t
-ngx_chat_publish_event_max(ngx_chat_record_t *rec)
+ngx_chat_store_hooks_event_max(ngx_chat_record_t *rec)
 {
     return (rec->content.len + rec->author.len + rec->event.len
             + rec->channel.len) * 7 + 512;
@@ -174,7 +175,7 @@ ngx_chat_publish_event_max(ngx_chat_record_t *rec)
 /* The author, set by the operator, has no limit but the request's. */
 
 size_t
-ngx_chat_publish_envelope_max(size_t content)
+ngx_chat_store_hooks_envelope_max(size_t content)
 {
     return content * 7 + 16384;
 }
@@ -183,7 +184,7 @@ ngx_chat_publish_envelope_max(size_t content)
 /* How long the event is to be cached, in seconds. */
 
 static time_t
-ngx_chat_publish_cached(ngx_chat_publish_t *pub, ngx_chat_record_t *rec)
+ngx_chat_store_hooks_cached(ngx_chat_store_hooks_t *pub, ngx_chat_record_t *rec)
 {
     ngx_uint_t       i;
     ngx_chat_app_t  *apps;

@@ -7,8 +7,8 @@
  */
 
 
-#ifndef _NGX_CHAT_AUTH_REQUEST_H_INCLUDED_
-#define _NGX_CHAT_AUTH_REQUEST_H_INCLUDED_
+#ifndef _NGX_CHAT_AUTH_PARAMS_H_INCLUDED_
+#define _NGX_CHAT_AUTH_PARAMS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -28,11 +28,11 @@ typedef struct {
     ngx_chat_socket_id_t  id;          /* the same as socket_id */
     unsigned              read:1;      /* the body has been read */
     unsigned              too_large:1;
-} ngx_chat_auth_request_t;
+} ngx_chat_auth_params_t;
 
 
 /* What a request, or the one it is a part of, asks for; NULL: nothing. */
-ngx_chat_auth_request_t *ngx_chat_auth_get(ngx_http_request_t *r);
+ngx_chat_auth_params_t *ngx_chat_auth_params_get(ngx_http_request_t *r);
 
 
-#endif /* _NGX_CHAT_AUTH_REQUEST_H_INCLUDED_ */
+#endif /* _NGX_CHAT_AUTH_PARAMS_H_INCLUDED_ */

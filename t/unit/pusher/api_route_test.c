@@ -1,5 +1,5 @@
 
-/* sources: pusher/ngx_chat_route.c wire/ngx_chat_urlencoded.c */
+/* sources: pusher/ngx_chat_api_route.c wire/ngx_chat_urlencoded.c */
 
 /*
  * Copyright (C) the ngx_chat_module authors
@@ -10,20 +10,20 @@
 #include <ngx_core.h>
 
 #include <unit.h>
-#include <pusher/ngx_chat_route.h>
+#include <pusher/ngx_chat_api_route.h>
 
 
 typedef struct {
     ngx_str_t              path;
-    ngx_chat_route_kind_e  kind;
+    ngx_chat_api_route_kind_e  kind;
     ngx_str_t              app;
     ngx_str_t              name;
     size_t                 prefix;
 } route_case_t;
 
 
-#define TERMINATE  NGX_CHAT_ROUTE_TERMINATE_e
-#define CHANNEL    NGX_CHAT_ROUTE_CHANNEL_e
+#define TERMINATE  NGX_CHAT_API_ROUTE_TERMINATE_e
+#define CHANNEL    NGX_CHAT_API_ROUTE_CHANNEL_e
 
 
 static unit_pool_t  pool;
@@ -31,13 +31,13 @@ static unit_pool_t  pool;
 
 static route_case_t  routes[] = {
 
-    { ngx_string("/apps/42/events"), NGX_CHAT_ROUTE_EVENTS_e,
+    { ngx_string("/apps/42/events"), NGX_CHAT_API_ROUTE_EVENTS_e,
       ngx_string("42"), ngx_null_string, 0 },
 
-    { ngx_string("/apps/42/batch_events"), NGX_CHAT_ROUTE_BATCH_e,
+    { ngx_string("/apps/42/batch_events"), NGX_CHAT_API_ROUTE_BATCH_e,
       ngx_string("42"), ngx_null_string, 0 },
 
-    { ngx_string("/apps/42/channels"), NGX_CHAT_ROUTE_CHANNELS_e,
+    { ngx_string("/apps/42/channels"), NGX_CHAT_API_ROUTE_CHANNELS_e,
       ngx_string("42"), ngx_null_string, 0 },
 
     { ngx_string("/apps/42/channels/chat"), CHANNEL,
@@ -52,13 +52,14 @@ static route_case_t  routes[] = {
     { ngx_string("/apps/42/channels/a%2Fb%41"), CHANNEL,
       ngx_string("42"), ngx_string("a/bA"), 0 },
 
-    { ngx_string("/apps/42/channels/presence-x/users"), NGX_CHAT_ROUTE_USERS_e,
+    { ngx_string("/apps/42/channels/presence-x/users"),
+      NGX_CHAT_API_ROUTE_USERS_e,
       ngx_string("42"), ngx_string("presence-x"), 0 },
 
-    { ngx_string("/apps/42/channels/x/stats"), NGX_CHAT_ROUTE_STATS_e,
+    { ngx_string("/apps/42/channels/x/stats"), NGX_CHAT_API_ROUTE_STATS_e,
       ngx_string("42"), ngx_string("x"), 0 },
 
-    { ngx_string("/apps/42/channels/x/events"), NGX_CHAT_ROUTE_PUBLISH_e,
+    { ngx_string("/apps/42/channels/x/events"), NGX_CHAT_API_ROUTE_PUBLISH_e,
       ngx_string("42"), ngx_string("x"), 0 },
 
     { ngx_string("/apps/42/users/7/terminate_connections"), TERMINATE,
@@ -66,13 +67,13 @@ static route_case_t  routes[] = {
 
     /* under a prefix, even one that looks like the path itself */
 
-    { ngx_string("/a/b/apps/42/events"), NGX_CHAT_ROUTE_EVENTS_e,
+    { ngx_string("/a/b/apps/42/events"), NGX_CHAT_API_ROUTE_EVENTS_e,
       ngx_string("42"), ngx_null_string, 4 },
 
-    { ngx_string("/apps/apps/42/events"), NGX_CHAT_ROUTE_EVENTS_e,
+    { ngx_string("/apps/apps/42/events"), NGX_CHAT_API_ROUTE_EVENTS_e,
       ngx_string("42"), ngx_null_string, 5 },
 
-    { ngx_string("/apps/1/apps/42/events"), NGX_CHAT_ROUTE_EVENTS_e,
+    { ngx_string("/apps/1/apps/42/events"), NGX_CHAT_API_ROUTE_EVENTS_e,
       ngx_string("42"), ngx_null_string, 7 },
 
     /* P97: as Python's library has it */
@@ -101,7 +102,7 @@ static const char  *none[] = {
 
 
 static ngx_int_t
-read_route(ngx_chat_route_t *route, const char *text, size_t len)
+read_route(ngx_chat_api_route_t *route, const char *text, size_t len)
 {
     ngx_str_t   path;
 
@@ -111,7 +112,7 @@ read_route(ngx_chat_route_t *route, const char *text, size_t len)
     path.data = unit_alloc(&pool, len + !len);
     memcpy(path.data, text, len);
 
-    return ngx_chat_route_read(route, &path, unit_alloc(&pool, len + !len));
+    return ngx_chat_api_route_read(route, &path, unit_alloc(&pool, len + !len));
 }
 
 
@@ -119,7 +120,7 @@ static void
 test_routes(void)
 {
     route_case_t      *c;
-    ngx_chat_route_t   route;
+    ngx_chat_api_route_t   route;
 
     for (c = routes; c->path.len; c++) {
 
@@ -147,7 +148,7 @@ static void
 test_none(void)
 {
     const char        **path;
-    ngx_chat_route_t    route;
+    ngx_chat_api_route_t    route;
 
     for (path = none; *path; path++) {
         CHECK_INT(read_route(&route, *path, strlen(*path)), NGX_DECLINED);
@@ -160,7 +161,7 @@ static void
 test_cut(void)
 {
     size_t             len;
-    ngx_chat_route_t   route;
+    ngx_chat_api_route_t   route;
 
     static const char  path[] = "/p/apps/42/channels/a%41b/users";
 
@@ -169,21 +170,21 @@ test_cut(void)
     }
 
     CHECK_INT(read_route(&route, path, len), NGX_OK);
-    CHECK_INT(route.kind, NGX_CHAT_ROUTE_USERS_e);
+    CHECK_INT(route.kind, NGX_CHAT_API_ROUTE_USERS_e);
 }
 
 
 static void
 test_methods(void)
 {
-    CHECK(ngx_chat_route_is_post(NGX_CHAT_ROUTE_EVENTS_e));
-    CHECK(ngx_chat_route_is_post(NGX_CHAT_ROUTE_BATCH_e));
-    CHECK(ngx_chat_route_is_post(NGX_CHAT_ROUTE_PUBLISH_e));
-    CHECK(ngx_chat_route_is_post(NGX_CHAT_ROUTE_TERMINATE_e));
-    CHECK(!ngx_chat_route_is_post(NGX_CHAT_ROUTE_CHANNELS_e));
-    CHECK(!ngx_chat_route_is_post(NGX_CHAT_ROUTE_CHANNEL_e));
-    CHECK(!ngx_chat_route_is_post(NGX_CHAT_ROUTE_USERS_e));
-    CHECK(!ngx_chat_route_is_post(NGX_CHAT_ROUTE_STATS_e));
+    CHECK(ngx_chat_api_route_is_post(NGX_CHAT_API_ROUTE_EVENTS_e));
+    CHECK(ngx_chat_api_route_is_post(NGX_CHAT_API_ROUTE_BATCH_e));
+    CHECK(ngx_chat_api_route_is_post(NGX_CHAT_API_ROUTE_PUBLISH_e));
+    CHECK(ngx_chat_api_route_is_post(NGX_CHAT_API_ROUTE_TERMINATE_e));
+    CHECK(!ngx_chat_api_route_is_post(NGX_CHAT_API_ROUTE_CHANNELS_e));
+    CHECK(!ngx_chat_api_route_is_post(NGX_CHAT_API_ROUTE_CHANNEL_e));
+    CHECK(!ngx_chat_api_route_is_post(NGX_CHAT_API_ROUTE_USERS_e));
+    CHECK(!ngx_chat_api_route_is_post(NGX_CHAT_API_ROUTE_STATS_e));
 }
 
 

@@ -6,19 +6,19 @@
  */
 
 
-#ifndef _NGX_CHAT_API_REQUEST_H_INCLUDED_
-#define _NGX_CHAT_API_REQUEST_H_INCLUDED_
+#ifndef _NGX_CHAT_API_H_INCLUDED_
+#define _NGX_CHAT_API_H_INCLUDED_
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_http.h>
-#include <pusher/ngx_chat_query.h>
-#include <pusher/ngx_chat_route.h>
+#include <http/ngx_chat_http_module.h>
+#include <pusher/ngx_chat_api_query.h>
+#include <pusher/ngx_chat_api_route.h>
 #include <pusher/ngx_chat_trigger.h>
-#include <shared/ngx_chat_lookup.h>
+#include <shared/ngx_chat_registry_query.h>
 #include <wire/ngx_chat_json_write.h>
 
 
@@ -27,12 +27,12 @@
 typedef struct {
     ngx_chat_app_t            *app;
     ngx_chat_main_conf_t      *cmcf;
-    ngx_chat_route_t           route;
+    ngx_chat_api_route_t           route;
     ngx_str_t                  path;       /* as on the request line */
     ngx_str_t                  args;       /* so, too */
     ngx_str_t                  body;
     u_char                    *decoded;    /* room for the path */
-    ngx_chat_query_t           query;
+    ngx_chat_api_query_t           query;
 } ngx_chat_api_t;
 
 
@@ -49,7 +49,7 @@ ngx_int_t ngx_chat_api_events(ngx_http_request_t *r, void *data);
 
 /* Members of an answer: what info asks for, as of ngx_chat_trigger_t. */
 void ngx_chat_api_write_info(ngx_chat_json_write_t *w, ngx_uint_t info,
-    ngx_chat_lookup_t *c);
+    ngx_chat_registry_query_t *c);
 
 
-#endif /* _NGX_CHAT_API_REQUEST_H_INCLUDED_ */
+#endif /* _NGX_CHAT_API_H_INCLUDED_ */

@@ -8,8 +8,8 @@
  */
 
 
-#ifndef _NGX_CHAT_LOOKUP_H_INCLUDED_
-#define _NGX_CHAT_LOOKUP_H_INCLUDED_
+#ifndef _NGX_CHAT_REGISTRY_QUERY_H_INCLUDED_
+#define _NGX_CHAT_REGISTRY_QUERY_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -22,27 +22,27 @@ typedef struct {
     ngx_str_t               name;      /* of a list: in its memory */
     ngx_uint_t              subscriptions;     /* 0: not occupied */
     ngx_uint_t              users;     /* of a presence channel */
-} ngx_chat_lookup_t;
+} ngx_chat_registry_query_t;
 
 
 /* Counts one channel.  c->name is the caller's. */
-void ngx_chat_lookup_count(ngx_chat_zone_t *zone, uint64_t app,
-    ngx_chat_lookup_t  *c);
+void ngx_chat_registry_query_count(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_chat_registry_query_t  *c);
 
 /*
  * Sets the bits of the slots whose workers have subscribers of the channel, in
  * an array with a bit for each slot of the zone.
  */
-void ngx_chat_lookup_slots(ngx_chat_zone_t *zone, uint64_t app,
+void ngx_chat_registry_query_slots(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *name, uint64_t *slots);
 
 /*
  * Pushes the occupied channels whose names begin with prefix to list, an array
- * of ngx_chat_lookup_t, with their names in the pool.  Channels that no client
- * can name are left out.  A channel that is occupied all the time is in the
- * list once.  NGX_OK, or NGX_ERROR: no memory.
+ * of ngx_chat_registry_query_t, with their names in the pool.  Channels that no
+ * client can name are left out.  A channel that is occupied all the time is in
+ * the list once.  NGX_OK, or NGX_ERROR: no memory.
  */
-ngx_int_t ngx_chat_lookup_list(ngx_chat_zone_t *zone, uint64_t app,
+ngx_int_t ngx_chat_registry_query_list(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *prefix, ngx_array_t *list, ngx_pool_t *pool);
 
 /*
@@ -50,7 +50,7 @@ ngx_int_t ngx_chat_lookup_list(ngx_chat_zone_t *zone, uint64_t app,
  * ngx_chat_presence_entry_read(), in the pool.  NGX_OK, or NGX_ERROR: no
  * memory.
  */
-ngx_int_t ngx_chat_lookup_members(ngx_chat_zone_t *zone, uint64_t app,
+ngx_int_t ngx_chat_registry_query_members(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *name, ngx_str_t *members, ngx_pool_t *pool);
 
 /*
@@ -58,8 +58,8 @@ ngx_int_t ngx_chat_lookup_members(ngx_chat_zone_t *zone, uint64_t app,
  * the seconds it has left.  NGX_OK, NGX_DECLINED: nothing is cached,
  * NGX_ERROR: no memory.
  */
-ngx_int_t ngx_chat_lookup_cached(ngx_chat_zone_t *zone, uint64_t app,
+ngx_int_t ngx_chat_registry_query_cached(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *name, ngx_str_t *event, ngx_uint_t *ttl, ngx_pool_t *pool);
 
 
-#endif /* _NGX_CHAT_LOOKUP_H_INCLUDED_ */
+#endif /* _NGX_CHAT_REGISTRY_QUERY_H_INCLUDED_ */

@@ -11,10 +11,10 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_auth_request.h>
+#include <http/ngx_chat_auth_params.h>
 #include <http/ngx_chat_handlers.h>
-#include <http/ngx_chat_http.h>
-#include <http/ngx_chat_reply.h>
+#include <http/ngx_chat_http_module.h>
+#include <http/ngx_chat_request.h>
 #include <pusher/ngx_chat_name.h>
 #include <wire/ngx_chat_json.h>
 #include <wire/ngx_chat_urlencoded.h>
@@ -27,17 +27,17 @@
 static void ngx_chat_auth_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_auth_collect(ngx_http_request_t *r,
     ngx_str_t *body);
-static const char *ngx_chat_auth_check_names(ngx_chat_auth_request_t *ar);
+static const char *ngx_chat_auth_check_names(ngx_chat_auth_params_t *ar);
 static const char *ngx_chat_auth_read(ngx_http_request_t *r,
-    ngx_chat_auth_request_t *ar);
+    ngx_chat_auth_params_t *ar);
 static const char *ngx_chat_auth_read_json(ngx_http_request_t *r,
-    ngx_chat_auth_request_t *ar, ngx_str_t *body);
-static void ngx_chat_auth_read_form(ngx_chat_auth_request_t *ar,
+    ngx_chat_auth_params_t *ar, ngx_str_t *body);
+static void ngx_chat_auth_read_form(ngx_chat_auth_params_t *ar,
     ngx_str_t *body);
 
 
-ngx_chat_auth_request_t *
-ngx_chat_auth_get(ngx_http_request_t *r)
+ngx_chat_auth_params_t *
+ngx_chat_auth_params_get(ngx_http_request_t *r)
 {
     ngx_chat_loc_conf_t  *clcf;
 
@@ -52,11 +52,11 @@ ngx_chat_auth_get(ngx_http_request_t *r)
 
 
 ngx_int_t
-ngx_chat_auth_request_handler(ngx_http_request_t *r)
+ngx_chat_auth_params_handler(ngx_http_request_t *r)
 {
     ngx_int_t                 rc;
     ngx_chat_loc_conf_t      *clcf;
-    ngx_chat_auth_request_t  *ar;
+    ngx_chat_auth_params_t  *ar;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
 
@@ -74,7 +74,7 @@ ngx_chat_auth_request_handler(ngx_http_request_t *r)
         return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
     }
 
-    ar = ngx_pcalloc(r->pool, sizeof(ngx_chat_auth_request_t));
+    ar = ngx_pcalloc(r->pool, sizeof(ngx_chat_auth_params_t));
     if (ar == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -96,7 +96,7 @@ ngx_chat_auth_request_handler(ngx_http_request_t *r)
 static void
 ngx_chat_auth_body_handler(ngx_http_request_t *r)
 {
-    ngx_chat_auth_request_t  *ar;
+    ngx_chat_auth_params_t  *ar;
 
     ar = ngx_http_get_module_ctx(r, ngx_chat_module);
 
@@ -120,7 +120,7 @@ ngx_chat_auth_body_handler(ngx_http_request_t *r)
  */
 
 static const char *
-ngx_chat_auth_check_names(ngx_chat_auth_request_t *ar)
+ngx_chat_auth_check_names(ngx_chat_auth_params_t *ar)
 {
     const char  *error;
 
@@ -150,7 +150,7 @@ ngx_chat_auth_check_names(ngx_chat_auth_request_t *ar)
 /* NULL, or what is wrong. */
 
 static const char *
-ngx_chat_auth_read(ngx_http_request_t *r, ngx_chat_auth_request_t *ar)
+ngx_chat_auth_read(ngx_http_request_t *r, ngx_chat_auth_params_t *ar)
 {
     ngx_str_t  body, *type;
 
@@ -225,7 +225,7 @@ ngx_chat_auth_collect(ngx_http_request_t *r, ngx_str_t *body)
 
 
 static const char *
-ngx_chat_auth_read_json(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
+ngx_chat_auth_read_json(ngx_http_request_t *r, ngx_chat_auth_params_t *ar,
     ngx_str_t *body)
 {
     ngx_chat_json_t         json;
@@ -259,7 +259,7 @@ ngx_chat_auth_read_json(ngx_http_request_t *r, ngx_chat_auth_request_t *ar,
 /* Decodes in place: the body is a copy. */
 
 static void
-ngx_chat_auth_read_form(ngx_chat_auth_request_t *ar, ngx_str_t *body)
+ngx_chat_auth_read_form(ngx_chat_auth_params_t *ar, ngx_str_t *body)
 {
     ngx_str_t  name, value;
 

@@ -9,18 +9,19 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <pusher/ngx_chat_query.h>
+#include <pusher/ngx_chat_api_query.h>
 #include <wire/ngx_chat_urlencoded.h>
 
 
-static ngx_uint_t ngx_chat_query_params(u_char *text, size_t len);
-static int ngx_chat_query_compare(ngx_str_t *a, ngx_str_t *b);
+static ngx_uint_t ngx_chat_api_query_params(u_char *text, size_t len);
+static int ngx_chat_api_query_compare(ngx_str_t *a, ngx_str_t *b);
 
 
 size_t
-ngx_chat_query_size(u_char *text, size_t len)
+ngx_chat_api_query_size(u_char *text, size_t len)
 {
-    return ngx_chat_query_params(text, len) * sizeof(ngx_chat_query_param_t)
+    return ngx_chat_api_query_params(text,
+                                     len) * sizeof(ngx_chat_api_query_param_t)
            + len;
 }
 
@@ -28,7 +29,7 @@ ngx_chat_query_size(u_char *text, size_t len)
 /* At most as many parameters are read; empty ones count. */
 
 static ngx_uint_t
-ngx_chat_query_params(u_char *text, size_t len)
+ngx_chat_api_query_params(u_char *text, size_t len)
 {
     size_t      i;
     ngx_uint_t  n;
@@ -39,12 +40,12 @@ ngx_chat_query_params(u_char *text, size_t len)
         n += (text[i] == '&');
     }
 
-    return ngx_min(n, NGX_CHAT_QUERY_PARAMS);
+    return ngx_min(n, NGX_CHAT_API_QUERY_PARAMS);
 }
 
 
 ngx_int_t
-ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
+ngx_chat_api_query_read(ngx_chat_api_query_t *q, u_char *text, size_t len,
     u_char *buf)
 {
     u_char      *ch;
@@ -52,16 +53,17 @@ ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
     ngx_uint_t   i;
 
     q->n = 0;
-    q->params = (ngx_chat_query_param_t *) buf;
+    q->params = (ngx_chat_api_query_param_t *) buf;
 
-    buf += ngx_chat_query_params(text, len) * sizeof(ngx_chat_query_param_t);
+    buf += ngx_chat_api_query_params(text,
+                                     len) * sizeof(ngx_chat_api_query_param_t);
 
     rest.data = text;
     rest.len = len;
 
     while (ngx_chat_urlencoded_next(&rest, &name, &value) == NGX_OK) {
 
-        if (q->n == NGX_CHAT_QUERY_PARAMS) {
+        if (q->n == NGX_CHAT_API_QUERY_PARAMS) {
             return NGX_DECLINED;
         }
 
@@ -79,7 +81,8 @@ ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
 
         for (i = q->n++; i > 0; i--) {
 
-            if (ngx_chat_query_compare(&q->params[i - 1].name, &name) <= 0) {
+            if (ngx_chat_api_query_compare(&q->params[i - 1].name,
+                                           &name) <= 0) {
                 break;
             }
 
@@ -95,7 +98,7 @@ ngx_chat_query_read(ngx_chat_query_t *q, u_char *text, size_t len,
 
 
 ngx_str_t *
-ngx_chat_query_get(ngx_chat_query_t *q, const char *name)
+ngx_chat_api_query_get(ngx_chat_api_query_t *q, const char *name)
 {
     ngx_uint_t  i;
 
@@ -111,11 +114,11 @@ ngx_chat_query_get(ngx_chat_query_t *q, const char *name)
 
 
 u_char *
-ngx_chat_query_write_signed(u_char *p, ngx_chat_query_t *q)
+ngx_chat_api_query_write_signed(u_char *p, ngx_chat_api_query_t *q)
 {
     u_char                  *start;
     ngx_uint_t               i;
-    ngx_chat_query_param_t  *param;
+    ngx_chat_api_query_param_t  *param;
 
     start = p;
 
@@ -140,7 +143,7 @@ ngx_chat_query_write_signed(u_char *p, ngx_chat_query_t *q)
 
 
 static int
-ngx_chat_query_compare(ngx_str_t *a, ngx_str_t *b)
+ngx_chat_api_query_compare(ngx_str_t *a, ngx_str_t *b)
 {
     int  rc;
 

@@ -7,8 +7,8 @@
  */
 
 
-#ifndef _NGX_CHAT_HTTP_H_INCLUDED_
-#define _NGX_CHAT_HTTP_H_INCLUDED_
+#ifndef _NGX_CHAT_HTTP_MODULE_H_INCLUDED_
+#define _NGX_CHAT_HTTP_MODULE_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -17,10 +17,10 @@
 
 #include <fanout/ngx_chat_hub.h>
 #include <http/ngx_chat_origin.h>
+#include <http/ngx_chat_store_hooks.h>
 #include <pusher/ngx_chat_app.h>
-#include <session/ngx_chat_publish.h>
 #include <session/ngx_chat_session.h>
-#include <session/ngx_chat_worker.h>
+#include <session/ngx_chat_sessions.h>
 #include <store/ngx_chat_store.h>
 
 
@@ -74,17 +74,16 @@ typedef struct {
     ngx_chat_zone_t           *zone;       /* NULL: the module is not used */
     ngx_array_t                apps;       /* of ngx_chat_app_t */
     ngx_array_t                refs;       /* of ngx_chat_app_ref_t * */
-    ngx_chat_place_t           websocket;  /* the first directive that
-                                              needs some app */
+    ngx_chat_place_t           first_endpoint; /* that needs some app */
     ngx_chat_store_conf_t      store;
-    ngx_chat_publish_t         publish;    /* for the store's threads */
+    ngx_chat_store_hooks_t     store_hooks;    /* for its threads */
     ngx_chat_place_t           database;   /* where its directive stands */
     ngx_chat_place_t           retention;  /* the same; name.len 0: nowhere */
     size_t                     message_max;    /* the largest configured */
 
     /* this worker's */
     ngx_chat_hub_t             hub;
-    ngx_chat_worker_t          sessions;
+    ngx_chat_sessions_t        sessions;
     ngx_chat_store_t          *live;       /* NULL: no chat_database */
 } ngx_chat_main_conf_t;
 
@@ -107,4 +106,4 @@ typedef struct {
 extern ngx_module_t  ngx_chat_module;
 
 
-#endif /* _NGX_CHAT_HTTP_H_INCLUDED_ */
+#endif /* _NGX_CHAT_HTTP_MODULE_H_INCLUDED_ */

@@ -7,8 +7,8 @@
  */
 
 
-#ifndef _NGX_CHAT_WORKER_H_INCLUDED_
-#define _NGX_CHAT_WORKER_H_INCLUDED_
+#ifndef _NGX_CHAT_SESSIONS_H_INCLUDED_
+#define _NGX_CHAT_SESSIONS_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -21,14 +21,14 @@
 
 /* In init_process, with drain set: NGX_OK or NGX_ERROR; sets the hub's
    handlers. */
-ngx_int_t ngx_chat_worker_init(ngx_chat_worker_t *w, ngx_chat_hub_t *hub,
+ngx_int_t ngx_chat_sessions_init(ngx_chat_sessions_t *w, ngx_chat_hub_t *hub,
     ngx_uint_t napps, ngx_cycle_t *cycle);
 
 /*
  * In exit_process, before ngx_chat_hub_exit(): ends the sessions that are left.
  * Clients are told to reconnect, as far as their sockets take that at once.
  */
-void ngx_chat_worker_exit(ngx_chat_worker_t *w);
+void ngx_chat_sessions_exit(ngx_chat_sessions_t *w);
 
 
-#endif /* _NGX_CHAT_WORKER_H_INCLUDED_ */
+#endif /* _NGX_CHAT_SESSIONS_H_INCLUDED_ */

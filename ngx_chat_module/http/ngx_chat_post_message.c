@@ -13,7 +13,7 @@
 #include <http/ngx_chat_body.h>
 #include <http/ngx_chat_commit.h>
 #include <http/ngx_chat_handlers.h>
-#include <http/ngx_chat_http.h>
+#include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_idempotency_key.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_variable.h>
@@ -23,29 +23,30 @@
 #include <wire/ngx_chat_utf8.h>
 
 
-#define NGX_CHAT_MESSAGES_AUTHOR  1024
+#define NGX_CHAT_POST_MESSAGE_AUTHOR  1024
 
 
-static ngx_int_t ngx_chat_messages_post(ngx_http_request_t *r);
-static ngx_int_t ngx_chat_messages_body(ngx_http_request_t *r, void *data);
-static ngx_int_t ngx_chat_messages_take(ngx_http_request_t *r, void *data);
-static ngx_int_t ngx_chat_messages_read(ngx_http_request_t *r,
+static ngx_int_t ngx_chat_post_message(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_post_message_body(ngx_http_request_t *r, void *data);
+static ngx_int_t ngx_chat_post_message_take(ngx_http_request_t *r, void *data);
+static ngx_int_t ngx_chat_post_message_read(ngx_http_request_t *r,
     ngx_chat_body_t *body, ngx_chat_message_post_t *post);
-static ngx_int_t ngx_chat_messages_type(ngx_http_request_t *r,
+static ngx_int_t ngx_chat_post_message_type(ngx_http_request_t *r,
     const char *type);
-static ngx_int_t ngx_chat_messages_too_long(ngx_http_request_t *r,
+static ngx_int_t ngx_chat_post_message_too_long(ngx_http_request_t *r,
     size_t max);
-static ngx_int_t ngx_chat_messages_record(ngx_http_request_t *r,
+static ngx_int_t ngx_chat_post_message_record(ngx_http_request_t *r,
     ngx_chat_record_t *rec, ngx_chat_message_post_t *post);
-static const char *ngx_chat_messages_check_record(ngx_chat_record_t *rec);
-static ngx_int_t ngx_chat_messages_except(ngx_http_request_t *r,
+static const char *ngx_chat_post_message_check_record(ngx_chat_record_t *rec);
+static ngx_int_t ngx_chat_post_message_except(ngx_http_request_t *r,
     ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except);
-static ngx_int_t ngx_chat_messages_store(ngx_http_request_t *r,
+static ngx_int_t ngx_chat_post_message_store(ngx_http_request_t *r,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except);
-static ngx_int_t ngx_chat_messages_begin(ngx_http_request_t *r,
+static ngx_int_t ngx_chat_post_message_begin(ngx_http_request_t *r,
     ngx_chat_record_t  *rec, ngx_chat_idempotency_t *key, ngx_str_t *answer);
-static ngx_int_t ngx_chat_messages_done(ngx_http_request_t *r, void *data);
-static ngx_int_t ngx_chat_messages_answer(ngx_http_request_t *r, void *data);
+static ngx_int_t ngx_chat_post_message_done(ngx_http_request_t *r, void *data);
+static ngx_int_t ngx_chat_post_message_answer(ngx_http_request_t *r,
+    void *data);
 
 
 ngx_int_t
@@ -56,11 +57,11 @@ ngx_chat_messages_handler(ngx_http_request_t *r)
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
 
     if (clcf->history && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return ngx_chat_page_handler(r);
+        return ngx_chat_get_history(r);
     }
 
     if (clcf->publish && r->method == NGX_HTTP_POST) {
-        return ngx_chat_messages_post(r);
+        return ngx_chat_post_message(r);
     }
 
     if (clcf->history && clcf->publish) {
@@ -73,10 +74,10 @@ ngx_chat_messages_handler(ngx_http_request_t *r)
 
 
 static ngx_int_t
-ngx_chat_messages_post(ngx_http_request_t *r)
+ngx_chat_post_message(ngx_http_request_t *r)
 {
-    if (ngx_chat_messages_type(r, "application/json") != NGX_OK
-        && ngx_chat_messages_type(r, "application/x-www-form-urlencoded")
+    if (ngx_chat_post_message_type(r, "application/json") != NGX_OK
+        && ngx_chat_post_message_type(r, "application/x-www-form-urlencoded")
            != NGX_OK)
     {
         return ngx_chat_reply_error(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
@@ -85,23 +86,23 @@ ngx_chat_messages_post(ngx_http_request_t *r)
     }
 
     return ngx_chat_body_read(r, ngx_chat_body_max(r, 4096),
-                              ngx_chat_messages_body, NULL);
+                              ngx_chat_post_message_body, NULL);
 }
 
 
 /* A ngx_chat_request_pt. */
 
 static ngx_int_t
-ngx_chat_messages_body(ngx_http_request_t *r, void *data)
+ngx_chat_post_message_body(ngx_http_request_t *r, void *data)
 {
-    return ngx_chat_wait_publish(r, ngx_chat_messages_take, data);
+    return ngx_chat_wait_before_publish(r, ngx_chat_post_message_take, data);
 }
 
 
 /* A ngx_chat_request_pt. */
 
 static ngx_int_t
-ngx_chat_messages_take(ngx_http_request_t *r, void *data)
+ngx_chat_post_message_take(ngx_http_request_t *r, void *data)
 {
     ngx_int_t                rc;
     const char              *error;
@@ -114,7 +115,7 @@ ngx_chat_messages_take(ngx_http_request_t *r, void *data)
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
 
-    rc = ngx_chat_messages_read(r, data, &post);
+    rc = ngx_chat_post_message_read(r, data, &post);
 
     if (rc == NGX_DECLINED) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, post.error);
@@ -124,7 +125,7 @@ ngx_chat_messages_take(ngx_http_request_t *r, void *data)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_chat_messages_except(r, &post, &except) != NGX_OK) {
+    if (ngx_chat_post_message_except(r, &post, &except) != NGX_OK) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
                                     "socket_id is not valid");
     }
@@ -134,14 +135,14 @@ ngx_chat_messages_take(ngx_http_request_t *r, void *data)
     }
 
     if (post.content.len > clcf->max_message_size) {
-        return ngx_chat_messages_too_long(r, clcf->max_message_size);
+        return ngx_chat_post_message_too_long(r, clcf->max_message_size);
     }
 
-    if (ngx_chat_messages_record(r, &rec, &post) != NGX_OK) {
+    if (ngx_chat_post_message_record(r, &rec, &post) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    error = ngx_chat_messages_check_record(&rec);
+    error = ngx_chat_post_message_check_record(&rec);
 
     if (error) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
@@ -150,19 +151,19 @@ ngx_chat_messages_take(ngx_http_request_t *r, void *data)
     ngx_chat_variable_note(r, &clcf->publish->ref.app->id, &rec.channel,
                            &rec.event, &except, NULL);
 
-    return ngx_chat_messages_store(r, &rec, &except);
+    return ngx_chat_post_message_store(r, &rec, &except);
 }
 
 
 static ngx_int_t
-ngx_chat_messages_read(ngx_http_request_t *r, ngx_chat_body_t *body,
+ngx_chat_post_message_read(ngx_http_request_t *r, ngx_chat_body_t *body,
     ngx_chat_message_post_t *post)
 {
     ngx_chat_json_t  json;
 
     ngx_chat_request_json(r, &json);
 
-    if (ngx_chat_messages_type(r, "application/json") == NGX_OK) {
+    if (ngx_chat_post_message_type(r, "application/json") == NGX_OK) {
         return ngx_chat_message_read_json(post, &json, body->start,
                                           body->len);
     }
@@ -174,7 +175,7 @@ ngx_chat_messages_read(ngx_http_request_t *r, ngx_chat_body_t *body,
 /* NGX_OK if the Content-Type is this one, with or without parameters. */
 
 static ngx_int_t
-ngx_chat_messages_type(ngx_http_request_t *r, const char *type)
+ngx_chat_post_message_type(ngx_http_request_t *r, const char *type)
 {
     size_t      len;
     ngx_str_t  *value;
@@ -205,7 +206,7 @@ ngx_chat_messages_type(ngx_http_request_t *r, const char *type)
 
 
 static ngx_int_t
-ngx_chat_messages_too_long(ngx_http_request_t *r, size_t max)
+ngx_chat_post_message_too_long(ngx_http_request_t *r, size_t max)
 {
     u_char     *p;
     ngx_str_t   json;
@@ -228,7 +229,7 @@ ngx_chat_messages_too_long(ngx_http_request_t *r, size_t max)
 /* Evaluates what the configuration says of the message. */
 
 static ngx_int_t
-ngx_chat_messages_record(ngx_http_request_t *r, ngx_chat_record_t *rec,
+ngx_chat_post_message_record(ngx_http_request_t *r, ngx_chat_record_t *rec,
     ngx_chat_message_post_t *post)
 {
     ngx_chat_loc_conf_t  *clcf;
@@ -259,7 +260,7 @@ ngx_chat_messages_record(ngx_http_request_t *r, ngx_chat_record_t *rec,
 /* NULL, or what is wrong. */
 
 static const char *
-ngx_chat_messages_check_record(ngx_chat_record_t *rec)
+ngx_chat_post_message_check_record(ngx_chat_record_t *rec)
 {
     if (ngx_chat_name_check(&rec->channel) != NGX_OK) {
         return "channel name is not valid";
@@ -269,7 +270,7 @@ ngx_chat_messages_check_record(ngx_chat_record_t *rec)
         return "event name is not valid";
     }
 
-    if (rec->author.len > NGX_CHAT_MESSAGES_AUTHOR
+    if (rec->author.len > NGX_CHAT_POST_MESSAGE_AUTHOR
         || ngx_chat_utf8_check(rec->author.data, rec->author.len) != NGX_OK)
     {
         return "author is not valid";
@@ -282,7 +283,7 @@ ngx_chat_messages_check_record(ngx_chat_record_t *rec)
 /* Reads the socket that gets no copy from the body, else from the header. */
 
 static ngx_int_t
-ngx_chat_messages_except(ngx_http_request_t *r,
+ngx_chat_post_message_except(ngx_http_request_t *r,
     ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except)
 {
     ngx_str_t  id;
@@ -302,7 +303,7 @@ ngx_chat_messages_except(ngx_http_request_t *r,
 
 
 static ngx_int_t
-ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
+ngx_chat_post_message_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except)
 {
     ngx_int_t                rc;
@@ -317,13 +318,13 @@ ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    switch (ngx_chat_messages_begin(r, rec, key, &answer)) {
+    switch (ngx_chat_post_message_begin(r, rec, key, &answer)) {
 
     case NGX_OK:
         break;
 
     case NGX_DONE:
-        return ngx_chat_messages_answer(r, &answer);
+        return ngx_chat_post_message_answer(r, &answer);
 
     case NGX_DECLINED:
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
@@ -338,7 +339,7 @@ ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_chat_commit(r, rec, except, 1, ngx_chat_messages_done, key);
+    rc = ngx_chat_commit(r, rec, except, 1, ngx_chat_post_message_done, key);
 
     if (rc == NGX_DONE) {
         return NGX_DONE;
@@ -359,7 +360,7 @@ ngx_chat_messages_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
  */
 
 static ngx_int_t
-ngx_chat_messages_begin(ngx_http_request_t *r, ngx_chat_record_t *rec,
+ngx_chat_post_message_begin(ngx_http_request_t *r, ngx_chat_record_t *rec,
     ngx_chat_idempotency_t *key, ngx_str_t *answer)
 {
     u_char               *p;
@@ -392,7 +393,7 @@ ngx_chat_messages_begin(ngx_http_request_t *r, ngx_chat_record_t *rec,
 /* A ngx_chat_request_pt. */
 
 static ngx_int_t
-ngx_chat_messages_done(ngx_http_request_t *r, void *data)
+ngx_chat_post_message_done(ngx_http_request_t *r, void *data)
 {
     ngx_chat_commit_t *c = data;
 
@@ -404,8 +405,8 @@ ngx_chat_messages_done(ngx_http_request_t *r, void *data)
 
     if (c->rc == NGX_OK && reply->data != NULL) {
         ngx_chat_idempotency_end(cmcf->zone, c->data, reply);
-        return ngx_chat_wait_delivery(r, c->slots, c->position,
-                                      ngx_chat_messages_answer, reply);
+        return ngx_chat_wait_for_delivery(r, c->slots, c->position,
+                                          ngx_chat_post_message_answer, reply);
     }
 
     ngx_chat_idempotency_end(cmcf->zone, c->data, NULL);
@@ -422,7 +423,7 @@ ngx_chat_messages_done(ngx_http_request_t *r, void *data)
 /* A ngx_chat_request_pt. */
 
 static ngx_int_t
-ngx_chat_messages_answer(ngx_http_request_t *r, void *data)
+ngx_chat_post_message_answer(ngx_http_request_t *r, void *data)
 {
     return ngx_chat_reply_send(r, NGX_HTTP_CREATED, data);
 }
