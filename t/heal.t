@@ -11,6 +11,9 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
 use Test::More;
 
 use Chat::HTTP qw(from_text json_bytes);

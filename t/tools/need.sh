@@ -73,11 +73,6 @@ fetch()
 }
 
 
-if ! command -v dpkg-query > /dev/null; then
-    [ "$mode" = check ] && exit 0
-    die "This is not Debian.  README.md lists what make $target needs."
-fi
-
 packages="build-essential libsqlite3-dev libssl-dev libyajl-dev"
 
 if [ -n "${NGINX_SRC:-}" ]; then
@@ -113,6 +108,13 @@ lint)     packages="$packages clang-tidy cppcheck" ;;
 valgrind) packages="$packages valgrind libc6-dbg" ;;
 bench)    packages="$packages perl util-linux" ;;
 esac
+
+if ! command -v dpkg-query > /dev/null; then
+    say "This is not Debian.  Needed are, by Debian's names:"
+    say $packages
+    [ "$mode" = check ] && exit 0
+    exit 1
+fi
 
 missing=
 
