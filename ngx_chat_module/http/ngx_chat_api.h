@@ -27,12 +27,12 @@
 typedef struct {
     ngx_chat_app_t            *app;
     ngx_chat_main_conf_t      *cmcf;
-    ngx_chat_api_route_t           route;
+    ngx_chat_api_route_t       route;
     ngx_str_t                  path;       /* as on the request line */
     ngx_str_t                  args;       /* so, too */
     ngx_str_t                  body;
     u_char                    *decoded;    /* room for the path */
-    ngx_chat_api_query_t           query;
+    ngx_chat_api_query_t       query;
 } ngx_chat_api_t;
 
 

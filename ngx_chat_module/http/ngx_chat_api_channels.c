@@ -27,8 +27,8 @@ typedef struct {
 typedef struct {
     ngx_uint_t                 info;
     ngx_uint_t                 type;
-    ngx_chat_api_route_kind_e      kind;
-    ngx_chat_registry_query_t          found;
+    ngx_chat_api_route_kind_e  kind;
+    ngx_chat_registry_query_t  found;
     ngx_str_t                  cached;     /* data of the cached event; NULL:
                                               there is none */
     ngx_uint_t                 ttl;
@@ -92,7 +92,7 @@ ngx_chat_api_write_channels(ngx_chat_json_write_t *w, void *data)
 {
     ngx_chat_api_list_t *list = data;
 
-    ngx_uint_t          i;
+    ngx_uint_t                  i;
     ngx_chat_registry_query_t  *c;
 
     c = list->list->elts;

@@ -26,7 +26,7 @@
 
 typedef struct {
     ngx_chat_trigger_event_t  *event;
-    ngx_chat_registry_query_t          found;   /* its name is the channel's */
+    ngx_chat_registry_query_t  found;      /* its name is the channel's */
     uint64_t                   id;         /* of the stored one */
     ngx_uint_t                 info;       /* that the answer has */
     unsigned                   is_stored:1;

@@ -47,11 +47,11 @@ static void ngx_chat_auth_write(ngx_chat_json_write_t *w, void *data);
 ngx_int_t
 ngx_chat_auth_handler(ngx_http_request_t *r)
 {
-    ngx_str_t                 user, info, data;
-    ngx_uint_t                type;
-    const char               *error;
-    ngx_chat_loc_conf_t      *clcf;
-    ngx_chat_auth_object_t    object;
+    ngx_str_t                user, info, data;
+    ngx_uint_t               type;
+    const char              *error;
+    ngx_chat_loc_conf_t     *clcf;
+    ngx_chat_auth_object_t   object;
     ngx_chat_auth_params_t  *ar;
 
     if (r->method != NGX_HTTP_POST) {

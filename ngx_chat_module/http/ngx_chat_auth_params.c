@@ -54,8 +54,8 @@ ngx_chat_auth_params_get(ngx_http_request_t *r)
 ngx_int_t
 ngx_chat_auth_params_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                 rc;
-    ngx_chat_loc_conf_t      *clcf;
+    ngx_int_t                rc;
+    ngx_chat_loc_conf_t     *clcf;
     ngx_chat_auth_params_t  *ar;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);

@@ -117,9 +117,9 @@ ngx_chat_get_history_args(ngx_http_request_t *r, ngx_chat_history_t *h)
 static ngx_int_t
 ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h)
 {
-    ngx_chat_get_history_t       *page;
-    ngx_http_cleanup_t    *cln;
-    ngx_chat_main_conf_t  *cmcf;
+    ngx_chat_get_history_t  *page;
+    ngx_http_cleanup_t      *cln;
+    ngx_chat_main_conf_t    *cmcf;
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 

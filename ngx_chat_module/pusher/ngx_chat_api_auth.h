@@ -25,7 +25,7 @@ typedef struct {
     ngx_str_t               method;    /* upper case */
     ngx_str_t               path;      /* as on the request line, without
                                           the query */
-    ngx_chat_api_query_t       *query;
+    ngx_chat_api_query_t   *query;
     time_t                  now;       /* Unix seconds */
     time_t                  window;    /* seconds; 600 */
 

@@ -116,8 +116,8 @@ ngx_chat_api_query_get(ngx_chat_api_query_t *q, const char *name)
 u_char *
 ngx_chat_api_query_write_signed(u_char *p, ngx_chat_api_query_t *q)
 {
-    u_char                  *start;
-    ngx_uint_t               i;
+    u_char                      *start;
+    ngx_uint_t                   i;
     ngx_chat_api_query_param_t  *param;
 
     start = p;

@@ -26,9 +26,10 @@ typedef struct {
 
 
 typedef struct {
-    ngx_uint_t              n;
-    ngx_chat_api_query_param_t *params;  /* sorted by name bytewise, equal names
-                                          as sent; in the reader's buf */
+    ngx_uint_t                   n;
+    ngx_chat_api_query_param_t  *params;   /* sorted by name bytewise, equal
+                                              names as sent; in the reader's
+                                              buf */
 } ngx_chat_api_query_t;
 
 

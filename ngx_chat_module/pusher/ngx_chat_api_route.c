@@ -105,7 +105,7 @@ static ngx_int_t
 ngx_chat_api_route_match(ngx_chat_api_route_t *route, u_char *p, u_char *last,
     u_char *buf)
 {
-    size_t                        len, head, tail;
+    size_t                            len, head, tail;
     const ngx_chat_api_route_form_t  *f;
 
     len = last - p;

@@ -21,19 +21,20 @@ typedef enum {
     NGX_CHAT_API_ROUTE_CHANNEL_e,          /* GET apps/ID/channels/NAME */
     NGX_CHAT_API_ROUTE_USERS_e,            /* GET apps/ID/channels/NAME/users */
     NGX_CHAT_API_ROUTE_STATS_e,            /* GET apps/ID/channels/NAME/stats */
-    NGX_CHAT_API_ROUTE_PUBLISH_e,        /* POST apps/ID/channels/NAME/events */
+    NGX_CHAT_API_ROUTE_PUBLISH_e,          /* POST apps/ID/channels/NAME/
+                                              events */
     NGX_CHAT_API_ROUTE_TERMINATE_e         /* POST apps/ID/users/NAME/
-                                          terminate_connections; also
-                                          without apps/ID, as Python's
-                                          library sends it */
+                                              terminate_connections; also
+                                              without apps/ID, as Python's
+                                              library sends it */
 } ngx_chat_api_route_kind_e;
 
 
 typedef struct {
     ngx_chat_api_route_kind_e  kind;
-    ngx_str_t              app;        /* the id; len 0: not in the path */
-    ngx_str_t              name;       /* channel or user, decoded */
-    size_t                 prefix;     /* bytes before /apps/ or /users/ */
+    ngx_str_t                  app;    /* the id; len 0: not in the path */
+    ngx_str_t                  name;   /* channel or user, decoded */
+    size_t                     prefix; /* bytes before /apps/ or /users/ */
 } ngx_chat_api_route_t;
 
 

@@ -142,10 +142,10 @@ ngx_chat_delivery_give(ngx_chat_subscriber_t *sr, void *events,
 static ngx_uint_t
 ngx_chat_delivery_flush(ngx_uint_t max)
 {
-    ngx_uint_t           n;
-    ngx_queue_t         *q;
-    ngx_chat_sessions_t   *w;
-    ngx_chat_session_t  *s;
+    ngx_uint_t            n;
+    ngx_queue_t          *q;
+    ngx_chat_sessions_t  *w;
+    ngx_chat_session_t   *s;
 
     w = ngx_chat_delivery_worker;
 
@@ -187,9 +187,9 @@ ngx_chat_delivery_terminate(ngx_chat_subscriber_t *sr)
 static void
 ngx_chat_delivery_wiped(void)
 {
-    ngx_queue_t         *q;
-    ngx_chat_sessions_t   *w;
-    ngx_chat_session_t  *s;
+    ngx_queue_t          *q;
+    ngx_chat_sessions_t  *w;
+    ngx_chat_session_t   *s;
 
     w = ngx_chat_delivery_worker;
 

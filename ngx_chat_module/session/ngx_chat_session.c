@@ -168,11 +168,11 @@ ngx_chat_session_end_later(ngx_chat_session_t *s)
 void
 ngx_chat_session_end_handler(ngx_event_t *ev)
 {
-    ngx_uint_t           n;
-    ngx_queue_t         *q;
-    ngx_connection_t    *c;
-    ngx_chat_sessions_t   *w;
-    ngx_chat_session_t  *s;
+    ngx_uint_t            n;
+    ngx_queue_t          *q;
+    ngx_connection_t     *c;
+    ngx_chat_sessions_t  *w;
+    ngx_chat_session_t   *s;
 
     c = ev->data;
     w = c->data;
@@ -419,9 +419,9 @@ ngx_chat_session_begin(ngx_chat_sessions_t *w, ngx_chat_session_t *s)
 static ngx_uint_t
 ngx_chat_session_quota(ngx_chat_session_t *s)
 {
-    ngx_uint_t                    total;
-    ngx_chat_sessions_t            *w;
-    ngx_chat_slot_channel_sh_t  **quota;
+    ngx_uint_t                   total;
+    ngx_chat_sessions_t         *w;
+    ngx_chat_slot_channel_sh_t **quota;
 
     if (s->app->max_connections == 0) {
         return 0;

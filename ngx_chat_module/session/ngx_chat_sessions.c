@@ -104,7 +104,7 @@ ngx_chat_sessions_exit(ngx_chat_sessions_t *w)
 static void
 ngx_chat_sessions_timer_handler(ngx_event_t *ev)
 {
-    ngx_connection_t   *c;
+    ngx_connection_t     *c;
     ngx_chat_sessions_t  *w;
 
     c = ev->data;

@@ -99,7 +99,7 @@ ngx_int_t
 ngx_chat_registry_query_list(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *prefix, ngx_array_t *list, ngx_pool_t *pool)
 {
-    ngx_uint_t                i, k, n;
+    ngx_uint_t                        i, k, n;
     ngx_chat_registry_query_t        *c;
     ngx_chat_registry_query_entry_t   entries[NGX_CHAT_REGISTRY_QUERY_BUCKET];
 

@@ -57,8 +57,8 @@ check_refusal(request_t *r)
 static ngx_int_t
 send_request(unit_pool_t *pool, request_t *r, ngx_str_t *query)
 {
-    u_char            *buf;
-    ngx_int_t          rc;
+    u_char                *buf;
+    ngx_int_t              rc;
     ngx_chat_api_query_t   q;
 
     buf = unit_alloc(pool, ngx_chat_api_query_size(query->data, query->len));
@@ -147,8 +147,8 @@ make_query(unit_pool_t *pool, request_t *r, ngx_str_t *more)
 static ngx_uint_t
 sign(unit_pool_t *pool, request_t *r)
 {
-    u_char            *buf;
-    ngx_str_t          parts[3];
+    u_char                *buf;
+    ngx_str_t              parts[3];
     ngx_chat_api_query_t   q;
 
     buf = unit_alloc(pool, ngx_chat_api_query_size(r->query.data,

@@ -47,9 +47,9 @@ escape(u_char *p, ngx_str_t *s)
 static void
 check_again(unit_pool_t *pool, ngx_chat_api_query_t *q)
 {
-    u_char            *p, *text, *copy, *buf;
-    size_t             len;
-    ngx_uint_t         i;
+    u_char                *p, *text, *copy, *buf;
+    size_t                 len;
+    ngx_uint_t             i;
     ngx_chat_api_query_t   again;
 
     len = 3;
@@ -172,13 +172,13 @@ check_signed(unit_pool_t *pool, ngx_chat_api_query_t *q, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_t             f;
-    u_char            *buf;
-    char               name[64];
-    ngx_int_t          rc;
-    ngx_str_t          text, *last;
-    ngx_uint_t         i;
-    unit_pool_t        pool;
+    fuzz_t                 f;
+    u_char                *buf;
+    char                   name[64];
+    ngx_int_t              rc;
+    ngx_str_t              text, *last;
+    ngx_uint_t             i;
+    unit_pool_t            pool;
     ngx_chat_api_query_t   q;
 
     memset(&pool, 0, sizeof(unit_pool_t));

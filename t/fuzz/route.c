@@ -52,10 +52,10 @@ count_slashes(u_char *p, size_t len)
 static void
 check_route(unit_pool_t *pool, ngx_str_t *path, ngx_chat_api_route_t *r)
 {
-    size_t             i;
-    u_char            *p, *buf;
-    ngx_str_t          plain;
-    const form_t      *form;
+    size_t                 i;
+    u_char                *p, *buf;
+    ngx_str_t              plain;
+    const form_t          *form;
     ngx_chat_api_route_t   again;
 
     EXPECT(r->prefix < path->len);
@@ -104,10 +104,10 @@ check_route(unit_pool_t *pool, ngx_str_t *path, ngx_chat_api_route_t *r)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_t             f;
-    u_char            *buf;
-    ngx_str_t          path;
-    unit_pool_t        pool;
+    fuzz_t                 f;
+    u_char                *buf;
+    ngx_str_t              path;
+    unit_pool_t            pool;
     ngx_chat_api_route_t   r;
 
     memset(&pool, 0, sizeof(unit_pool_t));

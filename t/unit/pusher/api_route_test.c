@@ -119,7 +119,7 @@ read_route(ngx_chat_api_route_t *route, const char *text, size_t len)
 static void
 test_routes(void)
 {
-    route_case_t      *c;
+    route_case_t          *c;
     ngx_chat_api_route_t   route;
 
     for (c = routes; c->path.len; c++) {
@@ -147,8 +147,8 @@ test_routes(void)
 static void
 test_none(void)
 {
-    const char        **path;
-    ngx_chat_api_route_t    route;
+    const char           **path;
+    ngx_chat_api_route_t   route;
 
     for (path = none; *path; path++) {
         CHECK_INT(read_route(&route, *path, strlen(*path)), NGX_DECLINED);
@@ -160,8 +160,8 @@ test_none(void)
 static void
 test_cut(void)
 {
-    size_t             len;
-    ngx_chat_api_route_t   route;
+    size_t                len;
+    ngx_chat_api_route_t  route;
 
     static const char  path[] = "/p/apps/42/channels/a%41b/users";
 
