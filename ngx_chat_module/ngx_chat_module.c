@@ -209,9 +209,9 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_chat_wait_init(&cmcf->hub.fanout);
-
     cmcf->hub.fanout.zone = cmcf->zone;
+    ngx_chat_wait_init(&cmcf->hub.fanout, cycle);
+
     cmcf->sessions.drain = cmcf->drain;
 
     if (ngx_chat_sessions_init(&cmcf->sessions, &cmcf->hub, cmcf->apps.nelts,

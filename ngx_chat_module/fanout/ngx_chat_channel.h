@@ -43,8 +43,8 @@ typedef struct {
  */
 
 typedef struct {
-    ngx_chat_subscriber_t   *subscriber;
-    ngx_chat_subscription_t *subscription;
+    ngx_chat_subscriber_t    *subscriber;
+    ngx_chat_subscription_t  *subscription;
 } ngx_chat_listener_t;
 
 

@@ -112,7 +112,8 @@ ngx_chat_fanout_post(ngx_chat_fanout_t *f)
  * Publishes how far this worker has delivered, and wakes the workers that wait
  * for that.  Events that are held back are not delivered yet.  No wake-up is
  * lost: a waiting worker clears its flag and then reads the position; here the
- * position is written and then the flag is read.
+ * position is written and then the flag is read.  A wake-up may be shared, this
+ * worker's own, too.
  */
 
 static void
@@ -135,9 +136,7 @@ ngx_chat_fanout_publish_position(ngx_chat_fanout_t *f)
 
     for (i = 1; i < ws->n; i++) {
 
-        if (&ws->wakeups[i] != f->wakeup
-            && ngx_chat_wakeup_is_clear(&ws->wakeups[i]))
-        {
+        if (ngx_chat_wakeup_is_clear(&ws->wakeups[i])) {
             ngx_chat_wakeup_rouse(&ws->wakeups[i]);
         }
     }
@@ -165,8 +164,15 @@ ngx_chat_fanout_forget(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch)
 static ngx_int_t
 ngx_chat_fanout_left(ngx_chat_fanout_t *f)
 {
-    if (f->held && ngx_chat_fanout_flush(f) != NGX_OK) {
-        return NGX_AGAIN;
+    if (f->held) {
+
+        if (ngx_chat_fanout_flush(f) != NGX_OK) {
+            return NGX_AGAIN;
+        }
+
+        /* said now, as this pass may hold back events to its end again */
+
+        ngx_chat_fanout_publish_position(f);
     }
 
     if (f->run.channel == NULL) {

@@ -91,9 +91,7 @@ typedef struct {
     ngx_uint_t                   cost;     /* work that it has done */
 
     ngx_event_t                  event;    /* posted: a pass is to follow */
-    ngx_chat_wakeup_t           *wakeup;   /* by which this worker waits for
-                                              others; NULL: none is free */
-    ngx_connection_t             dummy;    /* for the event's log */
+    ngx_connection_t             dummy;    /* the event's: leads to this */
     ngx_log_t                   *log;
 } ngx_chat_fanout_t;
 

@@ -48,7 +48,7 @@ ngx_chat_hub_init(ngx_chat_hub_t *hub, ngx_cycle_t *cycle)
     ngx_int_t  rc;
 
     hub->fanout.log = cycle->log;
-    hub->fanout.dummy.data = hub;
+    hub->fanout.dummy.data = &hub->fanout;
     hub->renewed = hub->fanout.zone->sh->renewed;
 
     ngx_queue_init(&hub->due);
@@ -339,8 +339,8 @@ ngx_chat_hub_wakeup_handler(ngx_event_t *ev)
 
 
 /*
- * Subscriptions from before a wipe are gone from the registry.  They end before
- * the events behind the wipe are read.
+ * Subscriptions from before a wipe are gone from the registry, and end.  They
+ * may have got events from behind it by then.
  */
 
 static void

@@ -91,7 +91,8 @@ ngx_int_t ngx_chat_hub_publish(ngx_chat_zone_t *zone,
 /*
  * Count a connection of an app, and give it back.  *slot_channel is this
  * worker's count, NULL at first.  *total becomes the number on all workers.
- * NGX_OK; NGX_BUSY: the zone is full, or no slot is free.
+ * NGX_OK; NGX_BUSY: the zone is full, or no slot is free; NGX_ABORT: it was
+ * wiped, twice in a row.
  */
 ngx_int_t ngx_chat_hub_connection_add(ngx_chat_hub_t *hub, uint64_t app,
     ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total);

@@ -22,7 +22,7 @@
 #include <wire/ngx_chat_json_write.h>
 
 
-/* A request whose signature is good. */
+/* A request; its signature is good when it is answered by those below. */
 
 typedef struct {
     ngx_chat_app_t            *app;

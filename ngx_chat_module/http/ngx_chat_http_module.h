@@ -76,7 +76,7 @@ typedef struct {
     ngx_array_t                refs;       /* of ngx_chat_app_ref_t * */
     ngx_chat_place_t           first_endpoint; /* that needs some app */
     ngx_chat_store_conf_t      store;
-    ngx_chat_store_hooks_t     store_hooks;    /* for its threads */
+    ngx_chat_store_hooks_t     store_hooks;
     ngx_chat_place_t           database;   /* where its directive stands */
     ngx_chat_place_t           retention;  /* the same; name.len 0: nowhere */
     size_t                     message_max;    /* the largest configured */

@@ -30,8 +30,8 @@ typedef struct {
  * The store's append(): sends the event of a record.  A message is rendered,
  * and *reply becomes its text, from malloc().  A triggered event has the
  * record's content as data, and leaves *reply as it is; where it is not
- * stored its id is 0.  data is a ngx_chat_store_hooks_t.  Runs on a thread and
- * touches nothing else.
+ * stored its id is 0.  data is a ngx_chat_store_hooks_t.  Runs on a thread, and
+ * for events that are not stored on the event loop; touches nothing else.
  */
 ngx_int_t ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *reply, uint64_t *position,

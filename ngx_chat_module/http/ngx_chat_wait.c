@@ -6,19 +6,21 @@
  *
  * A request that has published waits until each worker that has subscribers
  * of the channel has delivered past the event's place in the ring.  This
- * worker has done so when its next pass is over, mostly in the next turn of the
- * event loop.  For the others there is a wake-up: this worker clears its flag,
- * looks at their positions, and is roused by the next worker that moves.  A
- * worker that has not moved for 100 ms is stuck, as it may be stopped: nobody
- * waits for it until it moves again.  Browsers read the answer and the event
- * from two connections, in any order, so an answer to a browser is held back
- * for some ms more.  Chromium with XMLHttpRequest handled the answer first in 8
- * to 15 of 100 cases with 5 ms, in 1 of 800 with 20 ms, in 1 of 1,600 with 30
- * (two cores, all of them busy; t/e2e/answer.test.mjs measures it).
+ * worker has mostly done so in the next turn of the event loop.  For the others
+ * there is a wake-up: this worker clears its flag, looks at their positions,
+ * and is roused by the next worker that moves.  A worker that has not moved for
+ * 100 ms is stuck, as it may be stopped: nobody waits for it until it moves
+ * again.
  *
- * Where the next request of an HTTP/1.x connection is here already, the answer
- * does not wait: nginx would not read on before it has left, and the client has
- * not waited for it either.
+ * Browsers read the answer and the event from two connections, in any order, so
+ * an answer to a browser is held back for some ms more.  Chromium with
+ * XMLHttpRequest handled the answer first in 8 to 15 of 100 cases with 5 ms, in
+ * 1 of 800 with 20 ms, in 1 of 1,600 with 30 (two cores, all of them busy;
+ * t/e2e/answer.test.mjs measures it).
+ *
+ * Where nginx has read the next request of an HTTP/1.x connection already, the
+ * answer does not wait: nginx would not go on before it has left, and the
+ * client has not waited for it either.
  *
  * A request that is about to publish waits while this worker is behind with
  * its own deliveries.  nginx handles all requests that it can read in one
@@ -34,13 +36,16 @@
 #include <ngx_http.h>
 
 #include <fanout/ngx_chat_fanout.h>
+#include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_wait.h>
 #include <shared/ngx_chat_counter.h>
 
 
 #define NGX_CHAT_WAIT_BEHIND   131072  /* bytes of the ring not delivered */
 #define NGX_CHAT_WAIT_RELEASE  64      /* requests of one turn that publish */
+#define NGX_CHAT_WAIT_ANSWERS  512     /* answers of one turn */
 #define NGX_CHAT_WAIT_LIMIT    100     /* ms, of an answer */
+#define NGX_CHAT_WAIT_PUBLISH  10000   /* ms, before publishing */
 #define NGX_CHAT_WAIT_POLL     10      /* ms, where nothing rouses */
 #define NGX_CHAT_WAIT_BROWSER  30      /* ms more, of a browser's answer */
 
@@ -55,22 +60,28 @@ typedef struct {
     ngx_event_t                timer;      /* the limit of waiting */
     unsigned                   others:1;   /* it waits for other workers */
     unsigned                   browser:1;
-    unsigned                   held:1;     /* only for the browser's sake */
+    unsigned                   last:1;     /* it waits for one more pass */
+    unsigned                   early:1;    /* not all have the event */
 } ngx_chat_wait_t;
 
 
+static ngx_uint_t ngx_chat_wait_is_pipelined(ngx_http_request_t *r);
 static ngx_chat_wait_t *ngx_chat_wait_begin(ngx_http_request_t *r,
     ngx_queue_t *queue, ngx_chat_request_pt handler, void *data);
 static void ngx_chat_wait_cleanup(void *data);
 static void ngx_chat_wait_handler(ngx_event_t *ev);
 static void ngx_chat_wait_deliveries(void);
 static ngx_uint_t ngx_chat_wait_look(ngx_queue_t *ready);
-static ngx_uint_t ngx_chat_wait_is_pending(ngx_chat_wait_t *w);
-static ngx_uint_t ngx_chat_wait_hold(ngx_chat_wait_t *w);
-static void ngx_chat_wait_arm(void);
+static ngx_uint_t ngx_chat_wait_update(ngx_chat_wait_t *w);
+static ngx_uint_t ngx_chat_wait_for_slot(ngx_chat_wait_t *w,
+    ngx_chat_slot_sh_t *slot);
+static void ngx_chat_wait_hold(ngx_chat_wait_t *w);
+static void ngx_chat_wait_hold_handler(ngx_event_t *ev);
 static void ngx_chat_wait_publishers(void);
+static ngx_int_t ngx_chat_wait_refuse(ngx_http_request_t *r, void *data);
 static ngx_uint_t ngx_chat_wait_is_behind(void);
 static void ngx_chat_wait_again(void);
+static void ngx_chat_wait_post(void);
 static void ngx_chat_wait_go_on(ngx_queue_t *q);
 
 
@@ -81,19 +92,37 @@ static void ngx_chat_wait_go_on(ngx_queue_t *q);
 
 /* this worker's */
 static ngx_chat_fanout_t  *ngx_chat_wait_fanout;
-static ngx_queue_t        ngx_chat_wait_publish_queue;
-static ngx_queue_t        ngx_chat_wait_delivery_queue;
-static ngx_event_t        ngx_chat_wait_event;
-static ngx_connection_t   ngx_chat_wait_dummy;
+static ngx_chat_wakeup_t  *ngx_chat_wait_wakeup;    /* NULL: there is none */
+static ngx_queue_t         ngx_chat_wait_publish_queue;
+static ngx_queue_t         ngx_chat_wait_delivery_queue;
+static ngx_queue_t         ngx_chat_wait_hold_queue;
+static ngx_event_t         ngx_chat_wait_event;
+static ngx_connection_t    ngx_chat_wait_dummy;
 
 
 void
-ngx_chat_wait_init(ngx_chat_fanout_t *fanout)
+ngx_chat_wait_init(ngx_chat_fanout_t *fanout, ngx_cycle_t *cycle)
 {
+    ngx_uint_t           i;
+    ngx_chat_wakeups_t  *ws;
+
     ngx_chat_wait_fanout = fanout;
 
     ngx_queue_init(&ngx_chat_wait_publish_queue);
     ngx_queue_init(&ngx_chat_wait_delivery_queue);
+    ngx_queue_init(&ngx_chat_wait_hold_queue);
+
+    /* the first wake-up is the ring's */
+
+    ws = fanout->zone->wakeups;
+    i = 1 + ngx_worker % (ws->n - 1);
+
+    if (ngx_chat_wakeup_add(&ws->wakeups[i], cycle, ngx_chat_wait_handler,
+                            NULL)
+        == NGX_OK)
+    {
+        ngx_chat_wait_wakeup = &ws->wakeups[i];
+    }
 
     ngx_chat_wait_event.handler = ngx_chat_wait_handler;
     ngx_chat_wait_event.data = &ngx_chat_wait_dummy;
@@ -106,6 +135,10 @@ ngx_chat_wait_exit(void)
 {
     while (!ngx_queue_empty(&ngx_chat_wait_delivery_queue)) {
         ngx_chat_wait_go_on(ngx_queue_head(&ngx_chat_wait_delivery_queue));
+    }
+
+    while (!ngx_queue_empty(&ngx_chat_wait_hold_queue)) {
+        ngx_chat_wait_go_on(ngx_queue_head(&ngx_chat_wait_hold_queue));
     }
 }
 
@@ -128,6 +161,8 @@ ngx_chat_wait_before_publish(ngx_http_request_t *r, ngx_chat_request_pt handler,
     }
 
     w->position = ngx_chat_ring_head(ngx_chat_wait_fanout->zone->sh->ring);
+
+    ngx_add_timer(&w->timer, NGX_CHAT_WAIT_PUBLISH);
 
     return NGX_DONE;
 }
@@ -158,12 +193,7 @@ ngx_chat_wait_for_delivery(ngx_http_request_t *r, uint64_t *slots,
 
     ngx_chat_fanout_post(ngx_chat_wait_fanout);
 
-    /* a client that pipelines has not waited for this answer */
-
-    if (r->http_version < NGX_HTTP_VERSION_20
-        && r->keepalive
-        && r->header_in->pos < r->header_in->last)
-    {
+    if (ngx_chat_wait_is_pipelined(r)) {
         return handler(r, data);
     }
 
@@ -179,6 +209,29 @@ ngx_chat_wait_for_delivery(ngx_http_request_t *r, uint64_t *slots,
     ngx_add_timer(&w->timer, NGX_CHAT_WAIT_LIMIT);
 
     return NGX_DONE;
+}
+
+
+/* A client that pipelines has not waited for this answer. */
+
+static ngx_uint_t
+ngx_chat_wait_is_pipelined(ngx_http_request_t *r)
+{
+    u_char  *p;
+
+    if (r->http_version >= NGX_HTTP_VERSION_20 || !r->keepalive) {
+        return 0;
+    }
+
+    /* some clients send empty lines behind a body */
+
+    for (p = r->header_in->pos; p < r->header_in->last; p++) {
+        if (*p != CR && *p != LF) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -257,11 +310,11 @@ ngx_chat_wait_deliveries(void)
 
     ngx_queue_init(&ready);
 
-    if (ngx_chat_wait_look(&ready)) {
+    if (ngx_chat_wait_look(&ready) && ngx_chat_wait_wakeup) {
 
         /* others may have moved before the flag was clear */
 
-        ngx_chat_wait_arm();
+        ngx_chat_wakeup_clear(ngx_chat_wait_wakeup);
         (void) ngx_chat_wait_look(&ready);
     }
 
@@ -272,17 +325,19 @@ ngx_chat_wait_deliveries(void)
 
 
 /*
- * Moves the requests that need not wait any more to ready.  Returns 1 where
- * one of those left waits for another worker.
+ * Moves the requests that need not wait any more to ready, or has them held
+ * back for a browser.  Returns 1 where one of those left waits for another
+ * worker.
  */
 
 static ngx_uint_t
 ngx_chat_wait_look(ngx_queue_t *ready)
 {
-    ngx_uint_t        others;
+    ngx_uint_t        n, others;
     ngx_queue_t      *q, *next;
     ngx_chat_wait_t  *w;
 
+    n = 0;
     others = 0;
 
     for (q = ngx_queue_head(&ngx_chat_wait_delivery_queue);
@@ -292,12 +347,24 @@ ngx_chat_wait_look(ngx_queue_t *ready)
         next = ngx_queue_next(q);
         w = ngx_queue_data(q, ngx_chat_wait_t, queue);
 
-        if (ngx_chat_wait_is_pending(w) || ngx_chat_wait_hold(w)) {
+        if (ngx_chat_wait_update(w)) {
             others |= w->others;
+            continue;
+        }
+
+        if (n == NGX_CHAT_WAIT_ANSWERS) {
+            ngx_chat_wait_post();
+            break;
+        }
+
+        ngx_queue_remove(q);
+
+        if (w->browser) {
+            ngx_chat_wait_hold(w);
 
         } else {
-            ngx_queue_remove(q);
             ngx_queue_insert_tail(ready, q);
+            n++;
         }
     }
 
@@ -305,21 +372,16 @@ ngx_chat_wait_look(ngx_queue_t *ready)
 }
 
 
-/*
- * Takes the workers that have delivered out of w->slots.  Returns 1 where some
- * are left; when the time is over those are stuck, and none is left.
- */
+/* Takes workers that have delivered out of w->slots: 1 while some are left. */
 
 static ngx_uint_t
-ngx_chat_wait_is_pending(ngx_chat_wait_t *w)
+ngx_chat_wait_update(ngx_chat_wait_t *w)
 {
-    uint64_t             bits, position;
-    ngx_uint_t           i, early, pending;
+    uint64_t             bits;
+    ngx_uint_t           i, pending;
     ngx_chat_zone_sh_t  *sh;
-    ngx_chat_slot_sh_t  *slot;
 
     sh = ngx_chat_wait_fanout->zone->sh;
-    early = 0;
     pending = 0;
     w->others = 0;
 
@@ -329,28 +391,19 @@ ngx_chat_wait_is_pending(ngx_chat_wait_t *w)
 
         for (bits = w->slots[i / 64]; bits; bits &= bits - 1) {
 
-            slot = &sh->slots[i + __builtin_ctzll(bits)];
-            position = __atomic_load_n(&slot->position, __ATOMIC_ACQUIRE);
-
-            if (position < w->position
-                && __atomic_load_n(&slot->stuck, __ATOMIC_RELAXED)
-                   != position + 1)
+            if (ngx_chat_wait_for_slot(w,
+                                       &sh->slots[i + __builtin_ctzll(bits)]))
             {
-                if (!w->timer.timedout) {
-                    pending = 1;
-                    w->others |= (slot != ngx_chat_wait_fanout->slot);
-                    continue;
-                }
+                pending = 1;
 
-                __atomic_store_n(&slot->stuck, position + 1, __ATOMIC_RELAXED);
-                early = 1;
+            } else {
+                w->slots[i / 64] &= ~(bits & -bits);
             }
-
-            w->slots[i / 64] &= ~(bits & -bits);
         }
     }
 
-    if (early) {
+    if (!pending && w->early) {
+        w->early = 0;
         ngx_chat_count(NGX_CHAT_EARLY_e, 1);
     }
 
@@ -358,55 +411,72 @@ ngx_chat_wait_is_pending(ngx_chat_wait_t *w)
 }
 
 
-/* Returns 1 while a browser's answer is held back. */
+/*
+ * 1 while the worker of a slot is waited for.  When the time is over it is
+ * stuck.  This worker's timers come before its pass, so for its own pass there
+ * is one look more.
+ */
 
 static ngx_uint_t
-ngx_chat_wait_hold(ngx_chat_wait_t *w)
+ngx_chat_wait_for_slot(ngx_chat_wait_t *w, ngx_chat_slot_sh_t *slot)
 {
-    if (w->browser && !w->held) {
-        w->held = 1;
-        w->timer.timedout = 0;
+    uint64_t            position;
+    ngx_chat_fanout_t  *f;
 
-        if (w->timer.timer_set) {
-            ngx_del_timer(&w->timer);
-        }
+    f = ngx_chat_wait_fanout;
 
-        ngx_add_timer(&w->timer, NGX_CHAT_WAIT_BROWSER);
+    position = __atomic_load_n(&slot->position, __ATOMIC_ACQUIRE);
+
+    if (position >= w->position) {
+        return 0;
     }
 
-    return w->held && !w->timer.timedout;
+    if (__atomic_load_n(&slot->stuck, __ATOMIC_RELAXED) != position + 1) {
+
+        if (!w->timer.timedout) {
+            w->others |= (slot != f->slot);
+            return 1;
+        }
+
+        if (slot == f->slot && f->event.posted && !w->last) {
+            w->last = 1;
+            return 1;
+        }
+
+        __atomic_store_n(&slot->stuck, position + 1, __ATOMIC_RELAXED);
+    }
+
+    w->early = 1;
+
+    return 0;
 }
 
 
-/* Has this worker roused when another one moves. */
+/* Holds a browser's answer back. */
 
 static void
-ngx_chat_wait_arm(void)
+ngx_chat_wait_hold(ngx_chat_wait_t *w)
 {
-    ngx_uint_t           i;
-    ngx_chat_fanout_t   *f;
-    ngx_chat_wakeups_t  *ws;
+    ngx_queue_insert_tail(&ngx_chat_wait_hold_queue, &w->queue);
 
-    f = ngx_chat_wait_fanout;
-    ws = f->zone->wakeups;
-
-    if (f->wakeup == NULL && f->slot) {
-
-        /* the first wake-up is the ring's */
-
-        i = 1 + (f->slot - f->zone->sh->slots) % (ws->n - 1);
-
-        if (ngx_chat_wakeup_add(&ws->wakeups[i], (ngx_cycle_t *) ngx_cycle,
-                                ngx_chat_wait_handler, NULL)
-            == NGX_OK)
-        {
-            f->wakeup = &ws->wakeups[i];
-        }
+    if (w->timer.timer_set) {
+        ngx_del_timer(&w->timer);
     }
 
-    if (f->wakeup) {
-        ngx_chat_wakeup_clear(f->wakeup);
-    }
+    w->timer.handler = ngx_chat_wait_hold_handler;
+
+    ngx_add_timer(&w->timer, NGX_CHAT_WAIT_BROWSER);
+}
+
+
+static void
+ngx_chat_wait_hold_handler(ngx_event_t *ev)
+{
+    ngx_chat_wait_t  *w;
+
+    w = (ngx_chat_wait_t *) ((u_char *) ev - offsetof(ngx_chat_wait_t, timer));
+
+    ngx_chat_wait_go_on(&w->queue);
 }
 
 
@@ -414,7 +484,8 @@ ngx_chat_wait_arm(void)
  * Lets requests publish until this worker is behind again.  The number of
  * requests is limited as well, for those that publish nothing.  Where this
  * worker stays behind, as others publish all the time, one request goes on
- * when all is delivered that was in the ring when it came.
+ * when all is delivered that was in the ring when it came.  The first has
+ * waited longest.
  */
 
 static void
@@ -438,11 +509,26 @@ ngx_chat_wait_publishers(void)
         behind = ngx_chat_wait_is_behind();
 
         if (behind && ngx_chat_wait_fanout->slot->position < w->position) {
-            return;
+
+            if (!w->timer.timedout) {
+                return;
+            }
+
+            w->handler = ngx_chat_wait_refuse;
         }
 
         ngx_chat_wait_go_on(q);
     }
+}
+
+
+/* A ngx_chat_request_pt. */
+
+static ngx_int_t
+ngx_chat_wait_refuse(ngx_http_request_t *r, void *data)
+{
+    return ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                "this worker is behind with its deliveries");
 }
 
 
@@ -477,12 +563,23 @@ ngx_chat_wait_again(void)
     publish = !ngx_queue_empty(&ngx_chat_wait_publish_queue);
     delivery = !ngx_queue_empty(&ngx_chat_wait_delivery_queue);
 
-    if ((publish || (delivery && f->event.posted)) && !ev->posted) {
-        ngx_post_event(ev, &ngx_posted_next_events);
+    if (publish || (delivery && f->event.posted)) {
+        ngx_chat_wait_post();
     }
 
-    if ((publish || (delivery && f->wakeup == NULL)) && !ev->timer_set) {
+    if ((publish || (delivery && ngx_chat_wait_wakeup == NULL))
+        && !ev->timer_set)
+    {
         ngx_add_timer(ev, NGX_CHAT_WAIT_POLL);
+    }
+}
+
+
+static void
+ngx_chat_wait_post(void)
+{
+    if (!ngx_chat_wait_event.posted) {
+        ngx_post_event(&ngx_chat_wait_event, &ngx_posted_next_events);
     }
 }
 

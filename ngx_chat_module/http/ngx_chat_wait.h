@@ -23,16 +23,18 @@
 #include <http/ngx_chat_request.h>
 
 
-/* In init_process. */
-void ngx_chat_wait_init(ngx_chat_fanout_t *fanout);
+/* In init_process; the fanout has its zone. */
+void ngx_chat_wait_init(ngx_chat_fanout_t *fanout, ngx_cycle_t *cycle);
 
 /* In exit_process: requests that wait for deliveries go on at once. */
 void ngx_chat_wait_exit(void);
 
 /*
- * For a request that is about to publish.  Calls the handler, at once or when
- * this worker has delivered what was in the ring when the request came; only
- * the latter returns NGX_DONE, or 500 without memory.
+ * For a request that is about to publish.  Calls the handler at once, and
+ * returns what that returns, where this worker is not far behind.  Else
+ * returns NGX_DONE, or 500 without memory, and the handler is called when this
+ * worker is not far behind any more, or has delivered what was in the ring when
+ * the request came.  After 10 s the request gets a 503 instead.
  */
 ngx_int_t ngx_chat_wait_before_publish(ngx_http_request_t *r,
     ngx_chat_request_pt handler, void *data);
@@ -46,8 +48,8 @@ uint64_t *ngx_chat_wait_slots(ngx_http_request_t *r);
 /*
  * For a request that has published.  Calls the handler, which answers, when
  * the workers of these slots have delivered past the position, and within
- * 100 ms in any case.  Returns what the handler returns, or NGX_DONE, or 500
- * without memory.
+ * 100 ms in any case; where the request has an Origin, 30 ms later.  Returns
+ * what the handler returns, or NGX_DONE, or 500 without memory.
  */
 ngx_int_t ngx_chat_wait_for_delivery(ngx_http_request_t *r, uint64_t *slots,
     uint64_t position, ngx_chat_request_pt handler, void *data);

@@ -21,9 +21,6 @@
 #include <shared/ngx_chat_zone.h>
 
 
-#define NGX_CHAT_IDEMPOTENCY_NAME  128        /* most bytes of a name */
-
-
 typedef struct {
     uint64_t                app;
     ngx_str_t               name;      /* "!", and what tells this request

@@ -82,6 +82,13 @@ ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     due = 0;
 
+    /* all of a worker's subscriptions leave then: without a lock for each */
+
+    if (ngx_chat_zone_is_wiped(zone, slot)) {
+        *slot_channel = NULL;
+        return 0;
+    }
+
     head = ngx_chat_registry_lock(zone);
 
     if (ngx_chat_zone_is_wiped(zone, slot)) {
