@@ -34,6 +34,12 @@
 #endif
 
 
+/* Bytes of events, about: the first buffer may be an answer sent in part. */
+
+#define ngx_chat_outbox_events(ob)                                            \
+    (((ob)->queued > (ob)->answers) ? (ob)->queued - (ob)->answers : 0)
+
+
 /* c->buffered: TLS has taken bytes that it has not sent. */
 
 #define ngx_chat_outbox_waits(ob, c)                                          \
@@ -73,6 +79,7 @@ ngx_chat_buf_alloc(size_t len, ngx_log_t *log)
     }
 
     b->refs = 1;
+    b->is_answer = 0;
     b->len = len;
     b->size = len;
 
@@ -129,7 +136,10 @@ ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
 
     /* a buffer that was sent in part is finished, whatever the limit */
 
-    if ((ob->first || ob->sent == 0) && ob->queued + b->len > limit) {
+    if ((ob->first || ob->sent == 0)
+        && !b->is_answer
+        && ngx_chat_outbox_events(ob) + b->len > limit)
+    {
         rc = ngx_chat_outbox_make_room(ob, c, b->len, limit);
 
         if (rc != NGX_OK) {
@@ -188,6 +198,7 @@ ngx_chat_outbox_truncate(ngx_chat_outbox_t *ob)
     ob->last = first;
     ob->sent = sent;
     ob->queued = first->buf->len - sent;
+    ob->answers = first->buf->is_answer ? first->buf->len : 0;
 }
 
 
@@ -231,14 +242,15 @@ ngx_chat_outbox_make_room(ngx_chat_outbox_t *ob, ngx_connection_t *c,
     size_t  max;
 
     if (c->write->ready) {
-        max = ngx_max(ob->queued + len - limit, NGX_CHAT_OUTBOX_TURN);
+        max = ngx_max(ngx_chat_outbox_events(ob) + len - limit,
+                      NGX_CHAT_OUTBOX_TURN);
 
         if (ngx_chat_outbox_write(ob, c, max) == NGX_ERROR) {
             return NGX_ERROR;
         }
     }
 
-    if (ob->queued + len <= limit
+    if (ngx_chat_outbox_events(ob) + len <= limit
         || (ob->queued == 0 && c->write->ready))
     {
         return NGX_OK;
@@ -395,6 +407,7 @@ ngx_chat_outbox_queue(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b)
 
     ob->direct = 0;
     ob->queued += b->len;
+    ob->answers += b->is_answer ? b->len : 0;
 
     if (ob->first == NULL) {
         ob->first = link;
@@ -417,6 +430,7 @@ ngx_chat_outbox_shift(ngx_chat_outbox_t *ob)
 
     link = ob->first;
     ob->first = link->next;
+    ob->answers -= link->buf->is_answer ? link->buf->len : 0;
 
     ngx_chat_buf_release(link->buf);
 

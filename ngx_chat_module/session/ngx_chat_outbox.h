@@ -8,6 +8,11 @@
  * A buffer holds finished bytes and is shared by all clients of this worker
  * that get them.  Where the socket takes the bytes at once, nothing is
  * allocated and nothing is queued.
+ *
+ * Two kinds of buffers wait.  Events come whether the client reads or not, so
+ * there is a limit for them.  What the client has asked for (answers, Pongs,
+ * lists of members) reaches it at whatever speed it reads; there the transport
+ * stops to take commands, see ngx_chat_outbox_owes().
  */
 
 
@@ -21,7 +26,8 @@
 
 
 typedef struct {
-    ngx_uint_t               refs;
+    unsigned                 refs:31;
+    unsigned                 is_answer:1;  /* what the client has asked for */
     size_t                   len;
     size_t                   size;         /* of data */
     u_char                   data[];
@@ -42,7 +48,13 @@ typedef struct {
                                           queue is empty: of the buffer
                                           that try() could not finish */
     size_t                   queued;   /* bytes not sent yet */
+    size_t                   answers;  /* of these, in buffers of answers; the
+                                          first one counts as a whole */
 } ngx_chat_outbox_t;
+
+
+/* Whether more than limit bytes wait that the client has asked for. */
+#define ngx_chat_outbox_owes(ob, limit)  ((ob)->answers > (limit))
 
 
 /* A buffer for len bytes with one reference, the caller's; or NULL. */
@@ -61,8 +73,9 @@ ngx_int_t ngx_chat_outbox_try(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b);
  * Sends a buffer.  It is queued, with a reference of its own, where the socket
  * does not take all of it, where others wait already, and where more is set:
  * then the caller flushes soon.  NGX_OK: all is sent; NGX_AGAIN: it is queued;
- * NGX_BUSY: more than limit bytes would be queued, the buffer is not;
- * NGX_ERROR: the connection is broken, or there is no memory.
+ * NGX_BUSY: more than limit bytes of events would be queued, the buffer, which
+ * is no answer, is not; NGX_ERROR: the connection is broken, or there is no
+ * memory.
  */
 ngx_int_t ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
     ngx_chat_buf_t *b, size_t limit, ngx_uint_t more);

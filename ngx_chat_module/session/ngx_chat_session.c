@@ -111,6 +111,10 @@ ngx_chat_session_send(ngx_chat_session_t *s, ngx_chat_buf_t *b)
 
     rc = NGX_OK;
 
+    if (b != NULL) {
+        b->is_answer = 1;
+    }
+
     if (!s->closed && !s->is_ending) {
         rc = (b == NULL) ? NGX_ERROR
                          : ngx_chat_outbox_send(&s->outbox, s->connection, b,

@@ -25,8 +25,11 @@ typedef struct {
     ngx_http_cleanup_t      *cleanup;      /* of the request */
     ngx_msec_t               seen;         /* when the client last sent */
     ngx_chat_decoder_t       decoder;
+    ngx_chat_buf_t          *rest;         /* read, while paused */
 
     unsigned                 started:1;
+    unsigned                 paused:1;     /* takes no commands: the client
+                                              has not read their answers */
     unsigned                 pinged:1;
     unsigned                 leaving:1;    /* the close frame is queued */
     unsigned                 ended:1;
@@ -42,6 +45,20 @@ extern ngx_chat_transport_t  ngx_chat_websocket_transport;
 
 /* The content handler. */
 ngx_int_t ngx_chat_websocket_handler(ngx_http_request_t *r);
+
+/* Sends the greeting; called when nginx has done with the handshake. */
+void ngx_chat_websocket_start(ngx_chat_websocket_t *ws);
+
+/* Handlers of an open connection's events. */
+void ngx_chat_websocket_read_handler(ngx_event_t *rev);
+void ngx_chat_websocket_write_handler(ngx_event_t *wev);
+
+/*
+ * Takes bytes of the client.  NGX_OK: go on reading, unless it is paused;
+ * NGX_DONE: the connection is leaving or gone, don't touch it.
+ */
+ngx_int_t ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p,
+    u_char *last);
 
 /* The session of a connection, with or without its request. */
 ngx_chat_websocket_t *ngx_chat_websocket_get(ngx_connection_t *c);

@@ -208,6 +208,10 @@ ngx_chat_websocket_free(ngx_chat_websocket_t *ws)
 {
     ngx_chat_decoder_clear(&ws->decoder);
 
+    if (ws->rest) {
+        ngx_chat_buf_release(ws->rest);
+    }
+
     ngx_chat_object_pool_free(&ngx_chat_websocket_pool, ws);
 }
 
