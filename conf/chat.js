@@ -9,6 +9,8 @@
  *
  * How its own messages show once: a POST names the connection's socket_id,
  * so that the event goes to all others, and the answer is what gets shown.
+ * How they are stored once: each has an Idempotency-Key, the same whenever it
+ * is sent again, since an answer may get lost on its way.
  */
 
 const { key, channel, event, messages } = document.body.dataset;
@@ -268,7 +270,15 @@ async function readEarlier() {
 
 let queue = Promise.resolve();
 
-function send(content) {
+/* Not by randomUUID(), which pages without TLS lack. */
+
+function makeKey() {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+
+    return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
+}
+
+function send(content, idempotencyKey = makeKey()) {
     const item = bubble(content);
 
     item.classList.add('own', 'pending');
@@ -277,7 +287,7 @@ function send(content) {
     stuck = true;
     settle();
 
-    queue = queue.then(() => post(content)).then(
+    queue = queue.then(() => post(content, idempotencyKey)).then(
         (message) => {
             item.remove();
             own.add(`${epoch} ${message.id}`);
@@ -286,13 +296,17 @@ function send(content) {
             show(message);
             settle();
         },
-        (error) => fail(item, content, error.message));
+        (error) => fail(item, error.message,
+                        () => send(content, idempotencyKey)));
 }
 
-async function post(content) {
+async function post(content, idempotencyKey) {
     const response = await request(messages, {
         method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
+        headers: {
+            'Content-Type': 'application/json',
+            'Idempotency-Key': idempotencyKey,
+        },
         body: JSON.stringify({
             content,
             socket_id: pusher?.connection.socket_id,
@@ -302,14 +316,14 @@ async function post(content) {
     return response.json();
 }
 
-function fail(item, content, reason) {
+function fail(item, reason, again) {
     const retry = make('button', '', 'Try again');
     const drop = make('button', '', 'Discard');
     const alert = make('span', 'reason', `Not sent. ${reason}`);
 
     alert.setAttribute('role', 'alert');
     retry.type = drop.type = 'button';
-    retry.onclick = () => { item.remove(); send(content); };
+    retry.onclick = () => { item.remove(); again(); };
     drop.onclick = () => { item.remove(); settle(); };
 
     item.className = 'own failed';

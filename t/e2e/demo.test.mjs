@@ -214,6 +214,108 @@ describe('the demo page', () => {
             await window.shows([...all, 'not sent', 'after']);
         }));
 
+    it('stores once what is sent again', limit, withDemo(
+        async ({ server, open }) => {
+            const [one, other] = [await open(), await open()];
+            const again = one.page.getByRole('button', { name: 'Try again' });
+            const keys = [];
+
+            /* The answers to the first two POSTs get lost. */
+
+            one.expected = /ERR_CONNECTION_RESET/;
+            await one.page.route('**/messages', async (route) => {
+                keys.push(route.request().headers()['idempotency-key']);
+
+                if (keys.length > 2) {
+                    return route.continue();
+                }
+
+                assert.equal((await route.fetch()).status(), 201);
+                return route.abort('connectionreset');
+            });
+
+            await Promise.all([one.live(), other.live()]);
+            await one.send('Once');
+            await one.shows([], ['Once']);
+            await other.shows(['Once']);
+            await again.click();
+            await one.shows([], ['Once']);
+            await again.click();
+            await one.shows(['Once']);
+            assert.deepEqual(await one.own(), ['Once']);
+
+            /* The same words in another message. */
+
+            await one.send('Once');
+
+            for (const window of [one, other]) {
+                await window.shows(['Once', 'Once']);
+            }
+
+            assert.equal((await server.history()).length, 2);
+            assert.equal(keys.length, 4);
+            assert.ok(keys.every((key) => /^[0-9a-f]{32}$/.test(key)));
+            assert.equal(new Set(keys).size, 2);
+            assert.equal(new Set(keys.slice(0, 3)).size, 1);
+        }));
+
+    for (const colorScheme of ['light', 'dark']) {
+        it(`can be read by all, ${colorScheme}`, limit, withDemo(
+            async ({ server, open }) => {
+                const window = await open({ colorScheme });
+                const { page } = window;
+
+                window.expected = /ERR_FAILED|ERR_CONNECTION|WebSocket con/;
+
+                await window.live();
+                await window.readable('Live', 'No messages yet', 'Send',
+                                      'Your message');
+
+                await window.send('mine');
+                await window.shows(['mine']);
+                await server.post('of another');
+                await window.shows(['mine', 'of another']);
+                await window.readable('mine', 'of another', ':');
+
+                await page.route('**/messages', () => new Promise(() => {}));
+                await window.send('under way');
+                await page.getByText('Sending…').waitFor();
+                await window.readable('Sending…', 'under way');
+
+                await page.unroute('**/messages');
+                await page.route('**/pusher-js/*', (route) => route.abort());
+                await page.reload();
+                await window.state('Offline');
+                await window.readable('Offline', 'could not be loaded');
+
+                await page.unroute('**/pusher-js/*');
+                await page.reload();
+                await window.live();
+                await server.stop();
+                await window.state('Reconnecting…');
+                await window.send('not sent');
+                await page.getByText('Not sent.').waitFor();
+                await window.readable('Reconnecting…', 'Try now', 'not sent',
+                                      'Not sent.', 'Try again', 'Discard');
+            }));
+    }
+
+    it('has all of its content in landmarks', limit, withDemo(
+        async ({ open }) => {
+            const { page } = await open();
+            const main = page.getByRole('main');
+
+            await page.getByRole('banner').getByRole('heading').waitFor();
+            await main.getByRole('region', { name: 'Messages' }).waitFor();
+            await main.getByRole('log').waitFor({ state: 'attached' });
+            await main.getByLabel('Your message').waitFor();
+            await main.getByRole('button', { name: 'Send' }).waitFor();
+
+            assert.deepEqual(await page.evaluate(() => (
+                [...document.body.children].map((e) => e.localName))),
+                ['header', 'main']);
+        }));
+
     it('fits a phone', limit, withDemo(async ({ open }) => {
         const window = await open({ viewport: { width: 360, height: 640 } });
 
