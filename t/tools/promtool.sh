@@ -1,7 +1,7 @@
 #!/bin/sh
-# promtool, for t/status.t: the installed one, else that of Debian's package
-# "prometheus", unpacked into build/.  The package is not installed: that
-# would start a daemon.
+# promtool, for t/status.t: the installed one, else Debian's, unpacked into
+# build/: a package of its own from Debian 13 on, before that a part of
+# "prometheus".  Neither is installed: the latter would start a daemon.
 
 set -u
 
@@ -14,16 +14,28 @@ if command -v promtool > /dev/null || [ -x "$dir/promtool" ]; then
 fi
 
 
-# Downloads into the working directory; with package lists of its own where
-# the machine's are missing or too old, so that root is not needed.
+# Downloads into the working directory, and unpacks, the first package that
+# has it.  What apt has to say of the others matters only where all fail.
 
 fetch()
 {
-    (cd "$work" && apt-get -q "$@" \
-        -o Acquire::Retries=2 -o Acquire::http::Timeout=30 \
-        -o APT::Sandbox::User="$(id -un)" download prometheus < /dev/null)
+    for package in promtool prometheus; do
+        (cd "$work" && apt-get -q "$@" \
+            -o Acquire::Retries=2 -o Acquire::http::Timeout=30 \
+            -o APT::Sandbox::User="$(id -un)" \
+            download "$package" < /dev/null 2>> "$work/log") || continue
+
+        dpkg-deb -x "$work/$package"_*.deb "$work/tree" \
+            && mv "$work/tree/usr/bin/promtool" "$dir/" 2>> "$work/log" \
+            && return
+    done
+
+    return 1
 }
 
+
+# The same with package lists of its own, where the machine's are missing or
+# too old, so that root is not needed.
 
 fetch_anew()
 {
@@ -41,15 +53,12 @@ work=$build/promtool.tmp
 rm -rf "$work" "$dir"
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$dir"
 
-say "fetching promtool (Debian's prometheus)"
+say "fetching promtool (of Debian's prometheus)"
 
-if fetch || fetch_anew; then
-    dpkg-deb -x "$work"/prometheus_*.deb "$work/tree" \
-        && mv "$work/tree/usr/bin/promtool" "$dir/promtool"
-fi
+fetch || fetch_anew || cat "$work/log" >&2
 
 rm -rf "$work"
 
 [ -x "$dir/promtool" ] || die "Missing: promtool.
-It could not be fetched as a part of Debian's package prometheus; install
-it, then try again."
+It could not be fetched as Debian's package promtool, nor as a part of
+prometheus; install it, then try again."
