@@ -2,8 +2,8 @@
  * Starts nginx for a test, in a folder of its own under build/ and on a free
  * port of the loopback interface, and ends it.
  *
- * Environment: NGINX, the program (nginx); CHAT_MODULE, the module's file
- * (build/ngx_chat_module.so); CHROMIUM, the browser (/usr/bin/chromium).
+ * Environment: CHAT_NGINX, the program (nginx); CHAT_MODULE, the module's
+ * file (build/ngx_chat_module.so); CHROMIUM, the browser (/usr/bin/chromium).
  *
  * npm's packages are in build/node_modules, where the Makefile installs what
  * package-lock.json says; so they are asked for by packages('name'), not by
@@ -22,7 +22,7 @@ import { fileURLToPath } from 'node:url';
 
 const repo = fileURLToPath(new URL('../../', import.meta.url));
 const build = path.join(repo, 'build/');
-const nginx = process.env.NGINX || 'nginx';
+const nginx = process.env.CHAT_NGINX || 'nginx';
 const limit = 10000;
 const listen = /(listen\s+127\.0\.0\.1:)8080/;
 
