@@ -96,6 +96,20 @@ sub binary {
 }
 
 
+# HTTP/2 on a port with TLS: a parameter of "listen", which nginx calls
+# deprecated from 1.25.1 on, and its forks in all their versions.
+
+sub http2_lines {
+    my $binary = binary();
+    my @version = `$binary -v 2>&1` =~ m{nginx/(\d+)\.(\d+)\.(\d+)};
+
+    my $parameter = @version
+                    && sprintf('%03d%03d%03d', @version) < '001025001';
+
+    return $parameter ? ('http2', '') : ('', 'http2 on;');
+}
+
+
 # Ports above and below the ephemeral ones: no client of ours can sit on it
 # while nginx is restarted.
 
@@ -247,8 +261,10 @@ sub default_conf {
         location = /chat_status { chat_status; }
 END
 
+    my ($parameter, $directive) = $self->{tls} ? http2_lines() : ();
     my $tls = $self->{tls} ? <<"END" : '';
-listen 127.0.0.1:$self->{tls_port} ssl http2 $c{listen};
+listen 127.0.0.1:$self->{tls_port} ssl $parameter $c{listen};
+        $directive
         ssl_certificate cert.pem;
         ssl_certificate_key key.pem;
 END
@@ -650,7 +666,7 @@ sub check_log {
             my ($pid, $how) = ($1, $2);
             next if $how =~ /^with code 0/ || $self->{deaths}{$pid};
 
-        } elsif ($line !~ /\[(?:alert|emerg)\]/) {
+        } elsif ($line !~ /\[(?:alert|emerg)\]|is deprecated/) {
             next;
         }
 
