@@ -18,13 +18,14 @@ farm=$out/nginx
 so=$out/ngx_chat_module.so
 jobs=$(nproc)
 
-# -W and -Wall are nginx's own; it needs -Wno-unused-parameter for the
-# arguments of its callbacks, which all modules have
-cc_opt="-O2 -Wextra"
+# The warnings are nginx's own, -Wall and -Wextra (gcc's -W) among them.  What
+# is said here comes behind them: another -Wextra would undo the
+# -Wno-unused-parameter that callbacks need.
+cc_opt=-O2
 ld_opt=
 
 if [ "$variant" = asan ]; then
-    cc_opt="-O1 -Wextra -fno-omit-frame-pointer -fsanitize=address,undefined"
+    cc_opt="-O1 -fno-omit-frame-pointer -fsanitize=address,undefined"
 
     # see ngx_chat_module/websocket/ngx_chat_object_pool.c
     cc_opt="$cc_opt -DNGX_CHAT_NO_SLAB=1"
@@ -76,6 +77,10 @@ if [ "$key" != "$(cat "$objs/.key" 2> /dev/null)" ]; then
     rm -rf "$objs" "$farm"
     mkdir -p "$farm"
 
+    # nginx's repository has it there, its releases in place
+    configure=configure
+    [ -f "$src/configure" ] || configure=auto/configure
+
     for path in "$src"/*; do
         case ${path##*/} in
         Makefile|objs) ;;
@@ -83,7 +88,7 @@ if [ "$key" != "$(cat "$objs/.key" 2> /dev/null)" ]; then
         esac
     done
 
-    (cd "$farm" && bash ./configure "${flags[@]}" --builddir="$objs" \
+    (cd "$farm" && bash "./$configure" "${flags[@]}" --builddir="$objs" \
         --with-cc-opt="$cc_opt" --with-ld-opt="$ld_opt" \
         --add-dynamic-module="$root") \
         > "$out/configure.log" 2>&1 < /dev/null \
@@ -106,13 +111,17 @@ if ! run_make -q modules > /dev/null 2>&1; then
     run_make -j"$jobs" modules
 fi
 
-# the tests of a module for a source tree need its nginx
+# the tests of a module for a source tree need its nginx, which has a name of
+# its own in some forks
 
 if [ -n "${NGINX_SRC:-}" ] && [ "$variant" = '' ] \
    && ! run_make -q binary > /dev/null 2>&1
 then
     say "compiling ${objs#"$root/"}/nginx"
     run_make -j"$jobs" binary
+
+    binary=$(sed -n 's/^binary:[[:space:]]*//p' "$objs/Makefile")
+    [ "$binary" = "$objs/nginx" ] || ln -sf "${binary##*/}" "$objs/nginx"
 fi
 
 if ! cmp -s "$objs/ngx_chat_module.so" "$so"; then
