@@ -12,7 +12,7 @@ MODULES_DIR =
 DOC_DIR = /usr/share/doc/ngx_chat_module
 
 # What `make test` runs: parts, or files such as t/messages.t.
-TESTS = check unit fuzz tsan perl e2e storms
+TESTS = check builds unit fuzz tsan perl e2e storms
 
 # How long `make soak` takes.
 MINUTES = 30

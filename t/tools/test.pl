@@ -2,11 +2,11 @@
 
 # test.pl PART|FILE ...: runs tests, and says how many of them passed.
 #
-# Parts: check, unit, fuzz, tsan, lint, perl (t/*.t), e2e (t/e2e/*.test.mjs),
-# storms (t/faults/*.test.mjs, in full with CHAT_WHOLE), and faults (what
-# valgrind or the sanitizers have logged meanwhile, where CHAT_VALGRIND or
-# CHAT_ASAN is set).  All of them speak TAP; a file that breaks off, or ends
-# badly, counts as one more failure.
+# Parts: check, builds, unit, fuzz, tsan, lint, perl (t/*.t), e2e
+# (t/e2e/*.test.mjs), storms (t/faults/*.test.mjs, in full with CHAT_WHOLE),
+# and faults (what valgrind or the sanitizers have logged meanwhile, where
+# CHAT_VALGRIND or CHAT_ASAN is set).  All of them speak TAP; a file that
+# breaks off, or ends badly, counts as one more failure.
 
 use strict;
 use warnings;
@@ -26,6 +26,7 @@ my $taps = "$build/tap";
 
 my %parts = (
     check  => sub { 't/tools/check.pl' },
+    builds => sub { 't/tools/builds.pl' },
     unit   => \&unit_tests,
     fuzz   => sub { 't/tools/fuzz.pl' },
     tsan   => \&tsan_tests,
