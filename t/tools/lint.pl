@@ -26,7 +26,8 @@ my $nginx = "build/${variant}nginx/src";
 my @flags = (qw(-std=gnu11 -Wall -Wextra -Wno-unused-parameter
                 -Ingx_chat_module -isystem), "build/${variant}objs",
              map { ('-isystem', "$nginx/$_") }
-             qw(core event event/modules os/unix http http/modules http/v2));
+             qw(core event event/modules event/quic os/unix
+                http http/modules http/v2 http/v3));
 
 my @files = @ARGV ? @ARGV
                   : sort split /\n/, `find ngx_chat_module -name '*.c'`;

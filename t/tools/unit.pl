@@ -50,7 +50,8 @@ my $nginx = "$build/${variant}nginx/src";
 
 # nginx's headers are not ours to warn about
 my @includes = map { ('-isystem', "$nginx/$_") }
-    qw(core event event/modules os/unix http http/modules http/v2);
+    qw(core event event/modules event/quic os/unix
+       http http/modules http/v2 http/v3);
 
 my @warnings = qw(-W -Wall -Wextra -Wpointer-arith -Wno-unused-parameter
                   -Werror);
