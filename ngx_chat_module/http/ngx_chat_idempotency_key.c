@@ -27,6 +27,7 @@ ngx_chat_idempotency_key_begin(ngx_http_request_t *r,
     ngx_str_t *key, ngx_str_t *answer)
 {
     u_char                *p;
+    ngx_int_t              rc;
     ngx_str_t              given, parts[3];
     ngx_chat_main_conf_t  *cmcf;
 
@@ -34,10 +35,12 @@ ngx_chat_idempotency_key_begin(ngx_http_request_t *r,
 
     given = *key;
 
-    if (given.data == NULL
-        && ngx_chat_request_header(r, "idempotency-key", &given) != NGX_OK)
-    {
-        return NGX_OK;
+    if (given.data == NULL) {
+        rc = ngx_chat_request_header(r, "idempotency-key", &given);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+        }
     }
 
     if (given.len == 0 || given.len > NGX_CHAT_IDEMPOTENCY_KEY_MAX) {

@@ -31,8 +31,6 @@ static ngx_int_t ngx_chat_post_message_body(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_chat_post_message_take(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_chat_post_message_read(ngx_http_request_t *r,
     ngx_chat_body_t *body, ngx_chat_message_post_t *post);
-static ngx_int_t ngx_chat_post_message_type(ngx_http_request_t *r,
-    const char *type);
 static ngx_int_t ngx_chat_post_message_too_long(ngx_http_request_t *r,
     size_t max);
 static ngx_int_t ngx_chat_post_message_record(ngx_http_request_t *r,
@@ -76,8 +74,8 @@ ngx_chat_messages_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_chat_post_message(ngx_http_request_t *r)
 {
-    if (ngx_chat_post_message_type(r, "application/json") != NGX_OK
-        && ngx_chat_post_message_type(r, "application/x-www-form-urlencoded")
+    if (ngx_chat_request_is_type(r, "application/json") != NGX_OK
+        && ngx_chat_request_is_type(r, "application/x-www-form-urlencoded")
            != NGX_OK)
     {
         return ngx_chat_reply_error(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
@@ -163,45 +161,12 @@ ngx_chat_post_message_read(ngx_http_request_t *r, ngx_chat_body_t *body,
 
     ngx_chat_request_json(r, &json);
 
-    if (ngx_chat_post_message_type(r, "application/json") == NGX_OK) {
+    if (ngx_chat_request_is_type(r, "application/json") == NGX_OK) {
         return ngx_chat_message_read_json(post, &json, body->start,
                                           body->len);
     }
 
     return ngx_chat_message_read_form(post, &json, body->start, body->len);
-}
-
-
-/* NGX_OK if the Content-Type is this one, with or without parameters. */
-
-static ngx_int_t
-ngx_chat_post_message_type(ngx_http_request_t *r, const char *type)
-{
-    size_t      len;
-    ngx_str_t  *value;
-
-    if (r->headers_in.content_type == NULL) {
-        return NGX_DECLINED;
-    }
-
-    len = ngx_strlen(type);
-    value = &r->headers_in.content_type->value;
-
-    if (value->len < len
-        || ngx_strncasecmp(value->data, (u_char *) type, len) != 0)
-    {
-        return NGX_DECLINED;
-    }
-
-    if (value->len == len
-        || value->data[len] == ';'
-        || value->data[len] == ' '
-        || value->data[len] == '\t')
-    {
-        return NGX_OK;
-    }
-
-    return NGX_DECLINED;
 }
 
 

@@ -13,6 +13,10 @@
 #include <http/ngx_chat_request.h>
 
 
+static ngx_table_elt_t *ngx_chat_request_next_header(ngx_list_part_t **part,
+    ngx_uint_t *i, const char *name);
+static ngx_int_t ngx_chat_request_append(ngx_http_request_t *r,
+    ngx_str_t *value, ngx_str_t *more);
 static void *ngx_chat_request_alloc(void *ctx, size_t size);
 
 
@@ -20,29 +24,160 @@ ngx_int_t
 ngx_chat_request_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value)
 {
-    size_t            len;
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
+    i = 0;
+    part = &r->headers_in.headers.part;
+
+    h = ngx_chat_request_next_header(&part, &i, name);
+
+    if (h == NULL) {
+        return NGX_DECLINED;
+    }
+
+    *value = h->value;
+
+    for ( ;; ) {
+        h = ngx_chat_request_next_header(&part, &i, name);
+
+        if (h == NULL) {
+            return NGX_OK;
+        }
+
+        if (ngx_chat_request_append(r, value, &h->value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+}
+
+
+/* The next line of this name, from the i-th of the part on. */
+
+static ngx_table_elt_t *
+ngx_chat_request_next_header(ngx_list_part_t **part, ngx_uint_t *i,
+    const char *name)
+{
+    size_t            len;
+    ngx_table_elt_t  *h;
+
     len = ngx_strlen(name);
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
+    for ( /* void */ ; *part; *part = (*part)->next, *i = 0) {
 
-        h = part->elts;
+        while (*i < (*part)->nelts) {
+            h = (ngx_table_elt_t *) (*part)->elts + (*i)++;
 
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len == len
-                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
+            if (h->key.len == len
+                && ngx_strncasecmp(h->key.data, (u_char *) name, len) == 0)
             {
-                *value = h[i].value;
-                return NGX_OK;
+                return h;
             }
         }
     }
 
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_chat_request_append(ngx_http_request_t *r, ngx_str_t *value,
+    ngx_str_t *more)
+{
+    u_char  *p, *start;
+
+    if (more->len == 0) {
+        return NGX_OK;
+    }
+
+    if (value->len == 0) {
+        *value = *more;
+        return NGX_OK;
+    }
+
+    start = ngx_pnalloc(r->pool, value->len + 2 + more->len);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(start, value->data, value->len);
+    *p++ = ',';
+    *p++ = ' ';
+    p = ngx_cpymem(p, more->data, more->len);
+
+    value->data = start;
+    value->len = p - start;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_request_next_item(ngx_str_t *list, ngx_str_t *item)
+{
+    u_char  *p, *last;
+
+    while (list->len) {
+        last = list->data + list->len;
+        p = ngx_strlchr(list->data, last, ',');
+
+        item->data = list->data;
+        item->len = (p ? p : last) - list->data;
+
+        list->data = p ? p + 1 : last;
+        list->len = last - list->data;
+
+        while (item->len && (*item->data == ' ' || *item->data == '\t')) {
+            item->data++;
+            item->len--;
+        }
+
+        for (last = item->data + item->len;
+             item->len && (last[-1] == ' ' || last[-1] == '\t');
+             last--)
+        {
+            item->len--;
+        }
+
+        if (item->len) {
+            return NGX_OK;
+        }
+    }
+
     return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_chat_request_is_type(ngx_http_request_t *r, const char *type)
+{
+    u_char     *p;
+    size_t      len;
+    ngx_str_t   list, item, last;
+
+    if (ngx_chat_request_header(r, "content-type", &list) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ngx_str_null(&last);
+
+    while (ngx_chat_request_next_item(&list, &item) == NGX_OK) {
+        last = item;
+    }
+
+    len = ngx_strlen(type);
+
+    if (last.len < len
+        || ngx_strncasecmp(last.data, (u_char *) type, len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    p = last.data + len;
+
+    return (last.len == len || *p == ';' || *p == ' ' || *p == '\t')
+           ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -29,11 +29,25 @@ typedef void (*ngx_chat_render_pt)(ngx_chat_json_write_t *w, void *data);
 
 
 /*
- * Finds a header of the request by its lower-case name; the first one where
- * there are several.  NGX_OK or NGX_DECLINED.
+ * Finds a header of the request by its lower-case name.  Several lines are one
+ * value, with commas between them, as a proxy on the way may write it.
+ * NGX_OK, NGX_DECLINED: there is none, or NGX_ERROR: no memory.
  */
 ngx_int_t ngx_chat_request_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
+
+/*
+ * Takes the next item from a list with commas, without the white space around
+ * it; empty items are skipped.  NGX_OK or NGX_DECLINED.
+ */
+ngx_int_t ngx_chat_request_next_item(ngx_str_t *list, ngx_str_t *item);
+
+/*
+ * NGX_OK where the Content-Type is this one, with or without parameters.  The
+ * last one counts where there are several, as in browsers: XMLHttpRequest
+ * appends what a script sets twice.
+ */
+ngx_int_t ngx_chat_request_is_type(ngx_http_request_t *r, const char *type);
 
 /* A JSON reader with memory of the request. */
 void ngx_chat_request_json(ngx_http_request_t *r, ngx_chat_json_t *j);

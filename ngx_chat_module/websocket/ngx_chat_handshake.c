@@ -198,15 +198,27 @@ ngx_chat_handshake_upgrade_required(ngx_http_request_t *r, const char *name,
 static ngx_int_t
 ngx_chat_handshake_check_origin(ngx_http_request_t *r)
 {
+    ngx_int_t             rc;
     ngx_str_t             origin;
     ngx_chat_loc_conf_t  *clcf;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
 
-    if (clcf->origins == NULL
-        || ngx_chat_request_header(r, "origin", &origin) != NGX_OK
-        || ngx_chat_origin_match(clcf->origins, &origin))
-    {
+    if (clcf->origins == NULL) {
+        return NGX_OK;
+    }
+
+    rc = ngx_chat_request_header(r, "origin", &origin);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_chat_origin_match(clcf->origins, &origin)) {
         return NGX_OK;
     }
 
@@ -220,40 +232,33 @@ ngx_chat_handshake_check_origin(ngx_http_request_t *r)
 }
 
 
-/* Finds a token in a header's comma list, letters in either case. */
+/*
+ * Finds a token in a header's list, letters in either case.  What follows it
+ * behind a space is ignored.
+ */
 
 static ngx_uint_t
 ngx_chat_handshake_has_token(ngx_http_request_t *r, const char *name,
     const char *token)
 {
-    size_t      len;
-    u_char     *p, *last, *end;
-    ngx_str_t   value;
+    size_t     len;
+    ngx_str_t  list, item;
 
-    if (ngx_chat_request_header(r, name, &value) != NGX_OK) {
+    if (ngx_chat_request_header(r, name, &list) != NGX_OK) {
         return 0;
     }
 
     len = ngx_strlen(token);
-    p = value.data;
-    last = p + value.len;
 
-    while (p < last) {
+    while (ngx_chat_request_next_item(&list, &item) == NGX_OK) {
 
-        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
-            p++;
-        }
-
-        for (end = p; end < last && *end != ','; end++) { /* void */ }
-
-        if ((size_t) (end - p) >= len
-            && ngx_strncasecmp(p, (u_char *) token, len) == 0
-            && (p + len == end || p[len] == ' ' || p[len] == '\t'))
+        if (item.len >= len
+            && ngx_strncasecmp(item.data, (u_char *) token, len) == 0
+            && (item.len == len
+                || item.data[len] == ' ' || item.data[len] == '\t'))
         {
             return 1;
         }
-
-        p = end;
     }
 
     return 0;
@@ -325,30 +330,15 @@ ngx_chat_handshake_accept(ngx_http_request_t *r)
 static ngx_int_t
 ngx_chat_handshake_protocol(ngx_http_request_t *r)
 {
-    u_char     *p;
-    ngx_str_t   value;
+    ngx_str_t  list, item;
 
-    if (ngx_chat_request_header(r, "sec-websocket-protocol", &value)
-        != NGX_OK)
+    if (ngx_chat_request_header(r, "sec-websocket-protocol", &list) != NGX_OK
+        || ngx_chat_request_next_item(&list, &item) != NGX_OK)
     {
         return NGX_OK;
     }
 
-    p = ngx_strlchr(value.data, value.data + value.len, ',');
-
-    if (p != NULL) {
-        value.len = p - value.data;
-    }
-
-    while (value.len && value.data[value.len - 1] == ' ') {
-        value.len--;
-    }
-
-    if (value.len == 0) {
-        return NGX_OK;
-    }
-
-    return ngx_chat_reply_header(r, "Sec-WebSocket-Protocol", &value);
+    return ngx_chat_reply_header(r, "Sec-WebSocket-Protocol", &item);
 }
 
 

@@ -1,0 +1,173 @@
+# What real clients, proxies and SDKs send, though no standard's examples show
+# it: each gets what it needs.  The numbers are those of t/README.md's table.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+
+binmode Test::More->builder->$_, ':utf8' for qw(output failure_output);
+
+use Chat::API qw(is_ok);
+use Chat::HTTP qw(from_json from_text json_bytes);
+use Chat::Pusher qw(channel_auth send_subscribe subscribe_to signin
+                    join_presence users_of);
+use Chat::Server qw(APP_ID APP_KEY);
+use Chat::WebSocket;
+
+my $app = APP_ID;
+
+my $t = Chat::Pusher->new(workers => 1, more => <<"END");
+        location = /messages {
+            chat_history  chat app=$app;
+            chat_publish  chat new_message app=$app;
+        }
+
+        location /apps/ { chat_api; }
+
+        location /list/ {
+            chat_websocket;
+            chat_origins  https://a.example https://b.example;
+        }
+
+        location = /cors {
+            chat_history  chat app=$app;
+            chat_cors     https://a.example;
+        }
+END
+
+my @pids = $t->server->worker_pids;
+
+
+# A request whose headers may come twice: raw('POST /x', BODY, LINES).
+
+sub raw {
+    my ($line, $body, @lines) = @_;
+
+    my $http = Chat::HTTP->new(port => $t->port);
+
+    $http->send_raw(join "\r\n", "$line HTTP/1.1", 'Host: localhost', @lines,
+                    'Content-Length: ' . length $body, '', $body);
+
+    my ($method) = $line =~ /^(\S+)/;
+
+    return $http->read_response($method);
+}
+
+
+# The status of a handshake whose text is changed.
+
+sub handshake {
+    my ($change, %args) = @_;
+
+    return Chat::WebSocket->new(port => $t->port, request => $change, %args);
+}
+
+
+subtest '13: a header of several lines is one list' => sub {
+    my $connection = sub {
+        my (@lines) = @_;
+
+        return sub {
+            $_[0] =~ s{^Connection:.*?\r\n}
+                      {join '', map { "Connection: $_\r\n" } @lines}mier;
+        };
+    };
+
+    is(handshake($connection->(@$_))->{status}, 101,
+       'Connection: ' . join ' | ', @$_)
+        for [ 'keep-alive', 'Upgrade' ], [ 'Upgrade', 'keep-alive' ],
+            [ '', 'upgrade' ], [ 'keep-alive, x', ' , Upgrade ,' ];
+
+    is(handshake($connection->(@$_))->{status}, 426,
+       'Connection: ' . join ' | ', @$_)
+        for [ 'keep-alive', 'Upgraded' ], [ 'Up', 'grade' ], [ '', '' ];
+
+    is(handshake(sub {
+        $_[0] =~ s/^Upgrade:/Upgrade: h2c\r\nUpgrade:/mir })->{status}, 101,
+        'Upgrade: h2c | websocket');
+
+    my $protocol = sub {
+        my $ws = handshake(undef, headers => [
+            map { "Sec-WebSocket-Protocol: $_" } @_ ]);
+
+        is($ws->{status}, 101, 'Sec-WebSocket-Protocol: ' . join ' | ', @_);
+
+        return $ws->header('Sec-WebSocket-Protocol');
+    };
+
+    is($protocol->('a', 'b'), 'a', 'the first');
+    is($protocol->('', 'b, a'), 'b', 'the first that is one');
+    is($protocol->(",\t a\t, b"), 'a', 'without what is around it');
+    is($protocol->(''), undef, 'none');
+
+    # what can be given only once is not what it was asked for
+
+    is(handshake(sub { $_[0] =~ s/^(Sec-WebSocket-Key:.*?\r\n)/$1$1/mir })
+           ->{status}, 400, 'two Sec-WebSocket-Key');
+    is(handshake(sub { $_[0] =~ s/^(Sec-WebSocket-Version:)/$1 8\r\n$1/mir })
+           ->{status}, 426, 'two Sec-WebSocket-Version');
+
+    is(handshake(undef, path => '/list/app/' . APP_KEY . '?protocol=7',
+                 headers => [ map { "Origin: $_" } @$_ ])->{status}, 403,
+       'Origin: ' . join ' | ', @$_)
+        for [ 'https://a.example', 'https://evil.example' ],
+            [ 'https://evil.example', 'https://a.example' ],
+            [ 'https://a.example', 'https://b.example' ];
+
+    my $res = raw('GET /cors', '', 'Origin: https://a.example',
+                  'Origin: https://evil.example');
+    is($res->{headers}{'access-control-allow-origin'}, undef,
+       'no CORS for two origins');
+
+    $res = raw('OPTIONS /cors', '', 'Origin: https://a.example',
+               'Access-Control-Request-Method: GET',
+               'Access-Control-Request-Headers: x-a',
+               'Access-Control-Request-Headers: x-b');
+    is($res->{headers}{'access-control-allow-headers'}, 'x-a, x-b',
+       'Access-Control-Request-Headers: both');
+
+    # as XMLHttpRequest joins what is set twice, and as a proxy may split it
+
+    my $json = json_bytes({ content => 'x' });
+
+    is(raw('POST /messages', $json, map { "Content-Type: $_" } @$_)
+           ->{status}, 201, 'Content-Type: ' . join ' | ', @$_)
+        for [ 'application/json, application/json' ],
+            [ 'application/json', 'application/json; charset=utf-8' ],
+            [ 'application/x-www-form-urlencoded', 'application/json' ],
+            [ 'text/plain', 'application/json' ];
+
+    is(raw('POST /messages', $json, map { "Content-Type: $_" } @$_)
+           ->{status}, 415, 'Content-Type: ' . join ' | ', @$_)
+        for [ 'application/json', 'text/plain' ],
+            [ 'application/json, text/plain' ];
+
+    my $key = sub {
+        my $got = raw('POST /messages', $json,
+                      'Content-Type: application/json',
+                      map { "Idempotency-Key: $_" } @_);
+
+        is($got->{status}, 201, 'Idempotency-Key: ' . join ' | ', @_);
+
+        return from_json($got->{body})->{id};
+    };
+
+    is($key->('one', 'two'), $key->('one, two'), 'one key, however written');
+    isnt($key->('one', 'two'), $key->('one', 'three'),
+         'the second line counts, too');
+
+    unlike(raw('GET /chat_status', '', 'Accept: application/json;q=0.5',
+               'Accept: text/plain')->{body}, qr/^\{/,
+           'Accept: the second line counts, too');
+};
+
+
+is_deeply([ $t->server->worker_pids ], \@pids, 'the workers are the same');
+
+$t->finish;
+
+done_testing();
