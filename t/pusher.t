@@ -514,17 +514,37 @@ subtest 'the sender is left out' => sub {
     is($_->next_event->{event}, 'new_message', 'an unknown id, or null')
         for $me, $me, $you, $you;
 
+    # what is no socket id, such as a page without a connection sends
+
     for my $bad ('x', '1', '1.', '.1', '1.2.3', '-1.2', '1.2 ', ' 1.2', "1.2\n",
-                 '', "1.\x{661}")
+                 '', "1.\x{661}", 'undefined', 'null', 1, 1.2, [ $id ],
+                 { a => 1 })
     {
-        is($http->post('/messages', { content => 'c', socket_id => $bad })
-               ->{status}, 400, "malformed: '$bad'");
+        my $text = publish('/messages', { content => 'c', socket_id => $bad });
+
+        is($_->next_event->{data}, $text, "'$bad': nobody is left out")
+            for $me, $you;
     }
 
-    is($http->post('/messages', { content => 'c', socket_id => $_ })->{status},
-       400, 'neither a string nor null') for 1, 1.2, [ '1.2' ], { a => 1 };
-    is($http->post('/messages', { content => 'c' }, { 'X-Socket-ID' => 'x' })
-           ->{status}, 400, 'malformed header');
+    for my $bad ('x', '', 'undefined', 'null') {
+        my $text = publish('/messages', 'h', { 'X-Socket-ID' => $bad });
+
+        is($_->next_event->{data}, $text, "header '$bad': nobody is left out")
+            for $me, $you;
+
+        $res = $http->request('POST', '/messages',
+                  { 'Content-Type' => 'application/x-www-form-urlencoded' },
+                  "content=form&socket_id=$bad");
+
+        is($res->{status}, 201, "form '$bad': 201");
+        is($_->next_event->{data}, $res->{text},
+           "form '$bad': nobody is left out") for $me, $you;
+    }
+
+    publish('/messages', { content => 'h', socket_id => 'undefined' },
+            { 'X-Socket-ID' => $id });
+    is($you->next_event->{event}, 'new_message', 'another gets it');
+    ok($me->nothing_waits, 'the header, where the member is no id');
 
     ok($_->nothing_waits, 'nothing was sent') for $me, $you;
 };

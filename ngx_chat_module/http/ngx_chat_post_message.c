@@ -36,7 +36,7 @@ static ngx_int_t ngx_chat_post_message_too_long(ngx_http_request_t *r,
 static ngx_int_t ngx_chat_post_message_record(ngx_http_request_t *r,
     ngx_chat_record_t *rec, ngx_chat_message_post_t *post);
 static const char *ngx_chat_post_message_check_record(ngx_chat_record_t *rec);
-static ngx_int_t ngx_chat_post_message_except(ngx_http_request_t *r,
+static void ngx_chat_post_message_except(ngx_http_request_t *r,
     ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except);
 static ngx_int_t ngx_chat_post_message_store(ngx_http_request_t *r,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except);
@@ -123,11 +123,6 @@ ngx_chat_post_message_take(ngx_http_request_t *r, void *data)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_chat_post_message_except(r, &post, &except) != NGX_OK) {
-        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
-                                    "socket_id is not valid");
-    }
-
     if (post.blank) {
         return ngx_chat_reply_send(r, 422, &blank);
     }
@@ -139,6 +134,8 @@ ngx_chat_post_message_take(ngx_http_request_t *r, void *data)
     if (ngx_chat_post_message_record(r, &rec, &post) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_chat_post_message_except(r, &post, &except);
 
     error = ngx_chat_post_message_check_record(&rec);
 
@@ -245,9 +242,13 @@ ngx_chat_post_message_check_record(ngx_chat_record_t *rec)
 }
 
 
-/* Reads the socket that gets no copy from the body, else from the header. */
+/*
+ * Reads the socket that gets no copy from the body, else from the header.  A
+ * page that is not connected sends "undefined", "null" or nothing in its
+ * place.  Such a text excludes nobody: the message counts.
+ */
 
-static ngx_int_t
+static void
 ngx_chat_post_message_except(ngx_http_request_t *r,
     ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except)
 {
@@ -257,13 +258,11 @@ ngx_chat_post_message_except(ngx_http_request_t *r,
 
     id = post->socket_id;
 
-    if (id.data == NULL
-        && ngx_chat_request_header(r, "x-socket-id", &id) != NGX_OK)
+    if (ngx_chat_name_read_socket_id(except, id.data, id.len) != NGX_OK
+        && ngx_chat_request_header(r, "x-socket-id", &id) == NGX_OK)
     {
-        return NGX_OK;
+        (void) ngx_chat_name_read_socket_id(except, id.data, id.len);
     }
-
-    return ngx_chat_name_read_socket_id(except, id.data, id.len);
 }
 
 

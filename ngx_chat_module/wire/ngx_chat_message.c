@@ -54,10 +54,9 @@ ngx_chat_message_read_json(ngx_chat_message_post_t *post, ngx_chat_json_t *j,
         return NGX_DECLINED;
     }
 
-    if (ngx_chat_json_string(root, "socket_id", &post->socket_id) != NGX_OK) {
-        post->error = "socket_id is not a string";
-        return NGX_DECLINED;
-    }
+    /* another type leaves it not given */
+
+    (void) ngx_chat_json_string(root, "socket_id", &post->socket_id);
 
     v = ngx_chat_json_member(root, "content");
 

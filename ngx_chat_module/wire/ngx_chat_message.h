@@ -42,7 +42,8 @@ typedef struct {
 /* What a POST carried. */
 typedef struct {
     ngx_str_t          content;        /* valid after NGX_OK */
-    ngx_str_t          socket_id;      /* data is NULL: not given */
+    ngx_str_t          socket_id;      /* data is NULL: not given, or not a
+                                          string */
     const char        *error;          /* after NGX_DECLINED: text for a 400 */
 
     unsigned           blank:1;        /* content missing, null, blank, or
@@ -52,10 +53,10 @@ typedef struct {
 
 /*
  * Reads a body.  NGX_OK (then test post->blank), NGX_DECLINED with
- * post->error set (not JSON, not an object, not UTF-8, a socket_id that is
- * neither a string nor null), NGX_ERROR (alloc() failed).  j has alloc and
- * ctx set.  Unknown members and fields are ignored.  Of a form's doubled
- * fields the last one counts, and a broken %-escape is an error.
+ * post->error set (not JSON, not an object, not UTF-8), NGX_ERROR (alloc()
+ * failed).  j has alloc and ctx set.  Unknown members and fields are ignored.
+ * Of a form's doubled fields the last one counts, and a broken %-escape is an
+ * error.
  */
 ngx_int_t ngx_chat_message_read_json(ngx_chat_message_post_t *post,
     ngx_chat_json_t *j, u_char *body, size_t len);

@@ -109,6 +109,12 @@ test_json(void)
     CHECK_INT(JSON("{\"content\":\"x\",\"socket_id\":null}"), NGX_OK);
     CHECK(post.socket_id.data == NULL);
 
+    CHECK_INT(JSON("{\"content\":\"x\",\"socket_id\":1.2}"), NGX_OK);
+    CHECK(post.socket_id.data == NULL);
+
+    CHECK_INT(JSON("{\"content\":\"x\",\"socket_id\":[\"1.2\"]}"), NGX_OK);
+    CHECK(post.socket_id.data == NULL);
+
     CHECK_INT(JSON("{\"content\":\"x\",\"socket_id\":\"\"}"), NGX_OK);
     CHECK(post.socket_id.data != NULL && post.socket_id.len == 0);
 
@@ -163,10 +169,6 @@ test_json_declined(void)
     CHECK_INT(JSON("{\"content\":\"a\""), NGX_DECLINED);
     CHECK_INT(JSON("{\"content\":\"a\"}x"), NGX_DECLINED);
     CHECK_INT(JSON("{\"content\":\"\xff\"}"), NGX_DECLINED);
-    CHECK_INT(JSON("{\"content\":\"\\ud800\"}"), NGX_DECLINED);
-    CHECK_INT(JSON("{\"content\":\"a\",\"socket_id\":1}"), NGX_DECLINED);
-    CHECK_INT(JSON("{\"content\":\"a\",\"socket_id\":[]}"), NGX_DECLINED);
-    CHECK_INT(JSON("{\"content\":\"a\",\"socket_id\":false}"), NGX_DECLINED);
 
     unit_pool_free(&pool);
 }
