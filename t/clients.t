@@ -11,16 +11,16 @@ use Test::More;
 
 binmode Test::More->builder->$_, ':utf8' for qw(output failure_output);
 
-use Chat::API qw(is_ok);
+use Chat::API qw(is_ok is_plain);
 use Chat::HTTP qw(from_json from_text json_bytes);
-use Chat::Pusher qw(channel_auth send_subscribe subscribe_to signin
-                    join_presence users_of);
+use Chat::Pusher qw(send_subscribe subscribe_to signin is_refused);
 use Chat::Server qw(APP_ID APP_KEY);
 use Chat::WebSocket;
 
 my $app = APP_ID;
 
-my $t = Chat::Pusher->new(workers => 1, more => <<"END");
+my $t = Chat::Pusher->new(workers => 1, app => 'client_events on;',
+                          more => <<"END");
         location = /messages {
             chat_history  chat app=$app;
             chat_publish  chat new_message app=$app;
@@ -163,6 +163,100 @@ subtest '13: a header of several lines is one list' => sub {
     unlike(raw('GET /chat_status', '', 'Accept: application/json;q=0.5',
                'Accept: text/plain')->{body}, qr/^\{/,
            'Accept: the second line counts, too');
+};
+
+
+# JSON.stringify() writes half of an emoji as an escape; a form has U+FFFD.
+
+subtest '11: half a character becomes U+FFFD' => sub {
+    my $half = "a\\ud83d";
+    my $mended = "a\x{fffd}";
+    my $data = "{\"text\":\"$half\"}";
+    my ($me, $you) = ($t->ws, $t->ws);
+
+    subscribe_to($_, 'private-x') for $me, $you;
+
+    my $events = sub {
+        my ($what, $want) = @_;
+
+        my $e = $you->next_event;
+
+        is($e->{data}, $want, "$what: its data");
+        return $e;
+    };
+
+    # what a library triggers: text, and JSON that stands in a string
+
+    my $api = Chat::API->new(port => $t->port);
+
+    is_ok($api->trigger("{\"name\":\"$half\",\"channel\":\"private-x\","
+                        . "\"data\":\"$half\"}"), {}, 'a trigger of text');
+    is($events->('a trigger', $mended)->{event}, $mended, 'its name');
+    $me->next_event;
+
+    is_ok($api->trigger(json_bytes({ name => 'e', channel => 'private-x',
+                                     data => $data })), {},
+          'a trigger of JSON');
+    $events->('JSON in a string, byte for byte', $data);
+    $me->next_event;
+
+    is_ok($api->batch("{\"batch\":[{\"name\":\"e\",\"channel\":\"private-x\","
+                      . "\"data\":\"$half\"}]}"), {}, 'a batch');
+    $events->('a batch', $mended);
+    $me->next_event;
+
+    # client events: of objects and of strings
+
+    $me->send_text("{\"event\":\"client-a\",\"channel\":\"private-x\","
+                   . "\"data\":$data}");
+    $events->('an object', "{\"text\":\"$mended\"}");
+
+    $me->send_text("{\"event\":\"client-a\",\"channel\":\"private-x\","
+                   . "\"data\":\"$half\"}");
+    $events->('a string', $mended);
+
+    $me->send_event({ event => 'client-a', channel => 'private-x',
+                      data => $data });
+    $events->('JSON in a string, byte for byte', $data);
+
+    # who a user is: signed as text, read with U+FFFD
+
+    my $info = '"user_info":{"name":"' . $half . '"}';
+
+    my $e = subscribe_to($me, 'presence-x', data => "{\"user_id\":\"1\",$info}");
+    my $hash = from_text($e->{data})->{presence}{hash};
+    is($hash->{1}{name}, $mended, 'channel_data');
+
+    # what tells one from another may not become what another is called
+
+    my $id = "{\"user_id\":\"$half\"}";
+    send_subscribe($you, 'presence-x', data => $id);
+    is_refused($you, 'presence-x', qr/user_id.*half/, 'user_id');
+
+    is_plain($api->trigger("{\"name\":\"e\",\"channel\":\"private-x\","
+                           . "\"data\":\"d\",\"idempotency_key\":\"$half\"}"),
+             400, qr/idempotency_key.*half/, 'idempotency_key');
+
+    my $user = "{\"id\":\"7\",$info}";
+    $e = signin($you, $user);
+    is($e->{event}, 'pusher:signin_success', 'user_data');
+    is((ref $e->{data} ? $e->{data} : from_text($e->{data}))->{user_data},
+       $user, 'user_data comes back as it was sent');
+
+    # bytes of half a character are no UTF-8: no client's encoder writes them
+
+    is($t->http->post('/messages', "{\"content\":\"\xed\xa0\xbd\"}")
+           ->{status}, 400, 'its bytes in JSON: 400');
+    is(raw('POST /messages', 'content=%ED%A0%BD',
+           'Content-Type: application/x-www-form-urlencoded')->{status}, 400,
+       'its bytes in a form: 400');
+    is(raw('POST /messages', 'content=a%EF%BF%BD',
+           'Content-Type: application/x-www-form-urlencoded')->{status}, 201,
+       'a form has U+FFFD from its page');
+
+    my $other = $t->ws;
+    $other->send_frame(payload => "{\"event\":\"\xed\xa0\xbd\"}");
+    is($other->wait_close, 1007, 'its bytes in a frame: 1007, as RFC 6455 says');
 };
 
 

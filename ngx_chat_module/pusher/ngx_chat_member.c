@@ -212,6 +212,11 @@ ngx_chat_member_read_id(ngx_chat_member_t *m, ngx_chat_json_t *j,
         return NGX_DECLINED;
     }
 
+    if (!ngx_chat_json_is_exact(j, &v->text)) {
+        j->error = "user_id in channel_data has half a surrogate pair";
+        return NGX_DECLINED;
+    }
+
     if (ngx_chat_utf8_count(v->text.data, v->text.len)
         > NGX_CHAT_MEMBER_ID_MAX)
     {

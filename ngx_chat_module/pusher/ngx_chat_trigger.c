@@ -332,6 +332,11 @@ ngx_chat_trigger_key(ngx_chat_trigger_t *t, ngx_chat_json_value_t *v)
         return rc;
     }
 
+    if (key->data && !ngx_chat_json_is_exact(&t->json, key)) {
+        return ngx_chat_trigger_refuse(t, 400, "The idempotency_key has half "
+                                       "a surrogate pair");
+    }
+
     if (key->data && (key->len == 0 || key->len > NGX_CHAT_TRIGGER_KEY_MAX)) {
         return ngx_chat_trigger_refuse(t, 400, "An idempotency_key has 1 to "
                                        "%d bytes", NGX_CHAT_TRIGGER_KEY_MAX);

@@ -4,9 +4,14 @@
  *
  * JSON reader over yajl's parser.  Pure.
  *
- * yajl accepts some texts that are wrong: bytes that are not UTF-8, lone
- * surrogate escapes, control characters as white space, a string that begins
- * after the value and has no end.  So the text is scanned for these first.
+ * yajl accepts some texts that are wrong: bytes that are not UTF-8, control
+ * characters as white space, a string that begins after the value and has no
+ * end.  So the text is scanned for these first.
+ *
+ * A lone surrogate escape is half a character, such as JSON.stringify() makes
+ * of a string that was cut within an emoji.  yajl would turn it into "?".  It
+ * becomes U+FFFD, as a browser has it wherever text becomes bytes.  The escape
+ * of U+FFFD is as long, so it is put into a copy of the text.
  *
  * yajl does not test what its allocator returns, so a failed allocation leaves
  * yajl by longjmp().  All memory comes from the caller's pool, and nothing
@@ -45,7 +50,12 @@ typedef struct {
 } ngx_chat_json_parser_t;
 
 
-static const char *ngx_chat_json_scan(u_char *p, size_t len);
+static ngx_int_t ngx_chat_json_run(ngx_chat_json_t *j, u_char *text,
+    size_t len, ngx_chat_json_value_t **value);
+static const char *ngx_chat_json_scan(u_char *p, size_t len,
+    ngx_uint_t *nlone);
+static u_char *ngx_chat_json_mend(ngx_chat_json_t *j, u_char *text,
+    size_t len);
 static ngx_int_t ngx_chat_json_scan_escape(u_char **pos, u_char *last);
 static ngx_int_t ngx_chat_json_scan_hex(u_char *p, u_char *last,
     ngx_uint_t *code);
@@ -85,16 +95,33 @@ ngx_int_t
 ngx_chat_json_parse(ngx_chat_json_t *j, u_char *text, size_t len,
     ngx_chat_json_value_t **value)
 {
-    yajl_handle             yajl;
-    yajl_status             status;
-    yajl_alloc_funcs        funcs;
-    ngx_chat_json_parser_t  ps;
-
-    j->error = ngx_chat_json_scan(text, len);
+    j->error = ngx_chat_json_scan(text, len, &j->nlone);
 
     if (j->error != NULL) {
         return NGX_DECLINED;
     }
+
+    if (j->nlone) {
+        text = ngx_chat_json_mend(j, text, len);
+        if (text == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_chat_json_run(j, text, len, value);
+}
+
+
+/* Parses a text that was scanned. */
+
+static ngx_int_t
+ngx_chat_json_run(ngx_chat_json_t *j, u_char *text, size_t len,
+    ngx_chat_json_value_t **value)
+{
+    yajl_handle             yajl;
+    yajl_status             status;
+    yajl_alloc_funcs        funcs;
+    ngx_chat_json_parser_t  ps;
 
     ps.json = j;
     ps.root = NULL;
@@ -202,16 +229,26 @@ ngx_chat_json_string(ngx_chat_json_value_t *v, const char *name,
 }
 
 
+ngx_uint_t
+ngx_chat_json_is_exact(ngx_chat_json_t *j, ngx_str_t *text)
+{
+    return j->nlone == 0
+           || memmem(text->data, text->len, "\xef\xbf\xbd", 3) == NULL;
+}
+
+
 /*
  * Every backslash is taken for an escape: yajl finds those outside of strings.
  * yajl does not find a string that begins after the value and has no end.
  */
 
 static const char *
-ngx_chat_json_scan(u_char *p, size_t len)
+ngx_chat_json_scan(u_char *p, size_t len, ngx_uint_t *nlone)
 {
     u_char      *last;
     ngx_uint_t   string;
+
+    *nlone = 0;
 
     if (len == 0) {
         return "empty JSON text";
@@ -227,11 +264,7 @@ ngx_chat_json_scan(u_char *p, size_t len)
     while (p < last) {
 
         if (*p == '\\') {
-
-            if (ngx_chat_json_scan_escape(&p, last) != NGX_OK) {
-                return "unpaired surrogate in a JSON string";
-            }
-
+            *nlone += (ngx_chat_json_scan_escape(&p, last) != NGX_OK);
             continue;
         }
 
@@ -247,9 +280,45 @@ ngx_chat_json_scan(u_char *p, size_t len)
 }
 
 
+/* A copy of the text in which each lone surrogate escape is "\ufffd". */
+
+static u_char *
+ngx_chat_json_mend(ngx_chat_json_t *j, u_char *text, size_t len)
+{
+    u_char  *p, *escape, *last;
+
+    p = j->alloc(j->ctx, len);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(p, text, len);
+
+    text = p;
+    last = p + len;
+
+    while (p < last) {
+
+        if (*p != '\\') {
+            p++;
+            continue;
+        }
+
+        escape = p;
+
+        if (ngx_chat_json_scan_escape(&p, last) != NGX_OK) {
+            ngx_memcpy(escape, "\\ufffd", 6);
+        }
+    }
+
+    return text;
+}
+
+
 /*
  * Moves *pos from the start of an escape to its end; a surrogate pair is one
- * escape.  Invalid escapes are left to yajl.
+ * escape.  NGX_ERROR: the escape is a lone surrogate.  Invalid escapes are
+ * left to yajl.
  */
 
 static ngx_int_t
@@ -266,6 +335,8 @@ ngx_chat_json_scan_escape(u_char **pos, u_char *last)
     {
         return NGX_OK;
     }
+
+    *pos = p + 6;
 
     if (code > 0xdbff
         || ngx_chat_json_scan_hex(p + 6, last, &low) != NGX_OK

@@ -5,9 +5,8 @@
  * JSON reader (RFC 8259) over yajl's parser: text to a tree of values.  Pure.
  *
  * The reader is strict: one value, then only white space, no comments, valid
- * UTF-8, no lone surrogate escapes (yajl would turn them into '?').  All
- * memory comes from the caller's allocator and is never freed here, so the
- * caller can use a pool.
+ * UTF-8.  A lone surrogate escape becomes U+FFFD.  All memory comes from the
+ * caller's allocator and is never freed here, so the caller can use a pool.
  */
 
 
@@ -54,6 +53,8 @@ typedef struct {
     void                   *ctx;
     const char             *error;     /* after NGX_DECLINED: what is wrong,
                                           a constant without the input */
+    ngx_uint_t              nlone;     /* after NGX_OK: lone surrogates that
+                                          became U+FFFD */
 } ngx_chat_json_t;
 
 
@@ -82,6 +83,13 @@ ngx_chat_json_value_t *ngx_chat_json_given(ngx_chat_json_value_t *v,
  */
 ngx_int_t ngx_chat_json_string(ngx_chat_json_value_t *v, const char *name,
     ngx_str_t *text);
+
+/*
+ * 1 where no lone surrogate can have become a part of the text, of the value
+ * that was parsed last.  For names: two that were different must not become
+ * one.
+ */
+ngx_uint_t ngx_chat_json_is_exact(ngx_chat_json_t *j, ngx_str_t *text);
 
 
 #endif /* _NGX_CHAT_JSON_H_INCLUDED_ */

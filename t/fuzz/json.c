@@ -105,8 +105,6 @@ rfc_unit(rfc_t *r)
 static void
 rfc_string(rfc_t *r)
 {
-    uint32_t  n;
-
     rfc_must(r, "\"");
 
     while (r->p && !rfc_next(r, "\"")) {
@@ -127,21 +125,7 @@ rfc_string(rfc_t *r)
             continue;
         }
 
-        n = rfc_unit(r);
-
-        if (n >= 0xd800 && n <= 0xdbff) {
-            rfc_must(r, "\\");
-            rfc_must(r, "u");
-
-            n = rfc_unit(r);
-
-            /* not a low one: as if it were one that stands alone */
-            n = (n >= 0xdc00 && n <= 0xdfff) ? 0 : 0xdc00;
-        }
-
-        if (n >= 0xdc00 && n <= 0xdfff) {
-            r->p = NULL;
-        }
+        (void) rfc_unit(r);
     }
 }
 

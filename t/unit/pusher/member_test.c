@@ -161,7 +161,8 @@ test_channel_data_declined(void)
     CHECK_DECLINED(CHANNEL_DATA("{\"user_id\":\"7\""), BAD_JSON);
     CHECK_DECLINED(CHANNEL_DATA("{\"user_id\":\"7\"}}"), BAD_JSON);
     CHECK_DECLINED(CHANNEL_DATA("{\"user_id\":\"\xff\"}"), BAD_JSON);
-    CHECK_DECLINED(CHANNEL_DATA("{\"user_id\":\"\\ud800\"}"), BAD_JSON);
+    CHECK_DECLINED(CHANNEL_DATA("{\"user_id\":\"\\ud800\"}"),
+                   "user_id in channel_data has half a surrogate pair");
     CHECK_DECLINED(CHANNEL_DATA("[]"), BAD_JSON);
     CHECK_DECLINED(CHANNEL_DATA("\"7\""), BAD_JSON);
     CHECK_DECLINED(CHANNEL_DATA("null"), BAD_JSON);

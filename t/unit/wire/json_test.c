@@ -44,6 +44,19 @@ static ngx_str_t  good[] = {
     ngx_string("\"\\\\\\\\udc00\""),
     ngx_string("\"/* no comment */ // none\""),
     ngx_string("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\x7f\""),
+    ngx_string("\"\\ud800\""),
+    ngx_string("\"\\udfff\""),
+    ngx_string("\"\\uDC00\""),
+    ngx_string("\"\\ud800x\""),
+    ngx_string("\"\\ud800\\n\""),
+    ngx_string("\"\\ud800\\u0041\""),
+    ngx_string("\"\\ud800\\ud800\""),
+    ngx_string("\"\\ud800\\ud800\\udc00\""),
+    ngx_string("\"\\udc00\\ud800\""),
+    ngx_string("\"\\udc00\\udc00\""),
+    ngx_string("\"\\ud83d\\ude00\\ude00\""),
+    ngx_string("\"\\\\\\ud800\""),
+    ngx_string("{\"\\ud800\":1}"),
     ngx_null_string
 };
 
@@ -151,23 +164,12 @@ static ngx_str_t  bad[] = {
     ngx_string("\\"),
     ngx_string("\\u0041"),
     ngx_string("\\ud83d\\ude00"),
-    ngx_string("\"\\ud800\""),
-    ngx_string("\"\\udfff\""),
-    ngx_string("\"\\uDC00\""),
-    ngx_string("\"\\ud800x\""),
-    ngx_string("\"\\ud800\\n\""),
-    ngx_string("\"\\ud800\\u0041\""),
-    ngx_string("\"\\ud800\\ud800\""),
-    ngx_string("\"\\ud800\\ud800\\udc00\""),
-    ngx_string("\"\\udc00\\ud800\""),
-    ngx_string("\"\\udc00\\udc00\""),
-    ngx_string("\"\\ud83d\\ude00\\ude00\""),
     ngx_string("\"\\ud800\\udc\""),
+    ngx_string("\\ud83d"),
+    ngx_string("[\\ud83d]"),
     ngx_string("\"\\ud800\\"),
     ngx_string("\"\\ud800\\u"),
     ngx_string("\"\\ud800"),
-    ngx_string("\"\\\\\\ud800\""),
-    ngx_string("{\"\\ud800\":1}"),
     ngx_string("\"\xff\""),
     ngx_string("\"\xc0\x80\""),
     ngx_string("\"\xed\xa0\x80\""),
@@ -365,6 +367,30 @@ test_strings(void)
 
     CHECK_INT(PARSE("\"\\\\ud800\"", &v), NGX_OK);
     CHECK_STR(v->text, "\\ud800");
+
+    /* half a character, whatever is beside it */
+
+    CHECK_INT(PARSE("\"a\\uD83Db\\ude00\"", &v), NGX_OK);
+    CHECK_STR(v->text, "a\xef\xbf\xbd" "b\xef\xbf\xbd");
+
+    CHECK_INT(PARSE("\"\\ud83d\\u0041\\ud83d\\n\"", &v), NGX_OK);
+    CHECK_STR(v->text, "\xef\xbf\xbd" "A\xef\xbf\xbd\n");
+
+    CHECK_INT(PARSE("\"\\ud83d\\ud83d\\ude00\\ude00\"", &v), NGX_OK);
+    CHECK_STR(v->text, "\xef\xbf\xbd\xf0\x9f\x98\x80\xef\xbf\xbd");
+
+    CHECK_INT(PARSE("\"\\\\\\ud83d\\\\ud83d\"", &v), NGX_OK);
+    CHECK_STR(v->text, "\\\xef\xbf\xbd\\ud83d");
+
+    CHECK_INT(PARSE("{\"k\\ud83d\":0}", &v), NGX_OK);
+    CHECK_STR(v->first->name, "k\xef\xbf\xbd");
+    CHECK(!ngx_chat_json_is_exact(&json, &v->first->name));
+
+    CHECK_INT(PARSE("[\"\\ud83d\",\"a\"]", &v), NGX_OK);
+    CHECK(ngx_chat_json_is_exact(&json, &v->first->next->text));
+
+    CHECK_INT(PARSE("\"\\ufffd\"", &v), NGX_OK);
+    CHECK(ngx_chat_json_is_exact(&json, &v->text));
 
     CHECK_INT(PARSE("\"\"", &v), NGX_OK);
     CHECK(v->text.data != NULL && v->text.len == 0);
