@@ -155,7 +155,7 @@ ngx_chat_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->session.send_buffer,
                               prev->session.send_buffer, 1024 * 1024);
     ngx_conf_merge_msec_value(conf->session.activity_timeout,
-                              prev->session.activity_timeout, 120000);
+                              prev->session.activity_timeout, 50000);
 
     conf->session.data_max = conf->max_message_size;
 

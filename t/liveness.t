@@ -17,7 +17,7 @@ use Chat::WebSocket qw(TEXT PING PONG CLOSE read_all);
 
 my $server = Chat::Server->new(workers => 1, locations => <<'END')->start;
         location /app/ { chat_websocket; chat_activity_timeout 1s; }
-        location /long/ { chat_websocket; }
+        location /long/ { chat_websocket; chat_activity_timeout 120s; }
         location = /chat_status { chat_status; }
 END
 

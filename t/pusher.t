@@ -136,8 +136,8 @@ subtest 'P1 P2 P3 P4: establishing' => sub {
     like($data->{socket_id}, qr/\A[0-9]+\.[0-9]+\z/, 'P3: socket_id');
     like($e->{data}, qr/"socket_id":"/, 'P3: a string');
     isnt($data->{socket_id}, $other->socket_id, 'P3: not that of another');
-    like($e->{data}, qr/"activity_timeout":120\b/,
-         'P4: activity_timeout is a number, by default 120');
+    like($e->{data}, qr/"activity_timeout":50\b/,
+         'P4: activity_timeout is a number, by default 50');
     ok($ws->nothing_waits, 'nothing else is sent');
 };
 
