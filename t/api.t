@@ -569,19 +569,20 @@ sub publishing {
         $t->fence(@ws);
 
         my @all = ($room, $c, $none, $empty, $private);
-        my $both = { $room => { user_count => 2 },
+        my $both = { $room => { user_count => 2, subscription_count => 3 },
                      $c => { subscription_count => 3 },
                      $none => { subscription_count => 0 },
-                     $empty => { user_count => 0 },
+                     $empty => { user_count => 0, subscription_count => 0 },
                      $private => { subscription_count => 1 } };
         my %want = (
             'user_count,subscription_count' => $both,
             'subscription_count,user_count' => $both,
             ' subscription_count , user_count,nonsense' => $both,
-            'user_count' => { map { $_ => /^presence-/ ? $both->{$_} : {} }
-                              @all },
-            'subscription_count' => { map { $_ => /^presence-/ ? {}
-                                                  : $both->{$_} } @all },
+            'user_count' => { map { $_ => /^presence-/
+                ? { user_count => $both->{$_}{user_count} } : {} } @all },
+            'subscription_count' => { map { $_ =>
+                { subscription_count => $both->{$_}{subscription_count} } }
+                                      @all },
         );
 
         for my $info (sort keys %want) {
@@ -612,7 +613,8 @@ sub publishing {
         $t->fence($ws[2]);
         $res = $any->()->trigger({ name => 'e', channels => [ $room, $c ],
             data => '', info => 'user_count,subscription_count' });
-        is_ok($res, { channels => { $room => { user_count => 2 },
+        is_ok($res, { channels => { $room => { user_count => 2,
+                                               subscription_count => 2 },
                                     $c => { subscription_count => 2 } } },
               'P96: one socket of a user leaves');
 
@@ -652,7 +654,8 @@ sub publishing {
             $e->($room, 'x', info => 'subscription_count'),
             $e->($b, 'x', info => 'subscription_count') ]);
         is_ok($res, { batch => [ { subscription_count => 2 }, {},
-                                 { user_count => 1 }, {}, {},
+                                 { user_count => 1, subscription_count => 1 },
+                                 {}, { subscription_count => 1 },
                                  { subscription_count => 2 } ] },
               'P88: aligned by index');
         has_numbers($res, 'P88');

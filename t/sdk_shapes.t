@@ -195,7 +195,8 @@ sub publishes {
         is_deeply(ask($sdk, $api, 'POST', 'events', [],
                       { %{ event($sdk, 'e', 'x', $a, $room) }, @info }),
                   { channels => { $a => { subscription_count => 2 },
-                                  $room => { user_count => 1 } } },
+                                  $room => { user_count => 1,
+                                               subscription_count => 1 } } },
                   'P87: info');
         $t->fence($ws, $other);
     }
@@ -206,7 +207,8 @@ sub publishes {
                       { %of, channel => $a, @info }, { %of, channel => $b },
                       { %of, channel => $room, @info } ] }),
                   { batch => [ { subscription_count => 2 }, {},
-                               { user_count => 1 } ] }, 'P88: info');
+                               { user_count => 1, subscription_count => 1 } ] },
+                  'P88: info');
         $t->fence($ws, $other);
     }
 

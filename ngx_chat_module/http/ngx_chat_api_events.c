@@ -459,9 +459,11 @@ ngx_chat_api_events_count(ngx_chat_api_events_t *ev)
             continue;
         }
 
-        t->info = t->event->info & ((type & NGX_CHAT_CHANNEL_PRESENCE)
-                                    ? NGX_CHAT_INFO_USER_COUNT
-                                    : NGX_CHAT_INFO_SUBSCRIPTION_COUNT);
+        t->info = t->event->info & NGX_CHAT_INFO_SUBSCRIPTION_COUNT;
+
+        if (type & NGX_CHAT_CHANNEL_PRESENCE) {
+            t->info |= t->event->info & NGX_CHAT_INFO_USER_COUNT;
+        }
 
         ngx_chat_registry_query_count(ev->api->cmcf->zone, ev->api->app->number,
                                       &t->found);

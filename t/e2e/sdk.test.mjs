@@ -149,7 +149,7 @@ async function info({ server, spread }) {
         { info: 'user_count,subscription_count' }));
 
     assert.deepEqual(answer, { channels: {
-        'presence-room': { user_count: 2 },
+        'presence-room': { user_count: 2, subscription_count: 3 },
         news: { subscription_count: 3 },
         empty: { subscription_count: 0 },
     } });
