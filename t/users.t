@@ -314,6 +314,44 @@ sub tests {
     };
 
 
+    subtest 'signing in again with another watchlist' => sub {
+        my ($ws, $v1, $other) = $t->spread(3);
+        my ($u, $v, $w, $x) = map { fresh() } 1 .. 4;
+
+        # the last sign-in counts, all of it
+
+        enter($v1, $v);
+        enter($ws, $u, watchlist => [ $w ], user_info => { n => 1 });
+        is(watched($ws->next_event), "offline: $w", 'the first list');
+        enter($ws, $u, watchlist => [ $v, $x, $v ], user_info => { n => 2 });
+        is(watched($ws->next_event), "offline: $x; online: $v",
+           'the second list');
+
+        enter(my $w1 = $t->ws, $w);
+        $t->nothing('who is not in it is not watched any more', $ws);
+        enter(my $x1 = $t->ws, $x);
+        is(watched($ws->next_event), "online: $x", 'who is new in it, is');
+
+        enter($ws, $u, watchlist => [ $x, $w ], user_info => { n => 2 });
+        is(watched($ws->next_event), "online: $w $x",
+           'who was in both is told, too');
+        $v1->disconnect;
+        $x1->send_close(1000);
+        is(watched($ws->next_event(15)), "offline: $x", 'and still watched');
+
+        enter($ws, $u, user_info => { n => 3 });
+        $w1->send_close(1000);
+        $t->nothing('none: nobody is', $ws);
+
+        subscribe_to($other, 'presence-info',
+                     data => Chat::Pusher::member('o'));
+        subscribe_to($ws, 'presence-info');
+        is_deeply(from_text($other->next_event->{data}),
+                  { user_id => $u, user_info => { n => 3 } },
+                  'user_info is that of the last one');
+    };
+
+
     subtest 'P74: one that watches itself, and others do so at a time' => sub {
         my @users = map { fresh() } 1 .. 4;
         my @ws = $t->spread(4);

@@ -36,6 +36,10 @@ static ngx_int_t ngx_chat_signin_enter(ngx_chat_session_t *s,
     ngx_chat_member_t *m);
 static ngx_int_t ngx_chat_signin_join(ngx_chat_session_t *s,
     const char *prefix, ngx_str_t *user);
+static void ngx_chat_signin_unwatch(ngx_chat_session_t *s,
+    ngx_chat_json_value_t *list);
+static ngx_uint_t ngx_chat_signin_is_listed(ngx_chat_json_value_t *list,
+    ngx_chat_json_value_t *end, ngx_str_t *user);
 static void ngx_chat_signin_watch(ngx_chat_session_t *s,
     ngx_chat_json_value_t *list);
 static ngx_uint_t ngx_chat_signin_is_online(ngx_chat_session_t *s,
@@ -46,14 +50,11 @@ void
 ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 {
     ngx_int_t          rc;
-    ngx_uint_t         again;
     ngx_chat_member_t  m;
-
-    again = (s->user != NULL);
 
     rc = ngx_chat_signin_check(s, cmd, &m);
 
-    if (rc == NGX_OK && !again) {
+    if (rc == NGX_OK) {
         rc = ngx_chat_signin_enter(s, &m);
     }
 
@@ -72,7 +73,9 @@ ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     ngx_chat_session_render(s, ngx_chat_event_render_signin_success,
                             &cmd->user_data);
 
-    if (!again && m.watchlist && s->app->watchlist) {
+    ngx_chat_signin_unwatch(s, m.watchlist);
+
+    if (m.watchlist && s->app->watchlist) {
         ngx_chat_signin_watch(s, m.watchlist);
     }
 }
@@ -166,7 +169,10 @@ ngx_chat_signin_invalid(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 }
 
 
-/* Keeps the user's id and info, and subscribes the user's own channel. */
+/*
+ * Keeps the user's id and info, and subscribes the user's own channel.  Of
+ * several sign-ins of the user the last one counts.
+ */
 
 static ngx_int_t
 ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m)
@@ -196,11 +202,16 @@ ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m)
         ngx_memcpy(p, m->info.data, m->info.len);
     }
 
-    rc = ngx_chat_signin_join(s, NGX_CHAT_NAME_USER, &user->id);
+    if (s->user == NULL) {
+        rc = ngx_chat_signin_join(s, NGX_CHAT_NAME_USER, &user->id);
 
-    if (rc != NGX_OK) {
-        ngx_free(user);
-        goto failed;
+        if (rc != NGX_OK) {
+            ngx_free(user);
+            goto failed;
+        }
+
+    } else {
+        ngx_free(s->user);
     }
 
     s->user = user;
@@ -234,6 +245,79 @@ ngx_chat_signin_join(ngx_chat_session_t *s, const char *prefix,
 }
 
 
+/* Ends the watch of users of an earlier sign-in that are not in the list. */
+
+static void
+ngx_chat_signin_unwatch(ngx_chat_session_t *s, ngx_chat_json_value_t *list)
+{
+    size_t                    len;
+    u_char                    buf[NGX_CHAT_NOTICE_NAME];
+    ngx_str_t                 name, user;
+    ngx_queue_t              *q, *next;
+    ngx_chat_subscription_t  *sn;
+
+    len = sizeof(NGX_CHAT_NAME_WATCH) - 1;
+
+    for (q = ngx_queue_head(&s->subscriber.subscriptions);
+         q != ngx_queue_sentinel(&s->subscriber.subscriptions);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        sn = ngx_queue_data(q, ngx_chat_subscription_t, queue);
+        name = sn->channel->name;
+
+        if (name.len < len
+            || ngx_memcmp(name.data, NGX_CHAT_NAME_WATCH, len) != 0)
+        {
+            continue;
+        }
+
+        user.data = name.data + len;
+        user.len = name.len - len;
+
+        if (ngx_chat_signin_is_listed(list, NULL, &user)) {
+            continue;
+        }
+
+        /* the channel's own name may go with the channel */
+
+        ngx_memcpy(buf, name.data, name.len);
+        name.data = buf;
+
+        (void) ngx_chat_hub_unsubscribe(s->worker->hub, &s->subscriber,
+                                        s->app->number, &name);
+    }
+}
+
+
+/* 1 where the user is one of those used, before end. */
+
+static ngx_uint_t
+ngx_chat_signin_is_listed(ngx_chat_json_value_t *list,
+    ngx_chat_json_value_t *end, ngx_str_t *user)
+{
+    ngx_uint_t              n;
+    ngx_chat_json_value_t  *v;
+
+    n = 0;
+
+    for (v = list ? list->first : NULL; v != end; v = v->next) {
+
+        if (n++ == NGX_CHAT_SIGNIN_WATCHED) {
+            break;
+        }
+
+        if (v->text.len == user->len
+            && ngx_memcmp(v->text.data, user->data, user->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /*
  * Each user is watched first and looked up then, so that no change is missed.
  * A change in between is told twice, which does no harm.
@@ -244,6 +328,7 @@ ngx_chat_signin_watch(ngx_chat_session_t *s, ngx_chat_json_value_t *list)
 {
     ngx_str_t               online[NGX_CHAT_SIGNIN_WATCHED];
     ngx_str_t               offline[NGX_CHAT_SIGNIN_WATCHED];
+    ngx_int_t               rc;
     ngx_uint_t              n, nonline, noffline;
     ngx_chat_json_value_t  *v;
 
@@ -262,9 +347,16 @@ ngx_chat_signin_watch(ngx_chat_session_t *s, ngx_chat_json_value_t *list)
 
         if (v->text.len == 0
             || v->text.len > NGX_CHAT_MEMBER_ID_MAX
-            || ngx_chat_signin_join(s, NGX_CHAT_NAME_WATCH, &v->text)
-               != NGX_OK)
+            || ngx_chat_signin_is_listed(list, v, &v->text))
         {
+            continue;
+        }
+
+        rc = ngx_chat_signin_join(s, NGX_CHAT_NAME_WATCH, &v->text);
+
+        /* NGX_DECLINED: watched already, by an earlier sign-in */
+
+        if (rc != NGX_OK && rc != NGX_DECLINED) {
             continue;
         }
 
