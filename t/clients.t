@@ -13,20 +13,42 @@ binmode Test::More->builder->$_, ':utf8' for qw(output failure_output);
 
 use Chat::API qw(is_ok is_plain);
 use Chat::HTTP qw(from_json from_text json_bytes);
-use Chat::Pusher qw(send_subscribe subscribe_to signin is_refused);
+use Chat::Pusher qw(send_subscribe subscribe_to signin is_refused is_error);
 use Chat::Server qw(APP_ID APP_KEY);
 use Chat::WebSocket;
 
 my $app = APP_ID;
 
+my $large = 'x' x 1024;
+my $apps = <<'END';
+    chat_app 3 {
+        key  off-key;  secret  off-secret;
+        presence_members  1;  channels_per_connection  1;
+    }
+
+    chat_app 4 { key disabled-key; secret disabled-secret; enabled off; }
+END
+
 my $t = Chat::Pusher->new(workers => 1, app => 'client_events on;',
-                          more => <<"END");
+                          apps => $apps, more => <<"END");
         location = /messages {
             chat_history  chat app=$app;
             chat_publish  chat new_message app=$app;
         }
 
         location /apps/ { chat_api; }
+
+        location = /auth { chat_auth user_id=\$http_x_user app=$app; }
+
+        location = /auth_large {
+            chat_auth  user_id=\$http_x_user 'user_info={"a":"$large"}' app=$app;
+        }
+
+        location = /auth_half {
+            chat_auth  user_id=\$http_x_user 'user_info={"a":"\\ud83d"}' app=$app;
+        }
+
+        location = /auth_off { chat_auth app=4; }
 
         location /list/ {
             chat_websocket;
@@ -257,6 +279,43 @@ subtest '11: half a character becomes U+FFFD' => sub {
     my $other = $t->ws;
     $other->send_frame(payload => "{\"event\":\"\xed\xa0\xbd\"}");
     is($other->wait_close, 1007, 'its bytes in a frame: 1007, as RFC 6455 says');
+};
+
+
+# Echo's .error() hears pusher:subscription_error only.
+
+subtest '18: a refused subscription names its channel' => sub {
+    my $ws = $t->ws;
+
+    for my $member (qw(auth channel_data)) {
+        for my $value ('7', 'true', '[]', '{"user_id":"u"}') {
+            for my $channel (qw(private-x presence-x news)) {
+                my $data = "{\"channel\":\"$channel\",\"$member\":$value}";
+
+                $ws->send_text("{\"event\":\"pusher:subscribe\","
+                               . "\"data\":$data}");
+                is_refused($ws, $channel, qr/^$member is not a string$/,
+                           "$channel, $member $value");
+
+                $ws->send_event({ event => 'pusher:subscribe',
+                                  data => $data });
+                is_refused($ws, $channel, qr/^$member is not a string$/,
+                           "$channel, $member $value, data as a string");
+            }
+        }
+    }
+
+    # where there is no channel, there is none to tell
+
+    for my $data ('{"channel":7,"auth":7}', '{"auth":7}', '[]', '7') {
+        $ws->send_text("{\"event\":\"pusher:subscribe\",\"data\":$data}");
+        is_error($ws, undef, qr/\S/, $data);
+    }
+
+    $ws->send_text('{"event":"pusher:unsubscribe","data":{"channel":"x",'
+                   . '"auth":7}}');
+    is_error($ws, undef, qr/\S/, 'an unsubscribe');
+    ok($ws->nothing_waits, 'nothing else');
 };
 
 

@@ -263,8 +263,8 @@ sub tests {
             $ws->send_text(qq({"event":"pusher:subscribe","data":{"channel":)
                            . qq("$channel","auth":") . channel_auth($ws, $channel)
                            . qq(","channel_data":$value}}));
-            is_error($ws, undef, qr/\S/, "channel_data $value");
-            events_of($ws);
+            is_refused($ws, $channel, qr/^channel_data is not a string$/,
+                       "channel_data $value");
         }
 
         # not UTF-8: RFC 6455, 8.1

@@ -148,13 +148,26 @@ ngx_chat_command_read_data(ngx_chat_command_t *cmd, ngx_chat_json_t *j,
         return NGX_DECLINED;
     }
 
-    if (ngx_chat_json_string(data, "channel", &cmd->channel) != NGX_OK
-        || ngx_chat_json_string(data, "auth", &cmd->auth) != NGX_OK
-        || ngx_chat_json_string(data, "channel_data", &cmd->channel_data)
-           != NGX_OK
-        || ngx_chat_json_string(data, "user_data", &cmd->user_data) != NGX_OK)
+    if (ngx_chat_json_string(data, "channel", &cmd->channel) != NGX_OK) {
+        j->error = "channel is not a string";
+        return NGX_DECLINED;
+    }
+
+    if (ngx_chat_json_string(data, "auth", &cmd->auth) != NGX_OK) {
+        cmd->bad_auth = 1;
+        j->error = "auth is not a string";
+        return NGX_DECLINED;
+    }
+
+    if (ngx_chat_json_string(data, "channel_data", &cmd->channel_data)
+        != NGX_OK)
     {
-        j->error = "a member of data is not a string";
+        j->error = "channel_data is not a string";
+        return NGX_DECLINED;
+    }
+
+    if (ngx_chat_json_string(data, "user_data", &cmd->user_data) != NGX_OK) {
+        j->error = "user_data is not a string";
         return NGX_DECLINED;
     }
 

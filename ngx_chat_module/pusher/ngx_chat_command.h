@@ -37,6 +37,7 @@ typedef struct {
     ngx_str_t                 user_data;
     ngx_chat_json_value_t    *data;    /* of a client event, as sent; NULL
                                           where not given */
+    unsigned                  bad_auth:1;  /* auth is not a string */
 } ngx_chat_command_t;
 
 
@@ -47,7 +48,8 @@ typedef struct {
  * NGX_OK; NGX_ERROR where j->alloc() failed; NGX_DECLINED where the command is
  * not valid, with j->error set to a sentence for the client.  The message must
  * be a JSON object, event a string, data an object, its members must have the
- * right types, and subscribe and unsubscribe need a channel.
+ * right types, and subscribe and unsubscribe need a channel.  The type and
+ * the channel are set as soon as they are known, also after NGX_DECLINED.
  */
 ngx_int_t ngx_chat_command_read(ngx_chat_command_t *cmd, ngx_chat_json_t *j,
     u_char *text, size_t len);

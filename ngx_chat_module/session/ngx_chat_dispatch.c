@@ -16,8 +16,11 @@
 #include <session/ngx_chat_dispatch.h>
 #include <session/ngx_chat_signin.h>
 #include <session/ngx_chat_subscribe.h>
+#include <session/ngx_chat_subscribe_check.h>
 
 
+static void ngx_chat_dispatch_invalid(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd, const char *error);
 static void ngx_chat_dispatch_command(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd);
 
@@ -48,11 +51,7 @@ ngx_chat_dispatch(ngx_chat_session_t *s, u_char *text, size_t len)
         break;
 
     case NGX_DECLINED:
-        ngx_log_error(NGX_LOG_INFO, s->connection->log, 0,
-                      "client sent invalid chat message: %s", json.error);
-
-        ngx_chat_count(NGX_CHAT_INVALID_e, 1);
-        ngx_chat_session_error(s, 0, json.error, NULL);
+        ngx_chat_dispatch_invalid(s, &cmd, json.error);
         break;
 
     default: /* NGX_ERROR */
@@ -61,6 +60,25 @@ ngx_chat_dispatch(ngx_chat_session_t *s, u_char *text, size_t len)
     }
 
     ngx_reset_pool(s->worker->scratch);
+}
+
+
+/* Where the channel of a subscribe is known, it is told that it is refused. */
+
+static void
+ngx_chat_dispatch_invalid(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
+    const char *error)
+{
+    ngx_log_error(NGX_LOG_INFO, s->connection->log, 0,
+                  "client sent invalid chat message: %s", error);
+
+    if (cmd->type == NGX_CHAT_COMMAND_SUBSCRIBE_e && cmd->channel.data) {
+        ngx_chat_subscribe_check_invalid(s, cmd, error);
+        return;
+    }
+
+    ngx_chat_count(NGX_CHAT_INVALID_e, 1);
+    ngx_chat_session_error(s, 0, error, NULL);
 }
 
 

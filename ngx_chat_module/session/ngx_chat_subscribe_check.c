@@ -107,6 +107,20 @@ ngx_chat_subscribe_check_refuse(ngx_chat_session_t *s,
 }
 
 
+void
+ngx_chat_subscribe_check_invalid(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd, const char *text)
+{
+    ngx_chat_counter_e  reason;
+
+    reason = cmd->bad_auth ? NGX_CHAT_SUB_REFUSED_SIGNATURE_e
+                           : NGX_CHAT_SUB_REFUSED_MEMBER_e;
+
+    (void) ngx_chat_subscribe_check_answer(s, reason, &cmd->channel, text,
+                                           &cmd->channel);
+}
+
+
 static ngx_int_t
 ngx_chat_subscribe_check_signature(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd)

@@ -35,5 +35,12 @@ ngx_int_t ngx_chat_subscribe_check(ngx_chat_session_t *s,
 ngx_int_t ngx_chat_subscribe_check_refuse(ngx_chat_session_t *s,
     ngx_chat_counter_e reason, ngx_str_t *channel);
 
+/*
+ * Refuses a subscription whose auth or channel_data is not a string, with a
+ * constant text.
+ */
+void ngx_chat_subscribe_check_invalid(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd, const char *text);
+
 
 #endif /* _NGX_CHAT_SUBSCRIBE_CHECK_H_INCLUDED_ */
