@@ -319,6 +319,107 @@ subtest '18: a refused subscription names its channel' => sub {
 };
 
 
+subtest '10: what the WebSocket refuses is not signed' => sub {
+    my $sign = sub {
+        my ($user, $channel, $path) = @_;
+
+        my $body = 'socket_id=1.2';
+        $body .= "&channel_name=$channel" if $channel;
+
+        return raw('POST ' . ($path || '/auth'), $body,
+                   'Content-Type: application/x-www-form-urlencoded',
+                   "X-User: $user");
+    };
+
+    for my $user ('auth0|64ab', '#a', 'a b', "\xc3\xa9", 'x' x 129) {
+        my $log = length $t->server->error_log;
+        my $name = substr $user, 0, 10;
+
+        is($sign->($user)->{status}, 500, "a sign-in of $name is not signed");
+        like(substr($t->server->error_log, $log),
+             qr/"chat_auth" does not sign for user "\Q$user\E".*sign-in.*id in user_data/,
+             'the log says why');
+        is($sign->($user, 'presence-x')->{status},
+           length $user > 128 ? 500 : 200, 'a presence channel takes others');
+    }
+
+    is($sign->('x' x 128, $_)->{status}, 200, '128 characters')
+        for undef, 'presence-x';
+    is($sign->('auth0|64ab', 'private-x')->{status}, 200,
+       'nobody is named on a private channel');
+
+    my $log = length $t->server->error_log;
+
+    is($sign->('a', 'presence-x', '/auth_large')->{status}, 500,
+       'a user_info above 1024 bytes is not signed');
+    like(substr($t->server->error_log, $log),
+         qr/"chat_auth" does not sign for user "a".*subscription.*larger than 1024/,
+         'the log says why');
+    is($sign->('a', undef, '/auth_large')->{status}, 200,
+       'a sign-in may have it');
+    is($sign->('a', $_, '/auth_half')->{status}, 200,
+       'half a character in user_info is signed, since it is read')
+        for undef, 'presence-x';
+    is($sign->('a', 'private-x', '/auth_off')->{status}, 403,
+       'nothing is signed for an app that is not enabled');
+};
+
+
+subtest '17: a body of a kind that is not read' => sub {
+    my $form = 'application/x-www-form-urlencoded';
+    my $asked = 'content type must be application/json or '
+                . 'application/x-www-form-urlencoded';
+    my $multipart = "--x\r\nContent-Disposition: form-data; name=\"socket_id\""
+                    . "\r\n\r\n1.2\r\n--x--\r\n";
+
+    my $error = sub {
+        my ($path, $status, $want, $body, @lines) = @_;
+
+        my $res = raw("POST $path", $body, 'X-User: a', @lines);
+        my $name = "$path, " . join ', ', @lines, length $body;
+
+        is($res->{status}, $status, "$name: $status");
+        like(from_json($res->{body})->{error}, $want, "$name: what it says");
+    };
+
+    for my $path ('/auth', '/messages') {
+        $error->($path, 415, qr/^\Q$asked\E$/, @$_)
+            for [ $multipart, 'Content-Type: multipart/form-data; boundary=x' ],
+                [ 'socket_id=1.2', 'Content-Type: text/plain' ],
+                [ '{}', 'Content-Type: application/jsonx' ],
+                [ '{}', "Content-Type: ${form}x" ],
+                [ 'socket_id=1.2' ], [ '' ];
+
+        $error->($path, 415, qr/^content encodings are not read/, 'x',
+                 'Content-Type: application/json', "Content-Encoding: $_")
+            for 'gzip', 'identity, br', 'zstd';
+    }
+
+    $error->('/auth', 400, qr/^the body is empty, socket_id is expected/, '',
+             "Content-Type: $form");
+    $error->('/auth', 400, qr/^socket_id is missing$/, 'a=b',
+             "Content-Type: $form");
+    $error->('/auth', 400, qr/^$_->[1]$/, $_->[0],
+             'Content-Type: application/json')
+        for [ '{}', 'socket_id is missing' ],
+            [ '[]', 'the body is not a JSON object' ],
+            [ '{', 'invalid JSON' ],
+            [ '{"socket_id":1.2}', 'socket_id is not a string' ],
+            [ '{"socket_id":"undefined"}', 'socket_id is not valid' ],
+            [ '{"socket_id":"1.2","channel_name":7}',
+              'channel_name is not a string' ];
+
+    is(raw('POST /messages', '{"content":"x"}',
+           'Content-Type: application/json', 'Content-Encoding: Identity')
+           ->{status}, 201, 'identity is none');
+
+    my $api = Chat::API->new(port => $t->port);
+    is_plain($api->trigger({ name => 'e', channel => 'x', data => 'd' },
+                           headers => { 'Content-Encoding' => 'gzip' }),
+             415, qr/^Content encodings are not read/, 'a trigger');
+};
+
+
 is_deeply([ $t->server->worker_pids ], \@pids, 'the workers are the same');
 
 $t->finish;

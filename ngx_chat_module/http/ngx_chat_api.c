@@ -104,6 +104,12 @@ ngx_chat_api_handler(ngx_http_request_t *r)
         return ngx_chat_api_refuse(r, api, &no);
     }
 
+    if (ngx_chat_request_is_encoded(r)) {
+        return ngx_chat_reply_line(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                  "Content encodings are not read, send the "
+                                  "body as it is");
+    }
+
     max = ngx_chat_body_max(r, 65536);
 
     if (r->headers_in.content_length_n > (off_t) max) {

@@ -18,6 +18,7 @@
 #include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_variable.h>
+#include <pusher/ngx_chat_member.h>
 #include <pusher/ngx_chat_name.h>
 #include <pusher/ngx_chat_signature.h>
 #include <wire/ngx_chat_utf8.h>
@@ -39,6 +40,8 @@ static const char *ngx_chat_auth_check(ngx_chat_auth_params_t *ar,
 static ngx_int_t ngx_chat_auth_user(ngx_http_request_t *r,
     ngx_chat_auth_conf_t *conf, ngx_str_t *user, ngx_str_t *info);
 static ngx_int_t ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info);
+static ngx_int_t ngx_chat_auth_check_data(ngx_http_request_t *r,
+    ngx_chat_auth_params_t *ar, ngx_str_t *user, ngx_str_t *data);
 static ngx_int_t ngx_chat_auth_sign(ngx_http_request_t *r,
     ngx_chat_auth_params_t *ar, ngx_str_t *data);
 static void ngx_chat_auth_write(ngx_chat_json_write_t *w, void *data);
@@ -72,7 +75,14 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
     error = ngx_chat_auth_check(ar, &type);
 
     if (error) {
-        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
+        return ngx_chat_reply_error(r, ar->unsupported
+                                       ? NGX_HTTP_UNSUPPORTED_MEDIA_TYPE
+                                       : NGX_HTTP_BAD_REQUEST, error);
+    }
+
+    if (!clcf->auth->ref.app->enabled) {
+        return ngx_chat_reply_error(r, NGX_HTTP_FORBIDDEN,
+                                    "the app is not enabled");
     }
 
     if (ngx_chat_auth_user(r, clcf->auth, &user, &info) != NGX_OK) {
@@ -103,7 +113,8 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
         object.write = ngx_chat_json_write_json;
 
         if (ngx_chat_request_render(r, ngx_chat_auth_write, &object, &data)
-            != NGX_OK)
+            != NGX_OK
+            || ngx_chat_auth_check_data(r, ar, &user, &data) != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
@@ -199,6 +210,49 @@ ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info)
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                   "\"user_info\" of \"chat_auth\" is not a JSON object");
+
+    return NGX_ERROR;
+}
+
+
+/* What the WebSocket will refuse is not signed. */
+
+static ngx_int_t
+ngx_chat_auth_check_data(ngx_http_request_t *r, ngx_chat_auth_params_t *ar,
+    ngx_str_t *user, ngx_str_t *data)
+{
+    size_t             len;
+    ngx_int_t          rc;
+    ngx_str_t          escaped;
+    ngx_chat_json_t    json;
+    ngx_chat_member_t  m;
+
+    ngx_chat_request_json(r, &json);
+
+    rc = ar->channel.data ? ngx_chat_member_read_channel_data(&m, &json, data)
+                          : ngx_chat_member_read_user_data(&m, &json, data);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    /* the id may have a newline, and the log has lines */
+
+    len = user->len + ngx_escape_json(NULL, user->data, user->len);
+
+    escaped.data = ngx_pnalloc(r->pool, len);
+    if (escaped.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_escape_json(escaped.data, user->data, user->len);
+    escaped.len = len;
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "\"chat_auth\" does not sign for user \"%V\", since %s "
+                  "would be refused: %s", &escaped,
+                  ar->channel.data ? "the subscription" : "the sign-in",
+                  json.error);
 
     return NGX_ERROR;
 }

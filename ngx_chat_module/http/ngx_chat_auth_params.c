@@ -126,10 +126,12 @@ ngx_chat_auth_check_names(ngx_chat_auth_params_t *ar)
 
     error = NULL;
 
-    if (ar->socket_id.data == NULL
-        || ngx_chat_name_read_socket_id(&ar->id, ar->socket_id.data,
-                                        ar->socket_id.len)
-           != NGX_OK)
+    if (ar->socket_id.data == NULL) {
+        error = "socket_id is missing";
+
+    } else if (ngx_chat_name_read_socket_id(&ar->id, ar->socket_id.data,
+                                            ar->socket_id.len)
+               != NGX_OK)
     {
         error = "socket_id is not valid";
     }
@@ -152,25 +154,35 @@ ngx_chat_auth_check_names(ngx_chat_auth_params_t *ar)
 static const char *
 ngx_chat_auth_read(ngx_http_request_t *r, ngx_chat_auth_params_t *ar)
 {
-    ngx_str_t  body, *type;
+    ngx_str_t   body;
+    ngx_uint_t  json;
 
     if (ngx_chat_auth_collect(r, &body) != NGX_OK) {
         ar->too_large = 1;
         return "the body is too large";
     }
 
-    if (r->headers_in.content_type == NULL) {
+    json = (ngx_chat_request_is_type(r, "application/json") == NGX_OK);
+
+    if (!json
+        && ngx_chat_request_is_type(r, "application/x-www-form-urlencoded")
+           != NGX_OK)
+    {
+        ar->unsupported = 1;
         return "content type must be application/json or "
                "application/x-www-form-urlencoded";
     }
 
-    type = &r->headers_in.content_type->value;
+    if (ngx_chat_request_is_encoded(r)) {
+        ar->unsupported = 1;
+        return "content encodings are not read, send the body as it is";
+    }
 
-    if (type->len >= sizeof("application/json") - 1
-        && ngx_strncasecmp(type->data, (u_char *) "application/json",
-                           sizeof("application/json") - 1)
-           == 0)
-    {
+    if (body.len == 0) {
+        return "the body is empty, socket_id is expected in it";
+    }
+
+    if (json) {
         return ngx_chat_auth_read_json(r, ar, &body);
     }
 
@@ -229,27 +241,24 @@ ngx_chat_auth_read_json(ngx_http_request_t *r, ngx_chat_auth_params_t *ar,
     ngx_str_t *body)
 {
     ngx_chat_json_t         json;
-    ngx_chat_json_value_t  *v, *m;
+    ngx_chat_json_value_t  *v;
 
     ngx_chat_request_json(r, &json);
 
     if (ngx_chat_json_parse(&json, body->data, body->len, &v) != NGX_OK) {
-        return "the body is not JSON";
+        return json.error ? json.error : "the body is not JSON";
     }
 
-    m = ngx_chat_json_member(v, "socket_id");
-
-    if (m && m->type == NGX_CHAT_JSON_STRING_e) {
-        ar->socket_id = m->text;
+    if (v->type != NGX_CHAT_JSON_OBJECT_e) {
+        return "the body is not a JSON object";
     }
 
-    m = ngx_chat_json_member(v, "channel_name");
+    if (ngx_chat_json_string(v, "socket_id", &ar->socket_id) != NGX_OK) {
+        return "socket_id is not a string";
+    }
 
-    if (m && m->type == NGX_CHAT_JSON_STRING_e) {
-        ar->channel = m->text;
-
-    } else if (m && m->type != NGX_CHAT_JSON_NULL_e) {
-        return "channel_name is not valid";
+    if (ngx_chat_json_string(v, "channel_name", &ar->channel) != NGX_OK) {
+        return "channel_name is not a string";
     }
 
     return NULL;

@@ -28,6 +28,7 @@ typedef struct {
     ngx_chat_socket_id_t  id;          /* the same as socket_id */
     unsigned              read:1;      /* the body has been read */
     unsigned              too_large:1;
+    unsigned              unsupported:1;   /* the error is a 415 */
 } ngx_chat_auth_params_t;
 
 

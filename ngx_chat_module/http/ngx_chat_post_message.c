@@ -83,6 +83,12 @@ ngx_chat_post_message(ngx_http_request_t *r)
                                     "application/x-www-form-urlencoded");
     }
 
+    if (ngx_chat_request_is_encoded(r)) {
+        return ngx_chat_reply_error(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                    "content encodings are not read, send "
+                                    "the body as it is");
+    }
+
     return ngx_chat_body_read(r, ngx_chat_body_max(r, 4096),
                               ngx_chat_post_message_body, NULL);
 }

@@ -181,6 +181,31 @@ ngx_chat_request_is_type(ngx_http_request_t *r, const char *type)
 }
 
 
+ngx_uint_t
+ngx_chat_request_is_encoded(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+    ngx_str_t  list, item;
+
+    rc = ngx_chat_request_header(r, "content-encoding", &list);
+
+    if (rc != NGX_OK) {
+        return rc != NGX_DECLINED;
+    }
+
+    while (ngx_chat_request_next_item(&list, &item) == NGX_OK) {
+
+        if (item.len != 8
+            || ngx_strncasecmp(item.data, (u_char *) "identity", 8) != 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 void
 ngx_chat_request_json(ngx_http_request_t *r, ngx_chat_json_t *j)
 {

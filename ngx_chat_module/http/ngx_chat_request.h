@@ -49,6 +49,9 @@ ngx_int_t ngx_chat_request_next_item(ngx_str_t *list, ngx_str_t *item);
  */
 ngx_int_t ngx_chat_request_is_type(ngx_http_request_t *r, const char *type);
 
+/* 1 where the body has a Content-Encoding, which nobody undoes here. */
+ngx_uint_t ngx_chat_request_is_encoded(ngx_http_request_t *r);
+
 /* A JSON reader with memory of the request. */
 void ngx_chat_request_json(ngx_http_request_t *r, ngx_chat_json_t *j);
 
