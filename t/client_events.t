@@ -155,7 +155,7 @@ sub tests {
         subscribe_to($off, $private, key => 'other-key',
                      secret => 'other-secret');
         client_event($off, $private, 'client-x', 'x');
-        is_error($off, undef, qr/^To send client events, you must enable this feature in the Settings page of your dashboard\.$/,
+        is_error($off, undef, qr/^To send client events, you must enable this feature in the Settings page of your dashboard\. \(Here: "client_events on;" in the chat_app\.\)$/,
                  'the app has none');
 
         $t->nothing('P65: nobody got anything', $b, $none);

@@ -420,6 +420,40 @@ subtest '17: a body of a kind that is not read' => sub {
 };
 
 
+# What self-hosters can't follow is followed by what they can.
+
+subtest '21: errors name the directive' => sub {
+    my $error = sub {
+        my ($ws, $send) = @_;
+
+        $send->($ws);
+
+        return $ws->next_event->{data}{message};
+    };
+
+    like($error->($t->ws_of('off-key'), sub {
+        $_[0]->send_event({ event => 'client-a', channel => 'private-x',
+                            data => 'x' }) }),
+        qr/Settings page of your dashboard\. .*client_events on/,
+        'client events');
+
+    my $ws = $t->ws_of('off-key');
+    subscribe_to($ws, 'presence-one', data => '{"user_id":"1"}',
+                 key => 'off-key', secret => 'off-secret');
+    like($error->($t->ws_of('off-key'), sub {
+        send_subscribe($_[0], 'presence-one', data => '{"user_id":"2"}',
+                       key => 'off-key', secret => 'off-secret') }),
+        qr/maximum number of members .*presence_members/, 'members');
+    like($error->($ws, sub { send_subscribe($_[0], 'two') }),
+         qr/too many channels .*channels_per_connection/, 'channels');
+
+    like(Chat::WebSocket->new(port => $t->port, path => "/app/$_->[0]?protocol=7")
+             ->next_event->{data}{message}, $_->[1], "key $_->[0]")
+        for [ 'nobody', qr/^App key nobody not in this cluster.*chat_app/ ],
+            [ 'disabled-key', qr/^Application disabled .*enabled off/ ];
+};
+
+
 is_deeply([ $t->server->worker_pids ], \@pids, 'the workers are the same');
 
 $t->finish;

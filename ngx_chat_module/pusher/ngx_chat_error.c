@@ -30,13 +30,13 @@ static const ngx_chat_error_t  ngx_chat_errors[] = {
 
     { NGX_CHAT_ERROR_UNKNOWN_KEY,
       "App key %s not in this cluster. Did you forget to specify the "
-      "cluster?" },
+      "cluster? (No chat_app has it.)" },
 
     { NGX_CHAT_ERROR_DISABLED,
-      "Application disabled" },
+      "Application disabled (enabled off)" },
 
     { NGX_CHAT_ERROR_QUOTA,
-      "Account over quota" },
+      "Account over quota (max_connections)" },
 
     { NGX_CHAT_ERROR_PATH,
       "Path not found" },

@@ -60,9 +60,11 @@
 #define NGX_CHAT_ERROR_NOT_OWN                                                \
     "Channel %s is not that of the signed-in user"
 #define NGX_CHAT_ERROR_CHANNELS                                               \
-    "Connection has too many channels to subscribe to %s"
+    "Connection has too many channels to subscribe to %s "                     \
+    "(channels_per_connection)"
 #define NGX_CHAT_ERROR_MEMBERS                                                \
-    "Channel %s has reached its maximum number of members"
+    "Channel %s has reached its maximum number of members "                   \
+    "(presence_members)"
 #define NGX_CHAT_ERROR_SIGNIN_DATA                                            \
     "Missing parameter: data.user"
 #define NGX_CHAT_ERROR_CLIENT_EVENT                                           \
@@ -71,7 +73,7 @@
     "Cannot broadcast client event (connection not subscribed to channel %s)"
 #define NGX_CHAT_ERROR_CLIENT_EVENTS_OFF                                      \
     "To send client events, you must enable this feature in the Settings "    \
-    "page of your dashboard."
+    "page of your dashboard. (Here: \"client_events on;\" in the chat_app.)"
 #define NGX_CHAT_ERROR_UNSUPPORTED                                            \
     "Unsupported event received on socket: '%s'"
 #define NGX_CHAT_ERROR_SIGNATURE                                              \

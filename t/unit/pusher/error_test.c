@@ -29,8 +29,8 @@ static void
 test_text(void)
 {
     check_text(4001, "App key %s not in this cluster. Did you forget to "
-               "specify the cluster?");
-    check_text(4004, "Account over quota");
+               "specify the cluster? (No chat_app has it.)");
+    check_text(4004, "Account over quota (max_connections)");
     check_text(4009, "Connection not authorized within timeout");
     check_text(4200, "Please reconnect immediately");
     check_text(4201, "Pong reply not received");
