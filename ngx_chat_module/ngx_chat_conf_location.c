@@ -258,6 +258,7 @@ ngx_chat_conf_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t          *value;
     ngx_uint_t          i;
+    const char         *error;
     ngx_array_t       **list;
     ngx_chat_origin_t  *o;
 
@@ -298,12 +299,12 @@ ngx_chat_conf_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
-        if (ngx_chat_origin_parse(o, &value[i]) != NGX_OK) {
+        error = ngx_chat_origin_parse(o, &value[i]);
+
+        if (error) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid origin \"%V\" in \"%V\", it must be "
-                               "like \"https://example.com\", "
-                               "\"example.com\", \"*.example.com\" or \"*\"",
-                               &value[i], &value[0]);
+                               "invalid origin \"%V\" in \"%V\", %s",
+                               &value[i], &value[0], error);
             return NGX_CONF_ERROR;
         }
     }

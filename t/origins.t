@@ -102,6 +102,103 @@ is(status('', $_, $default), 101, "$_: any may by default")
 # no browser, no Origin: there is no page whose user could be harmed
 is(status('/list', undef), 101, 'clients that are no browsers may');
 
+# What pages without an origin, apps and extensions send, each by itself; an
+# entry matches it or is refused.
+
+my %sends = (
+    'null'                        => [ 'null' ],
+    'NULL'                        => [ 'null' ],
+    'file://'                     => [ 'file://' ],
+    'capacitor://localhost'       => [ 'capacitor://localhost' ],
+    'Ionic://LocalHost'           => [ 'ionic://localhost' ],
+    'tauri://localhost'           => [ 'tauri://localhost' ],
+    'https://tauri.localhost'     => [ 'https://tauri.localhost' ],
+    'app://.'                     => [ 'app://.' ],
+    'localhost'                   => [ 'capacitor://localhost',
+                                       'http://localhost:4200' ],
+    'chrome-extension://abcdefghijklmnopabcdefghijklmnop' =>
+        [ 'chrome-extension://abcdefghijklmnopabcdefghijklmnop' ],
+    'moz-extension://0f1e2d3c-0000-4000-8000-000000000001' =>
+        [ 'moz-extension://0f1e2d3c-0000-4000-8000-000000000001' ],
+    'safari-web-extension://0F1E2D3C-0000-4000-8000-00000000000A' =>
+        [ 'safari-web-extension://0F1E2D3C-0000-4000-8000-00000000000A',
+          'safari-web-extension://0f1e2d3c-0000-4000-8000-00000000000a' ],
+    'https://port.example:443'    => [ 'https://port.example' ],
+    'http://port.example:80'      => [ 'http://port.example' ],
+    'port.example:443'            => [ 'https://port.example' ],
+    'http://port.example:*'       => [ 'http://port.example',
+                                       'http://port.example:81' ],
+    'localhost:*'                 => [ 'http://localhost:4200' ],
+    'http://127.0.0.1:8080'       => [ 'http://127.0.0.1:8080' ],
+    'http://[::1]:8080'           => [ 'http://[::1]:8080' ],
+    'HTTPS://Case.Example'        => [ 'https://case.example' ],
+    'https://xn--bcher-kva.example' => [ 'https://xn--bcher-kva.example' ],
+);
+
+my @entries = sort keys %sends;
+my $apps = Chat::Server->new(locations => join '', map { <<"END" }
+        location /$_/app/ { chat_websocket; chat_origins $entries[$_]; }
+END
+    0 .. $#entries)->start;
+
+for my $i (0 .. $#entries) {
+    my $entry = $entries[$i];
+    my %may = map { $_ => 1 } @{ $sends{$entry} };
+
+    is(status("/$i", $_, $apps), 101, "$entry: $_ may") for sort keys %may;
+
+    is(status("/$i", $_, $apps), 403, "$entry: $_ may not")
+        for grep { !$may{$_} } 'https://evil.example',
+            $entry =~ /null/i ? 'https://null' : 'null',
+            $entry eq 'file://' ? 'file://x' : 'file://',
+            'https://port.example:8443', 'null.example', '';
+}
+
+$apps->finish;
+
+my %refused = (
+    'https://a.example/'         => qr{write it without "/"},
+    'https://a.example:8443/'    => qr{write it without "/"},
+    'https://a.example/page'     => qr{write it without "/"},
+    'a.example/'                 => qr{write it without "/"},
+    'https://a.example,https://b.example' => qr/./,
+    'a.example,b.example'        => qr/spaces between/,
+    'wss://a.example'            => qr{write "https://"},
+    'ws://a.example'             => qr{write "https://"},
+    'capacitor://'               => qr/a host must follow/,
+    'https://'                   => qr/a host must follow/,
+    'file:///index.html'         => qr{only "file://"},
+    'https://a.example:'         => qr/a port is a number/,
+    'https://a.example:0'        => qr/a port is a number/,
+    'https://a.example:0443'     => qr/a port is a number/,
+    'https://a.example:65536'    => qr/a port is a number/,
+    'data:text'                  => qr/a port is a number/,
+    'https://::1'                => qr/in brackets/,
+    '[::1'                       => qr/in brackets/,
+    'http://[0:0:0:0:0:0:0:1]'   => qr/write an address as browsers do/,
+    'http://127.1'               => qr/write an address as browsers do/,
+    'http://127.0.0.01'          => qr/write an address as browsers do/,
+    "https://b\xc3\xbccher.example" => qr/"xn--/,
+    'https://*'                  => qr/it must be like/,
+    'https://app-*.example'      => qr/it must be like/,
+    'https://user@a.example'     => qr/it must be like/,
+    '"https://a.example b"'      => qr/it must be like/,
+    '""'                         => qr/a host must follow/,
+);
+
+for my $entry (sort keys %refused) {
+    for my $directive ('chat_origins', 'chat_cors') {
+        my $bad = Chat::Server->new(locations => <<"END");
+        location = /messages { chat_history chat; $directive $entry; }
+END
+        my ($code, $out) = $bad->check_conf;
+
+        is($code, 1, "$directive $entry: refused");
+        like($out, qr/invalid origin .*"$directive", .*$refused{$entry}/,
+             "$directive $entry: with what to write");
+    }
+}
+
 $_->finish for $server, $default;
 
 done_testing();

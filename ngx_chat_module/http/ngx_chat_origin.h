@@ -7,7 +7,8 @@
  * An entry is "*", an origin ("https://chat.example.com:8443"), or a host
  * alone, which stands for every scheme and port.  The host may be a wildcard
  * as in server_name: "*.example.com" sub-domains only, ".example.com" the
- * domain as well.
+ * domain as well.  "null" is what pages without an origin send, "file://" has
+ * no host.
  */
 
 
@@ -23,17 +24,22 @@ typedef struct {
     ngx_str_t          scheme;         /* with "://"; empty: any */
     ngx_str_t          host;           /* lower case; of a wildcard what
                                           follows the dot */
-    ngx_str_t          port;           /* with its colon; empty: none */
+    ngx_str_t          port;           /* with its colon; empty: none, or
+                                          that of the scheme */
 
     unsigned           any:1;          /* "*" */
-    unsigned           any_port:1;     /* a host alone, without a port */
+    unsigned           none:1;         /* "null": a page without an origin */
+    unsigned           any_port:1;     /* a host alone, or ":*" */
     unsigned           subdomains:1;   /* "*." or "." */
     unsigned           domain:1;       /* the domain itself too */
 } ngx_chat_origin_t;
 
 
-/* Reads an entry, lower-cases it in place.  NGX_OK, NGX_ERROR. */
-ngx_int_t ngx_chat_origin_parse(ngx_chat_origin_t *o, ngx_str_t *value);
+/*
+ * Reads an entry, lower-cases it in place.  NULL, or what to write instead of
+ * an entry that no client's Origin would match.
+ */
+const char *ngx_chat_origin_parse(ngx_chat_origin_t *o, ngx_str_t *value);
 
 /* 1 where an Origin header's value is in the list. */
 ngx_uint_t ngx_chat_origin_match(ngx_array_t *list, ngx_str_t *origin);
