@@ -42,6 +42,9 @@ ngx_chat_store_task_init(ngx_chat_store_task_t *t, ngx_thread_pool_t *pool,
     t->task->event.handler = ngx_chat_store_task_done;
     t->task->event.data = t;
 
+    /* nginx with debugging writes to it when the event is posted */
+    t->task->event.log = cycle->log;
+
     return NGX_OK;
 }
 
