@@ -457,6 +457,7 @@ ngx_chat_conf_database_init(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
     cmcf->store.sent = ngx_chat_store_hooks_sent;
     cmcf->store.renewed = ngx_chat_store_hooks_renewed;
     cmcf->store.queued = ngx_chat_store_hooks_queued;
+    cmcf->store.reading = ngx_chat_store_hooks_reading;
     cmcf->store.event_max = ngx_chat_store_hooks_event_max;
     cmcf->store.batch_max = zone->sh->ring->size / 8;
     cmcf->store.data = &cmcf->store_hooks;

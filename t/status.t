@@ -243,6 +243,8 @@ sub translate_store {
     my $name = 'ngx_chat_store_commit_seconds';
 
     $want->{ngx_chat_store_queue_messages} = delete $s->{queued};
+    $want->{ngx_chat_store_queue_reads} = delete $s->{reads_queued};
+    $want->{ngx_chat_store_reads_total} = delete $s->{reads};
     $want->{ngx_chat_database_size_bytes} = delete $s->{database_bytes};
     $want->{ngx_chat_database_wal_size_bytes} = delete $s->{wal_bytes};
     $want->{'ngx_chat_store_batches_failed_total{reason="busy"}'}

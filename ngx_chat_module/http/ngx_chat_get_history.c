@@ -156,15 +156,19 @@ ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h)
 }
 
 
-/* The request ends: the store is not to call done() any more. */
+/* The request ends before its page is there. */
 
 static void
 ngx_chat_get_history_cleanup(void *data)
 {
     ngx_chat_get_history_t *page = data;
 
+    ngx_chat_main_conf_t  *cmcf;
+
     if (page->read) {
-        page->read->data = NULL;
+        cmcf = ngx_http_get_module_main_conf(page->request, ngx_chat_module);
+
+        ngx_chat_store_cancel(cmcf->live, page->read);
     }
 }
 

@@ -153,6 +153,14 @@ ngx_chat_status_prometheus_store(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
                            "Messages that are taken and not committed yet.",
                            st->stats.counters[NGX_CHAT_QUEUED_e]);
 
+    ngx_chat_metrics_begin(m, "ngx_chat_store_reads_total", "counter",
+                           "Pages of history that were read.");
+    ngx_chat_metrics_sample(m, "", NULL, NULL, st->store.reads);
+
+    ngx_chat_status_metric(m, "ngx_chat_store_queue_reads",
+                           "Pages of history that wait to be read.",
+                           st->stats.counters[NGX_CHAT_READS_QUEUED_e]);
+
     ngx_chat_metrics_begin(m, "ngx_chat_store_batches_failed_total",
                            "counter",
                            "Batches of messages that could not be committed: "

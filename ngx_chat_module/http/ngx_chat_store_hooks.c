@@ -159,6 +159,13 @@ ngx_chat_store_hooks_queued(ngx_uint_t n)
 }
 
 
+void
+ngx_chat_store_hooks_reading(ngx_uint_t n)
+{
+    ngx_chat_counters[NGX_CHAT_READS_QUEUED_e] = n;
+}
+
+
 /*
  * A byte of text takes at most 6 bytes in JSON (a \u escape of a control
  * character), and 7 in the JSON of that.

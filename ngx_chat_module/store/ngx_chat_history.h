@@ -26,8 +26,8 @@ typedef enum {
 
 /*
  * Takes one message, whose strings are valid during the call only.  NGX_OK;
- * NGX_DONE: the page is full, the message was not taken; NGX_ERROR.  The last
- * two end the reading.
+ * NGX_DONE: the page is full, the message was not taken; NGX_ABORT: nobody
+ * wants the page any more; NGX_ERROR.  The last three end the reading.
  */
 typedef ngx_int_t (*ngx_chat_history_row_pt)(void *data,
     ngx_chat_record_t *rec);
@@ -56,7 +56,8 @@ typedef struct {
  * the lowest and the highest id that row() took.  more_before and more_after
  * tell whether the channel has messages below and above them; for an empty
  * page, whether it has messages up to id, and from id on.  NGX_OK, NGX_BUSY,
- * NGX_ERROR.  Where row() failed, db->error is empty.
+ * NGX_ERROR, and NGX_ABORT where row() gave that.  Where row() failed,
+ * db->error is empty.
  */
 ngx_int_t ngx_chat_history_read(ngx_chat_db_t *db, ngx_chat_history_t *h);
 

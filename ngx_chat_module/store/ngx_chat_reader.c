@@ -18,6 +18,7 @@
 #define NGX_CHAT_READER_FIRST  4096        /* bytes for rows at first */
 
 
+static void ngx_chat_reader_take(ngx_chat_readers_t *rs, ngx_chat_read_t *rd);
 static void ngx_chat_reader_start(ngx_chat_reader_t *reader,
     ngx_chat_read_t *rd);
 static ngx_int_t ngx_chat_reader_thread(void *data, ngx_log_t *log);
@@ -34,6 +35,7 @@ ngx_chat_reader_init(ngx_chat_readers_t *rs, ngx_chat_store_conf_t *conf,
     ngx_uint_t          i;
     ngx_chat_reader_t  *reader;
 
+    rs->conf = conf;
     rs->log = cycle->log;
 
     ngx_queue_init(&rs->waiting);
@@ -109,9 +111,37 @@ ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
     }
 
     ngx_queue_insert_tail(&rs->waiting, &rd->queue);
+    rd->waiting = 1;
     rs->nwaiting++;
+    rs->conf->reading(rs->nwaiting);
 
     return NGX_OK;
+}
+
+
+void
+ngx_chat_reader_cancel(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
+{
+    if (rd->waiting) {
+        ngx_chat_reader_take(rs, rd);
+        ngx_free(rd);
+        return;
+    }
+
+    /* a thread has it, and done() will free it */
+
+    rd->data = NULL;
+    ngx_chat_store_set(&rd->left, 1);
+}
+
+
+static void
+ngx_chat_reader_take(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
+{
+    ngx_queue_remove(&rd->queue);
+    rd->waiting = 0;
+    rs->nwaiting--;
+    rs->conf->reading(rs->nwaiting);
 }
 
 
@@ -133,13 +163,17 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
 
     ngx_int_t  rc;
 
+    if (reader->read && ngx_chat_store_get(&reader->read->left)) {
+        return NGX_ABORT;
+    }
+
     rc = ngx_chat_handle_ready(&reader->handle, 0, log);
 
     if (rc == NGX_OK && reader->read) {
         rc = ngx_chat_reader_page(reader);
     }
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_OK && rc != NGX_ABORT) {
         ngx_chat_handle_failed(&reader->handle, rc, log);
         return rc;
     }
@@ -154,7 +188,7 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
         ngx_chat_handle_close(&reader->handle);
     }
 
-    return NGX_OK;
+    return rc;
 }
 
 
@@ -206,6 +240,10 @@ ngx_chat_reader_row(void *data, ngx_chat_record_t *rec)
     u_char              *rows;
     ssize_t              len;
     ngx_chat_message_t   m;
+
+    if (ngx_chat_store_get(&reader->read->left)) {
+        return NGX_ABORT;
+    }
 
     ngx_chat_record_message(rec, &m);
 
@@ -292,7 +330,7 @@ ngx_chat_reader_done(void *data, ngx_int_t rc)
     ngx_chat_reader_t *reader = data;
 
     ngx_queue_t         *q;
-    ngx_chat_read_t     *rd;
+    ngx_chat_read_t     *rd, *next;
     ngx_chat_readers_t  *rs;
 
     rs = reader->readers;
@@ -303,18 +341,21 @@ ngx_chat_reader_done(void *data, ngx_int_t rc)
     if (!ngx_queue_empty(&rs->waiting)) {
         q = ngx_queue_head(&rs->waiting);
 
-        ngx_queue_remove(q);
-        rs->nwaiting--;
+        next = ngx_queue_data(q, ngx_chat_read_t, queue);
 
-        ngx_chat_reader_start(reader,
-                              ngx_queue_data(q, ngx_chat_read_t, queue));
+        ngx_chat_reader_take(rs, next);
+        ngx_chat_reader_start(reader, next);
     }
 
     if (rd == NULL) {
         return;
     }
 
-    if (rd->data) {
+    if (rc == NGX_OK) {
+        ngx_chat_store_stats_read(&rs->conf->sh->stats);
+    }
+
+    if (!rd->left) {
         rd->done(rd, rc);
     }
 

@@ -41,7 +41,11 @@ struct ngx_chat_read_s {
     u_char                   epoch[NGX_CHAT_DB_EPOCH_LEN];
 
     void                   (*done)(ngx_chat_read_t *rd, ngx_int_t rc);
-    void                    *data;         /* NULL: nobody waits */
+    void                    *data;
+
+    ngx_uint_t               left;         /* nobody waits for it any more; the
+                                              thread looks at each message */
+    unsigned                 waiting:1;    /* it is in the queue */
 };
 
 
@@ -64,6 +68,7 @@ typedef struct {
 /* A worker's readers; the event loop's. */
 
 struct ngx_chat_readers_s {
+    ngx_chat_store_conf_t   *conf;
     ngx_queue_t              waiting;      /* reads */
     ngx_uint_t               nwaiting;
     ngx_log_t               *log;
@@ -82,6 +87,9 @@ void ngx_chat_reader_check(ngx_chat_readers_t *rs);
 
 /* See ngx_chat_store_read(). */
 ngx_int_t ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd);
+
+/* See ngx_chat_store_cancel(). */
+void ngx_chat_reader_cancel(ngx_chat_readers_t *rs, ngx_chat_read_t *rd);
 
 
 #endif /* _NGX_CHAT_READER_H_INCLUDED_ */

@@ -149,6 +149,13 @@ ngx_chat_store_read(ngx_chat_store_t *st, ngx_chat_read_t *rd)
 }
 
 
+void
+ngx_chat_store_cancel(ngx_chat_store_t *st, ngx_chat_read_t *rd)
+{
+    ngx_chat_reader_cancel(&st->readers, rd);
+}
+
+
 static u_char *
 ngx_chat_store_copy(ngx_str_t *dst, ngx_str_t *src, u_char *p)
 {

@@ -64,5 +64,11 @@ ngx_chat_read_t *ngx_chat_store_read_alloc(ngx_chat_history_t *h,
 /* NGX_OK: done() will be called; NGX_BUSY: the queue is full, rd is freed. */
 ngx_int_t ngx_chat_store_read(ngx_chat_store_t *st, ngx_chat_read_t *rd);
 
+/*
+ * Before done(): nobody waits for the page any more.  The read leaves the
+ * queue, or its thread ends it at the next message.  done() is not called.
+ */
+void ngx_chat_store_cancel(ngx_chat_store_t *st, ngx_chat_read_t *rd);
+
 
 #endif /* _NGX_CHAT_STORE_H_INCLUDED_ */

@@ -49,6 +49,13 @@ ngx_chat_store_stats_fail(ngx_chat_store_stats_sh_t *stats, ngx_int_t rc)
 
 
 void
+ngx_chat_store_stats_read(ngx_chat_store_stats_sh_t *stats)
+{
+    (void) ngx_atomic_fetch_add(&stats->reads, 1);
+}
+
+
+void
 ngx_chat_store_stats_size(ngx_chat_store_stats_sh_t *stats, const char *path)
 {
     char  name[PATH_MAX + sizeof("-wal")];

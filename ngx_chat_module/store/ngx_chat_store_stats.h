@@ -26,6 +26,8 @@ typedef struct {
                                               a queue was busy */
     ngx_atomic_t             failed;       /* batches that failed otherwise */
 
+    ngx_atomic_t             reads;        /* pages read */
+
     /* bytes of the files, looked at about each second */
     ngx_atomic_t             database;
     ngx_atomic_t             wal;
@@ -43,6 +45,9 @@ void ngx_chat_store_stats_commit(ngx_chat_store_stats_sh_t *stats,
 
 /* A batch failed with NGX_BUSY or NGX_ERROR. */
 void ngx_chat_store_stats_fail(ngx_chat_store_stats_sh_t *stats, ngx_int_t rc);
+
+/* A page was read. */
+void ngx_chat_store_stats_read(ngx_chat_store_stats_sh_t *stats);
 
 /* Looks how large the files are.  On a thread. */
 void ngx_chat_store_stats_size(ngx_chat_store_stats_sh_t *stats,

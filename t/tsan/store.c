@@ -135,6 +135,13 @@ queued(ngx_uint_t n)
 
 
 static void
+reading(ngx_uint_t n)
+{
+    (void) n;
+}
+
+
+static void
 write_done(ngx_chat_write_t *w, ngx_int_t rc)
 {
     worker_t  *wk = w->data;
@@ -247,6 +254,7 @@ run(void *data)
     wk->conf.append = append;
     wk->conf.sent = sent;
     wk->conf.queued = queued;
+    wk->conf.reading = reading;
 
     wk->store = ngx_chat_store_init(&wk->conf, &cycle);
 

@@ -25,11 +25,12 @@ sub make_certificate {
 }
 
 
-# The same socket, from now on with TLS.  Reads don't block: a record may be
-# readable in parts, or be no data at all (a session ticket).
+# The same socket, from now on with TLS, and with a protocol above it ("h2")
+# where one is named.  Reads don't block: a record may be readable in parts, or
+# be no data at all (a session ticket).
 
 sub start_tls {
-    my ($socket) = @_;
+    my ($socket, $protocol) = @_;
 
     # most tests do without
     require IO::Socket::SSL;
@@ -38,7 +39,8 @@ sub start_tls {
     $SIG{PIPE} = 'IGNORE';
 
     IO::Socket::SSL->start_SSL($socket,
-        SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_NONE())
+        SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_NONE(),
+        defined $protocol ? (SSL_alpn_protocols => [ $protocol ]) : ())
         or die "TLS: $IO::Socket::SSL::SSL_ERROR";
 
     $socket->blocking(0);

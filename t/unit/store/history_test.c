@@ -293,6 +293,15 @@ test_row_is_full(void)
               NGX_ERROR);
     CHECK(db.error[0] == '\0');
 
+    /* nobody wants the rest any more */
+
+    rows.status = NGX_ABORT;
+    rows.max = 1;
+
+    CHECK_INT(page(&db, &h, &rows, NGX_CHAT_HISTORY_NEWEST_e, 0, 10),
+              NGX_ABORT);
+    CHECK(strcmp(rows_text(&rows), "10") == 0);
+
     rows.max = ROWS;
     CHECK_INT(page(&db, &h, &rows, NGX_CHAT_HISTORY_NEWEST_e, 0, 10), NGX_OK);
 
