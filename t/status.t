@@ -244,6 +244,7 @@ sub translate_store {
 
     $want->{ngx_chat_store_queue_messages} = delete $s->{queued};
     $want->{ngx_chat_store_queue_reads} = delete $s->{reads_queued};
+    $want->{ngx_chat_store_page_bytes} = delete $s->{page_bytes};
     $want->{ngx_chat_store_reads_total} = delete $s->{reads};
     $want->{ngx_chat_database_size_bytes} = delete $s->{database_bytes};
     $want->{ngx_chat_database_wal_size_bytes} = delete $s->{wal_bytes};

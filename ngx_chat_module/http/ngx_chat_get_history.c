@@ -19,9 +19,14 @@
 
 
 typedef struct {
-    ngx_http_request_t   *request;
-    ngx_chat_read_t      *read;        /* NULL: the store has none of ours */
-    ngx_int_t             rc;
+    ngx_http_request_t       *request;
+    ngx_chat_store_t         *store;
+    ngx_chat_read_t          *read;    /* NULL: the store has none of ours */
+    ngx_int_t                 rc;
+    ngx_str_t                 page;    /* the answer's */
+    ngx_chat_read_client_t   *client;
+    ngx_chat_read_client_t    own;     /* of a connection that has one request
+                                          at a time */
 } ngx_chat_get_history_t;
 
 
@@ -29,7 +34,11 @@ static const char *ngx_chat_get_history_args(ngx_http_request_t *r,
     ngx_chat_history_t *h);
 static ngx_int_t ngx_chat_get_history_start(ngx_http_request_t *r,
     ngx_chat_history_t *h);
+static ngx_chat_read_client_t *ngx_chat_get_history_client(
+    ngx_chat_get_history_t *page);
+static void ngx_chat_get_history_client_cleanup(void *data);
 static void ngx_chat_get_history_cleanup(void *data);
+static void ngx_chat_get_history_release(void *data);
 static void ngx_chat_get_history_done(ngx_chat_read_t *rd, ngx_int_t rc);
 static ngx_int_t ngx_chat_get_history_reply(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_chat_get_history_headers(ngx_http_request_t *r,
@@ -130,7 +139,16 @@ ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h)
 
     page = cln->data;
 
+    ngx_memzero(page, sizeof(ngx_chat_get_history_t));
+
     page->request = r;
+    page->store = cmcf->live;
+
+    page->client = ngx_chat_get_history_client(page);
+    if (page->client == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     page->read = ngx_chat_store_read_alloc(h, r->connection->log);
 
     if (page->read == NULL) {
@@ -139,8 +157,9 @@ ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h)
 
     page->read->done = ngx_chat_get_history_done;
     page->read->data = page;
+    page->read->client = page->client;
 
-    if (ngx_chat_store_read(cmcf->live, page->read) != NGX_OK) {
+    if (ngx_chat_store_read(page->store, page->read) != NGX_OK) {
         return ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                     "too many reads are waiting");
     }
@@ -156,6 +175,61 @@ ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h)
 }
 
 
+/* What all requests of one connection share.  NULL: no memory. */
+
+static ngx_chat_read_client_t *
+ngx_chat_get_history_client(ngx_chat_get_history_t *page)
+{
+    ngx_connection_t    *c;
+    ngx_pool_cleanup_t  *cln;
+    ngx_http_request_t  *r;
+
+    r = page->request;
+    c = r->connection;
+
+#if (NGX_HTTP_V2)
+    if (r->stream) {
+        c = r->stream->connection->connection;
+    }
+#endif
+
+#if (NGX_HTTP_V3)
+    if (c->quic) {
+        c = c->quic->parent;
+    }
+#endif
+
+    if (c == r->connection) {
+        ngx_chat_read_client_init(&page->own);
+        return &page->own;
+    }
+
+    for (cln = c->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_chat_get_history_client_cleanup) {
+            return cln->data;
+        }
+    }
+
+    cln = ngx_pool_cleanup_add(c->pool, sizeof(ngx_chat_read_client_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_chat_get_history_client_cleanup;
+    ngx_chat_read_client_init(cln->data);
+
+    return cln->data;
+}
+
+
+/* All requests of the connection have ended: the handler is but its name. */
+
+static void
+ngx_chat_get_history_client_cleanup(void *data)
+{
+}
+
+
 /* The request ends before its page is there. */
 
 static void
@@ -163,12 +237,8 @@ ngx_chat_get_history_cleanup(void *data)
 {
     ngx_chat_get_history_t *page = data;
 
-    ngx_chat_main_conf_t  *cmcf;
-
     if (page->read) {
-        cmcf = ngx_http_get_module_main_conf(page->request, ngx_chat_module);
-
-        ngx_chat_store_cancel(cmcf->live, page->read);
+        ngx_chat_store_cancel(page->store, page->read);
     }
 }
 
@@ -192,7 +262,6 @@ ngx_chat_get_history_reply(ngx_http_request_t *r, void *data)
 {
     ngx_chat_get_history_t *page = data;
 
-    ngx_str_t            json;
     ngx_chat_read_t     *rd;
     ngx_pool_cleanup_t  *cln;
 
@@ -207,18 +276,28 @@ ngx_chat_get_history_reply(ngx_http_request_t *r, void *data)
     cln = ngx_pool_cleanup_add(r->pool, 0);
 
     if (cln == NULL || ngx_chat_get_history_headers(r, rd) != NGX_OK) {
+        ngx_chat_store_cancel(page->store, rd);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     /* the text, perhaps of megabytes, is not copied: the request frees it */
 
-    cln->handler = free;
-    cln->data = rd->page.data;
+    cln->handler = ngx_chat_get_history_release;
+    cln->data = page;
 
-    json = rd->page;
+    page->page = rd->page;
     rd->page.data = NULL;
 
-    return ngx_chat_reply_send(r, NGX_HTTP_OK, &json);
+    return ngx_chat_reply_send(r, NGX_HTTP_OK, &page->page);
+}
+
+
+static void
+ngx_chat_get_history_release(void *data)
+{
+    ngx_chat_get_history_t *page = data;
+
+    ngx_chat_store_release(page->store, page->client, &page->page);
 }
 
 

@@ -141,6 +141,8 @@ ngx_chat_status_json_store(ngx_chat_json_write_t *w, ngx_chat_status_t *st)
     ngx_chat_json_write_key_uint(w, "reads", st->store.reads);
     ngx_chat_json_write_key_uint(w, "reads_queued",
                               st->stats.counters[NGX_CHAT_READS_QUEUED_e]);
+    ngx_chat_json_write_key_uint(w, "page_bytes",
+                              st->stats.counters[NGX_CHAT_PAGE_BYTES_e]);
     ngx_chat_json_write_key_uint(w, "batches_busy", st->store.busy);
     ngx_chat_json_write_key_uint(w, "batches_failed", st->store.failed);
     ngx_chat_json_write_key_uint(w, "database_bytes", st->store.database);

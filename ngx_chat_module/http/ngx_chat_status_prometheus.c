@@ -161,6 +161,11 @@ ngx_chat_status_prometheus_store(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
                            "Pages of history that wait to be read.",
                            st->stats.counters[NGX_CHAT_READS_QUEUED_e]);
 
+    ngx_chat_status_metric(m, "ngx_chat_store_page_bytes",
+                           "Bytes of pages that clients have not taken yet, "
+                           "and that those being read may have.",
+                           st->stats.counters[NGX_CHAT_PAGE_BYTES_e]);
+
     ngx_chat_metrics_begin(m, "ngx_chat_store_batches_failed_total",
                            "counter",
                            "Batches of messages that could not be committed: "

@@ -160,9 +160,10 @@ ngx_chat_store_hooks_queued(ngx_uint_t n)
 
 
 void
-ngx_chat_store_hooks_reading(ngx_uint_t n)
+ngx_chat_store_hooks_reading(ngx_uint_t n, size_t held)
 {
     ngx_chat_counters[NGX_CHAT_READS_QUEUED_e] = n;
+    ngx_chat_counters[NGX_CHAT_PAGE_BYTES_e] = held;
 }
 
 

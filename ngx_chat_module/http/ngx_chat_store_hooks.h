@@ -47,7 +47,7 @@ void ngx_chat_store_hooks_renewed(void *data);
 void ngx_chat_store_hooks_queued(ngx_uint_t n);
 
 /* The store's reading(). */
-void ngx_chat_store_hooks_reading(ngx_uint_t n);
+void ngx_chat_store_hooks_reading(ngx_uint_t n, size_t held);
 
 /* The store's event_max(): the most bytes of a record's text, or event. */
 size_t ngx_chat_store_hooks_event_max(ngx_chat_record_t *rec);

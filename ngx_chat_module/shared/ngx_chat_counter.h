@@ -25,6 +25,7 @@ typedef enum {
     NGX_CHAT_SUBSCRIPTIONS_e,
     NGX_CHAT_QUEUED_e,                     /* messages not committed yet */
     NGX_CHAT_READS_QUEUED_e,               /* pages that wait for a reader */
+    NGX_CHAT_PAGE_BYTES_e,                 /* of pages that clients hold */
     NGX_CHAT_GAUGES_e,                     /* their number */
 
     /* counters: kept when their worker has left */

@@ -9,16 +9,15 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <store/ngx_chat_page.h>
 #include <store/ngx_chat_reader.h>
 #include <wire/ngx_chat_message.h>
 
 
-#define NGX_CHAT_READER_QUEUE  1024        /* most reads waiting */
-#define NGX_CHAT_READER_PAGE   (16 * 1024 * 1024)
 #define NGX_CHAT_READER_FIRST  4096        /* bytes for rows at first */
 
 
-static void ngx_chat_reader_take(ngx_chat_readers_t *rs, ngx_chat_read_t *rd);
+static void ngx_chat_reader_next(ngx_chat_readers_t *rs);
 static void ngx_chat_reader_start(ngx_chat_reader_t *reader,
     ngx_chat_read_t *rd);
 static ngx_int_t ngx_chat_reader_thread(void *data, ngx_log_t *log);
@@ -26,6 +25,7 @@ static ngx_int_t ngx_chat_reader_page(ngx_chat_reader_t *reader);
 static ngx_int_t ngx_chat_reader_row(void *data, ngx_chat_record_t *rec);
 static ngx_int_t ngx_chat_reader_join(ngx_chat_reader_t *reader);
 static void ngx_chat_reader_done(void *data, ngx_int_t rc);
+static void ngx_chat_reader_refuse(ngx_event_t *ev);
 
 
 ngx_int_t
@@ -38,7 +38,12 @@ ngx_chat_reader_init(ngx_chat_readers_t *rs, ngx_chat_store_conf_t *conf,
     rs->conf = conf;
     rs->log = cycle->log;
 
-    ngx_queue_init(&rs->waiting);
+    ngx_chat_read_queue_init(&rs->queue);
+    ngx_queue_init(&rs->refused);
+
+    rs->refuse.handler = ngx_chat_reader_refuse;
+    rs->refuse.data = rs;
+    rs->refuse.log = cycle->log;
 
     for (i = 0; i < NGX_CHAT_READERS; i++) {
         reader = &rs->readers[i];
@@ -92,28 +97,36 @@ ngx_chat_reader_check(ngx_chat_readers_t *rs)
 ngx_int_t
 ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
 {
-    ngx_uint_t  i;
+    ngx_chat_read_t  *refused;
 
-    for (i = 0; i < NGX_CHAT_READERS; i++) {
-
-        if (!rs->readers[i].task.active) {
-            ngx_chat_reader_start(&rs->readers[i], rd);
-            return NGX_OK;
-        }
-    }
-
-    if (rs->nwaiting == NGX_CHAT_READER_QUEUE) {
+    if (ngx_chat_read_queue_add(&rs->queue, rd, &refused) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, rs->log, 0,
-                      "chat store queue is full, %ui reads wait",
-                      rs->nwaiting);
+                      "chat store refuses a read, clients hold %uz bytes of "
+                      "pages", rs->queue.held);
         ngx_free(rd);
         return NGX_BUSY;
     }
 
-    ngx_queue_insert_tail(&rs->waiting, &rd->queue);
-    rd->waiting = 1;
-    rs->nwaiting++;
-    rs->conf->reading(rs->nwaiting);
+    if (refused) {
+        ngx_log_error(NGX_LOG_ERR, rs->log, 0,
+                      "chat store queue is full, %ui reads wait",
+                      rs->queue.nwaiting);
+    }
+
+    if (refused == rd) {
+        ngx_free(rd);
+        return NGX_BUSY;
+    }
+
+    /* another request is not to end within this one's handler */
+
+    if (refused) {
+        refused->state = NGX_CHAT_READ_REFUSED_e;
+        ngx_queue_insert_tail(&rs->refused, &refused->queue);
+        ngx_post_event(&rs->refuse, &ngx_posted_events);
+    }
+
+    ngx_chat_reader_next(rs);
 
     return NGX_OK;
 }
@@ -122,26 +135,63 @@ ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
 void
 ngx_chat_reader_cancel(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
 {
-    if (rd->waiting) {
-        ngx_chat_reader_take(rs, rd);
+    switch (rd->state) {
+
+    case NGX_CHAT_READ_WAITING_e:
+        ngx_chat_read_queue_remove(&rs->queue, rd);
         ngx_free(rd);
-        return;
+        break;
+
+    case NGX_CHAT_READ_REFUSED_e:
+        ngx_queue_remove(&rd->queue);
+        ngx_free(rd);
+        break;
+
+    default: /* NGX_CHAT_READ_STARTED_e, done() will free it */
+        ngx_chat_store_set(&rd->left, 1);
+        ngx_chat_read_queue_leave(rd);
     }
 
-    /* a thread has it, and done() will free it */
+    /* its client may have less than its share now */
 
-    rd->data = NULL;
-    ngx_chat_store_set(&rd->left, 1);
+    ngx_chat_reader_next(rs);
 }
 
 
-static void
-ngx_chat_reader_take(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
+void
+ngx_chat_reader_release(ngx_chat_readers_t *rs, ngx_chat_read_client_t *client,
+    ngx_str_t *page)
 {
-    ngx_queue_remove(&rd->queue);
-    rd->waiting = 0;
-    rs->nwaiting--;
-    rs->conf->reading(rs->nwaiting);
+    ngx_chat_page_free(page->data, page->len);
+    ngx_chat_read_queue_release(&rs->queue, client, page->len);
+    ngx_chat_reader_next(rs);
+}
+
+
+/* Gives idle readers the reads whose turn it is. */
+
+static void
+ngx_chat_reader_next(ngx_chat_readers_t *rs)
+{
+    ngx_uint_t        i;
+    ngx_chat_read_t  *rd;
+
+    for (i = 0; i < NGX_CHAT_READERS; i++) {
+
+        if (rs->readers[i].task.active) {
+            continue;
+        }
+
+        rd = ngx_chat_read_queue_next(&rs->queue);
+
+        if (rd == NULL) {
+            break;
+        }
+
+        ngx_chat_reader_start(&rs->readers[i], rd);
+    }
+
+    rs->conf->reading(rs->queue.nwaiting, rs->queue.held);
 }
 
 
@@ -222,7 +272,7 @@ ngx_chat_reader_page(ngx_chat_reader_t *reader)
     ngx_memcpy(reader->read->epoch, reader->handle.db.epoch,
                NGX_CHAT_DB_EPOCH_LEN);
 
-    free(reader->rows);
+    ngx_chat_page_free(reader->rows, reader->size);
     free(reader->ends);
 
     return rc;
@@ -253,7 +303,7 @@ ngx_chat_reader_row(void *data, ngx_chat_record_t *rec)
         return NGX_ERROR;
     }
 
-    if (reader->nrows && reader->len + len > NGX_CHAT_READER_PAGE) {
+    if (reader->nrows && reader->len + len > reader->read->held) {
         return NGX_DONE;
     }
 
@@ -262,7 +312,7 @@ ngx_chat_reader_row(void *data, ngx_chat_record_t *rec)
         size = ngx_max(reader->size * 2, NGX_CHAT_READER_FIRST);
         size = ngx_max(size, reader->len + len);
 
-        rows = realloc(reader->rows, size);
+        rows = ngx_chat_page_resize(reader->rows, reader->size, size);
         if (rows == NULL) {
             return NGX_ERROR;
         }
@@ -294,7 +344,13 @@ ngx_chat_reader_join(ngx_chat_reader_t *reader)
 
     rd = reader->read;
 
-    p = malloc(reader->len + reader->nrows + 2);
+    rd->page.len = reader->len + 2;
+
+    if (reader->nrows) {
+        rd->page.len += reader->nrows - 1;
+    }
+
+    p = ngx_chat_page_resize(NULL, 0, rd->page.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -315,8 +371,7 @@ ngx_chat_reader_join(ngx_chat_reader_t *reader)
         p = ngx_cpymem(p, reader->rows + start, reader->ends[n] - start);
     }
 
-    *p++ = ']';
-    rd->page.len = p - rd->page.data;
+    *p = ']';
 
     return NGX_OK;
 }
@@ -329,8 +384,7 @@ ngx_chat_reader_done(void *data, ngx_int_t rc)
 {
     ngx_chat_reader_t *reader = data;
 
-    ngx_queue_t         *q;
-    ngx_chat_read_t     *rd, *next;
+    ngx_chat_read_t     *rd;
     ngx_chat_readers_t  *rs;
 
     rs = reader->readers;
@@ -338,14 +392,12 @@ ngx_chat_reader_done(void *data, ngx_int_t rc)
     /* before the next read starts and its thread uses the reader */
     rd = reader->read;
 
-    if (!ngx_queue_empty(&rs->waiting)) {
-        q = ngx_queue_head(&rs->waiting);
-
-        next = ngx_queue_data(q, ngx_chat_read_t, queue);
-
-        ngx_chat_reader_take(rs, next);
-        ngx_chat_reader_start(reader, next);
+    if (rd) {
+        ngx_chat_read_queue_hold(&rs->queue, rd,
+                                 (rc == NGX_OK) ? rd->page.len : 0);
     }
+
+    ngx_chat_reader_next(rs);
 
     if (rd == NULL) {
         return;
@@ -359,6 +411,35 @@ ngx_chat_reader_done(void *data, ngx_int_t rc)
         rd->done(rd, rc);
     }
 
-    free(rd->page.data);
+    /* the caller has the page, and releases it, or nobody wants it */
+
+    if (rd->page.data) {
+        ngx_chat_read_queue_hold(&rs->queue, rd, 0);
+        ngx_chat_page_free(rd->page.data, rd->page.len);
+        ngx_chat_reader_next(rs);
+    }
+
     ngx_free(rd);
+}
+
+
+static void
+ngx_chat_reader_refuse(ngx_event_t *ev)
+{
+    ngx_queue_t         *q;
+    ngx_chat_read_t     *rd;
+    ngx_chat_readers_t  *rs;
+
+    rs = ev->data;
+
+    while (!ngx_queue_empty(&rs->refused)) {
+        q = ngx_queue_head(&rs->refused);
+        rd = ngx_queue_data(q, ngx_chat_read_t, queue);
+
+        ngx_queue_remove(q);
+        rd->state = NGX_CHAT_READ_STARTED_e;
+
+        rd->done(rd, NGX_BUSY);
+        ngx_free(rd);
+    }
 }

@@ -5,9 +5,9 @@
  * The reading half of the store.
  *
  * Each worker has a few readers.  A reader reads one page of history at a
- * time, on a thread.  A read that comes while all readers are busy waits in a
- * queue.  SQLite's WAL lets them read while somebody writes, so a reader takes
- * no write lock unless the database's files are new ones.
+ * time, on a thread.  Other reads wait, see ngx_chat_read_queue.h.  SQLite's
+ * WAL lets readers read while somebody writes, so a reader takes no write lock
+ * unless the database's files are new ones.
  */
 
 
@@ -21,32 +21,14 @@
 #include <ngx_thread_pool.h>
 
 #include <store/ngx_chat_handle.h>
-#include <store/ngx_chat_history.h>
+#include <store/ngx_chat_read_queue.h>
 #include <store/ngx_chat_store_task.h>
 
 
 #define NGX_CHAT_READERS  4                /* of a worker */
 
 
-typedef struct ngx_chat_read_s  ngx_chat_read_t;
 typedef struct ngx_chat_readers_s  ngx_chat_readers_t;
-
-
-/* A page to be read.  The store owns it from store_read() to done(). */
-
-struct ngx_chat_read_s {
-    ngx_queue_t              queue;
-    ngx_chat_history_t       history;      /* row and data are the store's */
-    ngx_str_t                page;         /* a JSON array, from malloc() */
-    u_char                   epoch[NGX_CHAT_DB_EPOCH_LEN];
-
-    void                   (*done)(ngx_chat_read_t *rd, ngx_int_t rc);
-    void                    *data;
-
-    ngx_uint_t               left;         /* nobody waits for it any more; the
-                                              thread looks at each message */
-    unsigned                 waiting:1;    /* it is in the queue */
-};
 
 
 typedef struct {
@@ -69,8 +51,9 @@ typedef struct {
 
 struct ngx_chat_readers_s {
     ngx_chat_store_conf_t   *conf;
-    ngx_queue_t              waiting;      /* reads */
-    ngx_uint_t               nwaiting;
+    ngx_chat_read_queue_t    queue;
+    ngx_queue_t              refused;      /* reads that get NGX_BUSY */
+    ngx_event_t              refuse;       /* posted for those */
     ngx_log_t               *log;
     ngx_chat_reader_t        readers[NGX_CHAT_READERS];
 };
@@ -90,6 +73,10 @@ ngx_int_t ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd);
 
 /* See ngx_chat_store_cancel(). */
 void ngx_chat_reader_cancel(ngx_chat_readers_t *rs, ngx_chat_read_t *rd);
+
+/* See ngx_chat_store_release(). */
+void ngx_chat_reader_release(ngx_chat_readers_t *rs,
+    ngx_chat_read_client_t *client, ngx_str_t *page);
 
 
 #endif /* _NGX_CHAT_READER_H_INCLUDED_ */

@@ -156,6 +156,14 @@ ngx_chat_store_cancel(ngx_chat_store_t *st, ngx_chat_read_t *rd)
 }
 
 
+void
+ngx_chat_store_release(ngx_chat_store_t *st, ngx_chat_read_client_t *client,
+    ngx_str_t *page)
+{
+    ngx_chat_reader_release(&st->readers, client, page);
+}
+
+
 static u_char *
 ngx_chat_store_copy(ngx_str_t *dst, ngx_str_t *src, u_char *p)
 {

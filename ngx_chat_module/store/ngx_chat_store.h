@@ -56,19 +56,29 @@ ngx_int_t ngx_chat_store_write(ngx_chat_store_t *st, ngx_chat_write_t *w);
 
 /*
  * Makes a read, with a copy of the channel's name.  The store frees it after
- * done(), and its page unless done() has taken that.  NULL: no memory.
+ * done(), and its page unless done() has taken that, which makes page.data
+ * NULL, and frees it later by release().  NULL: no memory.
  */
 ngx_chat_read_t *ngx_chat_store_read_alloc(ngx_chat_history_t *h,
     ngx_log_t *log);
 
-/* NGX_OK: done() will be called; NGX_BUSY: the queue is full, rd is freed. */
+/*
+ * rd->client must live until done() or cancel(), and until the page is given
+ * back.  NGX_OK: done() will be called; NGX_BUSY: too many reads wait, or
+ * clients hold too much, and rd is freed.  done() gets NGX_BUSY where that
+ * turns out later, too.
+ */
 ngx_int_t ngx_chat_store_read(ngx_chat_store_t *st, ngx_chat_read_t *rd);
 
 /*
- * Before done(): nobody waits for the page any more.  The read leaves the
- * queue, or its thread ends it at the next message.  done() is not called.
+ * Before done(), or in it: nobody waits for the page any more.  The read leaves
+ * the queue, or its thread ends it at the next message.  done() is not called.
  */
 void ngx_chat_store_cancel(ngx_chat_store_t *st, ngx_chat_read_t *rd);
+
+/* Frees a page that done() has taken. */
+void ngx_chat_store_release(ngx_chat_store_t *st,
+    ngx_chat_read_client_t *client, ngx_str_t *page);
 
 
 #endif /* _NGX_CHAT_STORE_H_INCLUDED_ */

@@ -113,8 +113,11 @@ typedef struct {
     /* On the event loop: so many messages of this worker are not stored yet. */
     void                   (*queued)(ngx_uint_t n);
 
-    /* On the event loop: so many reads wait for a reader. */
-    void                   (*reading)(ngx_uint_t n);
+    /*
+     * On the event loop: so many reads wait for a reader, and clients hold so
+     * many bytes of pages, with what may come of those being read.
+     */
+    void                   (*reading)(ngx_uint_t n, size_t held);
 
     void                    *data;         /* for the functions above */
 } ngx_chat_store_conf_t;

@@ -1,7 +1,9 @@
 
 /* sources: wire/ngx_chat_urlencoded.c */
 /* sources: store/ngx_chat_store.c store/ngx_chat_writer.c */
-/* sources: store/ngx_chat_reader.c store/ngx_chat_batch.c */
+/* sources: store/ngx_chat_reader.c store/ngx_chat_read_queue.c */
+/* sources: store/ngx_chat_page.c */
+/* sources: store/ngx_chat_batch.c */
 /* sources: store/ngx_chat_handle.c store/ngx_chat_write_lock.c */
 /* sources: store/ngx_chat_maintenance.c store/ngx_chat_retention.c */
 /* sources: store/ngx_chat_store_stats.c store/ngx_chat_store_task.c */
@@ -44,6 +46,7 @@ typedef struct {
     ngx_uint_t              committed;
     ngx_uint_t              read;
     ngx_uint_t              reading;
+    ngx_chat_read_client_t  client;
     uint64_t                last;          /* id of a message of its own */
     uint64_t                position;      /* in the ring, behind that one */
     const char             *error;
@@ -135,9 +138,10 @@ queued(ngx_uint_t n)
 
 
 static void
-reading(ngx_uint_t n)
+reading(ngx_uint_t n, size_t held)
 {
     (void) n;
+    (void) held;
 }
 
 
@@ -224,6 +228,7 @@ read_one(worker_t *wk)
     rd = ngx_chat_store_read_alloc(&h, &loop_log);
     rd->done = read_done;
     rd->data = wk;
+    rd->client = &wk->client;
 
     if (ngx_chat_store_read(wk->store, rd) != NGX_OK) {
         wk->error = "too many reads wait";
@@ -255,6 +260,8 @@ run(void *data)
     wk->conf.sent = sent;
     wk->conf.queued = queued;
     wk->conf.reading = reading;
+
+    ngx_chat_read_client_init(&wk->client);
 
     wk->store = ngx_chat_store_init(&wk->conf, &cycle);
 
