@@ -168,8 +168,13 @@ ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h)
 
     ngx_chat_request_suspend(r);
 
-    /* nobody needs the page when the client has left */
-    r->read_event_handler = ngx_http_test_reading;
+    /* nobody needs the page when the client has left, perhaps already */
+
+    r->read_event_handler = ngx_chat_request_test_left;
+
+    if (r->connection->read->pending_eof) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
 
     return NGX_DONE;
 }

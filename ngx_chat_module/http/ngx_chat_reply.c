@@ -15,6 +15,9 @@
 #include <shared/ngx_chat_turn.h>
 
 
+static ngx_int_t ngx_chat_reply_output(ngx_http_request_t *r,
+    ngx_chain_t *out);
+static void ngx_chat_reply_rest(ngx_http_request_t *r);
 static void ngx_chat_reply_write_error(ngx_chat_json_write_t *w, void *data);
 
 
@@ -120,7 +123,49 @@ ngx_chat_reply_typed(ngx_http_request_t *r, ngx_uint_t status,
     out.buf = b;
     out.next = NULL;
 
-    return ngx_http_output_filter(r, &out);
+    return ngx_chat_reply_output(r, &out);
+}
+
+
+/*
+ * While nginx writes the rest of an answer, it takes a client that closes its
+ * half of the connection for one that has left.  So it is given another
+ * handler, behind the call of ngx_http_finalize_request() that sets its own.
+ */
+
+static ngx_int_t
+ngx_chat_reply_output(ngx_http_request_t *r, ngx_chain_t *out)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_output_filter(r, out);
+
+    if (rc != NGX_AGAIN
+        || r != r->main
+        || r->http_version >= NGX_HTTP_VERSION_20)
+    {
+        return rc;
+    }
+
+    if (ngx_http_post_request(r, NULL) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->write_event_handler = ngx_chat_reply_rest;
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_chat_reply_rest(ngx_http_request_t *r)
+{
+    ngx_http_finalize_request(r, NGX_AGAIN);
+
+    if (r->read_event_handler == ngx_http_test_reading) {
+        r->read_event_handler = ngx_chat_request_test_left;
+    }
 }
 
 

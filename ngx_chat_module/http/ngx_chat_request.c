@@ -286,3 +286,41 @@ ngx_chat_request_resume(ngx_http_request_t *r, ngx_chat_request_pt handler,
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
+
+
+void
+ngx_chat_request_test_left(ngx_http_request_t *r)
+{
+    int                err;
+    socklen_t          len;
+    ngx_connection_t  *c;
+
+    /* a stream is reset, and has no half of its own to close */
+
+    if (r->http_version >= NGX_HTTP_VERSION_20) {
+        ngx_http_test_reading(r);
+        return;
+    }
+
+    c = r->connection;
+    err = 0;
+    len = sizeof(int);
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
+        err = ngx_socket_errno;
+    }
+
+    if (err == 0) {
+        ngx_http_block_reading(r);
+        return;
+    }
+
+    c->read->eof = 1;
+    c->read->error = 1;
+    c->error = 1;
+
+    ngx_log_error(NGX_LOG_INFO, c->log, err,
+                  "client prematurely closed connection");
+
+    ngx_http_finalize_request(r, NGX_HTTP_CLIENT_CLOSED_REQUEST);
+}

@@ -68,5 +68,12 @@ void ngx_chat_request_suspend(ngx_http_request_t *r);
 void ngx_chat_request_resume(ngx_http_request_t *r,
     ngx_chat_request_pt handler, void *data);
 
+/*
+ * A read_event_handler: ends a request whose client has left.  Unlike nginx's,
+ * it does not end one whose client has only closed its half of the connection,
+ * and waits for the answer.
+ */
+void ngx_chat_request_test_left(ngx_http_request_t *r);
+
 
 #endif /* _NGX_CHAT_REQUEST_H_INCLUDED_ */
