@@ -162,33 +162,42 @@ static char *
 ngx_chat_conf_app_id(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
     ngx_str_t *id, ngx_chat_app_t *app)
 {
-    ngx_int_t        n;
     ngx_uint_t       i;
     ngx_chat_app_t  *apps;
 
-    n = (id->len <= NGX_CHAT_APP_ID_LEN) ? ngx_atoi(id->data, id->len)
-                                         : NGX_ERROR;
+    app->id = *id;
+    app->number = ngx_chat_app_number(id);
 
-    if (n <= 0 || id->data[0] == '0') {
+    if (app->number == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid app id \"%V\", it must be a number of at "
-                           "most %d digits, as server SDKs expect it",
-                           id, NGX_CHAT_APP_ID_LEN);
+                           "most %d digits that does not begin with 0, or "
+                           "have 1 to %d letters, digits, \"-\" and \"_\"",
+                           id, NGX_CHAT_APP_ID_DIGITS, NGX_CHAT_APP_ID_MAX);
         return NGX_CONF_ERROR;
     }
 
     apps = cmcf->apps.elts;
 
     for (i = 0; i < cmcf->apps.nelts; i++) {
-        if (apps[i].number == (uint64_t) n) {
+
+        if (apps[i].number != app->number) {
+            continue;
+        }
+
+        if (ngx_chat_app_of_id(&cmcf->apps, id) != NULL) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "duplicate chat_app \"%V\"", id);
-            return NGX_CONF_ERROR;
-        }
-    }
 
-    app->id = *id;
-    app->number = n;
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "chat_app \"%V\" has the same number as "
+                               "chat_app \"%V\" by chance, give it another id",
+                               id, &apps[i].id);
+        }
+
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }

@@ -165,12 +165,12 @@ qr/\[emerg\].*"?key"?.*duplicate/
 
 
 
-=== TEST 14: an app's id that is no number
---- http_config eval: "chat_app one { key a; secret b; } # HERE"
+=== TEST 14: an app's id that is neither a number nor a word
+--- http_config eval: "chat_app o.e { key a; secret b; } # HERE"
 --- config
 --- must_die
 --- error_log eval
-qr/\[emerg\].*"one"/
+qr/\[emerg\].*"o\.e"/
 
 
 

@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 
 #include <pusher/ngx_chat_api_route.h>
+#include <pusher/ngx_chat_app.h>
 #include <wire/ngx_chat_urlencoded.h>
 
 
@@ -57,7 +58,7 @@ ngx_chat_api_route_read(ngx_chat_api_route_t *route, ngx_str_t *path,
             continue;
         }
 
-        for (id = p + 6; id < last && *id >= '0' && *id <= '9'; id++) {
+        for (id = p + 6; id < last && ngx_chat_app_is_id_char(*id); id++) {
             /* void */
         }
 

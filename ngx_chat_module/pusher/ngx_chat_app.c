@@ -9,6 +9,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <openssl/sha.h>
+
 #include <pusher/ngx_chat_app.h>
 
 
@@ -16,6 +18,50 @@ static ngx_str_t *ngx_chat_app_find(ngx_chat_app_t *app, ngx_str_t *key,
     ngx_uint_t any_case);
 static ngx_uint_t ngx_chat_app_is_key(ngx_str_t *key, ngx_str_t *given,
     ngx_uint_t any_case);
+
+
+uint64_t
+ngx_chat_app_number(ngx_str_t *id)
+{
+    u_char      digest[SHA256_DIGEST_LENGTH];
+    size_t      i;
+    uint64_t    n;
+    ngx_uint_t  digits;
+
+    if (id->len == 0 || id->len > NGX_CHAT_APP_ID_MAX) {
+        return 0;
+    }
+
+    n = 0;
+    digits = 1;
+
+    for (i = 0; i < id->len; i++) {
+
+        if (!ngx_chat_app_is_id_char(id->data[i])) {
+            return 0;
+        }
+
+        digits = digits && id->data[i] >= '0' && id->data[i] <= '9';
+
+        if (digits && i < NGX_CHAT_APP_ID_DIGITS) {
+            n = n * 10 + (id->data[i] - '0');
+        }
+    }
+
+    if (digits) {
+        return (i <= NGX_CHAT_APP_ID_DIGITS && id->data[0] != '0') ? n : 0;
+    }
+
+    (void) SHA256(id->data, id->len, digest);
+
+    n = 0;
+
+    for (i = 0; i < 8; i++) {
+        n = n << 8 | digest[i];
+    }
+
+    return (uint64_t) 1 << 62 | n >> 2;
+}
 
 
 ngx_chat_app_t *

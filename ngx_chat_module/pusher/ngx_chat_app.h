@@ -14,7 +14,8 @@
 #include <ngx_core.h>
 
 
-#define NGX_CHAT_APP_ID_LEN  18        /* most digits, fits an int64_t */
+#define NGX_CHAT_APP_ID_MAX      64    /* characters of an id */
+#define NGX_CHAT_APP_ID_DIGITS   18    /* of an id that is a number */
 
 
 /* Another pair of credentials: while keys are changed, both are valid. */
@@ -26,7 +27,7 @@ typedef struct {
 
 
 typedef struct {
-    uint64_t           number;         /* the id, as in envelopes and rows */
+    uint64_t           number;         /* of the id, as in envelopes and rows */
     ngx_str_t          id;
     ngx_str_t          key;
     ngx_str_t          secret;         /* never logged */
@@ -51,6 +52,20 @@ typedef struct {
     time_t             timestamp_window;   /* s, of requests' auth_timestamp */
 } ngx_chat_app_t;
 
+
+/* Whether an id may have the character: A-Z a-z 0-9 _ - */
+#define ngx_chat_app_is_id_char(ch)                                           \
+    (((ch) >= '0' && (ch) <= '9')                                             \
+     || (((ch) | 0x20) >= 'a' && ((ch) | 0x20) <= 'z')                        \
+     || (ch) == '_' || (ch) == '-')
+
+/*
+ * The number of an id, the same for ever, since stored messages bear it.  An
+ * id of digits is its own number; it has at most 18 of them, and no leading
+ * zero.  Another one has a number from 2^62 to 2^63 - 1, above all of those:
+ * 2^62 plus the first 62 bits of its SHA-256.  0: the id is not valid.
+ */
+uint64_t ngx_chat_app_number(ngx_str_t *id);
 
 /* Of an array of ngx_chat_app_t: the app with this id or key, or NULL. */
 ngx_chat_app_t *ngx_chat_app_of_id(ngx_array_t *apps, ngx_str_t *id);

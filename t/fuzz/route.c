@@ -67,7 +67,7 @@ check_route(unit_pool_t *pool, ngx_str_t *path, ngx_chat_api_route_t *r)
     EXPECT(r->app.len != 0 || r->kind == NGX_CHAT_API_ROUTE_TERMINATE_e);
 
     for (i = 0; i < r->app.len; i++) {
-        EXPECT(r->app.data[i] >= '0' && r->app.data[i] <= '9');
+        EXPECT(r->app.data[i] != '/' && r->app.data[i] != '%');
     }
 
     plain.data = unit_alloc(pool, 64 + r->app.len + 3 * r->name.len);

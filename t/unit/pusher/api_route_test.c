@@ -34,6 +34,9 @@ static route_case_t  routes[] = {
     { ngx_string("/apps/42/events"), NGX_CHAT_API_ROUTE_EVENTS_e,
       ngx_string("42"), ngx_null_string, 0 },
 
+    { ngx_string("/apps/app-id_7x/events"), NGX_CHAT_API_ROUTE_EVENTS_e,
+      ngx_string("app-id_7x"), ngx_null_string, 0 },
+
     { ngx_string("/apps/42/batch_events"), NGX_CHAT_API_ROUTE_BATCH_e,
       ngx_string("42"), ngx_null_string, 0 },
 
@@ -90,7 +93,7 @@ static route_case_t  routes[] = {
 
 static const char  *none[] = {
     "", "/", "/apps", "/apps/", "/apps/42", "/apps/42/", "/apps//events",
-    "/apps/x/events", "/apps/42x/events", "/apps/42/event",
+    "/apps/x.y/events", "/apps/a%2Db/events", "/apps/42/event",
     "/apps/42/events/", "/apps/42/events/x", "/apps/42/channels/",
     "/apps/42/channels//users", "/apps/42/channels/a/b/users",
     "/apps/42/channels/a/others", "/apps/42/channels/%",
