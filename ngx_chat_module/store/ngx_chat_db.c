@@ -14,6 +14,10 @@
 #include <stdio.h>
 
 
+/* big-endian; the last bit is the byte order of the WAL's checksums */
+#define NGX_CHAT_DB_WAL_MAGIC  0x377f0682
+
+
 void
 ngx_chat_db_close(ngx_chat_db_t *db)
 {
@@ -69,6 +73,7 @@ ngx_chat_db_files(const char *path, ngx_chat_db_files_t *files)
 
     files->dev = st.st_dev;
     files->file = st.st_ino;
+    files->size = st.st_size;
 
     len = strlen(name);
 
@@ -104,6 +109,43 @@ ngx_chat_db_look(ngx_chat_db_t *db, const char *path,
                     strerror(errno));
 
     return NGX_BUSY;
+}
+
+
+ngx_uint_t
+ngx_chat_db_is_whole(ngx_chat_db_t *db)
+{
+    int            rc;
+    u_char         buf[sizeof("SQLite format 3")];
+    uint32_t       magic;
+    sqlite3_file  *file;
+
+    /* SQLite's own descriptors: closing another one would drop its locks */
+
+    rc = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_FILE_POINTER,
+                              &file);
+
+    if (rc != SQLITE_OK || file->pMethods == NULL
+        || file->pMethods->xRead(file, buf, sizeof(buf), 0) != SQLITE_OK
+        || memcmp(buf, "SQLite format 3", sizeof(buf)) != 0)
+    {
+        return 0;
+    }
+
+    rc = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER,
+                              &file);
+
+    if (rc != SQLITE_OK || file->pMethods == NULL) {
+        return 1;
+    }
+
+    rc = file->pMethods->xRead(file, buf, 4, 0);
+
+    magic = (uint32_t) buf[0] << 24 | (uint32_t) buf[1] << 16
+            | (uint32_t) buf[2] << 8 | (uint32_t) buf[3];
+
+    return rc == SQLITE_IOERR_SHORT_READ
+           || (rc == SQLITE_OK && (magic & ~1U) == NGX_CHAT_DB_WAL_MAGIC);
 }
 
 

@@ -20,6 +20,7 @@
 
 
 #define NGX_CHAT_DB_ERROR_LEN  256
+#define NGX_CHAT_DB_HEADER     100     /* bytes */
 #define NGX_CHAT_DB_EPOCH_LEN  32      /* hexadecimal digits */
 
 
@@ -57,11 +58,12 @@ typedef struct {
     uint64_t           file;           /* inodes */
     uint64_t           wal;
     uint64_t           shm;
+    uint64_t           size;           /* bytes of the file, at that moment */
 } ngx_chat_db_files_t;
 
 
 #define ngx_chat_db_files_equal(a, b)                                         \
-    (memcmp(a, b, sizeof(ngx_chat_db_files_t)) == 0)
+    (memcmp(a, b, offsetof(ngx_chat_db_files_t, size)) == 0)
 
 
 typedef struct {
@@ -89,6 +91,13 @@ ngx_int_t ngx_chat_db_files(const char *path, ngx_chat_db_files_t *files);
 /* The same.  NGX_OK; NGX_BUSY: it can't be told, and db->error tells why. */
 ngx_int_t ngx_chat_db_look(ngx_chat_db_t *db, const char *path,
     ngx_chat_db_files_t *files);
+
+/*
+ * Tells whether the file and the WAL that a handle has open begin as such files
+ * do.  They don't where somebody has truncated or overwritten them.  A WAL may
+ * be empty: then it begins with the next commit.
+ */
+ngx_uint_t ngx_chat_db_is_whole(ngx_chat_db_t *db);
 
 /* Removes the WAL and its index from beside the file that path leads to. */
 ngx_int_t ngx_chat_db_unlink_wal(const char *path);

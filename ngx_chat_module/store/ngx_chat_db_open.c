@@ -18,7 +18,6 @@
 #include <stdio.h>
 
 
-#define NGX_CHAT_DB_HEADER       100
 #define NGX_CHAT_DB_POLL         2             /* ms */
 
 #define NGX_CHAT_DB_COLUMNS                                                   \

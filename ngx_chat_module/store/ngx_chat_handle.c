@@ -21,6 +21,10 @@
 
 static ngx_int_t ngx_chat_handle_look(ngx_chat_handle_t *h, ngx_uint_t locked,
     ngx_log_t *log);
+static ngx_int_t ngx_chat_handle_inspect(ngx_chat_handle_t *h,
+    ngx_chat_db_files_t *files, ngx_uint_t locked);
+static ngx_int_t ngx_chat_handle_size(ngx_chat_handle_t *h, int64_t *size);
+static ngx_int_t ngx_chat_handle_destroyed(ngx_chat_handle_t *h);
 static ngx_int_t ngx_chat_handle_leave(ngx_chat_handle_t *h,
     ngx_uint_t locked, ngx_log_t *log);
 static ngx_int_t ngx_chat_handle_open(ngx_chat_handle_t *h,
@@ -86,6 +90,14 @@ ngx_chat_handle_look(ngx_chat_handle_t *h, ngx_uint_t locked, ngx_log_t *log)
         return rc;
     }
 
+    if (files.file && files.file == ngx_chat_store_get(&sh->file)) {
+
+        rc = ngx_chat_handle_inspect(h, &files, locked);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
     if (h->db.handle && ngx_chat_db_files_equal(&files, &h->db.files)) {
         return NGX_OK;
     }
@@ -122,6 +134,113 @@ ngx_chat_handle_look(ngx_chat_handle_t *h, ngx_uint_t locked, ngx_log_t *log)
 
 
 /*
+ * Looks whether the file that is noted is still whole.  No file that was once
+ * open is smaller than its header.  Otherwise only a checkpoint makes it
+ * smaller, and never smaller than the database.
+ */
+
+static ngx_int_t
+ngx_chat_handle_inspect(ngx_chat_handle_t *h, ngx_chat_db_files_t *files,
+    ngx_uint_t locked)
+{
+    int64_t               size;
+    ngx_int_t             rc;
+    ngx_uint_t            open, shrunk;
+    ngx_chat_store_sh_t  *sh;
+
+    sh = h->conf->sh;
+
+    if (ngx_chat_store_get(&sh->destroyed) == files->file) {
+        return ngx_chat_handle_destroyed(h);
+    }
+
+    open = (h->db.handle && ngx_chat_db_files_equal(files, &h->db.files));
+    shrunk = (files->size < ngx_chat_store_get(&sh->size));
+
+    if (files->size >= NGX_CHAT_DB_HEADER
+        && (!open || ngx_chat_db_is_whole(&h->db))
+        && (!open || !shrunk))
+    {
+        if (locked && open) {
+            ngx_chat_store_set(&sh->size, files->size);
+        }
+
+        return NGX_OK;
+    }
+
+    if (!locked) {
+        return NGX_AGAIN;
+    }
+
+    if (open && files->size >= NGX_CHAT_DB_HEADER
+        && ngx_chat_db_is_whole(&h->db))
+    {
+        rc = ngx_chat_handle_size(h, &size);
+
+        if (rc != NGX_OK || (uint64_t) size <= files->size) {
+            ngx_chat_store_set(&sh->size, files->size);
+            return rc;
+        }
+    }
+
+    ngx_chat_store_set(&sh->destroyed, files->file);
+
+    return ngx_chat_handle_destroyed(h);
+}
+
+
+static ngx_int_t
+ngx_chat_handle_size(ngx_chat_handle_t *h, int64_t *size)
+{
+    return ngx_chat_db_number(&h->db, "SELECT page_count * page_size"
+                              " FROM pragma_page_count, pragma_page_size",
+                              size);
+}
+
+
+static ngx_int_t
+ngx_chat_handle_destroyed(ngx_chat_handle_t *h)
+{
+    return ngx_chat_db_refuse(&h->db, NGX_BUSY,
+                              "the file or its -wal was truncated or "
+                              "overwritten under the running server; move a "
+                              "backup or an empty file into its place");
+}
+
+
+ngx_int_t
+ngx_chat_handle_whole(ngx_chat_handle_t *h)
+{
+    if (ngx_chat_db_is_whole(&h->db)) {
+        return NGX_OK;
+    }
+
+    ngx_chat_store_set(&h->conf->sh->destroyed, h->db.files.file);
+
+    return ngx_chat_handle_destroyed(h);
+}
+
+
+ngx_int_t
+ngx_chat_handle_shrink(ngx_chat_handle_t *h)
+{
+    int64_t               size;
+    ngx_int_t             rc;
+    ngx_chat_store_sh_t  *sh;
+
+    sh = h->conf->sh;
+
+    rc = ngx_chat_handle_size(h, &size);
+
+    if (rc == NGX_OK && (uint64_t) size < sh->size) {
+        ngx_chat_store_set(&sh->size, (ngx_atomic_uint_t) size);
+    }
+
+    return rc;
+}
+
+
+/*
  * Closes the old files.  Where these are still the noted ones, nobody has
  * moved the WAL into the file yet, and the caller has the write lock.
  * NGX_BUSY: somebody reads, and is in the way of that.
@@ -136,8 +255,9 @@ ngx_chat_handle_leave(ngx_chat_handle_t *h, ngx_uint_t locked, ngx_log_t *log)
         return NGX_OK;
     }
 
-    if (locked && ngx_chat_handle_noted(h->conf->sh, &h->db.files)) {
-
+    if (locked && ngx_chat_handle_noted(h->conf->sh, &h->db.files)
+        && h->conf->sh->destroyed != h->db.files.file)
+    {
         rc = ngx_chat_db_checkpoint(&h->db, 1);
 
         if (rc == NGX_BUSY) {
@@ -293,6 +413,11 @@ ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
 
     ngx_memory_barrier();
 
+    if (sh->file != h->db.files.file) {
+        ngx_chat_store_set(&sh->size, 0);
+        ngx_chat_store_set(&sh->destroyed, 0);
+    }
+
     ngx_chat_store_set(&sh->wal, h->db.files.wal);
     ngx_chat_store_set(&sh->shm, h->db.files.shm);
     ngx_chat_store_set(&sh->file, h->db.files.file);
@@ -376,8 +501,12 @@ ngx_chat_handle_close(ngx_chat_handle_t *h)
      * have another WAL by now, and is left alone.
      */
 
-    if (ngx_chat_db_files(h->open.path, &files) == NGX_OK
-        && (files.dev != h->db.files.dev || files.file != h->db.files.file))
+    if (ngx_chat_store_get(&h->conf->sh->destroyed) == h->db.files.file) {
+        ngx_chat_db_abandon(&h->db);
+
+    } else if (ngx_chat_db_files(h->open.path, &files) == NGX_OK
+               && (files.dev != h->db.files.dev
+                   || files.file != h->db.files.file))
     {
         (void) ngx_chat_db_checkpoint(&h->db, 0);
     }

@@ -12,6 +12,11 @@
  * there is lost.  So each use begins by ready(), which compares the files at
  * the path with those that the handle has open.
  *
+ * Somebody may also truncate or overwrite the file in its place.  SQLite goes
+ * on with what it has in memory, so each use looks at the file's beginning and
+ * its size, too.  A file that was destroyed so is not used again, even if it
+ * gets a new content, since handles have parts of the old one in memory.
+ *
  * SQLite makes two rules necessary:
  *
  * All handles of a process on one file share one index of the WAL.  So where
@@ -54,6 +59,18 @@ void ngx_chat_handle_init(ngx_chat_handle_t *h, ngx_chat_store_conf_t *conf,
  */
 ngx_int_t ngx_chat_handle_ready(ngx_chat_handle_t *h, ngx_uint_t locked,
     ngx_log_t *log);
+
+/*
+ * With the write lock.  Tells whether the files that a handle has open are
+ * still whole.  NGX_OK; NGX_BUSY: they are not, and are not used any more.
+ */
+ngx_int_t ngx_chat_handle_whole(ngx_chat_handle_t *h);
+
+/*
+ * With the write lock, in a transaction: the file may have become smaller, as
+ * by VACUUM.  NGX_OK, NGX_BUSY, NGX_ERROR.
+ */
+ngx_int_t ngx_chat_handle_shrink(ngx_chat_handle_t *h);
 
 /*
  * After a failure of any use: logs it unless log is NULL, and rolls back.

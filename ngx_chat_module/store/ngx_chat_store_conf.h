@@ -58,6 +58,11 @@ typedef struct {
     ngx_atomic_t             wal;
     ngx_atomic_t             shm;
 
+    /* of the file that is noted; written with the write lock */
+    ngx_atomic_t             size;         /* bytes it has had at least */
+    ngx_atomic_t             destroyed;    /* its inode: it is not the database
+                                              any more */
+
     /* the worker that does the maintenance, and until when, in ms */
     ngx_atomic_t             maintainer;   /* its pid */
     ngx_atomic_t             maintainer_until;

@@ -288,6 +288,10 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
 
     ngx_chat_failpoint("committed");
 
+    if (rc == NGX_OK) {
+        rc = ngx_chat_handle_whole(&wr->handle);
+    }
+
     if (rc != NGX_OK) {
         sh->dirty = 0;
         return rc;
@@ -317,6 +321,10 @@ ngx_chat_writer_insert(ngx_chat_writer_t *wr)
     ngx_chat_write_t  *w;
 
     rc = ngx_chat_batch_begin(&wr->handle.db);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_handle_shrink(&wr->handle);
+    }
 
     now = ngx_chat_clock_wall();
 
