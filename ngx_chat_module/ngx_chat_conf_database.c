@@ -259,11 +259,13 @@ ngx_chat_conf_database_check(ngx_cycle_t *cycle, ngx_str_t *path,
         return NGX_ERROR;
     }
 
-    if (ngx_file_info(path->data, &fi) == NGX_FILE_ERROR) {
+    rc = ngx_chat_db_probe((char *) path->data, error);
+
+    if (rc != NGX_DECLINED
+        && ngx_file_info(path->data, &fi) == NGX_FILE_ERROR)
+    {
         return ngx_chat_conf_database_writable(cycle, &folder, 3, place);
     }
-
-    rc = ngx_chat_db_probe((char *) path->data, error);
 
     if (rc == NGX_ERROR) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,

@@ -18,6 +18,9 @@
 #define NGX_CHAT_DB_WAL_MAGIC  0x377f0682
 
 
+static void ngx_chat_db_files_beside(ngx_chat_db_files_t *files, char *name);
+
+
 void
 ngx_chat_db_close(ngx_chat_db_t *db)
 {
@@ -44,7 +47,7 @@ ngx_chat_db_abandon(ngx_chat_db_t *db)
 ngx_int_t
 ngx_chat_db_files(const char *path, ngx_chat_db_files_t *files)
 {
-    char         name[PATH_MAX + sizeof("-wal")];
+    char         name[PATH_MAX + sizeof("-journal")];
     size_t       len;
     struct stat  st;
 
@@ -60,7 +63,16 @@ ngx_chat_db_files(const char *path, ngx_chat_db_files_t *files)
     memcpy(name, path, len + 1);
 
     if (lstat(path, &st) == -1) {
-        return (errno == ENOENT) ? NGX_OK : NGX_ERROR;
+
+        if (errno != ENOENT) {
+            return NGX_ERROR;
+        }
+
+        ngx_chat_db_files_beside(files, name);
+        files->wal = 0;
+        files->shm = 0;
+
+        return NGX_OK;
     }
 
     /* SQLite has the WAL beside what a symbolic link leads to */
@@ -75,21 +87,56 @@ ngx_chat_db_files(const char *path, ngx_chat_db_files_t *files)
     files->file = st.st_ino;
     files->size = st.st_size;
 
-    len = strlen(name);
-
-    memcpy(name + len, "-wal", sizeof("-wal"));
-
-    if (stat(name, &st) == 0) {
-        files->wal = st.st_ino;
+    if (!S_ISREG(st.st_mode)) {
+        files->odd = S_ISDIR(st.st_mode)
+                     ? "it is a directory, name a file in it"
+                     : "it is not a regular file";
     }
 
-    memcpy(name + len, "-shm", sizeof("-shm"));
-
-    if (stat(name, &st) == 0) {
-        files->shm = st.st_ino;
-    }
+    ngx_chat_db_files_beside(files, name);
 
     return NGX_OK;
+}
+
+
+/* What SQLite opens beside the file; name has room for the longest suffix. */
+
+static void
+ngx_chat_db_files_beside(ngx_chat_db_files_t *files, char *name)
+{
+    size_t        i, len;
+    uint64_t      inodes[3];
+    struct stat   st;
+
+    static const char *const  suffixes[] = { "-wal", "-shm", "-journal" };
+
+    static const char *const  odd[] = {
+        "its -wal is not a regular file",
+        "its -shm is not a regular file",
+        "its -journal is not a regular file"
+    };
+
+    len = strlen(name);
+
+    for (i = 0; i < 3; i++) {
+
+        memcpy(name + len, suffixes[i], strlen(suffixes[i]) + 1);
+
+        inodes[i] = 0;
+
+        if (stat(name, &st) == -1) {
+            continue;
+        }
+
+        inodes[i] = st.st_ino;
+
+        if (!S_ISREG(st.st_mode)) {
+            files->odd = odd[i];
+        }
+    }
+
+    files->wal = inodes[0];
+    files->shm = inodes[1];
 }
 
 
@@ -98,7 +145,8 @@ ngx_chat_db_look(ngx_chat_db_t *db, const char *path,
     ngx_chat_db_files_t *files)
 {
     if (ngx_chat_db_files(path, files) == NGX_OK) {
-        return NGX_OK;
+        return files->odd ? ngx_chat_db_refuse(db, NGX_BUSY, files->odd)
+                          : NGX_OK;
     }
 
     /* glibc's strerror() shares nothing between threads */

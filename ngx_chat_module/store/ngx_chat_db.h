@@ -59,6 +59,8 @@ typedef struct {
     uint64_t           wal;
     uint64_t           shm;
     uint64_t           size;           /* bytes of the file, at that moment */
+    const char        *odd;            /* what must not be opened, as that may
+                                          wait for ever; NULL: nothing */
 } ngx_chat_db_files_t;
 
 
@@ -88,7 +90,10 @@ void ngx_chat_db_abandon(ngx_chat_db_t *db);
  */
 ngx_int_t ngx_chat_db_files(const char *path, ngx_chat_db_files_t *files);
 
-/* The same.  NGX_OK; NGX_BUSY: it can't be told, and db->error tells why. */
+/*
+ * The same.  NGX_OK; NGX_BUSY: it can't be told, or one of the files is not a
+ * regular one, and db->error tells that.
+ */
 ngx_int_t ngx_chat_db_look(ngx_chat_db_t *db, const char *path,
     ngx_chat_db_files_t *files);
 

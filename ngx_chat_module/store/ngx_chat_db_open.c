@@ -310,11 +310,21 @@ ngx_chat_db_prepare(ngx_chat_db_t *db, ngx_chat_db_conf_t *conf)
 ngx_int_t
 ngx_chat_db_probe(const char *path, char *error)
 {
-    int          fd, err;
-    u_char       buf[NGX_CHAT_DB_HEADER];
-    ssize_t      n;
-    ngx_int_t    rc;
-    struct stat  st;
+    int                  fd, err;
+    u_char               buf[NGX_CHAT_DB_HEADER];
+    ssize_t              n;
+    ngx_int_t            rc;
+    struct stat          st;
+    ngx_chat_db_files_t  files;
+
+    if (ngx_chat_db_files(path, &files) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (files.odd) {
+        (void) snprintf(error, NGX_CHAT_DB_ERROR_LEN, "%s", files.odd);
+        return NGX_DECLINED;
+    }
 
     /* O_NONBLOCK: do not wait for the other end of a pipe */
     fd = open(path, O_RDONLY|O_NONBLOCK|O_CLOEXEC);
@@ -326,14 +336,6 @@ ngx_chat_db_probe(const char *path, char *error)
     rc = NGX_ERROR;
 
     if (fstat(fd, &st) == -1) {
-        goto done;
-    }
-
-    if (!S_ISREG(st.st_mode)) {
-        (void) snprintf(error, NGX_CHAT_DB_ERROR_LEN, S_ISDIR(st.st_mode)
-                        ? "it is a directory, name a file in it"
-                        : "it is not a regular file");
-        rc = NGX_DECLINED;
         goto done;
     }
 
