@@ -1,8 +1,8 @@
 package Chat::HTTP2;
 
-# One HTTP/2 connection, with prior knowledge or over TLS, by frames: streams
-# that are reset, windows that stay shut.  Names and values are sent as they
-# are, without Huffman's code; of an answer it knows the status and the body.
+# One HTTP/2 connection by frames: streams that are reset, windows that stay
+# shut.  Headers are sent without Huffman's code; of an answer it knows the
+# status and the body.
 
 use strict;
 use warnings;
@@ -23,7 +23,7 @@ use constant { DATA => 0, HEADERS => 1, RST_STREAM => 3, SETTINGS => 4,
 sub new {
     my ($class, %args) = @_;
 
-    my $self = bless { buffer => '', next => 1, streams => {}, pongs => 0,
+    my $self = bless { buffer => '', last => -1, streams => {}, pongs => 0,
                        %args }, $class;
 
     $self->{socket} = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
@@ -31,10 +31,9 @@ sub new {
         or die "connect to port $self->{port}: $@";
     start_tls($self->{socket}, 'h2') if $self->{tls};
 
-    my $window = $self->{window} // 65535;
-
     $self->send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-                . frame(SETTINGS, 0, 0, pack 'n N', 4, $window)
+                . frame(SETTINGS, 0, 0, pack 'n N', 4,
+                        $self->{window} // 65535)
                 . frame(SETTINGS, 1, 0, ''));
 
     return $self;
@@ -44,8 +43,8 @@ sub new {
 sub frame {
     my ($type, $flags, $stream, $payload) = @_;
 
-    return substr(pack('N', length $payload), 1)
-           . pack('C C N', $type, $flags, $stream) . $payload;
+    return substr(pack('N C C N', length $payload, $type, $flags, $stream), 1)
+           . $payload;
 }
 
 
@@ -64,9 +63,7 @@ sub request {
                 ':authority' => 'localhost', %{ $headers || {} });
     my $block = join '', map { ($_ % 2 ? '' : "\0") . pack 'C/a', $list[$_] }
                          0 .. $#list;
-    my $id = $self->{last} = $self->{next};
-
-    $self->{next} += 2;
+    my $id = $self->{last} += 2;
 
     return frame(HEADERS, defined $body ? 4 : 5, $id, $block)
            . (defined $body ? frame(DATA, 1, $id, $body) : '');
@@ -84,11 +81,9 @@ sub read_until {
     while (!$cb->()) {
         my $left = $end - time();
 
-        return 0 if $left <= 0 || $self->{closed};
-        next unless IO::Select->new($self->{socket})->can_read($left);
-
-        my $n = read_some($self->{socket}, \$self->{buffer});
-        $self->{closed} = 1 if defined $n && $n == 0;
+        return 0 if $left <= 0
+                    || !IO::Select->new($self->{socket})->can_read($left);
+        return 0 if (read_some($self->{socket}, \$self->{buffer}) // 1) == 0;
         $self->take_frames;
     }
 
@@ -100,9 +95,8 @@ sub take_frames {
     my ($self) = @_;
 
     while (length $self->{buffer} >= 9) {
-        my ($high, $low, $type, $flags, $id) = unpack 'C n C C N',
-                                                      $self->{buffer};
-        my $len = ($high << 16) + $low;
+        my ($len, $type, $flags, $id)
+            = unpack 'N C C N', "\0" . substr $self->{buffer}, 0, 9;
 
         last if length $self->{buffer} < 9 + $len;
 
