@@ -46,15 +46,7 @@ sub half_close { shutdown($_[0]->socket, 1) or die "shutdown: $!" }
 
 is($http->post('/messages', { content => 'x' x SIZE })->{status}, 201,
    'a message');
-is(system('sqlite3', '-cmd', '.timeout 10000', $server->database, <<"END"), 0,
-    WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n
-                             WHERE i < ${\ MESSAGES})
-    INSERT INTO messages (app, channel, event, content, created_at,
-                          updated_at, kind)
-    SELECT app, channel, event, content, created_at, updated_at, kind
-    FROM messages, n WHERE id = 1 ORDER BY i;
-END
-   'and many more');
+$server->multiply_message(MESSAGES);
 
 
 my @requests = (

@@ -13,7 +13,7 @@ use Test::More;
 
 use Chat::HTTP qw(from_json);
 use Chat::HTTP2;
-use Chat::Server qw(SCALE free_port wait_for);
+use Chat::Server qw(SCALE wait_for);
 
 use constant {
     MB    => 1024 * 1024,
@@ -21,11 +21,10 @@ use constant {
     COUNT => 100,
 };
 
-my $h2_port = free_port();
 my $server = Chat::Server->new(
     workers => 1,
     tls     => 1,
-    server  => "listen 127.0.0.1:$h2_port http2;",
+    h2c     => 1,
 )->start;
 my $http = Chat::HTTP->new(port => $server->port);
 my ($pid) = $server->worker_pids;
@@ -38,15 +37,7 @@ sub store { return from_json($http->get('/chat_status')->{body})->{store} }
 
 is($http->post('/messages', { content => 'x' x 10_000 })->{status}, 201,
    'a message');
-is(system('sqlite3', '-cmd', '.timeout 10000', $server->database, <<"END"), 0,
-    WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n
-                             WHERE i < ${\ PAGE})
-    INSERT INTO messages (app, channel, event, content, created_at,
-                          updated_at, kind)
-    SELECT app, channel, event, content, created_at, updated_at, kind
-    FROM messages, n WHERE id = 1 ORDER BY i;
-END
-   'and many more');
+$server->multiply_message(PAGE);
 
 my $page = $http->get('/messages?limit=' . PAGE)->{body};
 
@@ -108,8 +99,8 @@ for my $tls (0, 1) {
     my $name = 'HTTP/2' . ($tls ? ' over TLS' : '');
 
     subtest $name => sub {
-        my $h2 = Chat::HTTP2->new(port => $tls ? $server->tls_port : $h2_port,
-                                  tls => $tls, window => 0);
+        my $port = $tls ? $server->tls_port : $server->h2c_port;
+        my $h2 = Chat::HTTP2->new(port => $port, tls => $tls, window => 0);
 
         $h2->send(join '', map { $h2->request('GET', '/messages?limit='
                                                      . PAGE) } 1 .. COUNT);
@@ -184,7 +175,7 @@ for my $tls (0, 1) {
 
 subtest 'connections that are cut' => sub {
     my @all = map {
-        my $h2 = Chat::HTTP2->new(port => $h2_port, window => 0);
+        my $h2 = Chat::HTTP2->new(port => $server->h2c_port, window => 0);
 
         $h2->send(join '', map { $h2->request('GET', '/messages?limit='
                                                      . PAGE) } 1 .. 10);

@@ -14,19 +14,18 @@ use Test::More;
 use Chat::HTTP qw(from_json json_bytes);
 use Chat::HTTP2;
 use Chat::Locker;
-use Chat::Server qw(free_port wait_for);
+use Chat::Server qw(wait_for);
 
 # more than a worker lets wait
 use constant READS => 1500;
 
-my $h2_port = free_port();
 my $server = Chat::Server->new(
     workers     => 1,
     tls         => 1,
     connections => 4096,
     main        => 'thread_pool default threads=1;',
     http        => 'http2_max_concurrent_streams 10000;',
-    server      => "listen 127.0.0.1:$h2_port http2;",
+    h2c         => 1,
 )->start;
 my $http = Chat::HTTP->new(port => $server->port, timeout => 60);
 my ($pid) = $server->worker_pids;
@@ -71,8 +70,8 @@ is($http->post('/messages', { content => 'x' x 10_000 })->{status}, 201,
 
 for my $tls (0, 1) {
     subtest 'streams that are reset' . ($tls ? ', over TLS' : '') => sub {
-        my $h2 = Chat::HTTP2->new(port => $tls ? $server->tls_port : $h2_port,
-                                  tls  => $tls);
+        my $port = $tls ? $server->tls_port : $server->h2c_port;
+        my $h2 = Chat::HTTP2->new(port => $port, tls => $tls);
         my @held = busy();
         my $before = store()->{reads};
 
@@ -143,7 +142,7 @@ subtest 'connections that are reset' => sub {
 # t/unit/store/history_test.c.
 
 subtest 'pages that are being read' => sub {
-    my $h2 = Chat::HTTP2->new(port => $h2_port);
+    my $h2 = Chat::HTTP2->new(port => $server->h2c_port);
     my $before = store()->{reads};
     my $all = join '', map {
         my $get = $h2->request('GET', '/messages?limit=300');

@@ -171,8 +171,9 @@ ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
     api->app = NULL;
     no->status = 0;
 
-    if (ngx_chat_api_route_read(&api->route, &api->path,
-                                api->decoded) != NGX_OK) {
+    if (ngx_chat_api_route_read(&api->route, &api->path, api->decoded)
+        != NGX_OK)
+    {
         api->route.prefix = 0;
 
         no->status = NGX_HTTP_NOT_FOUND;

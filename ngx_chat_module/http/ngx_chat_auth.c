@@ -68,16 +68,14 @@ ngx_chat_auth_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ar->too_large) {
-        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    if (ar->status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
+        return ar->status;
     }
 
     error = ngx_chat_auth_check(ar, &type);
 
     if (error) {
-        return ngx_chat_reply_error(r, ar->unsupported
-                                       ? NGX_HTTP_UNSUPPORTED_MEDIA_TYPE
-                                       : NGX_HTTP_BAD_REQUEST, error);
+        return ngx_chat_reply_error(r, ar->status, error);
     }
 
     if (!clcf->auth->ref.app->enabled) {

@@ -24,15 +24,15 @@
 #define NGX_CHAT_AUTH_BODY  8192
 
 
-static void ngx_chat_auth_body_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_chat_auth_collect(ngx_http_request_t *r,
+static void ngx_chat_auth_params_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_auth_params_collect(ngx_http_request_t *r,
     ngx_str_t *body);
-static const char *ngx_chat_auth_check_names(ngx_chat_auth_params_t *ar);
-static const char *ngx_chat_auth_read(ngx_http_request_t *r,
+static const char *ngx_chat_auth_params_check_names(ngx_chat_auth_params_t *ar);
+static const char *ngx_chat_auth_params_read(ngx_http_request_t *r,
     ngx_chat_auth_params_t *ar);
-static const char *ngx_chat_auth_read_json(ngx_http_request_t *r,
+static const char *ngx_chat_auth_params_read_json(ngx_http_request_t *r,
     ngx_chat_auth_params_t *ar, ngx_str_t *body);
-static void ngx_chat_auth_read_form(ngx_chat_auth_params_t *ar,
+static void ngx_chat_auth_params_read_form(ngx_chat_auth_params_t *ar,
     ngx_str_t *body);
 
 
@@ -81,7 +81,8 @@ ngx_chat_auth_params_handler(ngx_http_request_t *r)
 
     ngx_http_set_ctx(r, ar, ngx_chat_module);
 
-    rc = ngx_http_read_client_request_body(r, ngx_chat_auth_body_handler);
+    rc = ngx_http_read_client_request_body(r,
+                                           ngx_chat_auth_params_body_handler);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         return rc;
@@ -94,17 +95,17 @@ ngx_chat_auth_params_handler(ngx_http_request_t *r)
 
 
 static void
-ngx_chat_auth_body_handler(ngx_http_request_t *r)
+ngx_chat_auth_params_body_handler(ngx_http_request_t *r)
 {
     ngx_chat_auth_params_t  *ar;
 
     ar = ngx_http_get_module_ctx(r, ngx_chat_module);
 
     ar->read = 1;
-    ar->error = ngx_chat_auth_read(r, ar);
+    ar->error = ngx_chat_auth_params_read(r, ar);
 
     if (ar->error == NULL) {
-        ar->error = ngx_chat_auth_check_names(ar);
+        ar->error = ngx_chat_auth_params_check_names(ar);
     }
 
     r->preserve_body = 1;
@@ -120,7 +121,7 @@ ngx_chat_auth_body_handler(ngx_http_request_t *r)
  */
 
 static const char *
-ngx_chat_auth_check_names(ngx_chat_auth_params_t *ar)
+ngx_chat_auth_params_check_names(ngx_chat_auth_params_t *ar)
 {
     const char  *error;
 
@@ -152,48 +153,42 @@ ngx_chat_auth_check_names(ngx_chat_auth_params_t *ar)
 /* NULL, or what is wrong. */
 
 static const char *
-ngx_chat_auth_read(ngx_http_request_t *r, ngx_chat_auth_params_t *ar)
+ngx_chat_auth_params_read(ngx_http_request_t *r, ngx_chat_auth_params_t *ar)
 {
-    ngx_str_t   body;
-    ngx_uint_t  json;
+    ngx_str_t    body;
+    ngx_uint_t   json;
+    const char  *error;
 
-    if (ngx_chat_auth_collect(r, &body) != NGX_OK) {
-        ar->too_large = 1;
+    if (ngx_chat_auth_params_collect(r, &body) != NGX_OK) {
+        ar->status = NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
         return "the body is too large";
     }
 
-    json = (ngx_chat_request_is_type(r, "application/json") == NGX_OK);
+    error = ngx_chat_request_body_type(r, &json);
 
-    if (!json
-        && ngx_chat_request_is_type(r, "application/x-www-form-urlencoded")
-           != NGX_OK)
-    {
-        ar->unsupported = 1;
-        return "content type must be application/json or "
-               "application/x-www-form-urlencoded";
+    if (error) {
+        ar->status = NGX_HTTP_UNSUPPORTED_MEDIA_TYPE;
+        return error;
     }
 
-    if (ngx_chat_request_is_encoded(r)) {
-        ar->unsupported = 1;
-        return "content encodings are not read, send the body as it is";
-    }
+    ar->status = NGX_HTTP_BAD_REQUEST;
 
     if (body.len == 0) {
         return "the body is empty, socket_id is expected in it";
     }
 
     if (json) {
-        return ngx_chat_auth_read_json(r, ar, &body);
+        return ngx_chat_auth_params_read_json(r, ar, &body);
     }
 
-    ngx_chat_auth_read_form(ar, &body);
+    ngx_chat_auth_params_read_form(ar, &body);
 
     return NULL;
 }
 
 
 static ngx_int_t
-ngx_chat_auth_collect(ngx_http_request_t *r, ngx_str_t *body)
+ngx_chat_auth_params_collect(ngx_http_request_t *r, ngx_str_t *body)
 {
     size_t        len;
     u_char       *p;
@@ -237,8 +232,8 @@ ngx_chat_auth_collect(ngx_http_request_t *r, ngx_str_t *body)
 
 
 static const char *
-ngx_chat_auth_read_json(ngx_http_request_t *r, ngx_chat_auth_params_t *ar,
-    ngx_str_t *body)
+ngx_chat_auth_params_read_json(ngx_http_request_t *r,
+    ngx_chat_auth_params_t *ar, ngx_str_t *body)
 {
     ngx_chat_json_t         json;
     ngx_chat_json_value_t  *v;
@@ -268,7 +263,7 @@ ngx_chat_auth_read_json(ngx_http_request_t *r, ngx_chat_auth_params_t *ar,
 /* Decodes in place: the body is a copy. */
 
 static void
-ngx_chat_auth_read_form(ngx_chat_auth_params_t *ar, ngx_str_t *body)
+ngx_chat_auth_params_read_form(ngx_chat_auth_params_t *ar, ngx_str_t *body)
 {
     ngx_str_t  name, value;
 

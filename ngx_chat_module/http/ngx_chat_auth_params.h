@@ -23,12 +23,11 @@
 typedef struct {
     ngx_str_t             socket_id;
     ngx_str_t             channel;     /* not given: a sign-in */
-    const char           *error;       /* of the body: a 400; NULL: what is
-                                          given is valid */
+    const char           *error;       /* of the body; NULL: what is given is
+                                          valid */
+    ngx_uint_t            status;      /* of the error's answer */
     ngx_chat_socket_id_t  id;          /* the same as socket_id */
     unsigned              read:1;      /* the body has been read */
-    unsigned              too_large:1;
-    unsigned              unsupported:1;   /* the error is a 415 */
 } ngx_chat_auth_params_t;
 
 

@@ -74,19 +74,13 @@ ngx_chat_messages_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_chat_post_message(ngx_http_request_t *r)
 {
-    if (ngx_chat_request_is_type(r, "application/json") != NGX_OK
-        && ngx_chat_request_is_type(r, "application/x-www-form-urlencoded")
-           != NGX_OK)
-    {
-        return ngx_chat_reply_error(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                    "content type must be application/json or "
-                                    "application/x-www-form-urlencoded");
-    }
+    ngx_uint_t   json;
+    const char  *error;
 
-    if (ngx_chat_request_is_encoded(r)) {
-        return ngx_chat_reply_error(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                    "content encodings are not read, send "
-                                    "the body as it is");
+    error = ngx_chat_request_body_type(r, &json);
+
+    if (error) {
+        return ngx_chat_reply_error(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, error);
     }
 
     return ngx_chat_body_read(r, ngx_chat_body_max(r, 4096),
@@ -160,11 +154,14 @@ static ngx_int_t
 ngx_chat_post_message_read(ngx_http_request_t *r, ngx_chat_body_t *body,
     ngx_chat_message_post_t *post)
 {
+    ngx_uint_t       is_json;
     ngx_chat_json_t  json;
+
+    (void) ngx_chat_request_body_type(r, &is_json);
 
     ngx_chat_request_json(r, &json);
 
-    if (ngx_chat_request_is_type(r, "application/json") == NGX_OK) {
+    if (is_json) {
         return ngx_chat_message_read_json(post, &json, body->start,
                                           body->len);
     }

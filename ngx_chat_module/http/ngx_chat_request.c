@@ -17,6 +17,8 @@ static ngx_table_elt_t *ngx_chat_request_next_header(ngx_list_part_t **part,
     ngx_uint_t *i, const char *name);
 static ngx_int_t ngx_chat_request_append(ngx_http_request_t *r,
     ngx_str_t *value, ngx_str_t *more);
+static ngx_uint_t ngx_chat_request_is_type(ngx_str_t *value,
+    const char *type);
 static void *ngx_chat_request_alloc(void *ctx, size_t size);
 
 
@@ -149,35 +151,55 @@ ngx_chat_request_next_item(ngx_str_t *list, ngx_str_t *item)
 }
 
 
-ngx_int_t
-ngx_chat_request_is_type(ngx_http_request_t *r, const char *type)
+const char *
+ngx_chat_request_body_type(ngx_http_request_t *r, ngx_uint_t *json)
 {
-    u_char     *p;
-    size_t      len;
-    ngx_str_t   list, item, last;
+    ngx_str_t  list, item, type;
 
-    if (ngx_chat_request_header(r, "content-type", &list) != NGX_OK) {
-        return NGX_DECLINED;
+    ngx_str_null(&type);
+
+    if (ngx_chat_request_header(r, "content-type", &list) == NGX_OK) {
+
+        while (ngx_chat_request_next_item(&list, &item) == NGX_OK) {
+            type = item;
+        }
     }
 
-    ngx_str_null(&last);
+    *json = ngx_chat_request_is_type(&type, "application/json");
 
-    while (ngx_chat_request_next_item(&list, &item) == NGX_OK) {
-        last = item;
+    if (!*json
+        && !ngx_chat_request_is_type(&type,
+                                     "application/x-www-form-urlencoded"))
+    {
+        return "content type must be application/json or "
+               "application/x-www-form-urlencoded";
     }
+
+    if (ngx_chat_request_is_encoded(r)) {
+        return "content encodings are not read, send the body as it is";
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_chat_request_is_type(ngx_str_t *value, const char *type)
+{
+    u_char  *p;
+    size_t   len;
 
     len = ngx_strlen(type);
 
-    if (last.len < len
-        || ngx_strncasecmp(last.data, (u_char *) type, len) != 0)
+    if (value->len < len
+        || ngx_strncasecmp(value->data, (u_char *) type, len) != 0)
     {
-        return NGX_DECLINED;
+        return 0;
     }
 
-    p = last.data + len;
+    p = value->data + len;
 
-    return (last.len == len || *p == ';' || *p == ' ' || *p == '\t')
-           ? NGX_OK : NGX_DECLINED;
+    return value->len == len || *p == ';' || *p == ' ' || *p == '\t';
 }
 
 

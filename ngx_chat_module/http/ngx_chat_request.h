@@ -43,11 +43,13 @@ ngx_int_t ngx_chat_request_header(ngx_http_request_t *r, const char *name,
 ngx_int_t ngx_chat_request_next_item(ngx_str_t *list, ngx_str_t *item);
 
 /*
- * NGX_OK where the Content-Type is this one, with or without parameters.  The
- * last one counts where there are several, as in browsers: XMLHttpRequest
- * appends what a script sets twice.
+ * Whether the Content-Type is JSON or a form's, with or without parameters.
+ * The last one counts where there are several, as in browsers: XMLHttpRequest
+ * appends what a script sets twice.  NULL, with *json 1 or 0; else the text of
+ * a 415: it is another one, or the body is encoded.
  */
-ngx_int_t ngx_chat_request_is_type(ngx_http_request_t *r, const char *type);
+const char *ngx_chat_request_body_type(ngx_http_request_t *r,
+    ngx_uint_t *json);
 
 /* 1 where the body has a Content-Encoding, which nobody undoes here. */
 ngx_uint_t ngx_chat_request_is_encoded(ngx_http_request_t *r);

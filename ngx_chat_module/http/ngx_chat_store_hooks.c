@@ -18,10 +18,10 @@
 #include <wire/ngx_chat_message.h>
 
 
-static ngx_int_t ngx_chat_store_hooks_event(ngx_chat_store_hooks_t *pub,
+static ngx_int_t ngx_chat_store_hooks_event(ngx_chat_store_hooks_t *hooks,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except, ngx_str_t *text,
     uint64_t *position, ngx_log_t *log);
-static time_t ngx_chat_store_hooks_cached(ngx_chat_store_hooks_t *pub,
+static time_t ngx_chat_store_hooks_cached(ngx_chat_store_hooks_t *hooks,
     ngx_chat_record_t *rec);
 
 
@@ -30,7 +30,7 @@ ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *reply, uint64_t *position,
     ngx_log_t *log)
 {
-    ngx_chat_store_hooks_t *pub = data;
+    ngx_chat_store_hooks_t *hooks = data;
 
     size_t              size;
     ssize_t             len;
@@ -39,7 +39,7 @@ ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
     ngx_chat_message_t  m;
 
     if (rec->kind == NGX_CHAT_MESSAGE_EVENT_e) {
-        return ngx_chat_store_hooks_event(pub, rec, except, &rec->content,
+        return ngx_chat_store_hooks_event(hooks, rec, except, &rec->content,
                                           position, log);
     }
 
@@ -58,7 +58,8 @@ ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
 
     if (len != NGX_ERROR) {
         text.len = len;
-        rc = ngx_chat_store_hooks_event(pub, rec, except, &text, position, log);
+        rc = ngx_chat_store_hooks_event(hooks, rec, except, &text, position,
+                                        log);
     }
 
     if (reply && rc != NGX_ERROR) {
@@ -75,9 +76,9 @@ ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
 /* Sends an event whose data is text. */
 
 static ngx_int_t
-ngx_chat_store_hooks_event(ngx_chat_store_hooks_t *pub, ngx_chat_record_t *rec,
-    ngx_chat_socket_id_t *except, ngx_str_t *text, uint64_t *position,
-    ngx_log_t *log)
+ngx_chat_store_hooks_event(ngx_chat_store_hooks_t *hooks,
+    ngx_chat_record_t *rec, ngx_chat_socket_id_t *except, ngx_str_t *text,
+    uint64_t *position, ngx_log_t *log)
 {
     size_t               size;
     ssize_t              len;
@@ -106,8 +107,9 @@ ngx_chat_store_hooks_event(ngx_chat_store_hooks_t *pub, ngx_chat_record_t *rec,
     e.channel = rec->channel;
     e.payload.len = len;
 
-    rc = ngx_chat_hub_publish(pub->zone, &e,
-                              ngx_chat_store_hooks_cached(pub, rec), position);
+    rc = ngx_chat_hub_publish(hooks->zone, &e,
+                              ngx_chat_store_hooks_cached(hooks, rec),
+                              position);
 
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_ALERT, log, 0,
@@ -126,12 +128,12 @@ done:
 uint64_t
 ngx_chat_store_hooks_sent(void *data)
 {
-    ngx_chat_store_hooks_t *pub = data;
+    ngx_chat_store_hooks_t *hooks = data;
 
     uint64_t          id;
     ngx_chat_zone_t  *zone;
 
-    zone = pub->zone;
+    zone = hooks->zone;
 
     ngx_chat_zone_lock(zone);
 
@@ -146,9 +148,9 @@ ngx_chat_store_hooks_sent(void *data)
 void
 ngx_chat_store_hooks_renewed(void *data)
 {
-    ngx_chat_store_hooks_t *pub = data;
+    ngx_chat_store_hooks_t *hooks = data;
 
-    (void) ngx_atomic_fetch_add(&pub->zone->sh->renewed, 1);
+    (void) ngx_atomic_fetch_add(&hooks->zone->sh->renewed, 1);
 }
 
 
@@ -192,7 +194,8 @@ ngx_chat_store_hooks_envelope_max(size_t content)
 /* How long the event is to be cached, in seconds. */
 
 static time_t
-ngx_chat_store_hooks_cached(ngx_chat_store_hooks_t *pub, ngx_chat_record_t *rec)
+ngx_chat_store_hooks_cached(ngx_chat_store_hooks_t *hooks,
+    ngx_chat_record_t *rec)
 {
     ngx_uint_t       i;
     ngx_chat_app_t  *apps;
@@ -201,9 +204,9 @@ ngx_chat_store_hooks_cached(ngx_chat_store_hooks_t *pub, ngx_chat_record_t *rec)
         return 0;
     }
 
-    apps = pub->apps->elts;
+    apps = hooks->apps->elts;
 
-    for (i = 0; i < pub->apps->nelts; i++) {
+    for (i = 0; i < hooks->apps->nelts; i++) {
         if (apps[i].number == rec->app) {
             return apps[i].cache_ttl;
         }

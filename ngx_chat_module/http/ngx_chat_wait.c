@@ -126,7 +126,7 @@ ngx_chat_wait_init(ngx_chat_fanout_t *fanout, ngx_cycle_t *cycle)
 
     ngx_chat_wait_event.handler = ngx_chat_wait_handler;
     ngx_chat_wait_event.data = &ngx_chat_wait_dummy;
-    ngx_chat_wait_event.log = ngx_cycle->log;
+    ngx_chat_wait_event.log = cycle->log;
 }
 
 

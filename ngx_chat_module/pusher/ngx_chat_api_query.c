@@ -81,8 +81,9 @@ ngx_chat_api_query_read(ngx_chat_api_query_t *q, u_char *text, size_t len,
 
         for (i = q->n++; i > 0; i--) {
 
-            if (ngx_chat_api_query_compare(&q->params[i - 1].name,
-                                           &name) <= 0) {
+            if (ngx_chat_api_query_compare(&q->params[i - 1].name, &name)
+                <= 0)
+            {
                 break;
             }
 

@@ -72,7 +72,7 @@ ngx_chat_client_event(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         return;
     }
 
-    f = &s->worker->hub->fanout;
+    f = &s->sessions->hub->fanout;
 
     /* the sender's id is the member's, never what the client says */
 
@@ -121,7 +121,7 @@ ngx_chat_client_event_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         return NULL;
     }
 
-    sn = ngx_chat_hub_subscription(s->worker->hub, &s->subscriber,
+    sn = ngx_chat_hub_subscription(s->sessions->hub, &s->subscriber,
                                    s->app->number, &cmd->channel);
     if (sn == NULL) {
         ngx_chat_client_event_refuse(s, NGX_CHAT_EVENT_REFUSED_NOT_SUBSCRIBED_e,
@@ -162,7 +162,7 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     ngx_chat_fanout_t   *f;
     ngx_chat_envelope_t  e;
 
-    f = &s->worker->hub->fanout;
+    f = &s->sessions->hub->fanout;
 
     len = ngx_chat_event_render_client_event(NULL, 0, &cmd->event,
                                              &cmd->channel, data, user);

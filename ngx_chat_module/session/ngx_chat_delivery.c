@@ -45,14 +45,14 @@ static ngx_chat_fanout_handlers_t  ngx_chat_delivery_handlers = {
 
 
 /* for flush() and wiped(), which get no subscriber */
-static ngx_chat_sessions_t  *ngx_chat_delivery_worker;
+static ngx_chat_sessions_t  *ngx_chat_delivery_sessions;
 
 
 void
 ngx_chat_delivery_init(ngx_chat_sessions_t *w)
 {
     w->hub->fanout.handlers = &ngx_chat_delivery_handlers;
-    ngx_chat_delivery_worker = w;
+    ngx_chat_delivery_sessions = w;
 }
 
 
@@ -132,7 +132,7 @@ ngx_chat_delivery_give(ngx_chat_subscriber_t *sr, void *events,
 
     if (rc == NGX_AGAIN && hold && !s->is_dirty) {
         s->is_dirty = 1;
-        ngx_queue_insert_tail(&s->worker->dirty, &s->dirty);
+        ngx_queue_insert_tail(&s->sessions->dirty, &s->dirty);
     }
 
     ngx_chat_session_check_rc(s, rc);
@@ -147,7 +147,7 @@ ngx_chat_delivery_flush(ngx_uint_t max)
     ngx_chat_sessions_t  *w;
     ngx_chat_session_t   *s;
 
-    w = ngx_chat_delivery_worker;
+    w = ngx_chat_delivery_sessions;
 
     for (n = 0; n < max && !ngx_queue_empty(&w->dirty); n++) {
         q = ngx_queue_head(&w->dirty);
@@ -191,7 +191,7 @@ ngx_chat_delivery_wiped(void)
     ngx_chat_sessions_t  *w;
     ngx_chat_session_t   *s;
 
-    w = ngx_chat_delivery_worker;
+    w = ngx_chat_delivery_sessions;
 
     for (q = ngx_queue_head(&w->sessions);
          q != ngx_queue_sentinel(&w->sessions);

@@ -59,7 +59,7 @@ ngx_chat_dispatch(ngx_chat_session_t *s, u_char *text, size_t len)
         break;
     }
 
-    ngx_reset_pool(s->worker->scratch);
+    ngx_reset_pool(s->sessions->scratch);
 }
 
 

@@ -163,9 +163,9 @@ ngx_chat_session_end_later(ngx_chat_session_t *s)
     }
 
     s->is_ending = 1;
-    ngx_queue_insert_tail(&s->worker->ending, &s->ending);
+    ngx_queue_insert_tail(&s->sessions->ending, &s->ending);
 
-    ngx_post_event(&s->worker->end, &ngx_posted_events);
+    ngx_post_event(&s->sessions->end, &ngx_posted_events);
 }
 
 
@@ -250,25 +250,25 @@ ngx_chat_session_leave(ngx_chat_session_t *s)
 
     ngx_chat_session_unlist(s);
 
-    ngx_chat_hub_unsubscribe_all(s->worker->hub, &s->subscriber);
+    ngx_chat_hub_unsubscribe_all(s->sessions->hub, &s->subscriber);
 
     if (s->in_quota) {
         s->in_quota = 0;
-        ngx_chat_hub_connection_remove(s->worker->hub,
-                                       &s->worker->quotas[s->app->index]);
+        ngx_chat_hub_connection_remove(s->sessions->hub,
+                                       &s->sessions->quotas[s->app->index]);
     }
 
     ngx_chat_count(NGX_CHAT_CONNECTIONS_e, -1);
 
     ngx_queue_remove(&s->queue);
-    s->worker->nsessions--;
+    s->sessions->nsessions--;
 }
 
 
 void
 ngx_chat_session_end(ngx_chat_session_t *s)
 {
-    if (s->worker == NULL) {
+    if (s->sessions == NULL) {
         return;
     }
 
@@ -291,7 +291,7 @@ ngx_chat_session_end(ngx_chat_session_t *s)
 
     ngx_chat_outbox_count_sent(&s->outbox, s->connection);
     ngx_chat_outbox_clear(&s->outbox);
-    s->worker = NULL;
+    s->sessions = NULL;
 }
 
 
@@ -327,7 +327,7 @@ void
 ngx_chat_session_json(ngx_chat_session_t *s, ngx_chat_json_t *j)
 {
     j->alloc = ngx_chat_session_alloc;
-    j->ctx = s->worker->scratch;
+    j->ctx = s->sessions->scratch;
     j->error = NULL;
 }
 
@@ -397,7 +397,7 @@ ngx_chat_session_envelope(ngx_chat_session_t *s, ngx_chat_envelope_t *e,
     e->except = s->subscriber.id;
     e->channel = *channel;
     e->payload.len = len;
-    e->payload.data = ngx_pnalloc(s->worker->scratch, len);
+    e->payload.data = ngx_pnalloc(s->sessions->scratch, len);
 
     return e->payload.data ? NGX_OK : NGX_ERROR;
 }
@@ -408,7 +408,7 @@ ngx_chat_session_begin(ngx_chat_sessions_t *w, ngx_chat_session_t *s)
 {
     ngx_queue_init(&s->subscriber.subscriptions);
 
-    s->worker = w;
+    s->sessions = w;
     ngx_queue_insert_tail(&w->sessions, &s->queue);
     w->nsessions++;
 
@@ -431,7 +431,7 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
         return 0;
     }
 
-    w = s->worker;
+    w = s->sessions;
     quota = &w->quotas[s->app->index];
 
     if (ngx_chat_hub_connection_add(w->hub, s->app->number, quota, &total)

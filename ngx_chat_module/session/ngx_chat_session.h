@@ -83,7 +83,7 @@ struct ngx_chat_session_s {
                                                   user's own channel */
 
     ngx_chat_outbox_t        outbox;
-    ngx_chat_sessions_t       *worker;
+    ngx_chat_sessions_t     *sessions;     /* those of this worker */
     ngx_connection_t        *connection;
     ngx_chat_app_t          *app;          /* NULL until it is known */
     ngx_chat_session_conf_t *conf;

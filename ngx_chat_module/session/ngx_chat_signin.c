@@ -241,7 +241,7 @@ ngx_chat_signin_join(ngx_chat_session_t *s, const char *prefix,
     j.app = s->app->number;
     j.name = &name;
 
-    return ngx_chat_hub_subscribe(s->worker->hub, &s->subscriber, &j);
+    return ngx_chat_hub_subscribe(s->sessions->hub, &s->subscriber, &j);
 }
 
 
@@ -284,7 +284,7 @@ ngx_chat_signin_unwatch(ngx_chat_session_t *s, ngx_chat_json_value_t *list)
         ngx_memcpy(buf, name.data, name.len);
         name.data = buf;
 
-        (void) ngx_chat_hub_unsubscribe(s->worker->hub, &s->subscriber,
+        (void) ngx_chat_hub_unsubscribe(s->sessions->hub, &s->subscriber,
                                         s->app->number, &name);
     }
 }
@@ -385,7 +385,7 @@ ngx_chat_signin_is_online(ngx_chat_session_t *s, ngx_str_t *user)
 
     ngx_chat_notice_name(&name, buf, NGX_CHAT_NAME_USER, user);
 
-    zone = s->worker->hub->fanout.zone;
+    zone = s->sessions->hub->fanout.zone;
 
     ngx_chat_zone_lock(zone);
 

@@ -125,7 +125,7 @@ ngx_chat_unsubscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     if (ngx_chat_name_check(&cmd->channel) == NGX_OK) {
 
         if (!(ngx_chat_name_type(&cmd->channel) & NGX_CHAT_CHANNEL_USER)) {
-            rc = ngx_chat_hub_unsubscribe(s->worker->hub, &s->subscriber,
+            rc = ngx_chat_hub_unsubscribe(s->sessions->hub, &s->subscriber,
                                           s->app->number, &cmd->channel);
             s->nchannels -= (rc == NGX_OK);
 
@@ -189,7 +189,7 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
     ngx_int_t   rc;
     ngx_uint_t  level;
 
-    rc = ngx_chat_hub_subscribe(s->worker->hub, &s->subscriber, j);
+    rc = ngx_chat_hub_subscribe(s->sessions->hub, &s->subscriber, j);
 
     switch (rc) {
 
@@ -213,9 +213,9 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
     default:
         /* clients can bring this about again and again */
 
-        level = (s->worker->alerted == ngx_time()) ? NGX_LOG_INFO
+        level = (s->sessions->alerted == ngx_time()) ? NGX_LOG_INFO
                                                    : NGX_LOG_ALERT;
-        s->worker->alerted = ngx_time();
+        s->sessions->alerted = ngx_time();
 
         ngx_log_error(level, s->connection->log, 0,
                       "chat can't subscribe to \"%V\": %s", j->name,
@@ -237,7 +237,7 @@ ngx_chat_subscribe_presence(ngx_chat_session_t *s,
     ngx_uint_t                n;
     ngx_chat_event_member_t  *members;
 
-    members = ngx_palloc(s->worker->scratch,
+    members = ngx_palloc(s->sessions->scratch,
                          (j->nmembers + 1) * sizeof(ngx_chat_event_member_t));
 
     if (members == NULL) {

@@ -71,7 +71,7 @@ ngx_chat_subscribe_check(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 
     if (s->app->channels_per_connection
         && s->nchannels >= (ngx_uint_t) s->app->channels_per_connection
-        && ngx_chat_hub_subscription(s->worker->hub, &s->subscriber,
+        && ngx_chat_hub_subscription(s->sessions->hub, &s->subscriber,
                                      s->app->number, &cmd->channel)
            == NULL)
     {
@@ -208,8 +208,8 @@ ngx_chat_subscribe_check_member(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 
 static ngx_int_t
 ngx_chat_subscribe_check_answer(ngx_chat_session_t *s,
-    ngx_chat_counter_e reason,
-    ngx_str_t *channel, const char *text, ngx_str_t *arg)
+    ngx_chat_counter_e reason, ngx_str_t *channel, const char *text,
+    ngx_str_t *arg)
 {
     u_char      buf[NGX_CHAT_ERROR_TEXT_MAX];
     ngx_str_t   error;

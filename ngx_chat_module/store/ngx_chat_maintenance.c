@@ -141,7 +141,8 @@ ngx_chat_maintenance_elect(ngx_chat_maintenance_t *mt)
     /* where several workers find the time over, only one is elected */
 
     if (!ngx_atomic_cmp_set(&sh->maintainer_until, until,
-                            now + NGX_CHAT_MAINTENANCE_TERM)) {
+                            now + NGX_CHAT_MAINTENANCE_TERM))
+    {
         return 0;
     }
 

@@ -17,7 +17,7 @@
 #include <wire/ngx_chat_frame.h>
 
 
-#define NGX_CHAT_WEBSOCKET_CLOSE_TIME    5000    /* ms to take the last bytes */
+#define NGX_CHAT_WEBSOCKET_CLOSE_TIME    5000  /* ms to take the last bytes */
 #define NGX_CHAT_WEBSOCKET_CLOSE_BUFFER  4096
 #define NGX_CHAT_WEBSOCKET_CLOSE_READS   16        /* most in one turn */
 

@@ -111,8 +111,9 @@ ngx_chat_accept_header_match(u_char *p, u_char *last, const char *type)
 
     len = last - p - 1;
 
-    if (ngx_chat_accept_header_is(p, last - 1, type, ngx_min(len,
-                                                             strlen(type)))) {
+    if (ngx_chat_accept_header_is(p, last - 1, type,
+                                  ngx_min(len, strlen(type))))
+    {
         return 1;
     }
 

@@ -96,8 +96,8 @@ sub binary {
 }
 
 
-# HTTP/2 on a port with TLS: a parameter of "listen", which nginx calls
-# deprecated from 1.25.1 on, and its forks in all their versions.
+# HTTP/2 on a port: a parameter of "listen", which nginx calls deprecated from
+# 1.25.1 on, and its forks in all their versions.
 
 sub http2_lines {
     my $binary = binary();
@@ -184,7 +184,8 @@ sub valgrind_faults {
 #     listen => '', events => '', zone => '8m', app => '', database => PATH,
 #     connections => 2048, user => 'root', conf => WHOLE TEXT,
 #     shell => COMMANDS BEFORE nginx,
-#     tls => 1: tls_port() takes HTTP/1.1, HTTP/2 and WebSocket over TLS)
+#     tls => 1: tls_port() takes HTTP/1.1, HTTP/2 and WebSocket over TLS,
+#     h2c => 1: h2c_port() takes HTTP/2 without TLS)
 
 sub new {
     my ($class, %args) = @_;
@@ -213,6 +214,7 @@ sub new {
         make_certificate("$dir/conf/key.pem", "$dir/conf/cert.pem");
     }
 
+    $self->{h2c_port} = free_port() if $self->{h2c};
     $self->{database} = "$dir/data/chat.db" unless defined $self->{database};
     $self->write_conf;
 
@@ -222,8 +224,28 @@ sub new {
 }
 
 
+# Copies the first message, until the database has so many of them.
+
+sub multiply_message {
+    my ($self, $n) = @_;
+
+    is(system('sqlite3', '-cmd', '.timeout 10000', $self->database, <<"END"), 0,
+        WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n
+                                 WHERE i < $n)
+        INSERT INTO messages (app, channel, event, content, created_at,
+                              updated_at, kind)
+        SELECT app, channel, event, content, created_at, updated_at, kind
+        FROM messages, n WHERE id = 1 ORDER BY i;
+END
+       "$n messages");
+
+    return;
+}
+
+
 sub port        { $_[0]{port} }
 sub tls_port    { $_[0]{tls_port} }
+sub h2c_port    { $_[0]{h2c_port} }
 sub dir         { $_[0]{dir} }
 sub database    { $_[0]{database} }
 sub master_pid  { $_[0]{pid} }
@@ -261,10 +283,12 @@ sub default_conf {
         location = /chat_status { chat_status; }
 END
 
-    my ($parameter, $directive) = $self->{tls} ? http2_lines() : ();
+    my ($parameter, $directive) = $self->{tls} || $self->{h2c}
+                                  ? http2_lines() : ('', '');
+    my $h2c = $self->{h2c} ? "listen 127.0.0.1:$self->{h2c_port} $parameter;"
+                           : '';
     my $tls = $self->{tls} ? <<"END" : '';
 listen 127.0.0.1:$self->{tls_port} ssl $parameter $c{listen};
-        $directive
         ssl_certificate cert.pem;
         ssl_certificate_key key.pem;
 END
@@ -310,7 +334,9 @@ http {
 
     server {
         listen 127.0.0.1:$c{port} $c{listen};
+        $h2c
         $tls
+        $directive
         $c{server}
 
 $c{locations}
