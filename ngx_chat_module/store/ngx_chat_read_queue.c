@@ -73,7 +73,7 @@ ngx_chat_read_queue_add(ngx_chat_read_queue_t *q, ngx_chat_read_t *rd,
 }
 
 
-/* The last read of the client that has the most of them. */
+/* The last read of the client that has the most of them; some read waits. */
 
 static ngx_chat_read_t *
 ngx_chat_read_queue_longest(ngx_chat_read_queue_t *q)
@@ -81,15 +81,16 @@ ngx_chat_read_queue_longest(ngx_chat_read_queue_t *q)
     ngx_queue_t             *p;
     ngx_chat_read_client_t  *client, *longest;
 
-    longest = NULL;
+    p = ngx_queue_last(&q->clients);
+    longest = ngx_queue_data(p, ngx_chat_read_client_t, queue);
 
-    for (p = ngx_queue_last(&q->clients);
+    for (p = ngx_queue_prev(p);
          p != ngx_queue_sentinel(&q->clients);
          p = ngx_queue_prev(p))
     {
         client = ngx_queue_data(p, ngx_chat_read_client_t, queue);
 
-        if (longest == NULL || client->nwaiting > longest->nwaiting) {
+        if (client->nwaiting > longest->nwaiting) {
             longest = client;
         }
     }
