@@ -45,7 +45,10 @@ test:
 
 test-faults:
 	@CHAT_WHOLE=1 $(MAKE) --no-print-directory test \
-		TESTS="storms t/presence_large.t t/e2e/answer.test.mjs"
+		TESTS="storms t/presence_large.t t/hostile_tokens.t \
+		t/events_replay.t t/events_hostile.t t/e2e/events.test.mjs \
+		t/e2e/answer.test.mjs t/e2e/browser.test.mjs \
+		t/e2e/recovery.test.mjs"
 
 soak:
 	@t/tools/need.sh install test

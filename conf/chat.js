@@ -5,7 +5,8 @@
  *
  * How it misses nothing: it subscribes, waits for subscription_succeeded,
  * then reads the history after the last id up to which it has everything,
- * and drops ids that it has already.  The same after each reconnect.
+ * and drops ids that it has already.  The same after a reconnect, unless the
+ * server knows the token behind the key and sends what was missed by itself.
  *
  * How its own messages show once: a POST names the connection's socket_id,
  * so that the event goes to all others, and the answer is what gets shown.
@@ -341,7 +342,7 @@ const words = {
     offline: 'Offline',
 };
 
-function state(name) {
+function state(name, recovered = false) {
     const shown = element('state');
 
     if (name === 'connecting' && shown.dataset.state !== 'connecting') {
@@ -349,7 +350,9 @@ function state(name) {
     }
 
     shown.dataset.state = name;
+    shown.dataset.recovered = recovered;
     shown.textContent = words[name];
+    shown.title = recovered ? 'Nothing was missed while it was away.' : '';
     element('reconnect').hidden = !pusher || name === 'live'
                                   || name === 'connecting';
 }
@@ -358,13 +361,19 @@ function connect() {
     const tls = location.protocol === 'https:';
     const port = Number(location.port) || (tls ? 443 : 80);
 
-    pusher = new Pusher(key, {
+    /* the token is new for each page, which has nothing yet */
+
+    pusher = new Pusher(`${key};${makeKey()}`, {
         cluster: '',
         wsHost: location.hostname,
         wsPort: port,
         wssPort: port,
         forceTLS: tls,
-        enabledTransports: ['ws', 'wss'],
+        httpHost: location.hostname,        // where WebSocket does not get
+        httpPort: port,                     // through: chat_fallback
+        httpsPort: port,
+        httpPath: '/pusher',
+        enabledTransports: ['ws', 'wss', 'xhr_streaming', 'xhr_polling'],
         disableStats: true,
     });
 
@@ -378,12 +387,20 @@ function connect() {
         tell('connection', error?.data?.message ?? '');
     });
 
+    let first = true;
+
     pusher.subscribe(channel)
-        .bind('pusher:subscription_succeeded', () => {
-            newest = 0;
-            state('live');
+        .bind('pusher:subscription_succeeded', (data) => {
+            state('live', data?.recovered);
             tell('connection', '');
-            sync();
+
+            /* what is recovered may begin behind the history as it was read */
+
+            if (first || !data?.recovered) {
+                first = false;
+                newest = 0;
+                sync();
+            }
         })
         .bind(event, (message) => {
             // a server may trigger the event with data of its own

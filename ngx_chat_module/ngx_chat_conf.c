@@ -16,6 +16,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <http/ngx_chat_client.h>
 #include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http_module.h>
 #include <ngx_chat_conf.h>
@@ -24,13 +25,17 @@
 #include <websocket/ngx_chat_websocket.h>
 
 
-#define NGX_CHAT_CONF_ZONE   (32 * 1024 * 1024)
-#define NGX_CHAT_CONF_DRAIN  5000
+#define NGX_CHAT_CONF_ZONE       (32 * 1024 * 1024)
+#define NGX_CHAT_CONF_DRAIN      5000      /* ms */
+#define NGX_CHAT_CONF_GRACE      5000      /* ms */
+#define NGX_CHAT_CONF_GRACE_MAX  600000    /* ms */
 
 
 static void ngx_chat_conf_inherit(ngx_conf_t *cf, ngx_chat_loc_conf_t *prev,
     ngx_chat_loc_conf_t *conf);
 static ngx_int_t ngx_chat_conf_check_refs(ngx_conf_t *cf,
+    ngx_chat_main_conf_t *cmcf);
+static ngx_int_t ngx_chat_conf_check_zone(ngx_conf_t *cf,
     ngx_chat_main_conf_t *cmcf);
 static char *ngx_chat_conf_add_zone(ngx_conf_t *cf,
     ngx_chat_main_conf_t *cmcf);
@@ -64,6 +69,7 @@ ngx_chat_conf_create_main(ngx_conf_t *cf)
     cmcf->cycle = cf->cycle;
     cmcf->zone_size = NGX_CONF_UNSET_SIZE;
     cmcf->drain = NGX_CONF_UNSET_MSEC;
+    cmcf->presence_grace = NGX_CONF_UNSET_MSEC;
 
     if (ngx_array_init(&cmcf->apps, cf->pool, 2, sizeof(ngx_chat_app_t))
         != NGX_OK
@@ -97,6 +103,7 @@ ngx_chat_conf_init_main(ngx_conf_t *cf, void *conf)
     ngx_conf_init_size_value(cmcf->zone_size, NGX_CHAT_CONF_ZONE);
 
     if (ngx_chat_conf_check_refs(cf, cmcf) != NGX_OK
+        || ngx_chat_conf_check_zone(cf, cmcf) != NGX_OK
         || ngx_chat_conf_app_check_store(cf, cmcf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -122,7 +129,9 @@ ngx_chat_conf_create_loc(ngx_conf_t *cf)
      *     clcf->history = NULL;
      *     clcf->publish = NULL;
      *     clcf->auth = NULL;
+     *     clcf->events = NULL;
      *     clcf->log_close = 0;
+     *     clcf->fallback = 0;
      *     clcf->handler = NULL;
      */
 
@@ -132,6 +141,7 @@ ngx_chat_conf_create_loc(ngx_conf_t *cf)
     clcf->max_message_size = NGX_CONF_UNSET_SIZE;
     clcf->session.send_buffer = NGX_CONF_UNSET_SIZE;
     clcf->session.activity_timeout = NGX_CONF_UNSET_MSEC;
+    clcf->session.recovery = NGX_CONF_UNSET;
 
     return clcf;
 }
@@ -156,10 +166,13 @@ ngx_chat_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
                               prev->session.send_buffer, 1024 * 1024);
     ngx_conf_merge_msec_value(conf->session.activity_timeout,
                               prev->session.activity_timeout, 50000);
+    ngx_conf_merge_sec_value(conf->session.recovery, prev->session.recovery,
+                             120);
 
     conf->session.data_max = conf->max_message_size;
 
     if (conf->publish
+        || conf->fallback
         || conf->handler == ngx_chat_websocket_handler
         || conf->handler == ngx_chat_api_handler)
     {
@@ -200,7 +213,7 @@ ngx_chat_conf_postconfiguration(ngx_conf_t *cf)
 
     core = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
-    h = ngx_array_push_n(&core->phases[NGX_HTTP_PREACCESS_PHASE].handlers, 2);
+    h = ngx_array_push_n(&core->phases[NGX_HTTP_PREACCESS_PHASE].handlers, 3);
     if (h == NULL) {
         return NGX_ERROR;
     }
@@ -209,6 +222,7 @@ ngx_chat_conf_postconfiguration(ngx_conf_t *cf)
 
     h[0] = ngx_chat_auth_params_handler;
     h[1] = ngx_chat_cors_handler;
+    h[2] = ngx_chat_client_preaccess;
 
     ngx_chat_cors_init();
 
@@ -251,6 +265,32 @@ ngx_chat_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* A time, or "off", which is 0. */
+
+char *
+ngx_chat_conf_presence_grace(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_main_conf_t *cmcf = conf;
+
+    char       *rv;
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_str_set(&value[1], "0");
+    }
+
+    rv = ngx_conf_set_msec_slot(cf, cmd, conf);
+
+    if (rv == NGX_CONF_OK && cmcf->presence_grace > NGX_CHAT_CONF_GRACE_MAX) {
+        rv = "must be 10m at most";
+    }
+
+    return rv;
+}
+
+
 /*
  * "if" and "limit_except" make a location of their own inside another, and have
  * the endpoint of that other location.
@@ -271,7 +311,9 @@ ngx_chat_conf_inherit(ngx_conf_t *cf, ngx_chat_loc_conf_t *prev,
     conf->history = prev->history;
     conf->publish = prev->publish;
     conf->auth = prev->auth;
+    conf->events = prev->events;
     conf->log_close = prev->log_close;
+    conf->fallback = prev->fallback;
     conf->handler = prev->handler;
 
     if (core->lmt_excpt) {
@@ -321,6 +363,27 @@ ngx_chat_conf_check_refs(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
         if (ngx_chat_conf_app_resolve(cf, cmcf, refs[i]) != NGX_OK) {
             return NGX_ERROR;
         }
+    }
+
+    return NGX_OK;
+}
+
+
+/* Each app has a share of the zone, which must be of some use. */
+
+static ngx_int_t
+ngx_chat_conf_check_zone(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
+{
+    size_t  need;
+
+    need = cmcf->apps.nelts * NGX_CHAT_ZONE_PER_APP;
+
+    if (cmcf->zone_size < need) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "%ui apps need a chat_zone of at least %uzk, it has "
+                      "%uzk", cmcf->apps.nelts, need / 1024,
+                      cmcf->zone_size / 1024);
+        return NGX_ERROR;
     }
 
     return NGX_OK;
@@ -424,6 +487,7 @@ ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     }
 
     ngx_chat_conf_init_drain(cmcf, ccf);
+    ngx_conf_init_msec_value(cmcf->presence_grace, NGX_CHAT_CONF_GRACE);
 
     cmcf->zone->workers = (ccf->worker_processes > 0) ? ccf->worker_processes
                                                       : 1;

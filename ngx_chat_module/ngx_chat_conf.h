@@ -21,8 +21,10 @@ void *ngx_chat_conf_create_loc(ngx_conf_t *cf);
 char *ngx_chat_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child);
 ngx_int_t ngx_chat_conf_postconfiguration(ngx_conf_t *cf);
 
-/* The setter of chat_zone. */
+/* Directives' setters. */
 char *ngx_chat_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_chat_conf_presence_grace(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 
 #endif /* _NGX_CHAT_CONF_H_INCLUDED_ */

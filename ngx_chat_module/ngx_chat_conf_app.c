@@ -245,7 +245,7 @@ ngx_chat_conf_app_check(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
     ngx_conf_init_value(app->watchlist, 1);
     ngx_conf_init_value(app->max_connections, 0);
     ngx_conf_init_value(app->presence_members, 0);
-    ngx_conf_init_value(app->channels_per_connection, 0);
+    ngx_conf_init_value(app->channels_per_connection, 1000);
     ngx_conf_init_msec_value(app->authorization_timeout, 0);
     ngx_conf_init_value(app->cache_ttl, 1800);
     ngx_conf_init_value(app->timestamp_window, 600);

@@ -455,9 +455,10 @@ ngx_chat_conf_database_init(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
     }
 
     cmcf->store.sh = sh;
+    cmcf->store.render = ngx_chat_store_hooks_render;
     cmcf->store.append = ngx_chat_store_hooks_append;
     cmcf->store.sent = ngx_chat_store_hooks_sent;
-    cmcf->store.renewed = ngx_chat_store_hooks_renewed;
+    cmcf->store.begun = ngx_chat_store_hooks_begun;
     cmcf->store.queued = ngx_chat_store_hooks_queued;
     cmcf->store.reading = ngx_chat_store_hooks_reading;
     cmcf->store.event_max = ngx_chat_store_hooks_event_max;

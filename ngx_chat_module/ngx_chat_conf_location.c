@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <fallback/ngx_chat_fallback_request.h>
 #include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http_module.h>
 #include <ngx_chat_conf_app.h>
@@ -18,27 +19,19 @@
 #include <websocket/ngx_chat_websocket.h>
 
 
-#define NGX_CHAT_CONF_LIMIT      100
-#define NGX_CHAT_CONF_MAX        1000
-#define NGX_CHAT_CONF_MAX_BOUND  10000
+#define NGX_CHAT_CONF_LIMIT         100
+#define NGX_CHAT_CONF_MAX           1000
+#define NGX_CHAT_CONF_MAX_BOUND     10000
+#define NGX_CHAT_CONF_RECOVERY_MAX  86400      /* s */
 
 
-static char *ngx_chat_conf_endpoint(ngx_conf_t *cf,
-    ngx_chat_loc_conf_t *clcf, ngx_http_handler_pt handler);
-static char *ngx_chat_conf_app_endpoint(ngx_conf_t *cf,
-    ngx_chat_loc_conf_t *clcf, ngx_chat_app_ref_t *ref,
-    ngx_http_handler_pt handler);
 static char *ngx_chat_conf_handler(ngx_conf_t *cf, ngx_chat_loc_conf_t *clcf,
     ngx_http_handler_pt handler);
-static ngx_uint_t ngx_chat_conf_app_parameter(ngx_str_t *value,
-    ngx_chat_app_ref_t *ref);
 static char *ngx_chat_conf_invalid(ngx_conf_t *cf, ngx_str_t *value);
 static char *ngx_chat_conf_value(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t *cv);
 static char *ngx_chat_conf_parameter(ngx_conf_t *cf, ngx_str_t *value,
     size_t skip, ngx_http_complex_value_t **cv);
-static char *ngx_chat_conf_channel(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_http_complex_value_t *cv);
 static char *ngx_chat_conf_number(ngx_conf_t *cf, ngx_str_t *value,
     size_t skip, ngx_uint_t *n);
 
@@ -182,7 +175,21 @@ ngx_chat_conf_websocket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
+    clcf->has_tokens = 1;
+
     return ngx_chat_conf_endpoint(cf, clcf, ngx_chat_websocket_handler);
+}
+
+
+char *
+ngx_chat_conf_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_loc_conf_t *clcf = conf;
+
+    clcf->fallback = 1;
+    clcf->has_tokens = 1;
+
+    return ngx_chat_conf_endpoint(cf, clcf, ngx_chat_fallback_handler);
 }
 
 
@@ -249,64 +256,33 @@ ngx_chat_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* chat_cors and chat_origins; cmd->offset tells which, cmd->post "off". */
-
 char *
-ngx_chat_conf_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_chat_conf_recovery(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    char *p = conf;
+    ngx_chat_loc_conf_t *clcf = conf;
 
-    ngx_str_t          *value;
-    ngx_uint_t          i;
-    const char         *error;
-    ngx_array_t       **list;
-    ngx_chat_origin_t  *o;
+    ngx_str_t  *value;
 
-    list = (ngx_array_t **) (p + cmd->offset);
-
-    if (*list != NGX_CONF_UNSET_PTR) {
+    if (clcf->session.recovery != NGX_CONF_UNSET) {
         return "is duplicate";
-    }
-
-    *list = ngx_array_create(cf->pool, 2, sizeof(ngx_chat_origin_t));
-    if (*list == NULL) {
-        return NGX_CONF_ERROR;
     }
 
     value = cf->args->elts;
 
-    if (cmd->post != NULL
-        && cf->args->nelts == 2
-        && ngx_strcmp(value[1].data, "off") == 0)
-    {
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        clcf->session.recovery = 0;
         return NGX_CONF_OK;
     }
 
-    for (i = 1; i < cf->args->nelts; i++) {
+    clcf->session.recovery = ngx_parse_time(&value[1], 1);
 
-        o = ngx_array_push(*list);
-        if (o == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        if (ngx_strcmp(value[i].data, "off") == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               cmd->post ? "\"off\" in \"%V\" must stand "
-                                           "alone"
-                                         : "\"%V\" has no \"off\", write "
-                                           "the pages that may connect, or "
-                                           "\"*\" for all", &value[0]);
-            return NGX_CONF_ERROR;
-        }
-
-        error = ngx_chat_origin_parse(o, &value[i]);
-
-        if (error) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid origin \"%V\" in \"%V\", %s",
-                               &value[i], &value[0], error);
-            return NGX_CONF_ERROR;
-        }
+    if (clcf->session.recovery == (time_t) NGX_ERROR
+        || clcf->session.recovery > NGX_CHAT_CONF_RECOVERY_MAX)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"chat_recovery\" must be \"off\" or a time of at "
+                           "most a day, such as 2m, not \"%V\"", &value[1]);
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -337,7 +313,7 @@ ngx_chat_conf_check_size(ngx_conf_t *cf, void *post, void *data)
 
 /* An endpoint for all apps. */
 
-static char *
+char *
 ngx_chat_conf_endpoint(ngx_conf_t *cf, ngx_chat_loc_conf_t *clcf,
     ngx_http_handler_pt handler)
 {
@@ -359,7 +335,7 @@ ngx_chat_conf_endpoint(ngx_conf_t *cf, ngx_chat_loc_conf_t *clcf,
 
 /* An endpoint for one app. */
 
-static char *
+char *
 ngx_chat_conf_app_endpoint(ngx_conf_t *cf, ngx_chat_loc_conf_t *clcf,
     ngx_chat_app_ref_t *ref, ngx_http_handler_pt handler)
 {
@@ -394,7 +370,7 @@ ngx_chat_conf_handler(ngx_conf_t *cf, ngx_chat_loc_conf_t *clcf,
 
 /* 1 where the parameter is app=. */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_chat_conf_app_parameter(ngx_str_t *value, ngx_chat_app_ref_t *ref)
 {
     if (ngx_strncmp(value->data, "app=", 4) != 0) {
@@ -456,7 +432,7 @@ ngx_chat_conf_parameter(ngx_conf_t *cf, ngx_str_t *value, size_t skip,
 }
 
 
-static char *
+char *
 ngx_chat_conf_channel(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t *cv)
 {

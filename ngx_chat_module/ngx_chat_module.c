@@ -11,17 +11,24 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <events/ngx_chat_events.h>
+#include <events/ngx_chat_events_queue.h>
+#include <fallback/ngx_chat_door.h>
 #include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_variable.h>
 #include <http/ngx_chat_wait.h>
 #include <ngx_chat_conf.h>
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_database.h>
+#include <ngx_chat_conf_events.h>
 #include <ngx_chat_conf_location.h>
+#include <ngx_chat_conf_origin.h>
 #include <pusher/ngx_chat_digest.h>
+#include <shared/ngx_chat_share.h>
 #include <websocket/ngx_chat_websocket.h>
 
 
+static ngx_int_t ngx_chat_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_chat_init_process(ngx_cycle_t *cycle);
 static void ngx_chat_exit_process(ngx_cycle_t *cycle);
 
@@ -73,6 +80,13 @@ static ngx_command_t  ngx_chat_commands[] = {
       offsetof(ngx_chat_main_conf_t, drain),
       NULL },
 
+    { ngx_string("chat_presence_grace"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_chat_conf_presence_grace,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_chat_main_conf_t, presence_grace),
+      NULL },
+
     { ngx_string("chat_history"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1234,
       ngx_chat_conf_history,
@@ -94,6 +108,13 @@ static ngx_command_t  ngx_chat_commands[] = {
       0,
       NULL },
 
+    { ngx_string("chat_fallback"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_chat_conf_fallback,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("chat_api"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_chat_conf_api,
@@ -104,6 +125,13 @@ static ngx_command_t  ngx_chat_commands[] = {
     { ngx_string("chat_auth"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE123,
       ngx_chat_conf_auth,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("chat_events"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
+      ngx_chat_conf_events,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -157,6 +185,13 @@ static ngx_command_t  ngx_chat_commands[] = {
       offsetof(ngx_chat_loc_conf_t, session.activity_timeout),
       &ngx_chat_check_timeout },
 
+    { ngx_string("chat_recovery"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_chat_conf_recovery,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -182,7 +217,7 @@ ngx_module_t  ngx_chat_module = {
     ngx_chat_commands,                     /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_chat_init_module,                  /* init module */
     ngx_chat_init_process,                 /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -190,6 +225,24 @@ ngx_module_t  ngx_chat_module = {
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
+
+
+/* From here on a reload can't be refused: the zone learns which apps it has. */
+
+static ngx_int_t
+ngx_chat_init_module(ngx_cycle_t *cycle)
+{
+    ngx_chat_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_chat_module);
+
+    if (cmcf != NULL && cmcf->zone != NULL) {
+        ngx_chat_share_configure(cmcf->zone, cmcf->apps.elts,
+                                 cmcf->apps.nelts);
+    }
+
+    return NGX_OK;
+}
 
 
 static ngx_int_t
@@ -211,7 +264,9 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
 
     cmcf->hub.fanout.zone = cmcf->zone;
     ngx_chat_wait_init(&cmcf->hub.fanout, cycle);
+    ngx_chat_events_queue_init(cycle);
 
+    cmcf->zone->grace = cmcf->presence_grace;
     cmcf->sessions.drain = cmcf->drain;
 
     if (ngx_chat_sessions_init(&cmcf->sessions, &cmcf->hub, cmcf->apps.nelts,
@@ -226,6 +281,7 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
     }
 
     cmcf->live = ngx_chat_store_init(&cmcf->store, cycle);
+    cmcf->sessions.store = cmcf->live;
 
     return cmcf->live ? NGX_OK : NGX_ERROR;
 }
@@ -245,12 +301,15 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_chat_wait_exit();
+    ngx_chat_door_exit();
 
     if (cmcf->live) {
         ngx_chat_store_exit(cmcf->live);
+        cmcf->sessions.store = NULL;
     }
 
     ngx_chat_sessions_exit(&cmcf->sessions);
+    ngx_chat_events_exit();
     ngx_chat_hub_exit(&cmcf->hub);
     ngx_chat_object_pool_exit(&ngx_chat_websocket_pool);
     ngx_chat_digest_exit();

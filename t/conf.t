@@ -800,3 +800,180 @@ qr/\[emerg\].*"chat_origins" has no "off"/
 --- must_die
 --- error_log eval
 qr/\[emerg\].*"off" in "chat_cors" must stand alone/
+
+
+
+=== TEST 74: more apps than the zone has shares for
+--- http_config eval
+CORE::join "\n", "chat_zone 1m;", map { "chat_app $_ { key k$_; secret s; }" } 1 .. 17
+--- config
+--- must_die
+--- error_log eval
+qr/\[emerg\].*17 apps need a chat_zone of at least 1088k, it has 1024k/
+
+
+
+=== TEST 75: as many as it has
+--- http_config eval
+CORE::join "\n", "chat_zone 1m;", map { "chat_app $_ { key k$_; secret s; }" } 1 .. 16
+--- config
+    location = /chat_status { chat_status; }
+--- request
+GET /chat_status
+--- response_body_like eval
+qr/"per_app":\[\{"app":"1",.*\{"app":"16",.*"zone_share_bytes":[1-9]/
+
+
+
+=== TEST 76: R32: a time that is none
+--- http_config eval: $::Http
+--- config
+    location /app/ {
+        chat_websocket;
+        chat_recovery soon; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_recovery" must be "off" or a time.*such as 2m, not "soon"/
+
+
+
+=== TEST 77: R32: more than a day
+--- http_config eval: $::Http
+--- config
+    location /app/ {
+        chat_websocket;
+        chat_recovery 25h; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_recovery" must be.*at most a day.*not "25h"/
+
+
+
+=== TEST 78: R32: recovery twice
+--- http_config eval: $::Http
+--- config
+    location /app/ {
+        chat_websocket;
+        chat_recovery 1m; chat_recovery off; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_recovery" directive is duplicate/
+
+
+
+=== TEST 79: R32: grace that is no time
+--- http_config eval: $::Http . "chat_presence_grace long; # HERE"
+--- config
+    location /app/ { chat_websocket; }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_presence_grace" directive invalid value/
+
+
+
+=== TEST 80: R32: too long a grace
+--- http_config eval: $::Http . "chat_presence_grace 11m; # HERE"
+--- config
+    location /app/ { chat_websocket; }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_presence_grace" directive must be 10m at most/
+
+
+
+=== TEST 81: R32: grace twice
+--- http_config eval: $::Http . "chat_presence_grace 1s;\nchat_presence_grace off; # HERE"
+--- config
+    location /app/ { chat_websocket; }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_presence_grace" directive is duplicate/
+
+
+
+=== TEST 82: R32: a day of recovery, and no grace, are fine
+--- http_config eval: $::Http . "chat_presence_grace off; chat_recovery 24h;"
+--- config
+    location /app/ { chat_websocket; chat_recovery 0; }
+    location = /chat_status { chat_status; }
+--- request
+GET /chat_status
+--- response_body_like eval
+qr/"members_in_grace":0/
+
+
+
+=== TEST 83: chat_events of an unknown app
+--- http_config eval: $::Http
+--- config
+    location /events/ {
+        chat_events chat app=99; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*unknown app "99".*"17536051"/
+
+
+
+=== TEST 84: chat_events, an app without channels
+--- http_config eval: $::Http
+--- config
+    location /events/ {
+        chat_events app=17536051; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"app=17536051" in "chat_events".*the key in the URL/
+
+
+
+=== TEST 85: chat_events, a list in one parameter
+--- http_config eval: $::Http
+--- config
+    location /events/ {
+        chat_events a,b; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"a,b" in "chat_events", write several/
+
+
+
+=== TEST 86: chat_events, a name that is none
+--- http_config eval: $::Http
+--- config
+    location /events/ {
+        chat_events 'a b'; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*invalid channel name "a b"/
+
+
+
+=== TEST 87: chat_events twice
+--- http_config eval: $::Http
+--- config
+    location /events/ {
+        chat_events a;
+        chat_events b; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_events" directive is duplicate/
+
+
+
+=== TEST 88: chat_events beside another handler
+--- http_config eval: $::Http
+--- config
+    location /events/ {
+        chat_events a;
+        chat_status; # HERE
+    }
+--- must_die
+--- error_log eval
+qr/\[emerg\].*"chat_status" directive conflicts/

@@ -223,6 +223,105 @@ Origin: https://a.example
 --- error_code: 403
 --- response_headers
 Access-Control-Allow-Origin: *
+
+
+
+=== TEST 13: credentials: on every answer to an origin of the list
+--- http_config eval: $::Http
+--- config eval
+"chat_cors https://app.example.com credentials http://localhost:4200;"
+. $::Location
+--- request eval
+["GET /messages", "HEAD /messages", "POST /messages\n{\"content\":\"a\"}",
+ "POST /messages\n{}", "POST /messages\nx", "DELETE /messages",
+ "POST /messages\n{\"content\":\"" . "x" x 100 . "\"}"]
+--- more_headers
+Content-Type: application/json
+Origin: http://localhost:4200
+--- error_code eval
+[200, 200, 201, 422, 400, 405, 413]
+--- response_headers eval
+[("Access-Control-Allow-Credentials: true
+Access-Control-Allow-Origin: http://localhost:4200
+Vary: Origin") x 7]
+--- raw_response_headers_unlike eval
+[(qr/:[^\n]*\*/) x 7]
+
+
+
+=== TEST 14: credentials: preflight; "*" is a name like any other then
+--- http_config eval: $::Http
+--- config eval
+"chat_cors credentials https://app.example.com;" . $::Location
+--- request
+OPTIONS /messages
+--- more_headers
+Origin: https://app.example.com
+Access-Control-Request-Method: POST
+Access-Control-Request-Headers: authorization,content-type
+--- error_code: 204
+--- response_headers
+Access-Control-Allow-Credentials: true
+Access-Control-Allow-Origin: https://app.example.com
+Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+Access-Control-Allow-Headers: authorization,content-type
+Access-Control-Expose-Headers: Link, Chat-Epoch, Retry-After
+Vary: Origin
+
+
+
+=== TEST 15: credentials: others get nothing
+--- http_config eval: $::Http
+--- config eval
+"chat_cors https://*.example.com credentials;" . $::Location
+--- request eval
+[("GET /messages") x 4, "OPTIONS /messages"]
+--- more_headers eval
+["Origin: https://example.com", "Origin: http://app.example.com",
+ "Origin: null", "X: y",
+ "Origin: https://evil.com\nAccess-Control-Request-Method: POST"]
+--- error_code eval
+[(200) x 4, 204]
+--- response_headers eval
+[("!Access-Control-Allow-Origin
+!Access-Control-Allow-Credentials
+Vary: Origin") x 5]
+
+
+
+=== TEST 16: credentials: a sub-domain, nginx's own refusals
+--- http_config eval: $::Http . "chat_cors https://*.example.com credentials;"
+--- config
+    location = /messages {
+        deny all;
+        chat_history chat;
+    }
+--- request
+GET /messages
+--- more_headers
+Origin: https://app.example.com
+--- error_code: 403
+--- response_headers
+Access-Control-Allow-Credentials: true
+Access-Control-Allow-Origin: https://app.example.com
+Vary: Origin
+
+
+
+=== TEST 17: credentials are of one list
+--- http_config eval: $::Http . "chat_cors https://a.example credentials;"
+--- config
+    location = /inherited { chat_history chat; }
+    location = /off       { chat_cors off; chat_history chat; }
+    location = /own       { chat_cors https://a.example; chat_history chat; }
+    location = /any       { chat_cors *; chat_history chat; }
+--- request eval
+["GET /inherited", "GET /off", "GET /own", "GET /any"]
+--- more_headers
+Origin: https://a.example
+--- response_headers eval
+["Access-Control-Allow-Credentials: true",
+ ("!Access-Control-Allow-Credentials") x 3]
 --- no_error_log
 [alert]
 [emerg]

@@ -21,7 +21,6 @@ use constant {
     COUNT => 400,               # messages: 24 MB, more than the kernel takes
     TURN  => 1024 * 1024,       # bytes for one client in one turn
     BATCH => 1024 * 1024,       # and of one call more
-    TLS   => 64 * 1024,         # what may wait in TLS
 };
 
 my $server = Chat::Server->new(
@@ -75,7 +74,7 @@ for my $tls (0, 1) {
 
     Chat::Server::stop_worker($worker);
 
-    my $wanted = $full - $start - ($tls ? TLS : 0);
+    my $wanted = $full - $start;
     my $got = 0;
     my $select = IO::Select->new($ws->socket);
 

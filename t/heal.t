@@ -20,6 +20,7 @@ use Chat::HTTP qw(from_text json_bytes);
 use Chat::Pusher qw(send_subscribe subscribe_to join_presence client_event
                     is_event is_fatal events_of users_of);
 use Chat::Server qw(build_dir spew stop_worker wait_for);
+use Chat::Token qw(fresh_token is_new);
 use Chat::WebSocket;
 
 use constant {
@@ -124,6 +125,13 @@ sub is_healed {
     is($st->{subscriptions}, 2 * CLIENTS + 1, "$name: subscriptions");
     is($st->{channels}, 4, "$name: channels, and the count of connections");
     is($st->{registry_wipes}, $wipes, "$name: registry_wipes");
+
+    my %app = map { $_->{app} => $_ } @{$st->{per_app}};
+    is($app{2}{zone_held_bytes}, 0, "$name: the other app holds nothing");
+    is($app{2}{zone_share_bytes}, int(int($st->{zone_size_bytes} / 2) / 2),
+       "$name: and has its share");
+    cmp_ok($app{17536051}{zone_held_bytes}, '>=', $st->{zone_used_bytes},
+           "$name: all that is used is the first one's");
     is($st->{workers_died}, $wipes, "$name: workers_died");
     is(deaths($server), $wipes, "$name: nobody else has died");
 
@@ -229,6 +237,12 @@ sub bad_pointer {
 
     is($other->header('X-Worker'), $asleep, 'two with the one that sleeps');
 
+    my $token = fresh_token();
+    my $away = Chat::Token::client($t, $token);
+
+    is_new($away, 'room', 'R22: at first');
+    $t->close_all($away);
+
     my $fresh = http_with($t, $asleep);
     my $awake = http_with($t, $culprit->header('X-Worker'));
 
@@ -270,6 +284,11 @@ END
     $fresh->close;
 
     ($last, @ws) = is_healed($t, "bad pointer $wipes", $wipes, $last);
+
+    my $back = Chat::Token::client($t, $token);
+
+    is_new($back, 'room', 'R22: nothing is known of a token');
+    $t->close_all($back);
 
     is(wipes($server), $wipes * (WORKERS - 1),
        'each that lived on has logged it');

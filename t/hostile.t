@@ -394,7 +394,9 @@ for my $workers (1, 4) {
     # who is not read while there is a flood is no silent client
     my $t = Chat::Pusher->new(workers => $workers, zone => '32m',
                               http => 'chat_activity_timeout 1h;',
-                              app => 'client_events on;', apps => <<'END');
+                              app => 'client_events on; '
+                                     . 'channels_per_connection 0;',
+                              apps => <<'END');
     chat_app 3 { key few; secret secret-3; channels_per_connection 100; }
 END
 

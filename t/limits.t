@@ -107,7 +107,8 @@ sub long_name { return 'full-' . $_[0] . '-' . 'q' x 150 }
 
 subtest 'a full zone' => sub {
     my ($workers, $channels) = (2, 4000);
-    my $server = Chat::Server->new(workers => $workers, zone => '1m')->start;
+    my $server = Chat::Server->new(workers => $workers, zone => '1m',
+        app => 'channels_per_connection 0;')->start;
     my $before = open_ws($server);
 
     # the first message makes what the store keeps

@@ -164,6 +164,37 @@ is($locker->finish, 0, 'sqlite3 ended well');
 $server->finish;
 
 
+# Each message is a batch of its own here.  Without a limit the third one would
+# be in the third batch, which waits 10 s more.
+
+subtest 'a queue that does not move' => sub {
+    $server = Chat::Server->new(workers => 1, zone => '1m')->start;
+    $port = $server->port;
+    $http = Chat::HTTP->new(port => $port);
+    $http->post('/messages', { content => 'before' });
+    $locker = Chat::Locker->new($server->database);
+    $locker->lock;
+
+    my @posts = start_posts(map { "$_ " . 'x' x 9500 } 1 .. 3);
+
+    is($_->read_response('POST')->{status}, 503, 'refused') for @posts;
+
+    cmp_ok(store()->{batches_busy}, '<', 3, 'the last one was in no batch');
+    is(store()->{queued}, 0, 'nothing waits any more');
+    is($locker->run('SELECT count(*) FROM messages;'), "1\n",
+       'nothing is stored');
+
+    $locker->unlock;
+
+    is($http->post('/messages', { content => 'after' })->{status}, 201,
+       'the next POST succeeds');
+    is(join(' ', map { $_->{content} } @{ $http->history('/messages') }),
+       'before after', 'and nothing else comes behind');
+    is($locker->finish, 0, 'sqlite3 ended well');
+    $server->finish;
+};
+
+
 subtest 'more than the queue takes' => sub {
     my ($messages, $size) = (96, 1024 * 1024);
 

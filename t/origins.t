@@ -199,6 +199,51 @@ END
     }
 }
 
+# Of "credentials": what is refused in a list of chat_cors, and what is not.
+
+my $narrow = qr/"credentials" in "chat_cors" are for the origins of your pages/;
+my $word = qr/in "chat_cors", write "credentials", once and without a value/;
+
+my %wide = (
+    'chat_cors * credentials'             => qr/$narrow.* with "\*" every site/,
+    'chat_cors credentials *'             => qr/$narrow.* with "\*" every site/,
+    'chat_cors https://a.example * credentials' => qr/$narrow/,
+    'chat_cors https://a.example null credentials' =>
+                                    qr/$narrow.* pages that send "null"/,
+    'chat_cors *.com credentials'         => qr/$narrow.* top-level domain/,
+    'chat_cors https://.com credentials'  => qr/$narrow.* top-level domain/,
+    'chat_cors credentials'               => qr/$narrow only, list them/,
+    'chat_cors https://a.example credentials credentials'     => $word,
+    'chat_cors https://a.example credentials=on'              => $word,
+    'chat_cors https://a.example credentials=true'            => $word,
+    'chat_cors off credentials'           => qr/"off" in .* must stand alone/,
+    'chat_origins https://a.example credentials' =>
+        qr/"credentials" is not for "chat_origins", browsers send cookies/,
+);
+
+for my $directive (sort keys %wide) {
+    my $bad = Chat::Server->new(locations => <<"END");
+        location = /messages { chat_history chat; $directive; }
+END
+    my ($code, $out) = $bad->check_conf;
+
+    is($code, 1, "$directive: refused");
+    like($out, qr/\[emerg\].*$wide{$directive}.* in .*:\d+/,
+         "$directive: with why, what to write, and where");
+}
+
+for ('https://app.example.com credentials', 'credentials a.example b.example',
+     'https://a.example Credentials https://a.example',
+     'https://*.example.com:* .example.org http://localhost:* credentials',
+     'https://credentials', 'null', '*.com')
+{
+    my ($code, $out) = Chat::Server->new(locations => <<"END")->check_conf;
+        location = /messages { chat_history chat; chat_cors $_; }
+END
+
+    is($code, 0, "chat_cors $_") or diag($out);
+}
+
 $_->finish for $server, $default;
 
 done_testing();

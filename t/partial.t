@@ -18,6 +18,7 @@ use constant { COUNT => 150, LARGEST => 30_000 };
 
 my $server = Chat::Server->new(
     workers   => 1,
+    tls       => 1,
     listen    => 'sndbuf=16k',
     http      => 'log_format sent "$chat_socket_id $bytes_sent";',
     locations => <<'END')->start;
@@ -45,11 +46,14 @@ sub status { return from_json($http->get('/chat_status')->{body}) }
 
 
 my @ws = map {
-    my $ws = Chat::WebSocket->established(port => $server->port,
-                                          rcvbuf => 4096);
+    my $ws = Chat::WebSocket->established(
+        port   => $_ ? $server->tls_port : $server->port,
+        tls    => $_,
+        rcvbuf => 4096);
+
     $ws->subscribe('chat');
     $ws;
-} 1 .. 4;
+} 0, 1, 0, 1;
 
 # a fixed seed: the sizes are the same each time
 srand 7;

@@ -37,6 +37,26 @@ sub raw {
 }
 
 
+# Subscribes to so many channels: how many of them it gets.
+
+sub subscribe_many {
+    my ($ws, $n) = @_;
+
+    my $got = 0;
+
+    for my $i (1 .. $n) {
+        send_subscribe($ws, "c$i");
+
+        next if $i % 100 && $i < $n;
+
+        $got += grep { $_->{event} eq 'pusher_internal:subscription_succeeded' }
+                events_of($ws);
+    }
+
+    return $got;
+}
+
+
 sub tests {
     my ($t) = @_;
 
@@ -144,9 +164,8 @@ sub tests {
         ok(subscribe_to($other, $_), 'another connection has its own')
             for 'a', 'b', 'c';
 
-        my $free = $t->ws;
-        subscribe_to($free, "c$_") for 1 .. 200;
-        ok($free->nothing_waits, 'no limit by default');
+        is(subscribe_many($t->ws, 1001), 1000, '1,000 by default');
+        is(subscribe_many($t->ws_of('many'), 1001), 1001, '0: no limit');
     };
 
 
@@ -248,6 +267,7 @@ for my $workers (1, 4) {
     chat_app 4 { key tls;    secret s4; tls_only on; }
     chat_app 5 { key two;    secret s5; max_connections 2; }
     chat_app 6 { key few;    secret s6; channels_per_connection 3; }
+    chat_app 9 { key many;   secret s9; channels_per_connection 0; }
     chat_app 7 { key known;  secret s7; authorization_timeout 2s; }
     chat_app 8 { key knowntwo; secret s8; authorization_timeout 60s;
                  max_connections 2; }

@@ -17,6 +17,7 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 use Chat::API;
+use Chat::Events qw(path_of poll);
 use Chat::HTTP qw(from_json);
 use Chat::Locker;
 use Chat::Pusher qw(send_subscribe subscribe_to join_presence member signin
@@ -35,6 +36,7 @@ END
 
 my $more = <<'END';
         location /apps/ { chat_api; }
+        location /events/ { chat_events; }
         location /mine/app/ { chat_websocket; chat_origins a.example; }
         location /cors { chat_status; chat_cors https://a.example; }
 END
@@ -95,6 +97,7 @@ sub metrics {
 sub is_bad {
     return $_[0] =~ /^ngx_chat_(?:\w+_(?:refused|closed|invalid|died|failed)
                                   |overruns|unavailable_answers|answers_early
+                                  |keys_forgotten
                                   |registry_wipes)_total/x;
 }
 
@@ -131,6 +134,7 @@ sub moves {
 sub refused { return 'ngx_chat_connections_refused_total{code="' . $_[0] . '"}' }
 sub closed  { return 'ngx_chat_connections_closed_total{reason="' . $_[0] . '"}' }
 sub denied { return 'ngx_chat_subscriptions_refused_total{reason="' . $_[0] . '"}' }
+sub resumed { return 'ngx_chat_resumptions_total{result="' . $_[0] . '"}' }
 sub muted  { return 'ngx_chat_client_events_refused_total{reason="' . $_[0] . '"}' }
 
 
@@ -143,7 +147,10 @@ sub wire { return map { length($_) + (length($_) < 126 ? 2 : 4) } @_ }
 
 my %plain = (
     workers => 'workers', channels => 'channels', members => 'members',
+    members_in_grace => 'members_in_grace',
     connections => 'connections', subscriptions => 'subscriptions',
+    connections_fallback => 'connections_fallback',
+    connections_events => 'connections_events',
     connections_total => 'connections_total',
     commands_total => 'commands_total',
     commands_invalid => 'commands_invalid_total',
@@ -154,6 +161,12 @@ my %plain = (
     messages_stored => 'messages_stored_total',
     unavailable_answers => 'unavailable_answers_total',
     answers_early => 'answers_early_total',
+    keys_forgotten => 'keys_forgotten_total',
+    recovered_events => 'recovered_events_total',
+    acknowledgements => 'acknowledgements_total',
+    sessions_parked => 'sessions_parked_total',
+    sessions_evicted => 'sessions_evicted_total',
+    tokens_shared => 'tokens_shared_total',
     overruns => 'overruns_total', workers_died => 'workers_died_total',
     registry_wipes => 'registry_wipes_total',
     origins_refused => 'origins_refused_total',
@@ -166,6 +179,8 @@ my %plain = (
 my %lists = (
     connections_refused_by_code => [ 'connections_refused', 'code' ],
     connections_closed_by_reason => [ 'connections_closed', 'reason' ],
+    recoveries_by_result => [ 'recoveries', 'result' ],
+    resumptions_by_result => [ 'resumptions', 'result' ],
     subscriptions_refused_by_reason => [ 'subscriptions_refused', 'reason' ],
     client_events_refused_by_reason => [ 'client_events_refused', 'reason' ],
 );
@@ -175,6 +190,12 @@ my %worker = (
     store_queued => 'store_queue_messages',
     bus_position_bytes => 'bus_position_bytes',
     bus_lag_bytes => 'bus_lag_bytes', overruns => 'overruns_total',
+);
+
+my %app = (
+    zone_held_bytes => 'zone_held_bytes',
+    zone_share_bytes => 'zone_share_bytes',
+    zone_refused => 'zone_refused_total',
 );
 
 # these go on while one looks
@@ -224,6 +245,14 @@ sub translate {
         $want{"ngx_chat_worker_${_}_seconds{pid=\"$pid\"}"}
             = delete($w->{"${_}_microseconds"}) / 1e6 for @peaks;
         is_deeply($w, {}, 'a worker has no more');
+    }
+
+    for my $a (@{ delete $j->{per_app} }) {
+        my $id = delete $a->{app};
+
+        $want{"ngx_chat_app_$app{$_}\{app=\"$id\"}"} = delete $a->{$_}
+            for keys %app;
+        is_deeply($a, {}, 'an app has no more');
     }
 
     translate_store(\%want, delete $j->{store}) if $j->{store};
@@ -481,6 +510,32 @@ subtest 'connections, subscriptions, events and bytes' => sub {
 };
 
 
+subtest 'chat_events' => sub {
+    my ($stream, $position);
+
+    moves($http, sub {
+        $stream = Chat::Events->new(port => $t->port, channels => 'a,b');
+    }, { ngx_chat_connections => 1, ngx_chat_connections_events => 1,
+         ngx_chat_connections_total => 1, ngx_chat_subscriptions => 2,
+         ngx_chat_connections_fallback => 0 }, 'a stream');
+
+    moves($http, sub {
+        $position = poll($http, path_of('a', timeout => 1))->{json}{position};
+    }, { ngx_chat_connections_events => 0, ngx_chat_connections_total => 1,
+         resumed('ring') => 0, resumed('gone') => 0 }, 'a poll');
+
+    moves($http, sub { poll($http, path_of('a', last_event_id => $position,
+                                                 timeout => 1)) },
+          { resumed('ring') => 1, resumed('history') => 0,
+            resumed('gone') => 0 }, 'the next one');
+    moves($http, sub { poll($http, path_of('a', last_event_id => 'x')) },
+          { resumed('ring') => 0, resumed('gone') => 1 }, 'a lie');
+    moves($http, sub { $stream->close },
+          { ngx_chat_connections => -1, ngx_chat_connections_events => -1 },
+          'it leaves');
+};
+
+
 subtest 'TLS: bytes of the protocol, not of TLS' => sub {
     my $ws = Chat::WebSocket->established(port => $t->server->tls_port,
                                           tls => 1);
@@ -715,9 +770,8 @@ subtest 'shared memory' => sub {
     my $before = metrics($http);
 
     $t->publish('cache-a', 'x' x 1000);
-    $http->post('/publish', { content => 'once' },
-                { 'X-Channel' => 'a', 'X-Event' => 'news',
-                  'Idempotency-Key' => 'k' });
+    Chat::API->new(port => $t->port)->trigger({ name => 'e', data => 'd',
+        channel => 'a', idempotency_key => 'k' });
     my $ws = $t->ws;
     subscribe_to($ws, 'room');
 
@@ -917,38 +971,96 @@ subtest 'a slow subscriber' => sub {
 };
 
 
-subtest 'a full zone' => sub {
-    my $t = Chat::Pusher->new(workers => 1, zone => '1m', apps => $apps);
-    my $http = $t->http;
-    my $ws = $t->ws;
-    my ($n, $denied) = (0, 0);
+# Subscribes until it is refused: how many it got, and how many it did not.
 
-    # what is left is too small even for the shortest name
-    while ($denied == 0 && $n < 20000) {
-        $ws->send_raw(join '', map {
-            $ws->frame(payload => '{"event":"pusher:subscribe","data":'
-                                  . '{"channel":"' . $_ . '"}}');
-        } $n .. $n + 99);
-        $n += 100;
+sub fill {
+    my ($t, $key) = @_;
 
-        $denied = grep { $_->[1] =~ /subscription_error/ } @{ $ws->drain };
+    my ($n, $denied, @ws) = (0, 0);
+
+    while ($denied == 0 && @ws < 20) {
+        push @ws, my $ws = $t->ws_of($key);
+
+        for my $from (0 .. 9) {
+            last if $denied;
+
+            $ws->send_raw(join '', map {
+                $ws->frame(payload => '{"event":"pusher:subscribe","data":'
+                                      . '{"channel":"' . ($n + $_) . '"}}');
+            } 1 .. 100);
+            $n += 100;
+
+            $denied = grep { $_->[1] =~ /subscription_error/ }
+                      @{ $ws->drain };
+        }
     }
 
+    return ($n - $denied, $denied, @ws);
+}
+
+
+sub app_metric { return "ngx_chat_app_zone_$_[0]\{app=\"$_[1]\"}" }
+
+
+subtest 'a full zone' => sub {
+    my $t = Chat::Pusher->new(workers => 1, zone => '1m',
+                              http => 'chat_drain 1h;');
+    my $http = $t->http;
+
+    # a worker that leaves sends these away first, one every 0.25 s
+    my @idle = map { $t->ws } 1 .. 100;
+
+    my ($n, $denied, @ws) = fill($t, APP_KEY);
     my $m = metrics($http);
+    my $size = json($http)->{zone_size_bytes};
 
-    cmp_ok($denied, '>', 0, 'the zone is full');
+    cmp_ok($denied, '>', 0, 'the zone is full for the app');
     is($m->{denied('capacity')}, $denied, 'each refusal is counted');
+    is($m->{app_metric('refused_total', 17536051)}, $denied, 'for the app');
+    is($m->{app_metric('refused_total', 2)}, 0, 'and not for the other');
     is(json($http)->{subscriptions_refused}, $denied, 'and no other');
-    is($m->{ngx_chat_subscriptions}, $n - $denied, 'the others are there');
+    is($m->{ngx_chat_subscriptions}, $n, 'the others are there');
 
-    moves($http, sub {
-        my $ws = Chat::WebSocket->new(port => $t->port,
-                                      path => '/app/one?protocol=7');
-        $ws->wait_close;
-    }, { refused(4100) => 1 }, 'code 4100');
+    # README: half of the arena is divided evenly
+    is($m->{app_metric('share_bytes', $_)}, int(int($size / 2) / 2),
+       "the share of app $_") for 17536051, 2;
+    is($m->{app_metric('held_bytes', 2)}, 0, 'the other has nothing');
+    is($m->{app_metric('held_bytes', 17536051)},
+       4096 * int(($size - $m->{app_metric('share_bytes', 2)}) / 4096),
+       'the one holds all but the share of the other');
 
+    my ($others, $refused, @more) = fill($t, 'other-key');
+
+    is(metrics($http)->{app_metric('refused_total', 2)}, $refused,
+       'the other is refused beyond it');
     agree($http, 'full');
-    $t->server->expect_log(qr/chat_zone is full/);
+    check_promtool($http, 'full');
+
+    # an app that comes when all is taken
+    $t->server->write_conf(http => <<'END');
+    chat_drain 1h;
+    chat_app 2 { key other-key; secret other-secret; }
+    chat_app 5 { key one; secret s; max_connections 1; }
+END
+    $t->server->reload;
+    $http = Chat::HTTP->new(port => $t->port);
+
+    my $before = metrics($http);
+    is(Chat::WebSocket->new(port => $t->port, path => '/app/one?protocol=7')
+           ->wait_close, 4100, 'it is refused');
+
+    # not by moves(): the old worker's clients are sent away meanwhile
+    my $after = metrics($http);
+    is($after->{$_} - $before->{$_}, 1, $_)
+        for refused(4100), app_metric('refused_total', 5);
+
+    # nginx calls sockets left that a leaving worker has at the end
+    $_->disconnect for @idle, @ws, @more;
+    ok(wait_for(20, sub { $t->server->all_worker_pids == 1 }),
+       'the old worker leaves');
+
+    $t->server->expect_log(
+        qr/chat_zone is full for app "(?:17536051|2|5)"/);
     $t->finish;
 };
 

@@ -640,17 +640,40 @@ for my $workers (1, 4) {
 }
 
 
+# What shared memory has no room for is forgotten, and that is told.
+
 subtest 'more keys than there is room for' => sub {
-    my $t = Chat::Pusher->new(workers => 1, zone => '1m',
+    my $t = Chat::Pusher->new(workers => 1, zone => '1m', app => 'store kept;',
                               more => $locations);
     my $api = Chat::API->new(port => $t->port);
     my $ws = $t->ws;
     my $bad = 0;
+    my $keyed = 0;
 
-    subscribe_to($ws, 'x');
+    my $trigger = sub {
+        my ($channel, $key, %more) = @_;
+
+        $keyed++ if $channel ne 'kept';
+        return $api->trigger(event(channel => $channel,
+                                   idempotency_key => $key, %more));
+    };
+
+    # how many there are, if each takes 64 bytes
+    my $known = sub {
+        return $t->status->{memory}{answers}{used_bytes} / 64;
+    };
+
+    subscribe_to($ws, $_) for 'x', 'kept';
+
+    my $kept = $trigger->('kept', 'first');
+    $trigger->('x', 'first');
+    is_event($ws->next_event, 'e', $_, 'd', 'delivered') for 'kept', 'x';
+    is($known->(), 1, 'a key that is not stored takes 64 bytes');
+    is($t->status->{keys_forgotten}, 0, 'nothing is forgotten');
 
     for my $round (1 .. 40) {
         $api->http->send_raw(join '', map {
+            $keyed++;
             $api->request_bytes('POST', 'events', body => json_bytes(event(
                 channel => 'y', idempotency_key => "$round.$_")))
         } 1 .. 100);
@@ -661,12 +684,23 @@ subtest 'more keys than there is room for' => sub {
     }
 
     is($bad, 0, 'all are answered');
+    cmp_ok($known->(), '>', 700, 'many are known');
+    is($t->status->{keys_forgotten}, $keyed - $known->(),
+       'the others are counted as forgotten');
+    $t->server->expect_log(
+        qr/\[alert\].* chat has forgotten \d+ idempotency keys of triggers/);
+    like($t->server->error_log, qr/forgotten 1 idempotency keys .*chat_zone/,
+         'and that is in the log');
 
-    my $first = $api->trigger(event(channel => 'x', idempotency_key => 'k',
-                                    info => 'subscription_count'));
-    my $second = $api->trigger(event(channel => 'x', idempotency_key => 'k'));
+    $trigger->('x', 'first');
+    is_event($ws->next_event, 'e', 'x', 'd', 'forgotten: sent again');
 
-    is($second->{body}, $first->{body}, 'the newest is known');
+    is($trigger->('kept', 'first')->{body}, $kept->{body},
+       'what is stored is known');
+    $t->nothing('and not sent again', $ws);
+
+    my $first = $trigger->('x', 'k', info => 'subscription_count');
+    is($trigger->('x', 'k')->{body}, $first->{body}, 'the newest is known');
     is_event($ws->next_event, 'e', 'x', 'd', 'delivered');
     $t->nothing('once', $ws);
     subscribe_to($ws, "room-$_") for 1 .. 50;

@@ -1,6 +1,7 @@
 # The database file is truncated or overwritten in its place, under the running
 # server: from then on no POST is acknowledged, and the log has it as crit.  A
-# backup that is moved into its place is opened.  VACUUM is no such thing.
+# backup that is moved into its place is opened.  What other processes do by
+# SQLite, VACUUM among it, is no such thing.
 
 use strict;
 use warnings;
@@ -78,6 +79,9 @@ my @cases = (
     [ 'its first page gone', sub { overwrite($path, 0, "\0" x 4096) } ],
     [ 'a text copied over',  sub { spew($path, "a text\n" x 10_000) } ],
     [ 'zeros for all',       sub { spew($path, "\0" x -s $path) } ],
+    [ 'a small, old backup copied over', sub { spew($path,
+                                                    slurp("$path.old")) } ],
+    [ 'a new backup copied over', sub { spew($path, slurp("$path.backup")) } ],
     [ 'its WAL cut',         sub { cut("$path-wal", 0) }, 'in the WAL' ],
 );
 
@@ -90,7 +94,9 @@ for my $case (@cases) {
 
         subtest "$what, what was stored is $mode" => sub {
             start();
-            is(posts(9000), '201', 'before') for 1 .. 5;
+            is(posts(9000), '201', 'before');
+            is(sqlite("VACUUM INTO '$path.old';"), '', 'an old backup');
+            is(posts(9000), '201', 'and after') for 1 .. 4;
             sqlite('PRAGMA wal_checkpoint(TRUNCATE)');
             is(sqlite("VACUUM INTO '$path.backup';"), '', 'a backup');
             is(posts(), '201', 'more of them');
@@ -156,6 +162,48 @@ subtest 'VACUUM' => sub {
     is(sqlite('PRAGMA integrity_check;'), 'ok', 'the file is whole');
     unlike($server->error_log, qr/\[crit\]/, 'nothing is logged');
     $server->finish;
+};
+
+
+# What another process may do between two looks of the workers: the file becomes
+# smaller, and what that process adds is in the WAL, or on its way to the file.
+
+subtest 'VACUUM, and then INSERT' => sub {
+    my %more = (
+        'in the WAL'  => '',
+        'in the file' => 'PRAGMA wal_checkpoint(PASSIVE)',
+    );
+
+    for my $where (sort keys %more) {
+        start();
+        is(posts(9000), '201', 'messages') for 1 .. 20;
+        sqlite('PRAGMA wal_checkpoint(TRUNCATE)');
+        is(posts(), '201', 'each worker looks');
+
+        my $before = -s $path;
+
+        # they hold no lock now, nor read
+        kill 'STOP', @pids;
+        sqlite("PRAGMA wal_autocheckpoint = 0;
+                DELETE FROM messages WHERE id > 5;
+                VACUUM;
+                PRAGMA wal_checkpoint(TRUNCATE);
+                CREATE TABLE others (text);
+                WITH RECURSIVE n(i) AS (VALUES (1)
+                    UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+                INSERT INTO others SELECT hex(randomblob(4000)) FROM n;
+                $more{$where}");
+
+        my $between = -s $path;
+        kill 'CONT', @pids;
+
+        cmp_ok($between, '<', $before, "$where: the file is smaller");
+        is(posts(), '201', "$where: messages are taken") for 1 .. 5;
+        is(sqlite('SELECT count(*) FROM others;'), 20, 'all is there');
+        is(sqlite('PRAGMA integrity_check;'), 'ok', 'the file is whole');
+        unlike($server->error_log, qr/\[crit\]/, 'nothing is logged');
+        $server->finish;
+    }
 };
 
 

@@ -179,6 +179,15 @@ ngx_chat_ring_commit(ngx_chat_ring_sh_t *ring, size_t len, uint64_t mark)
 
 
 uint64_t
+ngx_chat_ring_next(ngx_chat_ring_sh_t *ring, size_t len)
+{
+    uint64_t  end;
+
+    return ngx_chat_ring_place(ring, len, &end);
+}
+
+
+uint64_t
 ngx_chat_ring_mark(ngx_chat_ring_sh_t *ring)
 {
     if (ring->mark_head && ring->head >= ring->mark_head) {
@@ -189,10 +198,25 @@ ngx_chat_ring_mark(ngx_chat_ring_sh_t *ring)
 }
 
 
+void
+ngx_chat_ring_set_mark(ngx_chat_ring_sh_t *ring, uint64_t mark)
+{
+    ngx_chat_ring_store(&ring->mark, mark);
+    ngx_chat_ring_store(&ring->mark_head, 0);
+}
+
+
 uint64_t
 ngx_chat_ring_head(ngx_chat_ring_sh_t *ring)
 {
     return ngx_chat_ring_load(&ring->head);
+}
+
+
+uint64_t
+ngx_chat_ring_tail(ngx_chat_ring_sh_t *ring)
+{
+    return ngx_chat_ring_load(&ring->tail);
 }
 
 

@@ -41,6 +41,15 @@ typedef struct {
 } ngx_chat_ring_sh_t;
 
 
+/* A place in the order of events. */
+
+typedef struct {
+    uint64_t           position;
+    uint64_t           mark;           /* id of the last stored message that
+                                          is before it, in any channel */
+} ngx_chat_ring_place_t;
+
+
 /*
  * Makes an empty ring of all the memory given, aligned to 16 bytes; size is
  * in bytes, not less than 1024.
@@ -72,11 +81,26 @@ u_char *ngx_chat_ring_reserve(ngx_chat_ring_sh_t *ring, size_t len);
 uint64_t ngx_chat_ring_commit(ngx_chat_ring_sh_t *ring, size_t len,
     uint64_t mark);
 
+/*
+ * The position that the next record gets, where it has len bytes.  The caller
+ * holds the lock.
+ */
+uint64_t ngx_chat_ring_next(ngx_chat_ring_sh_t *ring, size_t len);
+
 /* The mark.  The caller holds the lock. */
 uint64_t ngx_chat_ring_mark(ngx_chat_ring_sh_t *ring);
 
+/*
+ * Sets the mark: the ids of records from now on are larger, those of records
+ * before are of no use any more.  The caller holds the lock.
+ */
+void ngx_chat_ring_set_mark(ngx_chat_ring_sh_t *ring, uint64_t mark);
+
 /* The position behind the last record, for a new reader. */
 uint64_t ngx_chat_ring_head(ngx_chat_ring_sh_t *ring);
+
+/* The position of the oldest record. */
+uint64_t ngx_chat_ring_tail(ngx_chat_ring_sh_t *ring);
 
 /*
  * Copies the record at *pos into buf and moves *pos behind it; *at becomes

@@ -52,7 +52,9 @@ typedef struct {
 
 struct ngx_chat_subscriber_s {
     ngx_queue_t              subscriptions;
-    ngx_uint_t               nsubscriptions;
+    uint32_t                 nsubscriptions;
+    uint32_t                 shares_high;  /* all of its client's connections
+                                              have the same id.high */
     ngx_chat_socket_id_t     id;           /* last: a delivery reads it, and
                                               the session's next members */
 };

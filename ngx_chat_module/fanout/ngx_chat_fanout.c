@@ -144,6 +144,39 @@ ngx_chat_fanout_publish_position(ngx_chat_fanout_t *f)
 
 
 void
+ngx_chat_fanout_place(ngx_chat_fanout_t *f, ngx_chat_subscriber_t *sr,
+    ngx_chat_ring_place_t *place)
+{
+    ngx_chat_channel_t       *ch;
+    ngx_chat_subscription_t  *sn;
+
+    ch = f->run.channel;
+    sn = ch ? ngx_chat_channel_subscription(ch, sr) : NULL;
+
+    if (sn != NULL && sn->index >= ch->given) {
+        place->position = f->run.at;
+        place->mark = f->run.mark;
+        return;
+    }
+
+    place->position = f->position;
+    place->mark = f->mark;
+}
+
+
+void
+ngx_chat_fanout_skip(ngx_chat_fanout_t *f)
+{
+    ngx_chat_zone_lock(f->zone);
+
+    f->position = ngx_chat_ring_head(f->zone->sh->ring);
+    f->mark = ngx_chat_ring_mark(f->zone->sh->ring);
+
+    ngx_chat_zone_unlock(f->zone);
+}
+
+
+void
 ngx_chat_fanout_forget(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch)
 {
     if (ch != NULL && ch == f->run.channel) {
@@ -237,7 +270,6 @@ ngx_chat_fanout_read(ngx_chat_fanout_t *f)
 static ngx_int_t
 ngx_chat_fanout_record(ngx_chat_fanout_t *f, uint64_t at, size_t len)
 {
-    uint32_t              hash;
     ngx_chat_channel_t   *ch;
     ngx_chat_envelope_t   e;
 
@@ -249,17 +281,15 @@ ngx_chat_fanout_record(ngx_chat_fanout_t *f, uint64_t at, size_t len)
         return NGX_OK;
     }
 
-    hash = ngx_chat_registry_hash(f->zone, e.app, &e.channel);
-
-    ch = ngx_chat_channel_find(&f->channels, e.app, hash, &e.channel);
+    ch = ngx_chat_channel_find(&f->channels, e.app, e.hash, &e.channel);
     if (ch == NULL) {
-        return NGX_OK;
+        goto done;
     }
 
     if (e.type != NGX_CHAT_ENVELOPE_TERMINATE_e
         && ngx_chat_fanout_extend(f, ch, &e))
     {
-        return NGX_OK;
+        goto done;
     }
 
     if (ngx_chat_fanout_end(f, 1) != NGX_OK) {
@@ -272,6 +302,12 @@ ngx_chat_fanout_record(ngx_chat_fanout_t *f, uint64_t at, size_t len)
 
     } else {
         ngx_chat_fanout_begin(f, ch, &e, at);
+    }
+
+done:
+
+    if (e.message) {
+        f->mark = e.message;
     }
 
     return NGX_OK;
@@ -329,6 +365,7 @@ ngx_chat_fanout_begin(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch,
     run->channel = ch;
     run->n = 1;
     run->at = at;
+    run->mark = f->mark;
     run->except = e->except;
 }
 
@@ -405,7 +442,10 @@ ngx_chat_fanout_give(ngx_chat_fanout_t *f, ngx_uint_t more)
             continue;
         }
 
-        if (sr->id.high == run->except.high && sr->id.low == run->except.low)
+        /* a client with a token is the same whatever its connection */
+
+        if (sr->id.high == run->except.high
+            && (sr->id.low == run->except.low || sr->shares_high))
         {
             continue;
         }
@@ -476,7 +516,7 @@ ngx_chat_fanout_grow(ngx_chat_fanout_t *f, size_t size)
                       "chat worker has no memory for an event of %uz bytes, "
                       "its subscribers are told to reconnect", size);
 
-        f->position = ngx_chat_ring_head(f->zone->sh->ring);
+        ngx_chat_fanout_skip(f);
         ngx_chat_fanout_reconnect_all(f);
         return;
     }
@@ -503,6 +543,8 @@ ngx_chat_fanout_overrun(ngx_chat_fanout_t *f)
                   "told to reconnect; a larger chat_zone gives more time");
 
     ngx_chat_count(NGX_CHAT_OVERRUNS_e, 1);
+
+    ngx_chat_fanout_skip(f);
 
     ngx_chat_fanout_reconnect_all(f);
 }

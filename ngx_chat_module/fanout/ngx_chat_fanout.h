@@ -70,6 +70,7 @@ typedef struct {
     void                      *events;     /* as rendered */
     ngx_uint_t                 n;          /* number of events */
     uint64_t                   at;         /* position of the first one */
+    uint64_t                   mark;       /* the fanout's before that */
     ngx_chat_socket_id_t       except;     /* gets none; 0.0: nobody */
 } ngx_chat_fanout_run_t;
 
@@ -81,6 +82,8 @@ typedef struct {
     ngx_chat_channel_table_t     channels;
 
     uint64_t                     position; /* in the ring */
+    uint64_t                     mark;     /* id of the last stored message
+                                              before it */
     ngx_chat_fanout_run_t        run;      /* may last for several passes */
     ngx_uint_t                   held;     /* events may be held back */
     u_char                      *record;   /* memory for a record */
@@ -107,6 +110,14 @@ void ngx_chat_fanout(ngx_chat_fanout_t *f);
  * Events of requests that can be read by then are delivered together.
  */
 void ngx_chat_fanout_post(ngx_chat_fanout_t *f);
+
+/* A place: the subscriber has been given all of its events before it, and none
+   behind it. */
+void ngx_chat_fanout_place(ngx_chat_fanout_t *f, ngx_chat_subscriber_t *sr,
+    ngx_chat_ring_place_t *place);
+
+/* Goes on at the ring's head. */
+void ngx_chat_fanout_skip(ngx_chat_fanout_t *f);
 
 /* Drops the run where it is of this channel, which may be NULL. */
 void ngx_chat_fanout_forget(ngx_chat_fanout_t *f, ngx_chat_channel_t *ch);

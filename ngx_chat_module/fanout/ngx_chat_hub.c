@@ -18,6 +18,8 @@
 #include <fanout/ngx_chat_hub.h>
 #include <pusher/ngx_chat_name.h>
 #include <shared/ngx_chat_cache.h>
+#include <shared/ngx_chat_index.h>
+#include <shared/ngx_chat_token.h>
 #include <shared/ngx_chat_turn.h>
 #include <wire/ngx_chat_failpoint.h>
 
@@ -25,15 +27,18 @@
 #define NGX_CHAT_HUB_SNAPSHOT    16384     /* bytes more than needed now */
 #define NGX_CHAT_HUB_INTERVAL    250       /* ms between looks by timer */
 #define NGX_CHAT_HUB_NO_EDGES    10        /* the same without wake-ups */
+#define NGX_CHAT_HUB_GRACE       256       /* members in grace ended at most
+                                              while the lock is held */
 #define NGX_CHAT_HUB_EXPIRE      64        /* cached events dropped at most
                                               while the lock is held */
+#define NGX_CHAT_HUB_TOKENS      256       /* the same of parked sessions */
 
 
 static void ngx_chat_hub_wakeup_handler(ngx_event_t *ev);
 static void ngx_chat_hub_look(ngx_chat_hub_t *hub);
 static void ngx_chat_hub_lease(ngx_chat_hub_t *hub);
 static void ngx_chat_hub_end(ngx_chat_hub_t *hub,
-    ngx_chat_subscription_t *sn);
+    ngx_chat_subscription_t *sn, ngx_uint_t cut);
 static void ngx_chat_hub_free(ngx_chat_hub_t *hub, ngx_chat_channel_t *ch);
 static ngx_int_t ngx_chat_hub_join(ngx_chat_hub_t *hub,
     ngx_chat_channel_t *ch, ngx_chat_registry_join_t *j);
@@ -153,8 +158,8 @@ ngx_chat_hub_subscribe(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
     }
 
     sn->slot_member = j->slot_member;
-    sn->start = j->start;
-    ch->start = j->start;
+    sn->start = j->start.position;
+    ch->start = j->start.position;
 
     ngx_chat_count(NGX_CHAT_SUBSCRIPTIONS_e, 1);
 
@@ -200,14 +205,15 @@ ngx_chat_hub_unsubscribe(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
         return NGX_DECLINED;
     }
 
-    ngx_chat_hub_end(hub, sn);
+    ngx_chat_hub_end(hub, sn, 0);
 
     return NGX_OK;
 }
 
 
 void
-ngx_chat_hub_unsubscribe_all(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr)
+ngx_chat_hub_unsubscribe_all(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr,
+    ngx_uint_t cut)
 {
     ngx_queue_t  *q;
 
@@ -215,7 +221,7 @@ ngx_chat_hub_unsubscribe_all(ngx_chat_hub_t *hub, ngx_chat_subscriber_t *sr)
         q = ngx_queue_head(&sr->subscriptions);
 
         ngx_chat_hub_end(hub, ngx_queue_data(q, ngx_chat_subscription_t,
-                                             queue));
+                                             queue), cut);
     }
 }
 
@@ -226,14 +232,15 @@ ngx_chat_hub_publish(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
 {
     ngx_int_t  rc;
 
+    e->hash = ngx_chat_registry_hash(zone, e->app, &e->channel);
+
     ngx_chat_zone_lock(zone);
 
-    rc = ngx_chat_ring_append(zone->sh->ring, e, position);
+    rc = ngx_chat_index_append(zone, e, position);
 
     if (rc == NGX_OK && cached) {
-        ngx_chat_cache_set(zone, e->app,
-                           ngx_chat_registry_hash(zone, e->app, &e->channel),
-                           &e->channel, &e->payload, cached);
+        ngx_chat_cache_set(zone, e->app, e->hash, &e->channel, &e->payload,
+                           cached);
     }
 
     ngx_chat_failpoint("publish");
@@ -248,16 +255,12 @@ ngx_chat_hub_publish(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
 }
 
 
-/* Connections are counted as subscriptions of a channel no client can name. */
-
 ngx_int_t
-ngx_chat_hub_connection_add(ngx_chat_hub_t *hub, uint64_t app,
+ngx_chat_hub_hidden_add(ngx_chat_hub_t *hub, uint64_t app, ngx_str_t *name,
     ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total)
 {
     ngx_int_t                 rc;
     ngx_chat_registry_join_t  j;
-
-    static ngx_str_t  name = ngx_string(NGX_CHAT_NAME_CONNECTIONS);
 
     if (hub->fanout.slot == NULL) {
         return NGX_BUSY;
@@ -266,8 +269,8 @@ ngx_chat_hub_connection_add(ngx_chat_hub_t *hub, uint64_t app,
     ngx_memzero(&j, sizeof(ngx_chat_registry_join_t));
 
     j.app = app;
-    j.hash = ngx_chat_registry_hash(hub->fanout.zone, app, &name);
-    j.name = &name;
+    j.hash = ngx_chat_registry_hash(hub->fanout.zone, app, name);
+    j.name = name;
 
     rc = ngx_chat_registry_join(hub->fanout.zone, hub->fanout.slot, &j,
                                 slot_channel);
@@ -285,11 +288,29 @@ ngx_chat_hub_connection_add(ngx_chat_hub_t *hub, uint64_t app,
 
 
 void
-ngx_chat_hub_connection_remove(ngx_chat_hub_t *hub,
+ngx_chat_hub_hidden_remove(ngx_chat_hub_t *hub,
     ngx_chat_slot_channel_sh_t **slot_channel)
 {
     (void) ngx_chat_registry_leave(hub->fanout.zone, hub->fanout.slot,
-                                   slot_channel, NULL);
+                                   slot_channel, NULL, 0);
+}
+
+
+ngx_int_t
+ngx_chat_hub_connection_add(ngx_chat_hub_t *hub, uint64_t app,
+    ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total)
+{
+    static ngx_str_t  name = ngx_string(NGX_CHAT_NAME_CONNECTIONS);
+
+    return ngx_chat_hub_hidden_add(hub, app, &name, slot_channel, total);
+}
+
+
+void
+ngx_chat_hub_connection_remove(ngx_chat_hub_t *hub,
+    ngx_chat_slot_channel_sh_t **slot_channel)
+{
+    ngx_chat_hub_hidden_remove(hub, slot_channel);
 }
 
 
@@ -297,6 +318,9 @@ void
 ngx_chat_hub_tick(ngx_chat_hub_t *hub)
 {
     ngx_chat_hub_look(hub);
+
+    ngx_chat_registry_expire(hub->fanout.zone, NGX_CHAT_HUB_GRACE);
+    ngx_chat_token_expire(hub->fanout.zone, NGX_CHAT_HUB_TOKENS);
 
     /* the ids that clients know are of the former database */
 
@@ -306,7 +330,12 @@ ngx_chat_hub_tick(ngx_chat_hub_t *hub)
         ngx_log_error(NGX_LOG_NOTICE, hub->fanout.log, 0,
                       "chat database is another one, subscribers are told "
                       "to reconnect");
+
+        /* for the mark: events that none of them gets are of before */
+
+        ngx_chat_fanout_skip(&hub->fanout);
         ngx_chat_fanout_reconnect_all(&hub->fanout);
+        ngx_chat_fanout_post(&hub->fanout);
     }
 
     if (ngx_current_msec - hub->reaped >= 1000) {
@@ -369,14 +398,15 @@ ngx_chat_hub_lease(ngx_chat_hub_t *hub)
         return;
     }
 
-    hub->fanout.position = hub->fanout.slot->position;
+    ngx_chat_fanout_skip(&hub->fanout);
 
     ngx_chat_turn_init(hub->fanout.slot, hub->fanout.log);
 }
 
 
 static void
-ngx_chat_hub_end(ngx_chat_hub_t *hub, ngx_chat_subscription_t *sn)
+ngx_chat_hub_end(ngx_chat_hub_t *hub, ngx_chat_subscription_t *sn,
+    ngx_uint_t cut)
 {
     ngx_uint_t                  due;
     ngx_chat_channel_t         *ch;
@@ -388,7 +418,7 @@ ngx_chat_hub_end(ngx_chat_hub_t *hub, ngx_chat_subscription_t *sn)
     ngx_chat_channel_remove(sn);
 
     due = ngx_chat_registry_leave(hub->fanout.zone, hub->fanout.slot,
-                                  &ch->slot_channel, slot_member);
+                                  &ch->slot_channel, slot_member, cut);
 
     ngx_chat_count(NGX_CHAT_SUBSCRIPTIONS_e, -1);
 

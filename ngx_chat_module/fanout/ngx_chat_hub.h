@@ -75,9 +75,9 @@ ngx_chat_subscription_t *ngx_chat_hub_subscription(ngx_chat_hub_t *hub,
 ngx_int_t ngx_chat_hub_unsubscribe(ngx_chat_hub_t *hub,
     ngx_chat_subscriber_t *sr, uint64_t app, ngx_str_t *name);
 
-/* Ends all subscriptions of a subscriber. */
+/* Ends all subscriptions of a subscriber.  cut: it may come back soon. */
 void ngx_chat_hub_unsubscribe_all(ngx_chat_hub_t *hub,
-    ngx_chat_subscriber_t *sr);
+    ngx_chat_subscriber_t *sr, ngx_uint_t cut);
 
 /*
  * Appends an event to the ring and wakes the workers.  Where cached is not 0,
@@ -89,11 +89,19 @@ ngx_int_t ngx_chat_hub_publish(ngx_chat_zone_t *zone,
     ngx_chat_envelope_t *e, time_t cached, uint64_t *position);
 
 /*
- * Count a connection of an app, and give it back.  *slot_channel is this
- * worker's count, NULL at first.  *total becomes the number on all workers.
- * NGX_OK; NGX_BUSY: the zone is full, or no slot is free; NGX_ABORT: it was
- * wiped, twice in a row.
+ * Enter an app's name that no client can name, and take it out.  *slot_channel
+ * is this worker's count of it, NULL at first, and void once the slot has
+ * another generation.  *total becomes the number on all workers.  NGX_OK;
+ * NGX_BUSY: the zone is full, or no slot is free; NGX_ABORT: it was wiped,
+ * twice in a row.
  */
+ngx_int_t ngx_chat_hub_hidden_add(ngx_chat_hub_t *hub, uint64_t app,
+    ngx_str_t *name, ngx_chat_slot_channel_sh_t **slot_channel,
+    ngx_uint_t *total);
+void ngx_chat_hub_hidden_remove(ngx_chat_hub_t *hub,
+    ngx_chat_slot_channel_sh_t **slot_channel);
+
+/* Count a connection of an app, and give it back, in the same way. */
 ngx_int_t ngx_chat_hub_connection_add(ngx_chat_hub_t *hub, uint64_t app,
     ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total);
 void ngx_chat_hub_connection_remove(ngx_chat_hub_t *hub,

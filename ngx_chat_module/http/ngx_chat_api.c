@@ -329,6 +329,7 @@ ngx_chat_api_answer(ngx_http_request_t *r, ngx_chat_api_t *api)
         return ngx_chat_api_terminate(r, api);
 
     default: /* events, batch, the old way to publish */
-        return ngx_chat_wait_before_publish(r, ngx_chat_api_events, api);
+        return ngx_chat_wait_before_publish(r, ngx_chat_reply_line,
+                                            ngx_chat_api_events, api);
     }
 }

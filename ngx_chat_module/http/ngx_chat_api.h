@@ -47,6 +47,13 @@ ngx_int_t ngx_chat_api_terminate(ngx_http_request_t *r,
 /* Triggers events.  A ngx_chat_request_pt; data is the ngx_chat_api_t. */
 ngx_int_t ngx_chat_api_events(ngx_http_request_t *r, void *data);
 
+/*
+ * Reads what is triggered; t->data_max is set.  NGX_OK; NGX_DECLINED: t->status
+ * and t->error are the answer; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_chat_api_trigger_read(ngx_http_request_t *r,
+    ngx_chat_api_t *api, ngx_chat_trigger_t *t);
+
 /* Members of an answer: what info asks for, as of ngx_chat_trigger_t. */
 void ngx_chat_api_write_info(ngx_chat_json_write_t *w, ngx_uint_t info,
     ngx_chat_registry_query_t *c);

@@ -16,11 +16,24 @@
 #include <pusher/ngx_chat_member.h>
 #include <pusher/ngx_chat_name.h>
 #include <shared/ngx_chat_presence.h>
+#include <shared/ngx_chat_turn.h>
+
+
+#define NGX_CHAT_API_LIST_PAUSE  1         /* ms, between parts of a list */
 
 
 typedef struct {
+    ngx_http_request_t        *request;
+    ngx_chat_api_t            *api;
+    ngx_str_t                  prefix;
     ngx_uint_t                 info;
-    ngx_array_t               *list;       /* of ngx_chat_registry_query_t */
+    ngx_uint_t                 bucket;     /* where it goes on */
+    ngx_array_t                found;      /* of ngx_chat_registry_query_t;
+                                              this turn's */
+    ngx_array_t                parts;      /* of ngx_str_t, all turns' JSON */
+    size_t                     len;        /* of all, with commas behind */
+    ngx_int_t                  rc;         /* of the last part */
+    ngx_event_t                timer;
 } ngx_chat_api_list_t;
 
 
@@ -35,6 +48,10 @@ typedef struct {
 } ngx_chat_api_channel_t;
 
 
+static ngx_int_t ngx_chat_api_list_part(ngx_chat_api_list_t *list);
+static void ngx_chat_api_list_handler(ngx_event_t *ev);
+static void ngx_chat_api_list_cleanup(void *data);
+static ngx_int_t ngx_chat_api_list_answer(ngx_http_request_t *r, void *data);
 static void ngx_chat_api_write_channels(ngx_chat_json_write_t *w,
     void *data);
 static const char *ngx_chat_api_channel_info(ngx_chat_api_channel_t *ch,
@@ -48,44 +65,190 @@ static void ngx_chat_api_write_users(ngx_chat_json_write_t *w, void *data);
 ngx_int_t
 ngx_chat_api_channels(ngx_http_request_t *r, ngx_chat_api_t *api)
 {
-    ngx_str_t            *prefix, *info, empty;
-    ngx_chat_api_list_t   list;
+    ngx_str_t            *prefix, *info;
+    const char           *error;
+    ngx_http_cleanup_t   *cln;
+    ngx_chat_api_list_t  *list;
 
-    ngx_str_null(&empty);
+    list = ngx_pcalloc(r->pool, sizeof(ngx_chat_api_list_t));
+
+    if (list == NULL
+        || ngx_array_init(&list->found, r->pool, 16,
+                          sizeof(ngx_chat_registry_query_t))
+           != NGX_OK
+        || ngx_array_init(&list->parts, r->pool, 4, sizeof(ngx_str_t))
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    list->request = r;
+    list->api = api;
 
     prefix = ngx_chat_api_query_get(&api->query, "filter_by_prefix");
     info = ngx_chat_api_query_get(&api->query, "info");
 
-    if (prefix == NULL) {
-        prefix = &empty;
+    if (prefix) {
+        list->prefix = *prefix;
     }
 
-    list.info = info ? ngx_chat_trigger_read_info(info) : 0;
+    error = info ? ngx_chat_trigger_read_info(info, &list->info) : NULL;
 
-    if ((list.info & NGX_CHAT_INFO_USER_COUNT)
-        && (prefix->len < 9
-            || ngx_memcmp(prefix->data, "presence-", 9) != 0))
+    if (error) {
+        return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST, error);
+    }
+
+    if ((list->info & NGX_CHAT_INFO_USER_COUNT)
+        && (list->prefix.len < 9
+            || ngx_memcmp(list->prefix.data, "presence-", 9) != 0))
     {
         return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
                   "user_count may only be requested for presence channels - "
                   "please supply filter_by_prefix beginning with presence-");
     }
 
-    list.list = ngx_array_create(r->pool, 16,
-                                 sizeof(ngx_chat_registry_query_t));
+    list->rc = ngx_chat_api_list_part(list);
 
-    if (list.list == NULL
-        || ngx_chat_registry_query_list(api->cmcf->zone, api->app->number,
-                                        prefix, list.list, r->pool)
-           != NGX_OK)
-    {
+    if (list->rc != NGX_AGAIN) {
+        return ngx_chat_api_list_answer(r, list);
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_chat_reply_render(r, NGX_HTTP_OK, ngx_chat_api_write_channels,
-                                 &list);
+    cln->handler = ngx_chat_api_list_cleanup;
+    cln->data = list;
+
+    list->timer.handler = ngx_chat_api_list_handler;
+    list->timer.data = r->connection;
+    list->timer.log = r->connection->log;
+
+    ngx_chat_request_suspend(r);
+    ngx_add_timer(&list->timer, NGX_CHAT_API_LIST_PAUSE);
+
+    return NGX_DONE;
 }
 
+
+/*
+ * All channels together may be too much for one turn of the event loop.  Each
+ * turn finds some and writes their JSON.
+ */
+
+static ngx_int_t
+ngx_chat_api_list_part(ngx_chat_api_list_t *list)
+{
+    ngx_int_t        rc;
+    ngx_str_t       *part;
+    ngx_chat_api_t  *api;
+
+    api = list->api;
+    list->found.nelts = 0;
+
+    rc = ngx_chat_registry_query_list(api->cmcf->zone, api->app->number,
+                                      &list->prefix, &list->bucket,
+                                      &list->found, list->request->pool);
+
+    if (rc == NGX_ERROR || list->found.nelts == 0) {
+        return rc;
+    }
+
+    part = ngx_array_push(&list->parts);
+
+    if (part == NULL
+        || ngx_chat_request_render(list->request, ngx_chat_api_write_channels,
+                                   list, part)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* the braces are those of all parts together */
+
+    part->data++;
+    part->len -= 2;
+
+    list->len += part->len + 1;
+
+    return rc;
+}
+
+
+static void
+ngx_chat_api_list_handler(ngx_event_t *ev)
+{
+    ngx_chat_api_list_t  *list;
+
+    list = (ngx_chat_api_list_t *)
+               ((u_char *) ev - offsetof(ngx_chat_api_list_t, timer));
+
+    ngx_chat_turn_add(0);
+
+    list->rc = ngx_chat_api_list_part(list);
+
+    if (list->rc == NGX_AGAIN) {
+        ngx_add_timer(ev, NGX_CHAT_API_LIST_PAUSE);
+        return;
+    }
+
+    ngx_chat_request_resume(list->request, ngx_chat_api_list_answer, list);
+}
+
+
+static void
+ngx_chat_api_list_cleanup(void *data)
+{
+    ngx_chat_api_list_t *list = data;
+
+    if (list->timer.timer_set) {
+        ngx_del_timer(&list->timer);
+    }
+}
+
+
+/* A ngx_chat_request_pt. */
+
+static ngx_int_t
+ngx_chat_api_list_answer(ngx_http_request_t *r, void *data)
+{
+    ngx_chat_api_list_t *list = data;
+
+    u_char      *p;
+    ngx_str_t   *parts, text;
+    ngx_uint_t   i;
+
+    if (list->rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    text.data = ngx_pnalloc(r->pool, sizeof("{\"channels\":{}}") + list->len);
+    if (text.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    parts = list->parts.elts;
+    p = ngx_cpymem(text.data, "{\"channels\":{", 13);
+
+    for (i = 0; i < list->parts.nelts; i++) {
+
+        if (i) {
+            *p++ = ',';
+        }
+
+        p = ngx_cpymem(p, parts[i].data, parts[i].len);
+    }
+
+    *p++ = '}';
+    *p++ = '}';
+    text.len = p - text.data;
+
+    return ngx_chat_reply_send(r, NGX_HTTP_OK, &text);
+}
+
+
+/* The channels of this turn, as an object. */
 
 static void
 ngx_chat_api_write_channels(ngx_chat_json_write_t *w, void *data)
@@ -95,20 +258,17 @@ ngx_chat_api_write_channels(ngx_chat_json_write_t *w, void *data)
     ngx_uint_t                  i;
     ngx_chat_registry_query_t  *c;
 
-    c = list->list->elts;
+    c = list->found.elts;
 
     ngx_chat_json_write_object(w);
-    ngx_chat_json_write_key(w, "channels");
-    ngx_chat_json_write_object(w);
 
-    for (i = 0; i < list->list->nelts; i++) {
+    for (i = 0; i < list->found.nelts; i++) {
         ngx_chat_json_write_name(w, &c[i].name);
         ngx_chat_json_write_object(w);
         ngx_chat_api_write_info(w, list->info, &c[i]);
         ngx_chat_json_write_object_end(w);
     }
 
-    ngx_chat_json_write_object_end(w);
     ngx_chat_json_write_object_end(w);
 }
 
@@ -183,7 +343,13 @@ ngx_chat_api_channel(ngx_http_request_t *r, ngx_chat_api_t *api)
 static const char *
 ngx_chat_api_channel_info(ngx_chat_api_channel_t *ch, ngx_str_t *info)
 {
-    ch->info = ngx_chat_trigger_read_info(info);
+    const char  *error;
+
+    error = ngx_chat_trigger_read_info(info, &ch->info);
+
+    if (error) {
+        return error;
+    }
 
     if ((ch->info & NGX_CHAT_INFO_USER_COUNT)
         && !(ch->type & NGX_CHAT_CHANNEL_PRESENCE))
@@ -222,7 +388,7 @@ ngx_chat_api_channel_cached(ngx_http_request_t *r, ngx_chat_api_t *api,
         return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
     }
 
-    ngx_chat_request_json(r, &json);
+    ngx_chat_request_json(r->pool, &json);
 
     if (ngx_chat_json_parse(&json, event.data, event.len, &v) != NGX_OK) {
         return NGX_ERROR;

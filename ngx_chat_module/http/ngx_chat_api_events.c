@@ -6,6 +6,10 @@
  *
  * Events that are to be stored go first, all of them or none.  When they are
  * committed, the other events are sent, and the request is answered.
+ *
+ * Where events are stored, the database has the request's idempotency key, and
+ * with it their ids.  Shared memory has it where none is stored, and where the
+ * answer has counts, which will be other ones later.
  */
 
 
@@ -17,9 +21,9 @@
 #include <http/ngx_chat_commit.h>
 #include <http/ngx_chat_idempotency_key.h>
 #include <http/ngx_chat_reply.h>
-#include <http/ngx_chat_variable.h>
 #include <http/ngx_chat_wait.h>
 #include <pusher/ngx_chat_name.h>
+#include <shared/ngx_chat_idempotency.h>
 
 
 /* One event on one channel. */
@@ -39,30 +43,35 @@ typedef struct {
     ngx_chat_api_target_t     *targets;
     ngx_uint_t                 n;
     ngx_uint_t                 nstored;
+    u_char                     digest[NGX_CHAT_KEYS_LEN];
     ngx_chat_idempotency_t     key;
     ngx_str_t                  json;       /* the answer */
     uint64_t                  *slots;      /* whose deliveries it waits for */
     uint64_t                   position;   /* behind the last event */
+
+    unsigned                   info:1;     /* the answer has counts */
+    unsigned                   keyed:1;    /* the request has a key */
+    unsigned                   begun:1;    /* shared memory waits for its end */
+    unsigned                   repeated:1; /* all was sent before */
 } ngx_chat_api_events_t;
 
 
-static ngx_int_t ngx_chat_api_events_read(ngx_http_request_t *r,
-    ngx_chat_api_events_t *ev);
-static ngx_int_t ngx_chat_api_events_read_old(ngx_http_request_t *r,
-    ngx_chat_api_events_t *ev);
-static void ngx_chat_api_events_note(ngx_http_request_t *r,
-    ngx_chat_trigger_t *t);
 static ngx_int_t ngx_chat_api_events_begin(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
+static ngx_int_t ngx_chat_api_events_find(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev);
+static void ngx_chat_api_events_end(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev, ngx_str_t *answer);
 static ngx_int_t ngx_chat_api_events_targets(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_store(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
+static ngx_int_t ngx_chat_api_events_key(ngx_http_request_t *r,
+    ngx_chat_api_events_t *ev, ngx_chat_record_t *recs);
 static void ngx_chat_api_events_record(ngx_chat_api_events_t *ev,
     ngx_chat_api_target_t *t, ngx_chat_record_t *rec);
 static ngx_int_t ngx_chat_api_events_done(ngx_http_request_t *r, void *data);
-static ngx_int_t ngx_chat_api_events_unavailable(ngx_http_request_t *r,
-    ngx_chat_api_events_t *ev);
+static ngx_int_t ngx_chat_api_events_unavailable(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_api_events_send(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_reply(ngx_http_request_t *r, void *data);
@@ -103,9 +112,7 @@ ngx_chat_api_events(ngx_http_request_t *r, void *data)
     ev->api = api;
     ev->trigger.data_max = clcf->max_message_size;
 
-    ngx_chat_request_json(r, &ev->trigger.json);
-
-    rc = ngx_chat_api_events_read(r, ev);
+    rc = ngx_chat_api_trigger_read(r, api, &ev->trigger);
 
     if (rc == NGX_DECLINED) {
         return ngx_chat_reply_text(r, ev->trigger.status, &ev->trigger.error);
@@ -115,95 +122,7 @@ ngx_chat_api_events(ngx_http_request_t *r, void *data)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_chat_api_events_note(r, &ev->trigger);
-
     return ngx_chat_api_events_begin(r, ev);
-}
-
-
-static ngx_int_t
-ngx_chat_api_events_read(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
-{
-    ngx_str_t  *body;
-
-    body = &ev->api->body;
-
-    switch (ev->api->route.kind) {
-
-    case NGX_CHAT_API_ROUTE_EVENTS_e:
-        return ngx_chat_trigger_read_event(&ev->trigger, body->data,
-                                           body->len);
-
-    case NGX_CHAT_API_ROUTE_BATCH_e:
-        return ngx_chat_trigger_read_batch(&ev->trigger, body->data,
-                                           body->len);
-
-    default: /* NGX_CHAT_API_ROUTE_PUBLISH_e */
-        return ngx_chat_api_events_read_old(r, ev);
-    }
-}
-
-
-/* The old way to publish: the body is data as it is, the rest is in the URL. */
-
-static ngx_int_t
-ngx_chat_api_events_read_old(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
-{
-    ngx_str_t                 *value;
-    ngx_chat_api_t            *api;
-    ngx_chat_trigger_event_t  *event;
-
-    api = ev->api;
-
-    event = ngx_pcalloc(r->pool, sizeof(ngx_chat_trigger_event_t));
-    if (event == NULL) {
-        return NGX_ERROR;
-    }
-
-    value = ngx_chat_api_query_get(&api->query, "name");
-
-    if (value) {
-        event->name = *value;
-    }
-
-    event->data = api->body;
-    event->channels = &api->route.name;
-    event->nchannels = 1;
-
-    value = ngx_chat_api_query_get(&api->query, "socket_id");
-
-    if (value
-        && ngx_chat_name_read_socket_id(&event->except, value->data,
-                                        value->len)
-           != NGX_OK)
-    {
-        ngx_str_set(&ev->trigger.error, "Invalid socket_id");
-        ev->trigger.status = NGX_HTTP_BAD_REQUEST;
-        return NGX_DECLINED;
-    }
-
-    ev->trigger.events = event;
-    ev->trigger.n = 1;
-
-    return ngx_chat_trigger_check(&ev->trigger, event);
-}
-
-
-/* For the request's variables: what is triggered, where it is one event. */
-
-static void
-ngx_chat_api_events_note(ngx_http_request_t *r, ngx_chat_trigger_t *t)
-{
-    ngx_chat_trigger_event_t  *e;
-
-    if (t->n != 1) {
-        return;
-    }
-
-    e = t->events;
-
-    ngx_chat_variable_note(r, NULL, (e->nchannels == 1) ? e->channels : NULL,
-                           &e->name, &e->except, NULL);
 }
 
 
@@ -221,20 +140,27 @@ ngx_chat_api_events_begin(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     what = (ev->api->route.kind == NGX_CHAT_API_ROUTE_BATCH_e) ? &batch
                                                                : &events;
 
-    rc = ngx_chat_idempotency_key_begin(r, &ev->key, ev->api->app, what,
-                                        &ev->trigger.idempotency_key,
-                                        &ev->json);
-    switch (rc) {
+    rc = ngx_chat_idempotency_key_read(r, ev->digest, ev->api->app, what,
+                                       &ev->trigger.idempotency_key);
+    ev->keyed = (rc == NGX_OK);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
+                                   "Invalid idempotency_key");
+    }
+
+    if (rc == NGX_ERROR || ngx_chat_api_events_targets(r, ev) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    switch (ngx_chat_api_events_find(r, ev)) {
 
     case NGX_OK:
-        break;
+        return ev->nstored ? ngx_chat_api_events_store(r, ev)
+                           : ngx_chat_api_events_send(r, ev);
 
     case NGX_DONE:
         return ngx_chat_api_events_reply(r, ev);
-
-    case NGX_DECLINED:
-        return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
-                                   "Invalid idempotency_key");
 
     case NGX_BUSY:
         return ngx_chat_reply_line(r, NGX_HTTP_CONFLICT, "A request with "
@@ -243,20 +169,43 @@ ngx_chat_api_events_begin(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     default: /* NGX_ERROR */
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+}
 
-    rc = ngx_chat_api_events_targets(r, ev);
 
-    if (rc == NGX_OK) {
-        rc = ev->nstored ? ngx_chat_api_events_store(r, ev)
-                         : ngx_chat_api_events_send(r, ev);
+/* Asks shared memory for an answer. */
+
+static ngx_int_t
+ngx_chat_api_events_find(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
+{
+    ngx_int_t              rc;
+    ngx_chat_main_conf_t  *cmcf;
+
+    if (!ev->keyed || (ev->nstored && !ev->info)) {
+        return NGX_OK;
     }
 
-    if (rc == NGX_ERROR) {
-        ngx_chat_idempotency_end(ev->api->cmcf->zone, &ev->key, NULL);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    cmcf = ev->api->cmcf;
+
+    ngx_chat_idempotency_key(&ev->key, ev->api->app->number, ev->digest,
+                             cmcf->hub.fanout.slot);
+
+    rc = ngx_chat_idempotency_begin(cmcf->zone, &ev->key, ev->nstored == 0,
+                                    &ev->json, r->pool);
+
+    ev->begun = (rc == NGX_OK);
 
     return rc;
+}
+
+
+static void
+ngx_chat_api_events_end(ngx_http_request_t *r, ngx_chat_api_events_t *ev,
+    ngx_str_t *answer)
+{
+    if (ev->begun) {
+        ngx_chat_idempotency_end(ev->api->cmcf->zone, &ev->key, answer,
+                                 r->connection->log);
+    }
 }
 
 
@@ -269,6 +218,7 @@ ngx_chat_api_events_targets(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
 
     for (i = 0; i < ev->trigger.n; i++) {
         ev->n += ev->trigger.events[i].nchannels;
+        ev->info |= (ev->trigger.events[i].info != 0);
     }
 
     ev->targets = ngx_pcalloc(r->pool, ev->n * sizeof(ngx_chat_api_target_t));
@@ -304,7 +254,7 @@ ngx_chat_api_events_store(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     recs = ngx_pcalloc(r->pool, ev->nstored * (sizeof(ngx_chat_record_t)
                                            + sizeof(ngx_chat_socket_id_t)));
     if (recs == NULL) {
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     excepts = (ngx_chat_socket_id_t *) (recs + ev->nstored);
@@ -317,9 +267,54 @@ ngx_chat_api_events_store(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
         }
     }
 
+    if (ngx_chat_api_events_key(r, ev, recs) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     rc = ngx_chat_commit(r, recs, excepts, n, ngx_chat_api_events_done, ev);
 
-    return (rc == NGX_BUSY) ? ngx_chat_api_events_unavailable(r, ev) : rc;
+    if (rc == NGX_DONE) {
+        return NGX_DONE;
+    }
+
+    return (rc == NGX_BUSY) ? ngx_chat_api_events_unavailable(r)
+                            : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+/*
+ * The key of the first record, on which the others depend.  It tells apart
+ * requests that store on other channels, and so have other ids to answer.
+ */
+
+static ngx_int_t
+ngx_chat_api_events_key(ngx_http_request_t *r, ngx_chat_api_events_t *ev,
+    ngx_chat_record_t *recs)
+{
+    ngx_str_t   *parts;
+    ngx_uint_t   i;
+
+    if (!ev->keyed) {
+        return NGX_OK;
+    }
+
+    parts = ngx_palloc(r->pool, (1 + 2 * ev->nstored) * sizeof(ngx_str_t));
+    if (parts == NULL) {
+        return NGX_ERROR;
+    }
+
+    parts[0].data = ev->digest;
+    parts[0].len = NGX_CHAT_KEYS_LEN;
+
+    for (i = 0; i < ev->nstored; i++) {
+        parts[1 + 2 * i] = recs[i].channel;
+        ngx_str_set(&parts[2 + 2 * i], "\n");
+    }
+
+    recs[0].keyed = 1;
+
+    return ngx_chat_idempotency_key_digest(recs[0].key, ev->api->app, parts,
+                                           1 + 2 * ev->nstored);
 }
 
 
@@ -351,7 +346,7 @@ ngx_chat_api_events_done(ngx_http_request_t *r, void *data)
     n = 0;
 
     if (c->rc != NGX_OK) {
-        return ngx_chat_api_events_unavailable(r, ev);
+        return ngx_chat_api_events_unavailable(r);
     }
 
     for (i = 0; i < ev->n; i++) {
@@ -360,6 +355,7 @@ ngx_chat_api_events_done(ngx_http_request_t *r, void *data)
         }
     }
 
+    ev->repeated = c->results[0].repeated;
     ev->slots = c->slots;
     ev->position = c->position;
 
@@ -368,11 +364,8 @@ ngx_chat_api_events_done(ngx_http_request_t *r, void *data)
 
 
 static ngx_int_t
-ngx_chat_api_events_unavailable(ngx_http_request_t *r,
-    ngx_chat_api_events_t *ev)
+ngx_chat_api_events_unavailable(ngx_http_request_t *r)
 {
-    ngx_chat_idempotency_end(ev->api->cmcf->zone, &ev->key, NULL);
-
     return ngx_chat_reply_line(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                "The event can't be stored now");
 }
@@ -395,7 +388,7 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     for (i = 0; i < ev->n && rc == NGX_OK; i++) {
         t = &ev->targets[i];
 
-        if (t->is_stored) {
+        if (t->is_stored || ev->repeated) {
             continue;
         }
 
@@ -414,8 +407,7 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
         rc = ngx_chat_api_events_answer(r, ev);
     }
 
-    ngx_chat_idempotency_end(cmcf->zone, &ev->key,
-                             (rc == NGX_OK) ? &ev->json : NULL);
+    ngx_chat_api_events_end(r, ev, (rc == NGX_OK) ? &ev->json : NULL);
 
     if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -198,7 +198,7 @@ ngx_chat_auth_info(ngx_http_request_t *r, ngx_str_t *info)
         return NGX_OK;
     }
 
-    ngx_chat_request_json(r, &json);
+    ngx_chat_request_json(r->pool, &json);
 
     if (ngx_chat_json_parse(&json, info->data, info->len, &v) == NGX_OK
         && v->type == NGX_CHAT_JSON_OBJECT_e)
@@ -225,7 +225,7 @@ ngx_chat_auth_check_data(ngx_http_request_t *r, ngx_chat_auth_params_t *ar,
     ngx_chat_json_t    json;
     ngx_chat_member_t  m;
 
-    ngx_chat_request_json(r, &json);
+    ngx_chat_request_json(r->pool, &json);
 
     rc = ar->channel.data ? ngx_chat_member_read_channel_data(&m, &json, data)
                           : ngx_chat_member_read_user_data(&m, &json, data);

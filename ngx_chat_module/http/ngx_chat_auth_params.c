@@ -238,7 +238,7 @@ ngx_chat_auth_params_read_json(ngx_http_request_t *r,
     ngx_chat_json_t         json;
     ngx_chat_json_value_t  *v;
 
-    ngx_chat_request_json(r, &json);
+    ngx_chat_request_json(r->pool, &json);
 
     if (ngx_chat_json_parse(&json, body->data, body->len, &v) != NGX_OK) {
         return json.error ? json.error : "the body is not JSON";

@@ -172,11 +172,16 @@ ngx_chat_commit_take(ngx_chat_commit_t *c, ngx_chat_write_t *w)
 
     ngx_chat_registry_query_slots(cmcf->zone, w->record.app, &w->record.channel,
                                   c->slots);
-    c->position = ngx_max(c->position, w->position);
+
+    /* the event of a repeated one is in the ring, perhaps not delivered yet */
+
+    c->position = w->record.repeated ? ngx_chat_ring_head(cmcf->zone->sh->ring)
+                                     : ngx_max(c->position, w->position);
 
     result = &c->results[c->ndone];
 
     result->id = w->record.id;
+    result->repeated = w->record.repeated;
     result->reply.len = w->reply.len;
 
     if (w->reply.data == NULL) {

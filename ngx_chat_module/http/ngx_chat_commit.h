@@ -22,6 +22,7 @@
 typedef struct {
     uint64_t                   id;
     ngx_str_t                  reply;      /* in the request's pool */
+    ngx_uint_t                 repeated;   /* it was stored and sent before */
 } ngx_chat_commit_result_t;
 
 

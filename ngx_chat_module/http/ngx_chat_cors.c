@@ -5,6 +5,10 @@
  * CORS: a header filter, so that a page can read every answer, also one that
  * nginx gives itself (413, 403 of auth_request).  Preflights are answered
  * before the access phase, since they carry no credentials.
+ *
+ * Where credentials are allowed, browsers take a "*" for a name and not for all
+ * names.  So no header here has one but Access-Control-Allow-Origin, and a list
+ * with "*" gets no credentials.
  */
 
 
@@ -87,7 +91,7 @@ ngx_chat_cors_header_filter(ngx_http_request_t *r)
         return ngx_chat_cors_next_header_filter(r);
     }
 
-    if (ngx_chat_origin_any(clcf->cors)) {
+    if (clcf->cors->any) {
         ngx_str_set(&origin, "*");
 
     } else {
@@ -106,7 +110,17 @@ ngx_chat_cors_header_filter(ngx_http_request_t *r)
     if (ngx_chat_reply_header(r, "Access-Control-Allow-Origin", &origin)
         != NGX_OK
         || ngx_chat_reply_header_text(r, "Access-Control-Expose-Headers",
-                                      "Link, Chat-Epoch, Retry-After")
+                                      clcf->events
+                                      ? "Chat-Last-Event-ID, ETag, Retry-After"
+                                      : "Link, Chat-Epoch, Retry-After")
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (clcf->cors->credentials
+        && ngx_chat_reply_header_text(r, "Access-Control-Allow-Credentials",
+                                      "true")
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -121,7 +135,7 @@ ngx_chat_cors_header_filter(ngx_http_request_t *r)
 static const char *
 ngx_chat_cors_methods(ngx_chat_loc_conf_t *clcf)
 {
-    if (clcf->cors == NULL || clcf->cors->nelts == 0) {
+    if (clcf->cors == NULL || clcf->cors->origins.nelts == 0) {
         return NULL;
     }
 
@@ -129,7 +143,7 @@ ngx_chat_cors_methods(ngx_chat_loc_conf_t *clcf)
         return "GET, HEAD, POST, OPTIONS";
     }
 
-    if (clcf->publish || clcf->auth) {
+    if (clcf->publish || clcf->auth || clcf->fallback) {
         return "POST, OPTIONS";
     }
 

@@ -170,11 +170,7 @@ ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h)
 
     /* nobody needs the page when the client has left, perhaps already */
 
-    r->read_event_handler = ngx_chat_request_test_left;
-
-    if (r->connection->read->pending_eof) {
-        ngx_post_event(r->connection->read, &ngx_posted_events);
-    }
+    ngx_chat_request_watch(r);
 
     return NGX_DONE;
 }

@@ -68,9 +68,17 @@ typedef struct {
 
 
 typedef struct {
+    ngx_array_t               *channels;   /* of ngx_http_complex_value_t;
+                                              NULL: the client names them */
+    ngx_chat_app_ref_t         ref;
+} ngx_chat_events_conf_t;
+
+
+typedef struct {
     ngx_cycle_t               *cycle;
     size_t                     zone_size;
     ngx_msec_t                 drain;      /* of a leaving worker's clients */
+    ngx_msec_t                 presence_grace;
     ngx_chat_zone_t           *zone;       /* NULL: the module is not used */
     ngx_array_t                apps;       /* of ngx_chat_app_t */
     ngx_array_t                refs;       /* of ngx_chat_app_ref_t * */
@@ -92,13 +100,16 @@ typedef struct {
     ngx_chat_history_conf_t   *history;
     ngx_chat_publish_conf_t   *publish;
     ngx_chat_auth_conf_t      *auth;
+    ngx_chat_events_conf_t    *events;
     ngx_http_complex_value_t  *author;
-    ngx_array_t               *cors;       /* of ngx_chat_origin_t */
-    ngx_array_t               *origins;    /* the same */
+    ngx_chat_origin_list_t    *cors;       /* empty: "off" */
+    ngx_chat_origin_list_t    *origins;
     size_t                     max_message_size;
     ngx_chat_session_conf_t    session;
     ngx_flag_t                 log_close;  /* a WebSocket's access log line
                                               is for its end */
+    ngx_flag_t                 fallback;   /* chat_fallback */
+    unsigned                   has_tokens:1;   /* its URLs may */
     ngx_http_handler_pt        handler;    /* of the endpoint; or NULL */
 } ngx_chat_loc_conf_t;
 

@@ -10,28 +10,17 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
-#include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_idempotency_key.h>
 #include <http/ngx_chat_request.h>
-#include <pusher/ngx_chat_signature.h>
+#include <pusher/ngx_chat_digest.h>
 
-
-/*
- * The name is a digest, so all names have one length, and nobody can choose
- * keys whose names fall into one bucket.
- */
 
 ngx_int_t
-ngx_chat_idempotency_key_begin(ngx_http_request_t *r,
-    ngx_chat_idempotency_t *id, ngx_chat_app_t *app, ngx_str_t *what,
-    ngx_str_t *key, ngx_str_t *answer)
+ngx_chat_idempotency_key_read(ngx_http_request_t *r, u_char *digest,
+    ngx_chat_app_t *app, ngx_str_t *what, ngx_str_t *key)
 {
-    u_char                *p;
-    ngx_int_t              rc;
-    ngx_str_t              given, parts[3];
-    ngx_chat_main_conf_t  *cmcf;
-
-    ngx_str_null(&id->name);
+    ngx_int_t  rc;
+    ngx_str_t  given, parts[3];
 
     given = *key;
 
@@ -39,7 +28,7 @@ ngx_chat_idempotency_key_begin(ngx_http_request_t *r,
         rc = ngx_chat_request_header(r, "idempotency-key", &given);
 
         if (rc != NGX_OK) {
-            return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+            return (rc == NGX_DECLINED) ? NGX_DONE : NGX_ERROR;
         }
     }
 
@@ -51,22 +40,29 @@ ngx_chat_idempotency_key_begin(ngx_http_request_t *r,
     ngx_str_set(&parts[1], "\n");
     parts[2] = given;
 
-    p = ngx_pnalloc(r->pool, 1 + NGX_CHAT_SIGNATURE_LEN);
-    if (p == NULL) {
+    return ngx_chat_idempotency_key_digest(digest, app, parts, 3);
+}
+
+
+/*
+ * The app's id separates the apps.  A secret would add nothing, and another
+ * secret would be another digest.
+ */
+
+ngx_int_t
+ngx_chat_idempotency_key_digest(u_char *digest, ngx_chat_app_t *app,
+    ngx_str_t *parts, ngx_uint_t n)
+{
+    u_char      hex[NGX_CHAT_DIGEST_HMAC_HEX];
+    ngx_uint_t  i;
+
+    if (ngx_chat_digest_hmac(hex, &app->id, parts, n) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    p[0] = '!';
-
-    if (ngx_chat_digest_hmac(p + 1, &app->secret, parts, 3) != NGX_OK) {
-        return NGX_ERROR;
+    for (i = 0; i < NGX_CHAT_KEYS_LEN; i++) {
+        digest[i] = (u_char) ngx_hextoi(&hex[2 * i], 2);
     }
 
-    id->app = app->number;
-    id->name.data = p;
-    id->name.len = 1 + NGX_CHAT_SIGNATURE_LEN;
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
-
-    return ngx_chat_idempotency_begin(cmcf->zone, id, answer, r->pool);
+    return NGX_OK;
 }

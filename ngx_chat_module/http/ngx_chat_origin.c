@@ -198,17 +198,59 @@ ngx_chat_origin_check_port(ngx_str_t *port)
 }
 
 
+/*
+ * Everybody's are "*", "null", which any page's sandboxed frame sends, and the
+ * names below a top-level domain.
+ */
+
+const char *
+ngx_chat_origin_check_credentials(ngx_chat_origin_list_t *list)
+{
+    ngx_uint_t          i;
+    ngx_chat_origin_t  *o;
+
+    o = list->origins.elts;
+
+    if (list->origins.nelts == 0) {
+        return "list them, as in \"https://app.example.com\"";
+    }
+
+    for (i = 0; i < list->origins.nelts; i++) {
+
+        if (o[i].any) {
+            return "with \"*\" every site could act as its visitors: list "
+                   "yours, as in \"https://app.example.com\"";
+        }
+
+        if (o[i].none) {
+            return "every site can make pages that send \"null\": give yours "
+                   "an origin, as in \"https://app.example.com\"";
+        }
+
+        if (o[i].subdomains
+            && ngx_strlchr(o[i].host.data, o[i].host.data + o[i].host.len, '.')
+               == NULL)
+        {
+            return "everybody can have a name below a top-level domain: write "
+                   "your domain, as in \"https://*.example.com\"";
+        }
+    }
+
+    return NULL;
+}
+
+
 ngx_uint_t
-ngx_chat_origin_match(ngx_array_t *list, ngx_str_t *origin)
+ngx_chat_origin_match(ngx_chat_origin_list_t *list, ngx_str_t *origin)
 {
     ngx_uint_t          i, none;
     ngx_chat_origin_t  *o, in;
 
-    o = list->elts;
-
-    if (ngx_chat_origin_any(list)) {
+    if (list->any) {
         return 1;
     }
+
+    o = list->origins.elts;
 
     none = ngx_chat_origin_is(origin, "null");
 
@@ -221,7 +263,7 @@ ngx_chat_origin_match(ngx_array_t *list, ngx_str_t *origin)
         return 0;
     }
 
-    for (i = 0; i < list->nelts; i++) {
+    for (i = 0; i < list->origins.nelts; i++) {
 
         if (none || o[i].none) {
 
@@ -280,24 +322,6 @@ ngx_chat_origin_port(ngx_chat_origin_t *o)
     }
 
     return ngx_chat_origin_is(&o->scheme, "http://") ? http : o->port;
-}
-
-
-ngx_uint_t
-ngx_chat_origin_any(ngx_array_t *list)
-{
-    ngx_uint_t          i;
-    ngx_chat_origin_t  *o;
-
-    o = list->elts;
-
-    for (i = 0; i < list->nelts; i++) {
-        if (o[i].any) {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 

@@ -9,6 +9,9 @@
  * as in server_name: "*.example.com" sub-domains only, ".example.com" the
  * domain as well.  "null" is what pages without an origin send, "file://" has
  * no host.
+ *
+ * With the word "credentials" in the list, requests of its pages may have the
+ * user's cookies.  So no entry of such a list may be for everybody's pages.
  */
 
 
@@ -35,17 +38,26 @@ typedef struct {
 } ngx_chat_origin_t;
 
 
+typedef struct {
+    ngx_array_t        origins;        /* of ngx_chat_origin_t; empty: none */
+
+    unsigned           any:1;          /* one of them is "*" */
+    unsigned           credentials:1;
+} ngx_chat_origin_list_t;
+
+
 /*
  * Reads an entry, lower-cases it in place.  NULL, or what to write instead of
  * an entry that no client's Origin would match.
  */
 const char *ngx_chat_origin_parse(ngx_chat_origin_t *o, ngx_str_t *value);
 
-/* 1 where an Origin header's value is in the list. */
-ngx_uint_t ngx_chat_origin_match(ngx_array_t *list, ngx_str_t *origin);
+/* NULL, or why a list must not get credentials, and what to write instead. */
+const char *ngx_chat_origin_check_credentials(ngx_chat_origin_list_t *list);
 
-/* 1 where the list has "*". */
-ngx_uint_t ngx_chat_origin_any(ngx_array_t *list);
+/* 1 where an Origin header's value is in the list. */
+ngx_uint_t ngx_chat_origin_match(ngx_chat_origin_list_t *list,
+    ngx_str_t *origin);
 
 
 #endif /* _NGX_CHAT_ORIGIN_H_INCLUDED_ */

@@ -40,8 +40,8 @@ static void ngx_chat_post_message_except(ngx_http_request_t *r,
     ngx_chat_message_post_t *post, ngx_chat_socket_id_t *except);
 static ngx_int_t ngx_chat_post_message_store(ngx_http_request_t *r,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except);
-static ngx_int_t ngx_chat_post_message_begin(ngx_http_request_t *r,
-    ngx_chat_record_t  *rec, ngx_chat_idempotency_t *key, ngx_str_t *answer);
+static ngx_int_t ngx_chat_post_message_key(ngx_http_request_t *r,
+    ngx_chat_record_t *rec);
 static ngx_int_t ngx_chat_post_message_done(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_chat_post_message_answer(ngx_http_request_t *r,
     void *data);
@@ -93,7 +93,8 @@ ngx_chat_post_message(ngx_http_request_t *r)
 static ngx_int_t
 ngx_chat_post_message_body(ngx_http_request_t *r, void *data)
 {
-    return ngx_chat_wait_before_publish(r, ngx_chat_post_message_take, data);
+    return ngx_chat_wait_before_publish(r, ngx_chat_reply_error,
+                                        ngx_chat_post_message_take, data);
 }
 
 
@@ -159,7 +160,7 @@ ngx_chat_post_message_read(ngx_http_request_t *r, ngx_chat_body_t *body,
 
     (void) ngx_chat_request_body_type(r, &is_json);
 
-    ngx_chat_request_json(r, &json);
+    ngx_chat_request_json(r->pool, &json);
 
     if (is_json) {
         return ngx_chat_message_read_json(post, &json, body->start,
@@ -273,46 +274,24 @@ static ngx_int_t
 ngx_chat_post_message_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except)
 {
-    ngx_int_t                rc;
-    ngx_str_t                answer;
-    ngx_chat_main_conf_t    *cmcf;
-    ngx_chat_idempotency_t  *key;
+    ngx_int_t  rc;
 
-    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+    rc = ngx_chat_post_message_key(r, rec);
 
-    key = ngx_palloc(r->pool, sizeof(ngx_chat_idempotency_t));
-    if (key == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    switch (ngx_chat_post_message_begin(r, rec, key, &answer)) {
-
-    case NGX_OK:
-        break;
-
-    case NGX_DONE:
-        return ngx_chat_post_message_answer(r, &answer);
-
-    case NGX_DECLINED:
+    if (rc == NGX_DECLINED) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
                                     "Idempotency-Key is not valid");
+    }
 
-    case NGX_BUSY:
-        return ngx_chat_reply_error(r, NGX_HTTP_CONFLICT,
-                                    "a request with this Idempotency-Key is "
-                                    "under way");
-
-    default: /* NGX_ERROR */
+    if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_chat_commit(r, rec, except, 1, ngx_chat_post_message_done, key);
+    rc = ngx_chat_commit(r, rec, except, 1, ngx_chat_post_message_done, NULL);
 
     if (rc == NGX_DONE) {
         return NGX_DONE;
     }
-
-    ngx_chat_idempotency_end(cmcf->zone, key, NULL);
 
     return (rc == NGX_BUSY)
            ? ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
@@ -327,11 +306,11 @@ ngx_chat_post_message_store(ngx_http_request_t *r, ngx_chat_record_t *rec,
  */
 
 static ngx_int_t
-ngx_chat_post_message_begin(ngx_http_request_t *r, ngx_chat_record_t *rec,
-    ngx_chat_idempotency_t *key, ngx_str_t *answer)
+ngx_chat_post_message_key(ngx_http_request_t *r, ngx_chat_record_t *rec)
 {
     u_char               *p;
-    ngx_str_t             what, none;
+    ngx_int_t             rc;
+    ngx_str_t             what, header;
     ngx_chat_loc_conf_t  *clcf;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
@@ -350,10 +329,14 @@ ngx_chat_post_message_begin(ngx_http_request_t *r, ngx_chat_record_t *rec,
         ngx_memcpy(p, rec->author.data, rec->author.len);
     }
 
-    ngx_str_null(&none);
+    ngx_str_null(&header);
 
-    return ngx_chat_idempotency_key_begin(r, key, clcf->publish->ref.app,
-                                          &what, &none, answer);
+    rc = ngx_chat_idempotency_key_read(r, rec->key, clcf->publish->ref.app,
+                                       &what, &header);
+
+    rec->keyed = (rc == NGX_OK);
+
+    return (rc == NGX_DONE) ? NGX_OK : rc;
 }
 
 
@@ -364,19 +347,14 @@ ngx_chat_post_message_done(ngx_http_request_t *r, void *data)
 {
     ngx_chat_commit_t *c = data;
 
-    ngx_str_t             *reply;
-    ngx_chat_main_conf_t  *cmcf;
+    ngx_str_t  *reply;
 
-    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
     reply = &c->results[0].reply;
 
     if (c->rc == NGX_OK && reply->data != NULL) {
-        ngx_chat_idempotency_end(cmcf->zone, c->data, reply);
         return ngx_chat_wait_for_delivery(r, c->slots, c->position,
                                           ngx_chat_post_message_answer, reply);
     }
-
-    ngx_chat_idempotency_end(cmcf->zone, c->data, NULL);
 
     if (c->rc == NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

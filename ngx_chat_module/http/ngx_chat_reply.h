@@ -35,6 +35,11 @@ ngx_int_t ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_chat_reply_render(ngx_http_request_t *r, ngx_uint_t status,
     ngx_chat_render_pt render, void *data);
 
+/* Answers with an error's text in the form that the clients of an endpoint
+   expect: reply_error() and reply_line() are such. */
+typedef ngx_int_t (*ngx_chat_reply_pt)(ngx_http_request_t *r,
+    ngx_uint_t status, const char *text);
+
 /* The body is {"error":"..."}. */
 ngx_int_t ngx_chat_reply_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *text);

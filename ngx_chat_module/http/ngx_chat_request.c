@@ -229,10 +229,10 @@ ngx_chat_request_is_encoded(ngx_http_request_t *r)
 
 
 void
-ngx_chat_request_json(ngx_http_request_t *r, ngx_chat_json_t *j)
+ngx_chat_request_json(ngx_pool_t *pool, ngx_chat_json_t *j)
 {
     j->alloc = ngx_chat_request_alloc;
-    j->ctx = r->pool;
+    j->ctx = pool;
 }
 
 
@@ -311,20 +311,47 @@ ngx_chat_request_resume(ngx_http_request_t *r, ngx_chat_request_pt handler,
 
 
 void
+ngx_chat_request_watch(ngx_http_request_t *r)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    r->read_event_handler = ngx_chat_request_test_left;
+
+    if (r->http_version > NGX_HTTP_VERSION_20) {
+        r->write_event_handler = ngx_chat_request_test_left;
+    }
+
+    if (c->read->pending_eof || c->write->error) {
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
+}
+
+
+void
 ngx_chat_request_test_left(ngx_http_request_t *r)
 {
     int                err;
     socklen_t          len;
     ngx_connection_t  *c;
 
+    c = r->connection;
+
     /* a stream is reset, and has no half of its own to close */
 
     if (r->http_version >= NGX_HTTP_VERSION_20) {
+
+        /* over HTTP/3, perhaps only the half that would be the answer's */
+
+        if (c->write->error) {
+            c->read->error = 1;
+        }
+
         ngx_http_test_reading(r);
         return;
     }
 
-    c = r->connection;
     err = 0;
     len = sizeof(int);
 

@@ -54,8 +54,8 @@ const char *ngx_chat_request_body_type(ngx_http_request_t *r,
 /* 1 where the body has a Content-Encoding, which nobody undoes here. */
 ngx_uint_t ngx_chat_request_is_encoded(ngx_http_request_t *r);
 
-/* A JSON reader with memory of the request. */
-void ngx_chat_request_json(ngx_http_request_t *r, ngx_chat_json_t *j);
+/* A JSON reader with memory of the pool. */
+void ngx_chat_request_json(ngx_pool_t *pool, ngx_chat_json_t *j);
 
 /* Writes JSON into memory of the request.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_chat_request_render(ngx_http_request_t *r,
@@ -69,6 +69,9 @@ ngx_int_t ngx_chat_request_render(ngx_http_request_t *r,
 void ngx_chat_request_suspend(ngx_http_request_t *r);
 void ngx_chat_request_resume(ngx_http_request_t *r,
     ngx_chat_request_pt handler, void *data);
+
+/* Has a suspended request end where its client leaves, or has left already. */
+void ngx_chat_request_watch(ngx_http_request_t *r);
 
 /*
  * A read_event_handler: ends a request whose client has left.  Unlike nginx's,

@@ -120,12 +120,28 @@ static ngx_int_t
 ngx_chat_status_collect(ngx_http_request_t *r, ngx_chat_status_t *st)
 {
     ngx_uint_t             i;
+    ngx_chat_app_t        *app;
     ngx_chat_main_conf_t  *cmcf;
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 
     if (ngx_chat_stats_take(cmcf->zone, &st->stats, r->pool) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    app = cmcf->apps.elts;
+
+    st->napps = cmcf->apps.nelts;
+    st->apps = ngx_palloc(r->pool, st->napps * sizeof(ngx_chat_status_app_t));
+
+    if (st->apps == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < st->napps; i++) {
+        st->apps[i].id = app[i].id;
+        ngx_chat_stats_take_app(cmcf->zone, app[i].number,
+                                &st->apps[i].stats);
     }
 
     st->is_stored = (cmcf->store.sh != NULL);

@@ -22,8 +22,8 @@ static void ngx_chat_status_json_store(ngx_chat_json_write_t *w,
     ngx_chat_status_t *st);
 static void ngx_chat_status_json_commits(ngx_chat_json_write_t *w,
     ngx_chat_status_t *st);
-static void ngx_chat_status_json_worker(ngx_chat_json_write_t *w,
-    ngx_chat_stats_worker_t  *worker);
+static void ngx_chat_status_json_columns(ngx_chat_json_write_t *w,
+    const ngx_chat_status_column_t  *column, void *p);
 
 
 void
@@ -48,6 +48,7 @@ ngx_chat_status_json(ngx_chat_json_write_t *w, void *data)
     ngx_chat_json_write_key_uint(w, "workers", t->nworkers);
     ngx_chat_json_write_key_uint(w, "channels", t->channels);
     ngx_chat_json_write_key_uint(w, "members", t->members);
+    ngx_chat_json_write_key_uint(w, "members_in_grace", t->grace);
 
     for (c = ngx_chat_status_counters; c->n; c++) {
         ngx_chat_status_json_counter(w, c, t->counters);
@@ -65,7 +66,25 @@ ngx_chat_status_json(ngx_chat_json_write_t *w, void *data)
     ngx_chat_json_write_array(w);
 
     for (i = 0; i < t->nworkers; i++) {
-        ngx_chat_status_json_worker(w, &t->workers[i]);
+        ngx_chat_json_write_object(w);
+        ngx_chat_json_write_key_uint(w, "pid", t->workers[i].pid);
+        ngx_chat_status_json_columns(w, ngx_chat_status_workers,
+                                     &t->workers[i]);
+        ngx_chat_json_write_object_end(w);
+    }
+
+    ngx_chat_json_write_array_end(w);
+
+    ngx_chat_json_write_key(w, "per_app");
+    ngx_chat_json_write_array(w);
+
+    for (i = 0; i < st->napps; i++) {
+        ngx_chat_json_write_object(w);
+        ngx_chat_json_write_key(w, "app");
+        ngx_chat_json_write_string(w, &st->apps[i].id);
+        ngx_chat_status_json_columns(w, ngx_chat_status_apps,
+                                     &st->apps[i].stats);
+        ngx_chat_json_write_object_end(w);
     }
 
     ngx_chat_json_write_array_end(w);
@@ -191,20 +210,14 @@ ngx_chat_status_json_commits(ngx_chat_json_write_t *w, ngx_chat_status_t *st)
 }
 
 
+/* The numbers of a worker or an app. */
+
 static void
-ngx_chat_status_json_worker(ngx_chat_json_write_t *w,
-    ngx_chat_stats_worker_t *worker)
+ngx_chat_status_json_columns(ngx_chat_json_write_t *w,
+    const ngx_chat_status_column_t *column, void *p)
 {
-    const ngx_chat_status_worker_t  *column;
-
-    ngx_chat_json_write_object(w);
-
-    ngx_chat_json_write_key_uint(w, "pid", worker->pid);
-
-    for (column = ngx_chat_status_workers; column->key; column++) {
+    for (/* void */ ; column->key; column++) {
         ngx_chat_json_write_key_uint(w, column->key,
-                              ngx_chat_status_worker_value(worker, column));
+                                     ngx_chat_status_column_value(p, column));
     }
-
-    ngx_chat_json_write_object_end(w);
 }

@@ -3,7 +3,8 @@
  * Copyright (C) the ngx_chat_module authors
  *
  * chat_status as Prometheus' text.  The number of lines has a bound: labels
- * are reasons, parts, buckets, and the workers that are there.
+ * are reasons, parts, buckets, the workers that are there, and the apps that
+ * are configured.
  */
 
 
@@ -27,7 +28,9 @@ static void ngx_chat_status_prometheus_store(ngx_chat_metrics_t *m,
 static void ngx_chat_status_prometheus_commits(ngx_chat_metrics_t *m,
     ngx_chat_status_t *st);
 static void ngx_chat_status_prometheus_workers(ngx_chat_metrics_t *m,
-    const ngx_chat_status_worker_t  *column, ngx_chat_stats_t *t);
+    const ngx_chat_status_column_t  *column, ngx_chat_stats_t *t);
+static void ngx_chat_status_prometheus_apps(ngx_chat_metrics_t *m,
+    const ngx_chat_status_column_t  *column, ngx_chat_status_t *st);
 
 
 size_t
@@ -35,7 +38,7 @@ ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf, size_t size)
 {
     ngx_chat_stats_t                 *t;
     ngx_chat_metrics_t                m;
-    const ngx_chat_status_worker_t   *column;
+    const ngx_chat_status_column_t   *column;
     const ngx_chat_status_counter_t  *c;
 
     t = &st->stats;
@@ -62,6 +65,10 @@ ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf, size_t size)
                            "Users in presence channels, one in each.",
                            t->members);
 
+    ngx_chat_status_metric(&m, "ngx_chat_members_in_grace",
+                           "Of these, those whose last connection was cut.",
+                           t->grace);
+
     for (c = ngx_chat_status_counters; c->n; c++) {
         if (c->metric) {
             ngx_chat_status_prometheus_counter(&m, c, t->counters);
@@ -81,6 +88,10 @@ ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf, size_t size)
 
     for (column = ngx_chat_status_workers; column->key; column++) {
         ngx_chat_status_prometheus_workers(&m, column, t);
+    }
+
+    for (column = ngx_chat_status_apps; column->key; column++) {
+        ngx_chat_status_prometheus_apps(&m, column, st);
     }
 
     return ngx_chat_metrics_done(&m);
@@ -213,7 +224,7 @@ ngx_chat_status_prometheus_commits(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
 
 static void
 ngx_chat_status_prometheus_workers(ngx_chat_metrics_t *m,
-    const ngx_chat_status_worker_t *column, ngx_chat_stats_t *t)
+    const ngx_chat_status_column_t *column, ngx_chat_stats_t *t)
 {
     char                      buf[NGX_CHAT_METRICS_NUMBER], *pid;
     ngx_uint_t                i;
@@ -226,7 +237,32 @@ ngx_chat_status_prometheus_workers(ngx_chat_metrics_t *m,
         pid = ngx_chat_metrics_number(buf, w->pid, 1);
 
         ngx_chat_metrics_sample_part(m, "", "pid", pid,
-                                     ngx_chat_status_worker_value(w, column),
+                                     ngx_chat_status_column_value(w, column),
                                      column->unit);
+    }
+}
+
+
+/* An app's id has no character that needs an escape. */
+
+static void
+ngx_chat_status_prometheus_apps(ngx_chat_metrics_t *m,
+    const ngx_chat_status_column_t *column, ngx_chat_status_t *st)
+{
+    ngx_uint_t              i;
+    ngx_chat_status_app_t  *app;
+
+    if (st->napps == 0) {
+        return;
+    }
+
+    ngx_chat_metrics_begin(m, column->metric, column->type, column->help);
+
+    for (i = 0; i < st->napps; i++) {
+        app = &st->apps[i];
+
+        ngx_chat_metrics_sample(m, "", "app", (char *) app->id.data,
+                                ngx_chat_status_column_value(&app->stats,
+                                                             column));
     }
 }

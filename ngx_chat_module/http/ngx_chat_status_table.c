@@ -24,6 +24,9 @@
     { key, metric, type, help, offsetof(ngx_chat_stats_worker_t, member),     \
       unit }
 
+#define ngx_chat_status_app(member, key, metric, type, help)                  \
+    { key, metric, type, help, offsetof(ngx_chat_stats_app_t, member), 1 }
+
 
 /* each in the order of its range in shared/ngx_chat_counter.h */
 
@@ -44,6 +47,16 @@ static const char *const  ngx_chat_status_subscriptions[] = {
 };
 
 
+static const char *const  ngx_chat_status_recoveries[] = {
+    "ring", "history", "new", "expired", "gone", "shared", "too_much"
+};
+
+
+static const char *const  ngx_chat_status_resumptions[] = {
+    "ring", "history", "gone"
+};
+
+
 static const char *const  ngx_chat_status_client_events[] = {
     "disabled", "invalid", "channel", "not_subscribed", "size", "rate",
     "capacity"
@@ -59,7 +72,15 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
 
     ngx_chat_status_one(CONNECTIONS, "connections",
         "ngx_chat_connections",
-        "WebSocket connections."),
+        "Connections of clients."),
+
+    ngx_chat_status_one(FALLBACKS, "connections_fallback",
+        "ngx_chat_connections_fallback",
+        "Of these, those without WebSocket, by chat_fallback."),
+
+    ngx_chat_status_one(READERS, "connections_events",
+        "ngx_chat_connections_events",
+        "Of these, streams and waiting polls of chat_events."),
 
     ngx_chat_status_one(SUBSCRIPTIONS, "subscriptions",
         "ngx_chat_subscriptions",
@@ -91,11 +112,11 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
 
     ngx_chat_status_one(RECEIVED, "received_bytes_total",
         "ngx_chat_received_bytes_total",
-        "Bytes received on WebSocket connections, frames and all."),
+        "Bytes received from Pusher clients, WebSocket frames included."),
 
     ngx_chat_status_one(SENT, "sent_bytes_total",
         "ngx_chat_sent_bytes_total",
-        "Bytes sent on WebSocket connections, frames and all."),
+        "Bytes sent to Pusher clients, WebSocket frames included."),
 
     ngx_chat_status_one(STORED, "messages_stored",
         "ngx_chat_messages_stored_total",
@@ -109,6 +130,30 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
         "ngx_chat_answers_early_total",
         "Answers that did not wait longer for a worker to deliver the event."),
 
+    ngx_chat_status_one(KEYS_FORGOTTEN, "keys_forgotten",
+        "ngx_chat_keys_forgotten_total",
+        "Idempotency keys of triggers that were forgotten too early."),
+
+    ngx_chat_status_one(RECOVERED_EVENTS, "recovered_events",
+        "ngx_chat_recovered_events_total",
+        "Events sent again to clients with a token that had missed them."),
+
+    ngx_chat_status_one(ACKNOWLEDGED, "acknowledgements",
+        "ngx_chat_acknowledgements_total",
+        "Times a client with a token has told what it has."),
+
+    ngx_chat_status_one(PARKED, "sessions_parked",
+        "ngx_chat_sessions_parked_total",
+        "Sessions with a token kept after their connection."),
+
+    ngx_chat_status_one(PARKED_EVICTED, "sessions_evicted",
+        "ngx_chat_sessions_evicted_total",
+        "Of these, dropped before their time for lack of room."),
+
+    ngx_chat_status_one(TOKENS_SHARED, "tokens_shared",
+        "ngx_chat_tokens_shared_total",
+        "Tokens that two clients have used at a time."),
+
     ngx_chat_status_one(OVERRUNS, "overruns",
         "ngx_chat_overruns_total",
         "Times a worker fell a whole ring behind."),
@@ -121,6 +166,18 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
         "ngx_chat_registry_wipes_total",
         "Times shared memory was wiped after a worker's death."),
 
+    ngx_chat_status_range(RECOVERY, "recoveries",
+        "recoveries_by_result",
+        "ngx_chat_recoveries_total",
+        "Subscriptions of clients with a token, by what they were sent again.",
+        "result", ngx_chat_status_recoveries),
+
+    ngx_chat_status_range(RESUMED, "resumptions",
+        "resumptions_by_result",
+        "ngx_chat_resumptions_total",
+        "Requests of chat_events with a position, by where they go on from.",
+        "result", ngx_chat_status_resumptions),
+
     ngx_chat_status_range(CONN_REFUSED, "connections_refused",
         "connections_refused_by_code",
         "ngx_chat_connections_refused_total",
@@ -129,7 +186,7 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
 
     ngx_chat_status_one(ORIGINS_REFUSED, "origins_refused",
         "ngx_chat_origins_refused_total",
-        "WebSockets refused by chat_origins."),
+        "Requests of Pusher clients refused by chat_origins."),
 
     ngx_chat_status_one(CLOSED_SLOW, "slow_subscribers_closed", NULL, NULL),
 
@@ -159,11 +216,11 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
 };
 
 
-const ngx_chat_status_worker_t  ngx_chat_status_workers[] = {
+const ngx_chat_status_column_t  ngx_chat_status_workers[] = {
 
     ngx_chat_status_column(connections, "connections",
         "ngx_chat_worker_connections", "gauge",
-        "WebSocket connections of the worker.", 1),
+        "Connections of clients of the worker.", 1),
 
     ngx_chat_status_column(subscriptions, "subscriptions",
         "ngx_chat_worker_subscriptions", "gauge",
@@ -202,6 +259,24 @@ const ngx_chat_status_worker_t  ngx_chat_status_workers[] = {
         "wakeup_delay_recent_max_microseconds",
         "ngx_chat_worker_wakeup_delay_recent_max_seconds", "gauge",
         "The same, of the last minute or two.", 1000000),
+
+    { NULL, NULL, NULL, NULL, 0, 0 }
+};
+
+
+const ngx_chat_status_column_t  ngx_chat_status_apps[] = {
+
+    ngx_chat_status_app(held, "zone_held_bytes",
+        "ngx_chat_app_zone_held_bytes", "gauge",
+        "Bytes of the arena that the app holds, in whole blocks."),
+
+    ngx_chat_status_app(share, "zone_share_bytes",
+        "ngx_chat_app_zone_share_bytes", "gauge",
+        "Bytes of the arena that the app can surely have."),
+
+    ngx_chat_status_app(refused, "zone_refused",
+        "ngx_chat_app_zone_refused_total", "counter",
+        "Times that the app got no memory of the arena."),
 
     { NULL, NULL, NULL, NULL, 0, 0 }
 };

@@ -18,8 +18,18 @@
 #include <wire/ngx_chat_json_write.h>
 
 
+/* What is shown of each app. */
+
+typedef struct {
+    ngx_str_t                  id;         /* NUL-terminated */
+    ngx_chat_stats_app_t       stats;
+} ngx_chat_status_app_t;
+
+
 typedef struct {
     ngx_chat_stats_t           stats;
+    ngx_chat_status_app_t     *apps;       /* of this configuration */
+    ngx_uint_t                 napps;
     ngx_uint_t                 is_stored;  /* there is a chat_database */
     ngx_chat_store_stats_sh_t  store;      /* of it, at this moment */
     uint64_t                   commits;
@@ -41,7 +51,7 @@ typedef struct {
 } ngx_chat_status_counter_t;
 
 
-/* What is shown of each worker. */
+/* A number that is shown of each worker, or of each app. */
 
 typedef struct {
     const char               *key;
@@ -49,20 +59,22 @@ typedef struct {
     const char               *type;
     const char               *help;
     size_t                    offset;      /* of a uint64_t in
-                                              ngx_chat_stats_worker_t */
+                                              ngx_chat_stats_worker_t, or in
+                                              ngx_chat_stats_app_t */
     uint64_t                  unit;        /* in the metric, not in JSON */
-} ngx_chat_status_worker_t;
+} ngx_chat_status_column_t;
 
 
 extern const ngx_chat_status_counter_t  ngx_chat_status_counters[];
-extern const ngx_chat_status_worker_t  ngx_chat_status_workers[];
+extern const ngx_chat_status_column_t  ngx_chat_status_workers[];
+extern const ngx_chat_status_column_t  ngx_chat_status_apps[];
 
 /* The parts of shared memory, in the order of ngx_chat_stats_part_e. */
 extern const char *const  ngx_chat_status_parts[];
 
 
-#define ngx_chat_status_worker_value(w, column)                               \
-    (*(uint64_t *) ((u_char *) (w) + (column)->offset))
+#define ngx_chat_status_column_value(p, column)                               \
+    (*(uint64_t *) ((u_char *) (p) + (column)->offset))
 
 
 /* A ngx_chat_render_pt; data is a ngx_chat_status_t. */

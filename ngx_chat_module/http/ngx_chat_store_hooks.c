@@ -26,41 +26,55 @@ static time_t ngx_chat_store_hooks_cached(ngx_chat_store_hooks_t *hooks,
 
 
 ngx_int_t
+ngx_chat_store_hooks_render(ngx_chat_record_t *rec, ngx_str_t *text)
+{
+    size_t              size;
+    ssize_t             len;
+    ngx_chat_message_t  m;
+
+    ngx_chat_record_message(rec, &m);
+
+    size = ngx_chat_store_hooks_event_max(rec);
+
+    text->data = malloc(size);
+    if (text->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = ngx_chat_message_render(&m, text->data, size);
+
+    if (len == NGX_ERROR) {
+        free(text->data);
+        text->data = NULL;
+        return NGX_ERROR;
+    }
+
+    text->len = len;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *reply, uint64_t *position,
     ngx_log_t *log)
 {
     ngx_chat_store_hooks_t *hooks = data;
 
-    size_t              size;
-    ssize_t             len;
-    ngx_int_t           rc;
-    ngx_str_t           text;
-    ngx_chat_message_t  m;
+    ngx_int_t  rc;
+    ngx_str_t  text;
 
     if (rec->kind == NGX_CHAT_MESSAGE_EVENT_e) {
         return ngx_chat_store_hooks_event(hooks, rec, except, &rec->content,
                                           position, log);
     }
 
-    ngx_chat_record_message(rec, &m);
-
-    size = ngx_chat_store_hooks_event_max(rec);
-
-    text.data = malloc(size);
-    if (text.data == NULL) {
+    if (ngx_chat_store_hooks_render(rec, &text) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    rc = NGX_ERROR;
-
-    len = ngx_chat_message_render(&m, text.data, size);
-
-    if (len != NGX_ERROR) {
-        text.len = len;
-        rc = ngx_chat_store_hooks_event(hooks, rec, except, &text, position,
-                                        log);
-    }
+    rc = ngx_chat_store_hooks_event(hooks, rec, except, &text, position, log);
 
     if (reply && rc != NGX_ERROR) {
         *reply = text;
@@ -145,12 +159,29 @@ ngx_chat_store_hooks_sent(void *data)
 }
 
 
+/*
+ * What subscribes now must not get old messages as news, nor miss new ones for
+ * the ids of another database.
+ */
+
 void
-ngx_chat_store_hooks_renewed(void *data)
+ngx_chat_store_hooks_begun(void *data, uint64_t id, ngx_uint_t another)
 {
     ngx_chat_store_hooks_t *hooks = data;
 
-    (void) ngx_atomic_fetch_add(&hooks->zone->sh->renewed, 1);
+    ngx_chat_zone_t  *zone;
+
+    zone = hooks->zone;
+
+    ngx_chat_zone_lock(zone);
+
+    ngx_chat_ring_set_mark(zone->sh->ring, id);
+
+    ngx_chat_zone_unlock(zone);
+
+    if (another) {
+        (void) ngx_atomic_fetch_add(&zone->sh->renewed, 1);
+    }
 }
 
 

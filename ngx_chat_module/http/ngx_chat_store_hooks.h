@@ -27,6 +27,13 @@ typedef struct {
 
 
 /*
+ * The store's render(): the text of a message, from malloc().  Runs on a
+ * thread.
+ */
+ngx_int_t ngx_chat_store_hooks_render(ngx_chat_record_t *rec,
+    ngx_str_t *text);
+
+/*
  * The store's append(): sends the event of a record.  A message is rendered,
  * and *reply becomes its text, from malloc().  A triggered event has the
  * record's content as data, and leaves *reply as it is; where it is not
@@ -40,8 +47,11 @@ ngx_int_t ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
 /* The store's sent(). */
 uint64_t ngx_chat_store_hooks_sent(void *data);
 
-/* The store's renewed(): all subscribers are told to reconnect. */
-void ngx_chat_store_hooks_renewed(void *data);
+/*
+ * The store's begun().  Where the database is another one all subscribers are
+ * told to reconnect.
+ */
+void ngx_chat_store_hooks_begun(void *data, uint64_t id, ngx_uint_t another);
 
 /* The store's queued(). */
 void ngx_chat_store_hooks_queued(ngx_uint_t n);

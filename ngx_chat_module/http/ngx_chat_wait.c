@@ -36,7 +36,6 @@
 #include <ngx_http.h>
 
 #include <fanout/ngx_chat_fanout.h>
-#include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_wait.h>
 #include <shared/ngx_chat_counter.h>
 
@@ -55,6 +54,7 @@ typedef struct {
     ngx_http_request_t        *request;    /* NULL: it does not wait */
     ngx_chat_request_pt        handler;
     void                      *data;
+    ngx_chat_reply_pt          reply;      /* a refusal's */
     uint64_t                   position;   /* in the ring, to be passed */
     uint64_t                  *slots;      /* those that have not */
     ngx_event_t                timer;      /* the limit of waiting */
@@ -144,8 +144,8 @@ ngx_chat_wait_exit(void)
 
 
 ngx_int_t
-ngx_chat_wait_before_publish(ngx_http_request_t *r, ngx_chat_request_pt handler,
-    void *data)
+ngx_chat_wait_before_publish(ngx_http_request_t *r, ngx_chat_reply_pt reply,
+    ngx_chat_request_pt handler, void *data)
 {
     ngx_chat_wait_t  *w;
 
@@ -160,6 +160,7 @@ ngx_chat_wait_before_publish(ngx_http_request_t *r, ngx_chat_request_pt handler,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    w->reply = reply;
     w->position = ngx_chat_ring_head(ngx_chat_wait_fanout->zone->sh->ring);
 
     ngx_add_timer(&w->timer, NGX_CHAT_WAIT_PUBLISH);
@@ -452,8 +453,6 @@ ngx_chat_wait_for_slot(ngx_chat_wait_t *w, ngx_chat_slot_sh_t *slot)
 }
 
 
-/* Holds a browser's answer back. */
-
 static void
 ngx_chat_wait_hold(ngx_chat_wait_t *w)
 {
@@ -515,6 +514,7 @@ ngx_chat_wait_publishers(void)
             }
 
             w->handler = ngx_chat_wait_refuse;
+            w->data = w;
         }
 
         ngx_chat_wait_go_on(q);
@@ -527,8 +527,10 @@ ngx_chat_wait_publishers(void)
 static ngx_int_t
 ngx_chat_wait_refuse(ngx_http_request_t *r, void *data)
 {
-    return ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                "this worker is behind with its deliveries");
+    ngx_chat_wait_t *w = data;
+
+    return w->reply(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                    "this worker is behind with its deliveries");
 }
 
 
@@ -554,16 +556,14 @@ ngx_chat_wait_is_behind(void)
 static void
 ngx_chat_wait_again(void)
 {
-    ngx_uint_t          publish, delivery;
-    ngx_event_t        *ev;
-    ngx_chat_fanout_t  *f;
+    ngx_uint_t    publish, delivery;
+    ngx_event_t  *ev;
 
-    f = ngx_chat_wait_fanout;
     ev = &ngx_chat_wait_event;
     publish = !ngx_queue_empty(&ngx_chat_wait_publish_queue);
     delivery = !ngx_queue_empty(&ngx_chat_wait_delivery_queue);
 
-    if (publish || (delivery && f->event.posted)) {
+    if (publish || (delivery && ngx_chat_wait_fanout->event.posted)) {
         ngx_chat_wait_post();
     }
 

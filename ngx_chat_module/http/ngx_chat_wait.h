@@ -20,6 +20,7 @@
 #include <ngx_http.h>
 
 #include <fanout/ngx_chat_fanout.h>
+#include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_request.h>
 
 
@@ -34,10 +35,10 @@ void ngx_chat_wait_exit(void);
  * returns what that returns, where this worker is not far behind.  Else
  * returns NGX_DONE, or 500 without memory, and the handler is called when this
  * worker is not far behind any more, or has delivered what was in the ring when
- * the request came.  After 10 s the request gets a 503 instead.
+ * the request came.  After 10 s the request gets a 503 by reply instead.
  */
 ngx_int_t ngx_chat_wait_before_publish(ngx_http_request_t *r,
-    ngx_chat_request_pt handler, void *data);
+    ngx_chat_reply_pt reply, ngx_chat_request_pt handler, void *data);
 
 /*
  * The slots that an answer waits for: an array with a bit for each slot of the

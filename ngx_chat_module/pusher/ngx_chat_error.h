@@ -51,12 +51,15 @@
  */
 #define NGX_CHAT_ERROR_CHANNEL_NAME                                           \
     "Invalid channel name '%s'"
+#define NGX_CHAT_ERROR_TOKEN                                                  \
+    "What follows the key behind ';' must be a token of 16 to 64 letters, "   \
+    "digits, '-' and '_'"
 #define NGX_CHAT_ERROR_SUBSCRIBED                                             \
     "Existing subscription to channel %s"
 #define NGX_CHAT_ERROR_NOT_SUBSCRIBED                                         \
     "No current subscription to channel %s, or subscription in progress"
 #define NGX_CHAT_ERROR_OVER_CAPACITY                                          \
-    "Server is over capacity for channel %s"
+    "Server is over capacity for channel %s (chat_zone)"
 #define NGX_CHAT_ERROR_NOT_OWN                                                \
     "Channel %s is not that of the signed-in user"
 #define NGX_CHAT_ERROR_CHANNELS                                               \

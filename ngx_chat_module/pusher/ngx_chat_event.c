@@ -21,6 +21,8 @@ static void ngx_chat_event_begin(ngx_chat_json_write_t *w, u_char *buf,
 static void ngx_chat_event_begin_text(ngx_chat_json_write_t *w, u_char *buf,
     size_t size, const char *name, ngx_str_t *channel);
 static ssize_t ngx_chat_event_end(ngx_chat_json_write_t *w);
+static void ngx_chat_event_write_recovered(ngx_chat_json_write_t *w,
+    ngx_int_t recovered);
 static void ngx_chat_event_write_list(ngx_chat_json_write_t *w,
     const char *name, ngx_str_t *ids, ngx_uint_t n);
 
@@ -36,7 +38,7 @@ ngx_chat_event_render(u_char *buf, size_t size, ngx_str_t *event,
 
 ssize_t
 ngx_chat_event_render_established(u_char *buf, size_t size,
-    ngx_chat_socket_id_t *id, ngx_uint_t timeout)
+    ngx_chat_socket_id_t *id, ngx_uint_t timeout, ngx_uint_t recovery)
 {
     u_char                 text[NGX_CHAT_SOCKET_ID_LEN];
     ngx_str_t              socket_id;
@@ -51,19 +53,61 @@ ngx_chat_event_render_established(u_char *buf, size_t size,
     ngx_chat_json_write_key(&w, "socket_id");
     ngx_chat_json_write_string(&w, &socket_id);
 
-    ngx_chat_json_write_key(&w, "activity_timeout");
-    ngx_chat_json_write_uint(&w, timeout);
+    ngx_chat_json_write_key_uint(&w, "activity_timeout", timeout);
+
+    if (recovery) {
+        ngx_chat_json_write_key_uint(&w, "recovery", recovery);
+    }
 
     return ngx_chat_event_end(&w);
 }
 
 
 ssize_t
-ngx_chat_event_render_succeeded(u_char *buf, size_t size, ngx_str_t *channel)
+ngx_chat_event_render_succeeded(u_char *buf, size_t size, ngx_str_t *channel,
+    ngx_int_t recovered)
 {
-    return ngx_chat_event_render_empty(buf, size,
-                                       "pusher_internal:subscription_succeeded",
-                                       channel);
+    ngx_chat_json_write_t  w;
+
+    ngx_chat_event_begin_text(&w, buf, size,
+                              "pusher_internal:subscription_succeeded",
+                              channel);
+    ngx_chat_event_write_recovered(&w, recovered);
+
+    return ngx_chat_event_end(&w);
+}
+
+
+ssize_t
+ngx_chat_event_render_recovery(u_char *buf, size_t size, ngx_str_t *channel,
+    ngx_str_t *from, ngx_uint_t missed)
+{
+    ngx_chat_json_write_t  w;
+
+    ngx_chat_event_begin_text(&w, buf, size, "pusher:recovery", channel);
+    ngx_chat_event_write_recovered(&w, from != NULL);
+
+    if (from != NULL) {
+        ngx_chat_json_write_key_uint(&w, "missed", missed);
+        ngx_chat_json_write_key(&w, "from");
+        ngx_chat_json_write_string(&w, from);
+    }
+
+    return ngx_chat_event_end(&w);
+}
+
+
+ssize_t
+ngx_chat_event_render_ping(u_char *buf, size_t size, ngx_str_t *at)
+{
+    ngx_chat_json_write_t  w;
+
+    ngx_chat_event_begin_text(&w, buf, size, "pusher:ping", NULL);
+
+    ngx_chat_json_write_key(&w, "at");
+    ngx_chat_json_write_string(&w, at);
+
+    return ngx_chat_event_end(&w);
 }
 
 
@@ -116,7 +160,8 @@ ngx_chat_event_render_subscription_error(u_char *buf, size_t size,
 
 ssize_t
 ngx_chat_event_render_presence_succeeded(u_char *buf, size_t size,
-    ngx_str_t *channel, ngx_chat_event_member_t *members, ngx_uint_t n)
+    ngx_str_t *channel, ngx_int_t recovered, ngx_chat_event_member_t *members,
+    ngx_uint_t n)
 {
     ngx_uint_t             i;
     ngx_chat_json_write_t  w;
@@ -126,6 +171,8 @@ ngx_chat_event_render_presence_succeeded(u_char *buf, size_t size,
     ngx_chat_event_begin_text(&w, buf, size,
                               "pusher_internal:subscription_succeeded",
                               channel);
+
+    ngx_chat_event_write_recovered(&w, recovered);
 
     ngx_chat_json_write_key(&w, "presence");
     ngx_chat_json_write_object(&w);
@@ -375,6 +422,18 @@ ngx_chat_event_end(ngx_chat_json_write_t *w)
     ngx_chat_json_write_object_end(w);
 
     return ngx_chat_json_write_done(w);
+}
+
+
+/* Not where the client has no token, which is -1. */
+
+static void
+ngx_chat_event_write_recovered(ngx_chat_json_write_t *w, ngx_int_t recovered)
+{
+    if (recovered >= 0) {
+        ngx_chat_json_write_key(w, "recovered");
+        ngx_chat_json_write_bool(w, recovered);
+    }
 }
 
 

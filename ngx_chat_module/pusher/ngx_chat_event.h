@@ -31,13 +31,29 @@ typedef struct {
 ssize_t ngx_chat_event_render(u_char *buf, size_t size, ngx_str_t *event,
     ngx_str_t *channel, ngx_str_t *data);
 
-/* pusher:connection_established; timeout in seconds. */
+/*
+ * pusher:connection_established; timeout in seconds, and how long the client
+ * may be away, 0: it has no token.
+ */
 ssize_t ngx_chat_event_render_established(u_char *buf, size_t size,
-    ngx_chat_socket_id_t *id, ngx_uint_t timeout);
+    ngx_chat_socket_id_t *id, ngx_uint_t timeout, ngx_uint_t recovery);
 
-/* pusher_internal:subscription_succeeded of all but presence channels. */
+/*
+ * pusher_internal:subscription_succeeded of all but presence channels.
+ * recovered is 1 or 0, or -1 where the client has no token.
+ */
 ssize_t ngx_chat_event_render_succeeded(u_char *buf, size_t size,
-    ngx_str_t *channel);
+    ngx_str_t *channel, ngx_int_t recovered);
+
+/*
+ * pusher:recovery, of a channel: from, an opaque text, and the number of missed
+ * events that follow; from NULL: it has not recovered.
+ */
+ssize_t ngx_chat_event_render_recovery(u_char *buf, size_t size,
+    ngx_str_t *channel, ngx_str_t *from, ngx_uint_t missed);
+
+/* pusher:ping, with an opaque text. */
+ssize_t ngx_chat_event_render_ping(u_char *buf, size_t size, ngx_str_t *at);
 
 /* pusher:error, data an object; code 0 becomes null. */
 ssize_t ngx_chat_event_render_error(u_char *buf, size_t size,
@@ -53,10 +69,11 @@ ssize_t ngx_chat_event_render_subscription_error(u_char *buf, size_t size,
 
 /*
  * pusher_internal:subscription_succeeded of a presence channel: count, ids
- * and hash of n members.  Their ids must be distinct.
+ * and hash of n members.  Their ids must be distinct.  recovered as above.
  */
 ssize_t ngx_chat_event_render_presence_succeeded(u_char *buf, size_t size,
-    ngx_str_t *channel, ngx_chat_event_member_t *members, ngx_uint_t n);
+    ngx_str_t *channel, ngx_int_t recovered, ngx_chat_event_member_t *members,
+    ngx_uint_t n);
 
 /* pusher_internal:member_added; info as in ngx_chat_event_member_t. */
 ssize_t ngx_chat_event_render_member_added(u_char *buf, size_t size,

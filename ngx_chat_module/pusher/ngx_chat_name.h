@@ -29,6 +29,7 @@
 #define NGX_CHAT_NAME_USER         "#server-to-user-"  /* the user's own */
 #define NGX_CHAT_NAME_WATCH        "#watch-"       /* who watches the user */
 #define NGX_CHAT_NAME_CONNECTIONS  "#connections"  /* counts those of the app */
+#define NGX_CHAT_NAME_FALLBACK     "#fallback-"    /* where a session lives */
 
 
 /* Bits of a channel's type. */

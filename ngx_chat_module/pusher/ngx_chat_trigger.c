@@ -178,14 +178,13 @@ ngx_chat_trigger_check(ngx_chat_trigger_t *t, ngx_chat_trigger_event_t *e)
 }
 
 
-ngx_uint_t
-ngx_chat_trigger_read_info(ngx_str_t *info)
+const char *
+ngx_chat_trigger_read_info(ngx_str_t *info, ngx_uint_t *bits)
 {
     u_char                         *p, *last, *end, *next;
-    ngx_uint_t                      bits;
     const ngx_chat_trigger_info_t  *i;
 
-    bits = 0;
+    *bits = 0;
     last = info->data + info->len;
 
     for (p = info->data; p < last; p = next + 1) {
@@ -204,17 +203,27 @@ ngx_chat_trigger_read_info(ngx_str_t *info)
             p++;
         }
 
+        if (p == end) {
+            continue;
+        }
+
         for (i = ngx_chat_trigger_infos; i->name; i++) {
 
             if ((size_t) (end - p) == strlen(i->name)
                 && memcmp(p, i->name, end - p) == 0)
             {
-                bits |= i->bit;
+                break;
             }
         }
+
+        if (i->name == NULL) {
+            return "info should be a comma separated list of attributes";
+        }
+
+        *bits |= i->bit;
     }
 
-    return bits;
+    return NULL;
 }
 
 
@@ -274,8 +283,9 @@ static ngx_int_t
 ngx_chat_trigger_event(ngx_chat_trigger_t *t, ngx_chat_json_value_t *v,
     ngx_chat_trigger_event_t *e)
 {
-    ngx_int_t  rc;
-    ngx_str_t  text;
+    ngx_int_t    rc;
+    ngx_str_t    text;
+    const char  *error;
 
     memset(e, 0, sizeof(ngx_chat_trigger_event_t));
 
@@ -297,8 +307,10 @@ ngx_chat_trigger_event(ngx_chat_trigger_t *t, ngx_chat_json_value_t *v,
         return rc;
     }
 
-    if (text.data) {
-        e->info = ngx_chat_trigger_read_info(&text);
+    error = text.data ? ngx_chat_trigger_read_info(&text, &e->info) : NULL;
+
+    if (error) {
+        return ngx_chat_trigger_refuse(t, 400, "%s", error);
     }
 
     rc = ngx_chat_trigger_string(t, v, "socket_id", &text);

@@ -87,10 +87,11 @@ ngx_int_t ngx_chat_trigger_check(ngx_chat_trigger_t *t,
     ngx_chat_trigger_event_t *e);
 
 /*
- * The bits of a comma-separated list: user_count, subscription_count, cache,
- * occupied; spaces around names are skipped, unknown names are ignored.
+ * Gets the bits of a comma-separated list: user_count, subscription_count,
+ * cache, occupied; spaces around names and empty names are skipped.  NULL, or
+ * the text of a 400: another name.
  */
-ngx_uint_t ngx_chat_trigger_read_info(ngx_str_t *info);
+const char *ngx_chat_trigger_read_info(ngx_str_t *info, ngx_uint_t *bits);
 
 
 #endif /* _NGX_CHAT_TRIGGER_H_INCLUDED_ */

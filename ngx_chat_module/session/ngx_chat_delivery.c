@@ -14,6 +14,7 @@
 #include <ngx_event.h>
 
 #include <session/ngx_chat_delivery.h>
+#include <session/ngx_chat_recovery.h>
 #include <wire/ngx_chat_frame.h>
 
 
@@ -26,6 +27,7 @@ static ngx_int_t ngx_chat_delivery_extend(void **events,
 static void ngx_chat_delivery_release(void *events);
 static void ngx_chat_delivery_give(ngx_chat_subscriber_t *sr, void *events,
     ngx_uint_t hold);
+static void ngx_chat_delivery_wake(ngx_chat_session_t *s, ngx_uint_t hold);
 static ngx_uint_t ngx_chat_delivery_flush(ngx_uint_t max);
 static void ngx_chat_delivery_missed(ngx_chat_subscriber_t *sr);
 static void ngx_chat_delivery_terminate(ngx_chat_subscriber_t *sr);
@@ -117,8 +119,19 @@ ngx_chat_delivery_give(ngx_chat_subscriber_t *sr, void *events,
 
     s = (ngx_chat_session_t *) sr;
 
-    if (s->is_ending) {
+    /* one test of all three */
+
+    if (s->is_ending || s->is_withheld || s->is_reader) {
+
+        if (s->is_reader && !s->is_ending) {
+            ngx_chat_delivery_wake(s, hold);
+        }
+
         return;
+    }
+
+    if (s->has_token) {
+        ngx_chat_recovery_delivered(s, ((ngx_chat_buf_t *) events)->len);
     }
 
     /* the common case looks at nothing but the outbox */
@@ -139,6 +152,21 @@ ngx_chat_delivery_give(ngx_chat_subscriber_t *sr, void *events,
 }
 
 
+/* A reader takes events at its own pace, so it needs no run of them. */
+
+static void
+ngx_chat_delivery_wake(ngx_chat_session_t *s, ngx_uint_t hold)
+{
+    if (!hold) {
+        s->transport->wake(s);
+
+    } else if (!s->is_dirty) {
+        s->is_dirty = 1;
+        ngx_queue_insert_tail(&s->sessions->dirty, &s->dirty);
+    }
+}
+
+
 static ngx_uint_t
 ngx_chat_delivery_flush(ngx_uint_t max)
 {
@@ -155,6 +183,11 @@ ngx_chat_delivery_flush(ngx_uint_t max)
 
         ngx_queue_remove(q);
         s->is_dirty = 0;
+
+        if (s->is_reader) {
+            s->transport->wake(s);
+            continue;
+        }
 
         ngx_chat_session_check_rc(s, ngx_chat_outbox_flush(&s->outbox,
                                                            s->connection));
@@ -199,7 +232,7 @@ ngx_chat_delivery_wiped(void)
     {
         s = ngx_queue_data(q, ngx_chat_session_t, queue);
 
-        ngx_chat_hub_unsubscribe_all(w->hub, &s->subscriber);
+        ngx_chat_hub_unsubscribe_all(w->hub, &s->subscriber, 0);
 
         if (s->in_quota) {
             s->in_quota = 0;

@@ -14,6 +14,7 @@
 #include <pusher/ngx_chat_error.h>
 #include <session/ngx_chat_client_event.h>
 #include <session/ngx_chat_dispatch.h>
+#include <session/ngx_chat_recovery.h>
 #include <session/ngx_chat_signin.h>
 #include <session/ngx_chat_subscribe.h>
 #include <session/ngx_chat_subscribe_check.h>
@@ -102,6 +103,10 @@ ngx_chat_dispatch_command(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         return;
 
     case NGX_CHAT_COMMAND_PONG_e:
+        if (s->is_js) {
+            ngx_chat_recovery_pong(s, NULL);
+        }
+
         return;
 
     case NGX_CHAT_COMMAND_SIGNIN_e:

@@ -12,10 +12,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <bus/ngx_chat_ring.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
 #include <session/ngx_chat_notice.h>
+#include <shared/ngx_chat_index.h>
 #include <shared/ngx_chat_registry.h>
 
 
@@ -123,11 +123,12 @@ ngx_chat_notice_append(ngx_chat_zone_t *zone, uint64_t app,
 
     ngx_memzero(&e, sizeof(ngx_chat_envelope_t));
 
-    e.type = NGX_CHAT_ENVELOPE_EVENT_e;
+    e.type = NGX_CHAT_ENVELOPE_NOTICE_e;
     e.app = app;
+    e.hash = ngx_chat_registry_hash(zone, app, channel);
     e.channel = *channel;
     e.payload.data = payload;
     e.payload.len = len;
 
-    (void) ngx_chat_ring_append(zone->sh->ring, &e, NULL);
+    (void) ngx_chat_index_append(zone, &e, NULL);
 }

@@ -5,9 +5,11 @@
  * The outbox: bytes that wait to be sent to one client, as a queue of shared
  * buffers that count their references.
  *
- * A buffer holds finished bytes and is shared by all clients of this worker
- * that get them.  Where the socket takes the bytes at once, nothing is
- * allocated and nothing is queued.
+ * Where the socket takes the bytes at once, nothing is allocated and nothing is
+ * queued.
+ *
+ * A transport without a socket of its own has a connection whose fd is -1: its
+ * send_chain() takes what it can, and clears write->ready where it can't.
  *
  * Two kinds of buffers wait.  Events come whether the client reads or not, so
  * there is a limit for them.  What the client has asked for (answers, Pongs,
@@ -24,14 +26,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-
-typedef struct {
-    unsigned                 refs:31;
-    unsigned                 is_answer:1;  /* what the client has asked for */
-    size_t                   len;
-    size_t                   size;         /* of data */
-    u_char                   data[];
-} ngx_chat_buf_t;
+#include <session/ngx_chat_buf.h>
 
 
 typedef struct ngx_chat_link_s  ngx_chat_link_t;
@@ -40,7 +35,12 @@ typedef struct ngx_chat_link_s  ngx_chat_link_t;
 
 typedef struct {
     int                      fd;       /* where direct is set */
-    unsigned                 direct:1; /* the socket may be sent to at once */
+    unsigned                 direct:1; /* may be sent to at once */
+    unsigned                 begun:31; /* bytes from the queue's begin, of a
+                                          TLS record that is half written */
+#if (NGX_SSL)
+    ngx_ssl_conn_t          *tls;      /* where direct is set, or NULL */
+#endif
     off_t                    unsaid;   /* sent, and not added to c->sent */
     ngx_chat_link_t         *first;
     ngx_chat_link_t         *last;
@@ -57,15 +57,11 @@ typedef struct {
 #define ngx_chat_outbox_owes(ob, limit)  ((ob)->answers > (limit))
 
 
-/* A buffer for len bytes with one reference, the caller's; or NULL. */
-ngx_chat_buf_t *ngx_chat_buf_alloc(size_t len, ngx_log_t *log);
-
-void ngx_chat_buf_release(ngx_chat_buf_t *b);
-
 /*
  * Sends a buffer where the queue is empty and the socket took all last time,
  * without a look at nginx's connection.  NGX_OK: all is sent; NGX_DECLINED:
- * send() must follow with the same buffer, a part of it may be sent.
+ * send() must follow with the same buffer, a part of it may be sent, or its TLS
+ * record begun.
  */
 ngx_int_t ngx_chat_outbox_try(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b);
 
@@ -81,8 +77,9 @@ ngx_int_t ngx_chat_outbox_send(ngx_chat_outbox_t *ob, ngx_connection_t *c,
     ngx_chat_buf_t *b, size_t limit, ngx_uint_t more);
 
 /*
- * Sends what is queued, many buffers by one call.  One client gets about 1 MB
- * in a turn of the event loop, so that the others are served in between.
+ * Sends what is queued, many buffers by one call or one TLS record.  One client
+ * gets about 1 MB in a turn of the event loop, so that the others are served in
+ * between.
  * NGX_OK: all is sent; NGX_AGAIN: a write event will come; NGX_ERROR.
  */
 ngx_int_t ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c);
@@ -90,7 +87,8 @@ ngx_int_t ngx_chat_outbox_flush(ngx_chat_outbox_t *ob, ngx_connection_t *c);
 /* Tells nginx's connection how much was sent, for its $bytes_sent. */
 void ngx_chat_outbox_count_sent(ngx_chat_outbox_t *ob, ngx_connection_t *c);
 
-/* Drops all that is queued, but for the rest of a buffer sent in part. */
+/* Drops all that is queued, but for the rest of a buffer sent in part, and for
+   buffers of which a TLS record has a part that is half written. */
 void ngx_chat_outbox_truncate(ngx_chat_outbox_t *ob);
 
 /* Drops all. */

@@ -14,17 +14,16 @@
 
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
+#include <pusher/ngx_chat_name.h>
 #include <session/ngx_chat_session.h>
 
 
-#define NGX_CHAT_SESSION_IDS   9999999999
 #define NGX_CHAT_SESSION_ENDS  64          /* sessions ended in one turn */
 
 
 static ngx_int_t ngx_chat_session_begin(ngx_chat_sessions_t *w,
     ngx_chat_session_t *s);
 static ngx_uint_t ngx_chat_session_quota(ngx_chat_session_t *s);
-static void ngx_chat_session_count_refused(ngx_uint_t code);
 static ngx_int_t ngx_chat_session_random(ngx_chat_socket_id_t *id);
 static void *ngx_chat_session_alloc(void *ctx, size_t size);
 
@@ -41,7 +40,7 @@ ngx_chat_session_open(ngx_chat_sessions_t *w, ngx_chat_session_t *s,
         return NGX_ERROR;
     }
 
-    if (app->authorization_timeout) {
+    if (app->authorization_timeout && !s->is_reader) {
         s->is_anonymous = 1;
         s->opened = ngx_current_msec;
         ngx_queue_insert_tail(&w->anonymous, &s->anonymous);
@@ -58,17 +57,23 @@ ngx_chat_session_open(ngx_chat_sessions_t *w, ngx_chat_session_t *s,
 
     ngx_chat_count(NGX_CHAT_CONNECTIONS_TOTAL_e, 1);
 
-    ngx_chat_session_render(s, ngx_chat_event_render_established,
-                            &s->subscriber.id,
-                            s->conf->activity_timeout / 1000);
-
     return NGX_OK;
 }
 
 
 void
+ngx_chat_session_greet(ngx_chat_session_t *s)
+{
+    ngx_chat_session_render(s, ngx_chat_event_render_established,
+                            &s->subscriber.id,
+                            s->conf->activity_timeout / 1000,
+                            s->recovery ? s->conf->recovery : 0);
+}
+
+
+void
 ngx_chat_session_refuse(ngx_chat_sessions_t *w, ngx_chat_session_t *s,
-    ngx_uint_t code, ngx_str_t *arg)
+    ngx_uint_t code, const char *text, ngx_str_t *arg)
 {
     if (ngx_chat_session_begin(w, s) != NGX_OK) {
         s->transport->abort(s);
@@ -77,7 +82,31 @@ ngx_chat_session_refuse(ngx_chat_sessions_t *w, ngx_chat_session_t *s,
 
     ngx_chat_session_count_refused(code);
 
-    ngx_chat_session_fail(s, code, arg);
+    ngx_chat_session_fail_text(s, code,
+                               text ? text : ngx_chat_error_text(code), arg);
+}
+
+
+void
+ngx_chat_session_count_refused(ngx_uint_t code)
+{
+    ngx_uint_t  i;
+
+    /* codes in the order of the counters; any other code is a lack of room */
+
+    static ngx_uint_t  codes[] = {
+        NGX_CHAT_ERROR_TLS_ONLY, NGX_CHAT_ERROR_UNKNOWN_KEY,
+        NGX_CHAT_ERROR_DISABLED, NGX_CHAT_ERROR_QUOTA,
+        NGX_CHAT_ERROR_PATH, NGX_CHAT_ERROR_PROTOCOL
+    };
+
+    for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (codes[i] == code) {
+            break;
+        }
+    }
+
+    ngx_chat_count(NGX_CHAT_CONN_REFUSED_e + i, 1);
 }
 
 
@@ -94,6 +123,8 @@ ngx_chat_session_fail_text(ngx_chat_session_t *s, ngx_uint_t code,
 {
     u_char     buf[NGX_CHAT_ERROR_TEXT_MAX];
     ngx_str_t  reason;
+
+    s->forget = (code >= 4000 && code < 4100);
 
     ngx_chat_session_error(s, code, text, arg);
 
@@ -115,7 +146,7 @@ ngx_chat_session_send(ngx_chat_session_t *s, ngx_chat_buf_t *b)
         b->is_answer = 1;
     }
 
-    if (!s->closed && !s->is_ending) {
+    if (!s->closed && !s->is_ending && !s->is_reader) {
         rc = (b == NULL) ? NGX_ERROR
                          : ngx_chat_outbox_send(&s->outbox, s->connection, b,
                                                 s->conf->send_buffer, 0);
@@ -250,7 +281,8 @@ ngx_chat_session_leave(ngx_chat_session_t *s)
 
     ngx_chat_session_unlist(s);
 
-    ngx_chat_hub_unsubscribe_all(s->sessions->hub, &s->subscriber);
+    ngx_chat_hub_unsubscribe_all(s->sessions->hub, &s->subscriber,
+                                 !s->was_closed && !s->forget);
 
     if (s->in_quota) {
         s->in_quota = 0;
@@ -368,6 +400,37 @@ ngx_chat_session_frame_text(u_char *text, size_t len, ngx_log_t *log)
 }
 
 
+ngx_chat_buf_t *
+ngx_chat_session_frame_close(ngx_uint_t code, ngx_str_t *reason,
+    ngx_log_t *log)
+{
+    u_char          *p;
+    size_t           len;
+    ngx_chat_buf_t  *b;
+
+    len = 0;
+
+    if (code != NGX_CHAT_CLOSE_NO_STATUS) {
+        len = 2 + ngx_chat_error_reason_len(reason->data, reason->len);
+    }
+
+    b = ngx_chat_session_frame(NGX_CHAT_FRAME_CLOSE, len, &p, log);
+
+    if (b == NULL || len == 0) {
+        return b;
+    }
+
+    *p++ = (u_char) (code >> 8);
+    *p++ = (u_char) code;
+
+    if (reason->len) {
+        ngx_memcpy(p, reason->data, len - 2);
+    }
+
+    return b;
+}
+
+
 void
 ngx_chat_session_error(ngx_chat_session_t *s, ngx_uint_t code,
     const char *text, ngx_str_t *arg)
@@ -379,6 +442,21 @@ ngx_chat_session_error(ngx_chat_session_t *s, ngx_uint_t code,
     message.len = ngx_chat_error_format(buf, sizeof(buf), text, arg);
 
     ngx_chat_session_render(s, ngx_chat_event_render_error, code, &message);
+}
+
+
+void
+ngx_chat_session_log_full(ngx_chat_session_t *s, ngx_str_t *channel)
+{
+    ngx_uint_t  level;
+
+    level = (s->sessions->alerted == ngx_time()) ? NGX_LOG_INFO
+                                                 : NGX_LOG_ALERT;
+    s->sessions->alerted = ngx_time();
+
+    ngx_log_error(level, s->connection->log, 0,
+                  "chat can't subscribe to \"%V\": chat_zone is full for app "
+                  "\"%V\"", channel, &s->app->id);
 }
 
 
@@ -427,6 +505,8 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
     ngx_chat_sessions_t         *w;
     ngx_chat_slot_channel_sh_t **quota;
 
+    static ngx_str_t  name = ngx_string(NGX_CHAT_NAME_CONNECTIONS);
+
     if (s->app->max_connections == 0) {
         return 0;
     }
@@ -437,6 +517,7 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
     if (ngx_chat_hub_connection_add(w->hub, s->app->number, quota, &total)
         != NGX_OK)
     {
+        ngx_chat_session_log_full(s, &name);
         return NGX_CHAT_ERROR_CAPACITY;
     }
 
@@ -448,29 +529,6 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
     s->in_quota = 1;
 
     return 0;
-}
-
-
-static void
-ngx_chat_session_count_refused(ngx_uint_t code)
-{
-    ngx_uint_t  i;
-
-    /* codes in the order of the counters; any other code is a lack of room */
-
-    static ngx_uint_t  codes[] = {
-        NGX_CHAT_ERROR_TLS_ONLY, NGX_CHAT_ERROR_UNKNOWN_KEY,
-        NGX_CHAT_ERROR_DISABLED, NGX_CHAT_ERROR_QUOTA,
-        NGX_CHAT_ERROR_PATH, NGX_CHAT_ERROR_PROTOCOL
-    };
-
-    for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-        if (codes[i] == code) {
-            break;
-        }
-    }
-
-    ngx_chat_count(NGX_CHAT_CONN_REFUSED_e + i, 1);
 }
 
 

@@ -22,22 +22,29 @@
 #include <fanout/ngx_chat_hub.h>
 #include <pusher/ngx_chat_app.h>
 #include <session/ngx_chat_outbox.h>
+#include <store/ngx_chat_store.h>
 #include <wire/ngx_chat_frame.h>
 #include <wire/ngx_chat_json.h>
 
 
 typedef struct ngx_chat_session_s  ngx_chat_session_t;
 typedef struct ngx_chat_sessions_s  ngx_chat_sessions_t;
+typedef struct ngx_chat_recovery_s  ngx_chat_recovery_t;
 
 
 /* most client events in a second */
 #define NGX_CHAT_SESSION_EVENTS  10
+
+/* the largest number of a socket id */
+#define NGX_CHAT_SESSION_IDS     9999999999
 
 
 typedef struct {
     size_t                   send_buffer;  /* most bytes queued */
     ngx_msec_t               activity_timeout;
     size_t                   data_max;     /* of a client event */
+    time_t                   recovery;     /* s that a client with a token may
+                                              be away; 0: none recovers */
 } ngx_chat_session_conf_t;
 
 
@@ -59,6 +66,21 @@ typedef struct {
 
     /* The connection is broken. */
     void  (*abort)(ngx_chat_session_t *s);
+
+    /*
+     * Asks the client's transport for a sign, with an opaque text; when it
+     * comes, ngx_chat_recovery_pong() is called.
+     */
+    void  (*ping)(ngx_chat_session_t *s, ngx_str_t *text);
+
+    /*
+     * For a reader: its channels have events in the ring.  Called in the midst
+     * of a delivery, so it ends nothing.
+     */
+    void  (*wake)(ngx_chat_session_t *s);
+
+    /* what the client sends may be lost, without an end of the session */
+    ngx_uint_t  is_lossy;
 } ngx_chat_transport_t;
 
 
@@ -73,6 +95,13 @@ struct ngx_chat_session_s {
 
     unsigned                 is_dirty:1;
     unsigned                 is_ending:1;
+    unsigned                 has_token:1;
+    unsigned                 is_withheld:1;    /* gets no more events */
+    unsigned                 is_reader:1;  /* reads the ring by itself, and
+                                              gets nothing else */
+    unsigned                 is_js:1;      /* the client is pusher-js */
+    unsigned                 forget:1;     /* must not come back */
+    unsigned                 was_closed:1; /* by the client, in good order */
     unsigned                 broken:1;     /* ends by an abort */
     unsigned                 slow:1;       /* ends for a full queue */
     unsigned                 terminated:1; /* ends by the app's back end */
@@ -81,6 +110,8 @@ struct ngx_chat_session_s {
     unsigned                 in_quota:1;   /* counts for max_connections */
     unsigned                 user_channel:1;   /* has subscribed to its
                                                   user's own channel */
+    unsigned                 user_recovered:1; /* has got what it missed of
+                                                  that at the sign-in */
 
     ngx_chat_outbox_t        outbox;
     ngx_chat_sessions_t     *sessions;     /* those of this worker */
@@ -94,12 +125,13 @@ struct ngx_chat_session_s {
     ngx_queue_t              anonymous;    /* of those that must authorize */
     ngx_msec_t               opened;
 
+    ngx_chat_recovery_t     *recovery;     /* NULL: there is no token */
     ngx_chat_session_user_t *user;         /* NULL: has not signed in */
-    ngx_uint_t               nchannels;    /* that the client asked for */
-    ngx_uint_t               nevents;      /* client events so far */
+    uint32_t                 nchannels;    /* that the client asked for */
+    uint32_t                 nevents;      /* client events so far */
     uint32_t                 events[NGX_CHAT_SESSION_EVENTS];  /* ms, times
                                               of the last ones */
-    ngx_uint_t               close_code;   /* to end with; 0: reconnect-now */
+    uint32_t                 close_code;   /* to end with; 0: reconnect-now */
 };
 
 
@@ -107,6 +139,7 @@ struct ngx_chat_session_s {
 
 struct ngx_chat_sessions_s {
     ngx_chat_hub_t          *hub;
+    ngx_chat_store_t        *store;        /* NULL: no chat_database */
     ngx_queue_t              sessions;
     ngx_uint_t               nsessions;
     ngx_queue_t              dirty;        /* have frames to flush */
@@ -116,7 +149,14 @@ struct ngx_chat_sessions_s {
     ngx_msec_t               due;          /* when the timer is */
     ngx_msec_t               drain;        /* time to end all sessions in */
     ngx_uint_t               ticks;        /* of the timer, left of it */
+    ngx_uint_t               parting;      /* sessions to be sent away yet,
+                                              of this step */
+    ngx_event_t              part;         /* posted for those */
     time_t                   alerted;      /* when the last alert was */
+    ngx_queue_t              asking;       /* clients to be asked what they
+                                              have, see ngx_chat_recovery.h */
+    ngx_uint_t               nasking;
+    ngx_event_t              ask;          /* posted: more are to be asked */
     ngx_queue_t              anonymous;    /* have to authorize in time */
     ngx_chat_slot_channel_sh_t  **quotas;  /* by app: its connections here */
     ngx_pool_t              *scratch;      /* for the command at hand */
@@ -125,21 +165,27 @@ struct ngx_chat_sessions_s {
 
 
 /*
- * Begins a session of app: gives it a socket id and greets the client.  The
- * transport has set connection, conf and transport and cleared the rest; the
- * outbox may have bytes that are to be sent before.  NGX_OK; NGX_DONE: the
- * session was refused, since the app has too many, and closed; NGX_ERROR: the
- * transport has to end it.
+ * Begins a session of app: gives it a socket id.  The transport has set
+ * connection, conf and transport and cleared the rest; the outbox may have
+ * bytes that are to be sent before.  NGX_OK, and greet() is to follow;
+ * NGX_DONE: the session was refused, since the app has too many, and closed;
+ * NGX_ERROR: the transport has to end it.
  */
 ngx_int_t ngx_chat_session_open(ngx_chat_sessions_t *w,
     ngx_chat_session_t *s, ngx_chat_app_t *app);
 
+/* Greets the client of a session that was opened. */
+void ngx_chat_session_greet(ngx_chat_session_t *s);
+
 /*
- * Begins a session and refuses it with a fatal error.  arg is what the error's
- * text names, or NULL.
+ * Begins a session and refuses it with a fatal error.  text is NULL where it is
+ * that of the code; arg is what the text names, or NULL.
  */
 void ngx_chat_session_refuse(ngx_chat_sessions_t *w,
-    ngx_chat_session_t *s, ngx_uint_t code, ngx_str_t *arg);
+    ngx_chat_session_t *s, ngx_uint_t code, const char *text, ngx_str_t *arg);
+
+/* Counts a client that a transport refuses without a session. */
+void ngx_chat_session_count_refused(ngx_uint_t code);
 
 /* A fatal error: the error frame, then close(). */
 void ngx_chat_session_fail(ngx_chat_session_t *s, ngx_uint_t code,
@@ -201,6 +247,10 @@ ngx_chat_buf_t *ngx_chat_session_frame(ngx_uint_t opcode, ssize_t len,
 ngx_chat_buf_t *ngx_chat_session_frame_text(u_char *text, size_t len,
     ngx_log_t *log);
 
+/* A Close frame; what is too long of the reason is cut.  NULL: no memory. */
+ngx_chat_buf_t *ngx_chat_session_frame_close(ngx_uint_t code,
+    ngx_str_t *reason, ngx_log_t *log);
+
 /*
  * Sends an event.  render is a function of ngx_chat_event.h, which counts
  * first and then fills the frame; its arguments behind buf and size follow,
@@ -229,6 +279,10 @@ ngx_chat_buf_t *ngx_chat_session_frame_text(u_char *text, size_t len,
  */
 ngx_int_t ngx_chat_session_envelope(ngx_chat_session_t *s,
     ngx_chat_envelope_t *e, ngx_str_t *channel, ssize_t len);
+
+/* Logs that the zone has no room for the app: an alert, but once a second,
+   since clients can bring this about again and again. */
+void ngx_chat_session_log_full(ngx_chat_session_t *s, ngx_str_t *channel);
 
 /* An error frame for the client's last command; text has at most one %s. */
 void ngx_chat_session_error(ngx_chat_session_t *s, ngx_uint_t code,

@@ -13,6 +13,9 @@
 #include <pusher/ngx_chat_error.h>
 #include <session/ngx_chat_delivery.h>
 #include <session/ngx_chat_notice.h>
+#include <session/ngx_chat_recall.h>
+#include <session/ngx_chat_recovery.h>
+#include <session/ngx_chat_replay.h>
 #include <session/ngx_chat_session.h>
 #include <session/ngx_chat_sessions.h>
 #include <shared/ngx_chat_turn.h>
@@ -22,14 +25,18 @@
 #define NGX_CHAT_WORKER_SCRATCH  4096
 #define NGX_CHAT_WORKER_LAST     500       /* ms for all last words; nginx
                                               kills a worker after 1000 */
+#define NGX_CHAT_WORKER_PARTS    64        /* sessions sent away in one turn */
 #define NGX_CHAT_WORKER_LOOK     64        /* sessions between looks at the
                                               clock */
 
 
 static void ngx_chat_sessions_timer_handler(ngx_event_t *ev);
+static void ngx_chat_sessions_ask_handler(ngx_event_t *ev);
 static void ngx_chat_sessions_wait(ngx_chat_sessions_t *w);
 static void ngx_chat_sessions_expire(ngx_chat_sessions_t *w);
 static void ngx_chat_sessions_drain(ngx_chat_sessions_t *w);
+static void ngx_chat_sessions_part(ngx_chat_sessions_t *w);
+static void ngx_chat_sessions_part_handler(ngx_event_t *ev);
 static void ngx_chat_sessions_last_words(ngx_chat_sessions_t *w);
 
 
@@ -47,6 +54,7 @@ ngx_chat_sessions_init(ngx_chat_sessions_t *w, ngx_chat_hub_t *hub,
     ngx_queue_init(&w->dirty);
     ngx_queue_init(&w->ending);
     ngx_queue_init(&w->anonymous);
+    ngx_queue_init(&w->asking);
 
     w->quotas = ngx_pcalloc(cycle->pool,
                             napps * sizeof(ngx_chat_slot_channel_sh_t *));
@@ -62,6 +70,14 @@ ngx_chat_sessions_init(ngx_chat_sessions_t *w, ngx_chat_hub_t *hub,
     w->end.handler = ngx_chat_session_end_handler;
     w->end.data = &w->dummy;
     w->end.log = cycle->log;
+
+    w->ask.handler = ngx_chat_sessions_ask_handler;
+    w->ask.data = &w->dummy;
+    w->ask.log = cycle->log;
+
+    w->part.handler = ngx_chat_sessions_part_handler;
+    w->part.data = &w->dummy;
+    w->part.log = cycle->log;
 
     w->timer.handler = ngx_chat_sessions_timer_handler;
     w->timer.data = &w->dummy;
@@ -81,7 +97,8 @@ ngx_chat_sessions_init(ngx_chat_sessions_t *w, ngx_chat_hub_t *hub,
 void
 ngx_chat_sessions_exit(ngx_chat_sessions_t *w)
 {
-    ngx_queue_t  *q;
+    ngx_queue_t         *q;
+    ngx_chat_session_t  *s;
 
     ngx_chat_sessions_last_words(w);
 
@@ -89,10 +106,16 @@ ngx_chat_sessions_exit(ngx_chat_sessions_t *w)
         q = ngx_queue_head(&w->sessions);
 
         ngx_chat_count(NGX_CHAT_CLOSED_SHUTDOWN_e, 1);
-        ngx_chat_session_end(ngx_queue_data(q, ngx_chat_session_t, queue));
+
+        s = ngx_queue_data(q, ngx_chat_session_t, queue);
+
+        ngx_chat_recall_cancel(s, NULL);
+        ngx_chat_recovery_end(s);
+        ngx_chat_session_end(s);
     }
 
     ngx_chat_outbox_exit();
+    ngx_chat_replay_exit();
 
     if (w->scratch) {
         ngx_destroy_pool(w->scratch);
@@ -115,12 +138,24 @@ ngx_chat_sessions_timer_handler(ngx_event_t *ev)
     ngx_chat_hub_tick(w->hub);
 
     ngx_chat_sessions_expire(w);
+    ngx_chat_recovery_tick(w);
 
     if (ngx_exiting) {
         ngx_chat_sessions_drain(w);
     }
 
     ngx_chat_sessions_wait(w);
+}
+
+
+static void
+ngx_chat_sessions_ask_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    ngx_chat_recovery_tick(c->data);
 }
 
 
@@ -167,31 +202,68 @@ ngx_chat_sessions_expire(ngx_chat_sessions_t *w)
 static void
 ngx_chat_sessions_drain(ngx_chat_sessions_t *w)
 {
-    ngx_uint_t           n;
-    ngx_queue_t         *q;
-    ngx_chat_session_t  *s;
-
     if (w->ticks == 0) {
         w->ticks = ngx_max(w->drain / w->hub->interval, 1);
     }
 
-    n = (w->nsessions + w->ticks - 1) / w->ticks;
+    w->parting = (w->nsessions + w->ticks - 1) / w->ticks;
 
     if (w->ticks > 1) {
         w->ticks--;
     }
 
-    while (n-- && !ngx_queue_empty(&w->sessions)) {
-        q = ngx_queue_head(&w->sessions);
+    ngx_chat_sessions_part(w);
+}
+
+
+/* Those of a step may be very many: others are served in between. */
+
+static void
+ngx_chat_sessions_part(ngx_chat_sessions_t *w)
+{
+    ngx_uint_t           n;
+    ngx_queue_t         *q, *next;
+    ngx_chat_session_t  *s;
+
+    n = ngx_min(w->parting, NGX_CHAT_WORKER_PARTS);
+    w->parting -= n;
+
+    ngx_chat_turn_add(0);
+
+    for (q = ngx_queue_head(&w->sessions);
+         n && q != ngx_queue_sentinel(&w->sessions);
+         q = next)
+    {
+        next = ngx_queue_next(q);
         s = ngx_queue_data(q, ngx_chat_session_t, queue);
 
-        if (s->is_ending) {
-            return;
+        if (s->is_ending || s->is_withheld) {
+            continue;
         }
 
+        n--;
         ngx_chat_count(NGX_CHAT_CLOSED_SHUTDOWN_e, 1);
-        ngx_chat_session_fail(s, NGX_CHAT_ERROR_RECONNECT, NULL);
+
+        if (ngx_chat_recovery_part(s) != NGX_OK) {
+            s->close_code = NGX_CHAT_ERROR_RECONNECT;
+            ngx_chat_session_end_later(s);
+        }
     }
+
+    if (w->parting && n == 0) {
+        ngx_post_event(&w->part, &ngx_posted_next_events);
+    }
+}
+
+
+static void
+ngx_chat_sessions_part_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    ngx_chat_sessions_part(c->data);
 }
 
 

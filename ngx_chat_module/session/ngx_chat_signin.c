@@ -21,6 +21,7 @@
 #include <pusher/ngx_chat_name.h>
 #include <pusher/ngx_chat_signature.h>
 #include <session/ngx_chat_notice.h>
+#include <session/ngx_chat_recovery.h>
 #include <session/ngx_chat_signin.h>
 #include <shared/ngx_chat_registry.h>
 
@@ -33,9 +34,11 @@ static ngx_int_t ngx_chat_signin_check(ngx_chat_session_t *s,
 static void ngx_chat_signin_invalid(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd, ngx_int_t rc);
 static ngx_int_t ngx_chat_signin_enter(ngx_chat_session_t *s,
-    ngx_chat_member_t *m);
+    ngx_chat_member_t *m, ngx_chat_replay_t *missed);
 static ngx_int_t ngx_chat_signin_join(ngx_chat_session_t *s,
-    const char *prefix, ngx_str_t *user);
+    const char *prefix, ngx_str_t *user, ngx_chat_replay_t *missed);
+static void ngx_chat_signin_replay(ngx_chat_session_t *s,
+    ngx_chat_replay_t *missed);
 static void ngx_chat_signin_unwatch(ngx_chat_session_t *s,
     ngx_chat_json_value_t *list);
 static ngx_uint_t ngx_chat_signin_is_listed(ngx_chat_json_value_t *list,
@@ -51,11 +54,14 @@ ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 {
     ngx_int_t          rc;
     ngx_chat_member_t  m;
+    ngx_chat_replay_t  missed;
+
+    ngx_memzero(&missed, sizeof(ngx_chat_replay_t));
 
     rc = ngx_chat_signin_check(s, cmd, &m);
 
     if (rc == NGX_OK) {
-        rc = ngx_chat_signin_enter(s, &m);
+        rc = ngx_chat_signin_enter(s, &m, &missed);
     }
 
     if (rc == NGX_ABORT) {
@@ -72,6 +78,10 @@ ngx_chat_signin(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 
     ngx_chat_session_render(s, ngx_chat_event_render_signin_success,
                             &cmd->user_data);
+
+    if (missed.token) {
+        ngx_chat_signin_replay(s, &missed);
+    }
 
     ngx_chat_signin_unwatch(s, m.watchlist);
 
@@ -175,7 +185,8 @@ ngx_chat_signin_invalid(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
  */
 
 static ngx_int_t
-ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m)
+ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m,
+    ngx_chat_replay_t *missed)
 {
     u_char                   *p;
     ngx_int_t                 rc;
@@ -203,7 +214,8 @@ ngx_chat_signin_enter(ngx_chat_session_t *s, ngx_chat_member_t *m)
     }
 
     if (s->user == NULL) {
-        rc = ngx_chat_signin_join(s, NGX_CHAT_NAME_USER, &user->id);
+        rc = ngx_chat_signin_join(s, NGX_CHAT_NAME_USER, &user->id,
+                                  missed);
 
         if (rc != NGX_OK) {
             ngx_free(user);
@@ -226,11 +238,14 @@ failed:
 }
 
 
+/* *missed, which may be NULL, becomes what the session has missed. */
+
 static ngx_int_t
 ngx_chat_signin_join(ngx_chat_session_t *s, const char *prefix,
-    ngx_str_t *user)
+    ngx_str_t *user, ngx_chat_replay_t *missed)
 {
     u_char                    buf[NGX_CHAT_NOTICE_NAME];
+    ngx_int_t                 rc;
     ngx_str_t                 name;
     ngx_chat_registry_join_t  j;
 
@@ -241,7 +256,35 @@ ngx_chat_signin_join(ngx_chat_session_t *s, const char *prefix,
     j.app = s->app->number;
     j.name = &name;
 
-    return ngx_chat_hub_subscribe(s->sessions->hub, &s->subscriber, &j);
+    rc = ngx_chat_hub_subscribe(s->sessions->hub, &s->subscriber, &j);
+
+    if (rc == NGX_BUSY) {
+        ngx_chat_session_log_full(s, &name);
+    }
+
+    if (rc == NGX_OK && missed) {
+        ngx_chat_recovery_subscribed(s, &j, NULL, missed);
+    }
+
+    return rc;
+}
+
+
+/*
+ * The events of the user's own channel follow the sign-in, since live ones do
+ * so, too.  The client may subscribe to that channel later.
+ */
+
+static void
+ngx_chat_signin_replay(ngx_chat_session_t *s, ngx_chat_replay_t *missed)
+{
+    u_char     buf[NGX_CHAT_NOTICE_NAME];
+    ngx_str_t  name;
+
+    s->user_recovered = missed->recovered;
+
+    ngx_chat_notice_name(&name, buf, NGX_CHAT_NAME_USER, &s->user->id);
+    ngx_chat_recovery_send(s, &name, missed);
 }
 
 
@@ -352,7 +395,7 @@ ngx_chat_signin_watch(ngx_chat_session_t *s, ngx_chat_json_value_t *list)
             continue;
         }
 
-        rc = ngx_chat_signin_join(s, NGX_CHAT_NAME_WATCH, &v->text);
+        rc = ngx_chat_signin_join(s, NGX_CHAT_NAME_WATCH, &v->text, NULL);
 
         /* NGX_DECLINED: watched already, by an earlier sign-in */
 

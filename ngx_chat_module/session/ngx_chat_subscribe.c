@@ -16,6 +16,8 @@
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
+#include <session/ngx_chat_recall.h>
+#include <session/ngx_chat_recovery.h>
 #include <session/ngx_chat_signin.h>
 #include <session/ngx_chat_subscribe.h>
 #include <session/ngx_chat_subscribe_check.h>
@@ -27,6 +29,10 @@
 #define NGX_CHAT_SUBSCRIBE_MEMBERS  2
 
 
+static void ngx_chat_subscribe_recalled(ngx_chat_recall_t *rc);
+static void ngx_chat_subscribe_make(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd, ngx_uint_t type, ngx_chat_member_t *m,
+    ngx_chat_replay_history_t *history);
 static void ngx_chat_subscribe_own(ngx_chat_session_t *s,
     ngx_str_t *channel);
 static ngx_int_t ngx_chat_subscribe_announcement(ngx_chat_session_t *s,
@@ -34,18 +40,16 @@ static ngx_int_t ngx_chat_subscribe_announcement(ngx_chat_session_t *s,
 static ngx_int_t ngx_chat_subscribe_join(ngx_chat_session_t *s,
     ngx_chat_registry_join_t *j);
 static void ngx_chat_subscribe_joined(ngx_chat_session_t *s,
-    ngx_chat_registry_join_t *j);
+    ngx_chat_registry_join_t *j, ngx_chat_replay_history_t *history);
 static void ngx_chat_subscribe_presence(ngx_chat_session_t *s,
-    ngx_chat_registry_join_t *j);
+    ngx_chat_registry_join_t *j, ngx_chat_replay_t *result);
 
 
 void
 ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 {
-    ngx_uint_t                type;
-    ngx_chat_member_t         m;
-    ngx_chat_envelope_t       added;
-    ngx_chat_registry_join_t  j;
+    ngx_uint_t         type;
+    ngx_chat_member_t  m;
 
     if (ngx_chat_subscribe_check(s, cmd, &type, &m) != NGX_OK) {
         return;
@@ -55,6 +59,37 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         ngx_chat_subscribe_own(s, &cmd->channel);
         return;
     }
+
+    if (ngx_chat_recall(s, cmd, ngx_chat_subscribe_recalled) != NGX_OK) {
+        ngx_chat_subscribe_make(s, cmd, type, &m, NULL);
+    }
+}
+
+
+/* A command that has waited is checked again: limits may be reached by now. */
+
+static void
+ngx_chat_subscribe_recalled(ngx_chat_recall_t *rc)
+{
+    ngx_uint_t         type;
+    ngx_chat_member_t  m;
+
+    if (ngx_chat_subscribe_check(rc->session, &rc->command, &type, &m)
+        == NGX_OK)
+    {
+        ngx_chat_subscribe_make(rc->session, &rc->command, type, &m,
+                                &rc->history);
+    }
+}
+
+
+static void
+ngx_chat_subscribe_make(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
+    ngx_uint_t type, ngx_chat_member_t *m,
+    ngx_chat_replay_history_t *history)
+{
+    ngx_chat_envelope_t       added;
+    ngx_chat_registry_join_t  j;
 
     ngx_memzero(&j, sizeof(ngx_chat_registry_join_t));
 
@@ -67,7 +102,7 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 
     if (type & NGX_CHAT_CHANNEL_PRESENCE) {
 
-        if (ngx_chat_subscribe_announcement(s, &cmd->channel, &m, &added)
+        if (ngx_chat_subscribe_announcement(s, &cmd->channel, m, &added)
             != NGX_OK)
         {
             (void) ngx_chat_subscribe_check_refuse(s,
@@ -75,8 +110,8 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
             return;
         }
 
-        j.user = &m.id;
-        j.info = &m.info;
+        j.user = &m->id;
+        j.info = &m->info;
         j.members_max = s->app->presence_members;
         j.added = &added;
     }
@@ -89,20 +124,36 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         ngx_chat_session_authorized(s);
     }
 
-    ngx_chat_subscribe_joined(s, &j);
+    ngx_chat_subscribe_joined(s, &j, history);
 }
 
 
 static void
-ngx_chat_subscribe_joined(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
+ngx_chat_subscribe_joined(ngx_chat_session_t *s, ngx_chat_registry_join_t *j,
+    ngx_chat_replay_history_t *history)
 {
+    ngx_chat_replay_t  result;
+
     s->nchannels++;
 
+    ngx_chat_recovery_subscribed(s, j, history, &result);
+
     if (j->user) {
-        ngx_chat_subscribe_presence(s, j);
+        ngx_chat_subscribe_presence(s, j, &result);
 
     } else {
-        ngx_chat_session_render(s, ngx_chat_event_render_succeeded, j->name);
+        ngx_chat_session_render(s, ngx_chat_event_render_succeeded, j->name,
+                                ngx_chat_recovery_told(&result));
+    }
+
+    if (result.token) {
+        ngx_chat_recovery_send(s, j->name, &result);
+    }
+
+    /* a client that has missed nothing knows the cached event */
+
+    if (result.recovered) {
+        return;
     }
 
     if (j->cached && j->cached_len) {
@@ -122,12 +173,15 @@ ngx_chat_unsubscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 
     rc = NGX_DECLINED;
 
+    ngx_chat_recall_cancel(s, &cmd->channel);
+
     if (ngx_chat_name_check(&cmd->channel) == NGX_OK) {
 
         if (!(ngx_chat_name_type(&cmd->channel) & NGX_CHAT_CHANNEL_USER)) {
             rc = ngx_chat_hub_unsubscribe(s->sessions->hub, &s->subscriber,
                                           s->app->number, &cmd->channel);
             s->nchannels -= (rc == NGX_OK);
+            ngx_chat_recovery_unsubscribed(s, &cmd->channel);
 
         } else if (s->user_channel
                    && ngx_chat_signin_is_own(s, &cmd->channel))
@@ -156,7 +210,8 @@ ngx_chat_subscribe_own(ngx_chat_session_t *s, ngx_str_t *channel)
     }
 
     s->user_channel = 1;
-    ngx_chat_session_render(s, ngx_chat_event_render_succeeded, channel);
+    ngx_chat_session_render(s, ngx_chat_event_render_succeeded, channel,
+                            s->recovery ? (ngx_int_t) s->user_recovered : -1);
 }
 
 
@@ -174,6 +229,8 @@ ngx_chat_subscribe_announcement(ngx_chat_session_t *s, ngx_str_t *channel,
         return NGX_ERROR;
     }
 
+    e->type = NGX_CHAT_ENVELOPE_NOTICE_e;
+
     (void) ngx_chat_event_render_member_added(e->payload.data, len, channel,
                                               &m->id, &m->info);
 
@@ -186,8 +243,7 @@ ngx_chat_subscribe_announcement(ngx_chat_session_t *s, ngx_str_t *channel,
 static ngx_int_t
 ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  level;
+    ngx_int_t  rc;
 
     rc = ngx_chat_hub_subscribe(s->sessions->hub, &s->subscriber, j);
 
@@ -210,18 +266,11 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
                                                NGX_CHAT_SUB_REFUSED_MEMBERS_e,
                                                j->name);
 
+    case NGX_BUSY:
+        ngx_chat_session_log_full(s, j->name);
+        /* fall through */
+
     default:
-        /* clients can bring this about again and again */
-
-        level = (s->sessions->alerted == ngx_time()) ? NGX_LOG_INFO
-                                                   : NGX_LOG_ALERT;
-        s->sessions->alerted = ngx_time();
-
-        ngx_log_error(level, s->connection->log, 0,
-                      "chat can't subscribe to \"%V\": %s", j->name,
-                      (rc == NGX_BUSY) ? "chat_zone is full"
-                                       : "out of memory");
-
         return ngx_chat_subscribe_check_refuse(s,
                                                NGX_CHAT_SUB_REFUSED_CAPACITY_e,
                                                j->name);
@@ -231,7 +280,7 @@ ngx_chat_subscribe_join(ngx_chat_session_t *s, ngx_chat_registry_join_t *j)
 
 static void
 ngx_chat_subscribe_presence(ngx_chat_session_t *s,
-    ngx_chat_registry_join_t *j)
+    ngx_chat_registry_join_t *j, ngx_chat_replay_t *result)
 {
     u_char                   *p, *last;
     ngx_uint_t                n;
@@ -258,7 +307,8 @@ ngx_chat_subscribe_presence(ngx_chat_session_t *s,
     }
 
     ngx_chat_session_render(s, ngx_chat_event_render_presence_succeeded,
-                            j->name, members, n);
+                            j->name, ngx_chat_recovery_told(result),
+                            members, n);
 
     ngx_chat_turn_add(n / NGX_CHAT_SUBSCRIBE_MEMBERS);
 }

@@ -3,7 +3,7 @@
  * Copyright (C) the ngx_chat_module authors
  *
  * The last event of each cache channel, and answers to requests with a key.
- * The entries of each kind are in a queue, the oldest first.
+ * Each app has a queue for its entries of each kind, the oldest first.
  */
 
 
@@ -11,34 +11,43 @@
 #include <ngx_core.h>
 
 #include <shared/ngx_chat_cache.h>
+#include <shared/ngx_chat_share.h>
 #include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
 
 
+/* apps looked at for expired entries while the zone's lock is held once */
+#define NGX_CHAT_CACHE_APPS  64
+
+
 static ngx_chat_cache_sh_t *ngx_chat_cache_find(ngx_chat_zone_t *zone,
     uint64_t app, uint32_t hash, ngx_str_t *channel);
-static ngx_chat_cache_queue_t *ngx_chat_cache_queue(ngx_chat_zone_t *zone,
-    u_char *name);
+static ngx_uint_t ngx_chat_cache_kind(u_char *name);
 static ngx_chat_cache_sh_t *ngx_chat_cache_alloc(ngx_chat_zone_t *zone,
-    ngx_chat_cache_queue_t *q, size_t size);
-static void ngx_chat_cache_expire_queue(ngx_chat_zone_t *zone,
+    ngx_chat_share_sh_t *share, ngx_uint_t kind, size_t size);
+static ngx_chat_share_sh_t *ngx_chat_cache_victim(ngx_chat_zone_sh_t *sh,
+    ngx_chat_share_sh_t *share, ngx_uint_t kind, size_t piece);
+static void ngx_chat_cache_forgotten(ngx_chat_zone_t *zone, ngx_uint_t kind);
+static ngx_uint_t ngx_chat_cache_expire_queue(ngx_chat_zone_t *zone,
     ngx_chat_cache_queue_t *q, ngx_uint_t n);
+static ngx_chat_cache_sh_t *ngx_chat_cache_oldest(ngx_chat_cache_queue_t *q);
 static void ngx_chat_cache_drop(ngx_chat_zone_t *zone,
     ngx_chat_cache_sh_t *c);
 static time_t ngx_chat_cache_now(void);
 
 
 #define ngx_chat_cache_size(name_len, payload_len)                            \
-    (sizeof(ngx_chat_cache_sh_t) + (name_len) + (payload_len))
+    (offsetof(ngx_chat_cache_sh_t, data) + (name_len) + (payload_len))
 
 
 void
 ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
     ngx_str_t *channel, ngx_str_t *payload, time_t ttl)
 {
-    u_char                  *p;
-    ngx_chat_cache_sh_t     *c, **bucket;
-    ngx_chat_cache_queue_t  *q;
+    u_char               *p;
+    ngx_uint_t            kind;
+    ngx_chat_cache_sh_t  *c, **bucket;
+    ngx_chat_share_sh_t  *share;
 
     c = ngx_chat_cache_find(zone, app, hash, channel);
 
@@ -46,19 +55,24 @@ ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
         ngx_chat_cache_drop(zone, c);
     }
 
-    q = ngx_chat_cache_queue(zone, channel->data);
+    kind = ngx_chat_cache_kind(channel->data);
+    share = ngx_chat_share_find(zone->sh, app);
 
-    c = ngx_chat_cache_alloc(zone, q, ngx_chat_cache_size(channel->len,
-                                                          payload->len));
+    c = ngx_chat_cache_alloc(zone, share, kind,
+                             ngx_chat_cache_size(channel->len, payload->len));
     if (c == NULL) {
+        share->refused++;
+        ngx_chat_cache_forgotten(zone, kind);
         return;
     }
 
     c->app = app;
-    c->expires = ngx_chat_cache_now() + ttl;
+    c->expires = (uint32_t) ngx_min(ngx_chat_cache_now() + ttl,
+                                    (time_t) NGX_MAX_UINT32_VALUE);
     c->hash = hash;
-    c->renewed = (uint32_t) zone->sh->renewed;
+    c->renewed = (uint16_t) zone->sh->renewed;
     c->payload_len = (uint32_t) payload->len;
+    c->share = ngx_chat_share_index(zone->sh, share);
     c->len = (u_char) channel->len;
 
     p = ngx_cpymem(c->data, channel->data, channel->len);
@@ -71,7 +85,7 @@ ngx_chat_cache_set(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
 
     ngx_chat_failpoint("cached");
 
-    ngx_queue_insert_tail(&q->entries, &c->queue);
+    ngx_queue_insert_tail(&share->kept[kind].entries, &c->queue);
 }
 
 
@@ -91,7 +105,7 @@ ngx_chat_cache_get(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
 
     /* an event may be a message of a former database; an empty answer is not */
 
-    if (c->payload_len && c->renewed != (uint32_t) zone->sh->renewed) {
+    if (c->payload_len && c->renewed != (uint16_t) zone->sh->renewed) {
         return NGX_DECLINED;
     }
 
@@ -106,12 +120,25 @@ ngx_chat_cache_get(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
 void
 ngx_chat_cache_expire(ngx_chat_zone_t *zone, ngx_uint_t n)
 {
-    ngx_chat_cache_expire_queue(zone, &zone->sh->cached, n);
-    ngx_chat_cache_expire_queue(zone, &zone->sh->answers, n);
+    ngx_uint_t            i, kind;
+    ngx_chat_zone_sh_t   *sh;
+    ngx_chat_share_sh_t  *share;
+
+    sh = zone->sh;
+
+    for (i = 0; i < ngx_min(sh->nused, NGX_CHAT_CACHE_APPS); i++) {
+        share = &sh->shares[sh->expired++ % sh->nused];
+
+        for (kind = 0; kind < NGX_CHAT_CACHE_KINDS_e; kind++) {
+            n = ngx_chat_cache_expire_queue(zone, &share->kept[kind], n);
+        }
+    }
 }
 
 
-static void
+/* Drops at most n, and returns how many of n are left. */
+
+static ngx_uint_t
 ngx_chat_cache_expire_queue(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
     ngx_uint_t n)
 {
@@ -120,17 +147,18 @@ ngx_chat_cache_expire_queue(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
 
     now = ngx_chat_cache_now();
 
-    while (n-- && !ngx_queue_empty(&q->entries)) {
+    for (/* void */ ; n; n--) {
 
-        c = ngx_queue_data(ngx_queue_head(&q->entries), ngx_chat_cache_sh_t,
-                           queue);
+        c = ngx_chat_cache_oldest(q);
 
-        if (c->expires > now) {
-            return;
+        if (c == NULL || c->expires > now) {
+            break;
         }
 
         ngx_chat_cache_drop(zone, c);
     }
+
+    return n;
 }
 
 
@@ -157,61 +185,152 @@ ngx_chat_cache_find(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
 
 /* The name of an answer begins with "!", see ngx_chat_idempotency.h. */
 
-static ngx_chat_cache_queue_t *
-ngx_chat_cache_queue(ngx_chat_zone_t *zone, u_char *name)
+static ngx_uint_t
+ngx_chat_cache_kind(u_char *name)
 {
-    return (name[0] == '!') ? &zone->sh->answers : &zone->sh->cached;
+    return (name[0] == '!') ? NGX_CHAT_CACHE_ANSWERS_e
+                            : NGX_CHAT_CACHE_EVENTS_e;
 }
 
 
-/* Drops the oldest entries until there is room. */
+/*
+ * Drops entries until there is room: the app's own oldest, or those of an app
+ * that has more than its part.
+ */
 
 static ngx_chat_cache_sh_t *
-ngx_chat_cache_alloc(ngx_chat_zone_t *zone, ngx_chat_cache_queue_t *q,
-    size_t size)
+ngx_chat_cache_alloc(ngx_chat_zone_t *zone, ngx_chat_share_sh_t *share,
+    ngx_uint_t kind, size_t size)
 {
-    size_t                piece;
-    ngx_chat_cache_sh_t  *c;
+    size_t                   piece, others;
+    ngx_chat_cache_sh_t     *c;
+    ngx_chat_share_sh_t     *victim;
+    ngx_chat_cache_total_t  *total;
 
     piece = ngx_chat_arena_piece(size);
+    total = &zone->sh->kept[kind];
 
     /* nothing is dropped for an entry that can't fit */
 
-    if (piece == 0 || piece > q->limit) {
+    others = total->used - share->kept[kind].used;
+
+    if (piece <= ngx_chat_zone_part(zone->sh, share, total->limit)) {
+        others = 0;
+    }
+
+    if (piece == 0 || piece + others > total->limit) {
         return NULL;
     }
 
     for ( ;; ) {
 
-        if (q->used + piece <= q->limit) {
-            c = ngx_chat_arena_alloc(zone->sh->arena, size);
+        victim = ngx_chat_cache_victim(zone->sh, share, kind, piece);
+
+        if (victim == NULL) {
+            c = ngx_chat_share_alloc(zone->sh, share, size);
 
             if (c != NULL) {
-                q->used += piece;
+                share->kept[kind].used += piece;
+                total->used += piece;
                 return c;
             }
+
+            victim = share;
         }
 
-        if (ngx_queue_empty(&q->entries)) {
+        c = ngx_chat_cache_oldest(&victim->kept[kind]);
+
+        if (c == NULL) {
             return NULL;
         }
 
-        c = ngx_queue_data(ngx_queue_head(&q->entries), ngx_chat_cache_sh_t,
-                           queue);
+        if (c->expires > ngx_chat_cache_now()) {
+            ngx_chat_cache_forgotten(zone, kind);
+        }
+
         ngx_chat_cache_drop(zone, c);
     }
+}
+
+
+/* Counts an answer that is not kept as long as it should be. */
+
+static void
+ngx_chat_cache_forgotten(ngx_chat_zone_t *zone, ngx_uint_t kind)
+{
+    if (kind == NGX_CHAT_CACHE_ANSWERS_e) {
+        zone->sh->counters[NGX_CHAT_KEYS_FORGOTTEN_e]++;
+    }
+}
+
+
+/*
+ * Who has to give room for a piece of the app's; NULL: nobody, there is room.
+ * An app within its part loses nothing to others.  Where the app would be
+ * within its own and there is no room, some other has more than its part.
+ */
+
+static ngx_chat_share_sh_t *
+ngx_chat_cache_victim(ngx_chat_zone_sh_t *sh, ngx_chat_share_sh_t *share,
+    ngx_uint_t kind, size_t piece)
+{
+    size_t                   limit;
+    ngx_uint_t               i;
+    ngx_chat_share_sh_t     *other;
+    ngx_chat_cache_total_t  *total;
+
+    total = &sh->kept[kind];
+    limit = total->limit;
+
+    if (total->used + piece <= limit) {
+        return NULL;
+    }
+
+    if (share->kept[kind].used + piece
+        > ngx_chat_zone_part(sh, share, limit))
+    {
+        return share;
+    }
+
+    for (i = 0; i < sh->nused; i++) {
+        other = &sh->shares[i];
+
+        if (other->kept[kind].used > ngx_chat_zone_part(sh, other, limit)) {
+            return other;
+        }
+    }
+
+    return share;
+}
+
+
+static ngx_chat_cache_sh_t *
+ngx_chat_cache_oldest(ngx_chat_cache_queue_t *q)
+{
+    if (ngx_queue_empty(&q->entries)) {
+        return NULL;
+    }
+
+    return ngx_queue_data(ngx_queue_head(&q->entries), ngx_chat_cache_sh_t,
+                          queue);
 }
 
 
 static void
 ngx_chat_cache_drop(ngx_chat_zone_t *zone, ngx_chat_cache_sh_t *c)
 {
-    ngx_chat_cache_sh_t    **next;
-    ngx_chat_cache_queue_t  *q;
+    size_t                 piece;
+    ngx_uint_t             kind;
+    ngx_chat_cache_sh_t  **next;
+    ngx_chat_share_sh_t   *share;
 
-    q = ngx_chat_cache_queue(zone, c->data);
-    q->used -= ngx_chat_arena_piece(ngx_chat_cache_size(c->len,
-                                                        c->payload_len));
+    kind = ngx_chat_cache_kind(c->data);
+    share = &zone->sh->shares[c->share];
+    piece = ngx_chat_arena_piece(ngx_chat_cache_size(c->len, c->payload_len));
+
+    share->kept[kind].used -= piece;
+    zone->sh->kept[kind].used -= piece;
+
     ngx_queue_remove(&c->queue);
 
     next = &zone->sh->caches[c->hash & zone->sh->mask];
@@ -222,7 +341,7 @@ ngx_chat_cache_drop(ngx_chat_zone_t *zone, ngx_chat_cache_sh_t *c)
 
     *next = c->next;
 
-    ngx_chat_arena_free(zone->sh->arena, c);
+    ngx_chat_share_free(zone->sh, share, c);
 }
 
 

@@ -6,9 +6,13 @@
  * on the registry's channel: it is set by the first event and stays without
  * subscribers, until it expires (Pusher protocol, section 3.6).
  *
- * Cached events take at most a quarter of the zone's arena.  Where they need
- * more, those published longest ago are dropped.  The answers of
- * ngx_chat_idempotency.h are kept in the same way, with a limit of their own.
+ * Cached events take at most a quarter of the zone's arena, of which each app
+ * has an even part.  An app may have more than its part as long as there is
+ * room.  Where there is none, those published longest ago are dropped: the
+ * app's own if it has its part, else those of an app that has more.  So
+ * nobody loses what is within its part to another app.  The answers of
+ * ngx_chat_idempotency.h are kept in the same way, with a limit of their own;
+ * one that is dropped before its time, or not kept at all, is counted.
  * The caller of these functions holds the zone's lock.
  */
 

@@ -22,6 +22,8 @@
 typedef enum {
     /* gauges: gone with their worker */
     NGX_CHAT_CONNECTIONS_e = 0,
+    NGX_CHAT_FALLBACKS_e,                  /* of these, without WebSocket */
+    NGX_CHAT_READERS_e,                    /* and by chat_events */
     NGX_CHAT_SUBSCRIPTIONS_e,
     NGX_CHAT_QUEUED_e,                     /* messages not committed yet */
     NGX_CHAT_READS_QUEUED_e,               /* pages that wait for a reader */
@@ -35,16 +37,40 @@ typedef enum {
     NGX_CHAT_EVENTS_e,                     /* appended to the ring */
     NGX_CHAT_DELIVERIES_e,                 /* events given to subscribers */
     NGX_CHAT_STORED_e,                     /* messages committed */
-    NGX_CHAT_RECEIVED_e,                   /* bytes of WebSockets */
+    NGX_CHAT_RECEIVED_e,                   /* bytes of Pusher clients */
     NGX_CHAT_SENT_e,
     NGX_CHAT_OVERRUNS_e,
     NGX_CHAT_WORKERS_DIED_e,                       /* workers that died */
     NGX_CHAT_WIPES_e,                      /* of the registry */
     NGX_CHAT_UNAVAILABLE_e,                /* answers 503 */
     NGX_CHAT_EARLY_e,                      /* answers that waited in vain */
+    NGX_CHAT_KEYS_FORGOTTEN_e,             /* of triggers, too early; counted
+                                              in the zone itself */
     NGX_CHAT_INVALID_e,                    /* messages without a command */
     NGX_CHAT_ORIGINS_REFUSED_e,                    /* refused by chat_origins */
     NGX_CHAT_SIGNINS_REFUSED_e,                    /* refused */
+
+    NGX_CHAT_ACKNOWLEDGED_e,               /* by clients with a token */
+    NGX_CHAT_PARKED_e,                     /* token sessions */
+    NGX_CHAT_PARKED_EVICTED_e,             /* for lack of room */
+    NGX_CHAT_TOKENS_SHARED_e,              /* by two clients at a time */
+    NGX_CHAT_RECOVERED_EVENTS_e,           /* sent again */
+
+    /* subscriptions of clients with a token, by what they get back */
+    NGX_CHAT_RECOVERY_e,
+    NGX_CHAT_RECOVERY_RING_e = NGX_CHAT_RECOVERY_e,
+    NGX_CHAT_RECOVERY_HISTORY_e,
+    NGX_CHAT_RECOVERY_NEW_e,
+    NGX_CHAT_RECOVERY_EXPIRED_e,
+    NGX_CHAT_RECOVERY_GONE_e,
+    NGX_CHAT_RECOVERY_SHARED_e,
+    NGX_CHAT_RECOVERY_TOO_MUCH_e,
+
+    /* clients of chat_events with a position, by how they go on from it */
+    NGX_CHAT_RESUMED_e,
+    NGX_CHAT_RESUMED_RING_e = NGX_CHAT_RESUMED_e,
+    NGX_CHAT_RESUMED_HISTORY_e,
+    NGX_CHAT_RESUMED_GONE_e,
 
     /* connections refused, by Pusher's code */
     NGX_CHAT_CONN_REFUSED_e,

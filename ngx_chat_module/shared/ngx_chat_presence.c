@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 
 #include <shared/ngx_chat_presence.h>
+#include <shared/ngx_chat_share.h>
 #include <wire/ngx_chat_failpoint.h>
 
 
@@ -54,6 +55,7 @@ ngx_chat_presence_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_chat_channel_sh_t *ch, ngx_str_t *user, ngx_str_t *info,
     ngx_uint_t *added)
 {
+    ngx_chat_share_sh_t        *share;
     ngx_chat_member_sh_t       *m;
     ngx_chat_slot_member_sh_t  *sm;
 
@@ -68,7 +70,9 @@ ngx_chat_presence_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         }
     }
 
-    sm = ngx_chat_arena_alloc(zone->sh->arena,
+    share = &zone->sh->shares[ch->share];
+
+    sm = ngx_chat_share_alloc(zone->sh, share,
                               sizeof(ngx_chat_slot_member_sh_t));
     if (sm == NULL) {
         return NULL;
@@ -78,7 +82,7 @@ ngx_chat_presence_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         m = ngx_chat_presence_create(zone, ch, user, info);
 
         if (m == NULL) {
-            ngx_chat_arena_free(zone->sh->arena, sm);
+            ngx_chat_share_free(zone->sh, share, sm);
             return NULL;
         }
     }
@@ -124,7 +128,7 @@ ngx_chat_presence_remove(ngx_chat_zone_t *zone, ngx_chat_slot_member_sh_t *sm)
 
     ngx_queue_remove(&sm->queue);
 
-    ngx_chat_arena_free(zone->sh->arena, sm);
+    ngx_chat_share_free(zone->sh, &zone->sh->shares[m->channel->share], sm);
 
     if (m->slots == NULL) {
         ngx_chat_presence_delete(zone, m);
@@ -190,7 +194,7 @@ ngx_chat_presence_create(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
     u_char                *p;
     ngx_chat_member_sh_t  *m, **bucket;
 
-    m = ngx_chat_arena_alloc(zone->sh->arena,
+    m = ngx_chat_share_alloc(zone->sh, &zone->sh->shares[ch->share],
                              offsetof(ngx_chat_member_sh_t, entry)
                              + ngx_chat_presence_entry_size(user, info));
     if (m == NULL) {
@@ -251,7 +255,7 @@ ngx_chat_presence_delete(ngx_chat_zone_t *zone, ngx_chat_member_sh_t *m)
     m->channel->nmembers--;
     zone->sh->nmembers--;
 
-    ngx_chat_arena_free(zone->sh->arena, m);
+    ngx_chat_share_free(zone->sh, &zone->sh->shares[m->channel->share], m);
 }
 
 

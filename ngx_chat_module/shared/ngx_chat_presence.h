@@ -25,8 +25,8 @@ ngx_chat_member_sh_t *ngx_chat_presence_find(ngx_chat_zone_t *zone,
 
 /*
  * Adds a socket of the user.  *added is set where the user was not there; the
- * info of the first socket holds until the last has left.  NULL: the zone is
- * full.
+ * info of the first socket holds until the last has left.  NULL: the zone
+ * has no room for the app.
  */
 ngx_chat_slot_member_sh_t *ngx_chat_presence_join(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_channel_sh_t *ch, ngx_str_t *user,

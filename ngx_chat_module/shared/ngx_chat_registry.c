@@ -2,11 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The registry of channels in the shared zone: a hash table of channels.
- *
- * A slot channel is one worker's count of subscriptions to a channel.  It is in
- * two lists: that of the channel, which is as short as the workers are few, and
- * that of the worker's slot, which may be long and is doubly linked.
+ * Subscriptions in the registry: join and leave.
  */
 
 
@@ -16,15 +12,12 @@
 #include <bus/ngx_chat_ring.h>
 #include <bus/ngx_chat_wakeup.h>
 #include <shared/ngx_chat_cache.h>
+#include <shared/ngx_chat_grace.h>
+#include <shared/ngx_chat_index.h>
 #include <shared/ngx_chat_presence.h>
 #include <shared/ngx_chat_registry.h>
-#include <wire/ngx_chat_clock.h>
+#include <shared/ngx_chat_share.h>
 #include <wire/ngx_chat_failpoint.h>
-
-
-#define NGX_CHAT_REGISTRY_SMALL  100       /* up to this number each change
-                                              is told */
-#define NGX_CHAT_REGISTRY_PAUSE  5000      /* above, ms between two events */
 
 
 static uint64_t ngx_chat_registry_lock(ngx_chat_zone_t *zone);
@@ -37,17 +30,6 @@ static ngx_int_t ngx_chat_registry_snapshot(ngx_chat_zone_t *zone,
 static ngx_int_t ngx_chat_registry_enter(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_channel_sh_t *ch,
     ngx_chat_registry_join_t *j);
-static ngx_uint_t ngx_chat_registry_count(ngx_chat_zone_t *zone,
-    ngx_chat_channel_sh_t *ch);
-static ngx_chat_slot_channel_sh_t *ngx_chat_registry_add(
-    ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
-    ngx_chat_channel_sh_t *ch, ngx_chat_registry_join_t *j);
-static void ngx_chat_registry_remove(ngx_chat_zone_t *zone,
-    ngx_chat_slot_channel_sh_t *sc);
-static ngx_chat_channel_sh_t *ngx_chat_registry_create(ngx_chat_zone_t *zone,
-    ngx_chat_registry_join_t *j);
-static void ngx_chat_registry_delete(ngx_chat_zone_t *zone,
-    ngx_chat_channel_sh_t *ch);
 
 
 ngx_int_t
@@ -65,6 +47,10 @@ ngx_chat_registry_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         rc = ngx_chat_registry_subscribe(zone, slot, j, slot_channel);
     }
 
+    if (rc == NGX_BUSY) {
+        ngx_chat_share_find(zone->sh, j->app)->refused++;
+    }
+
     ngx_chat_registry_unlock(zone, head);
 
     return rc;
@@ -74,7 +60,7 @@ ngx_chat_registry_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 ngx_uint_t
 ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_chat_slot_channel_sh_t **slot_channel,
-    ngx_chat_slot_member_sh_t *slot_member)
+    ngx_chat_slot_member_sh_t *slot_member, ngx_uint_t cut)
 {
     uint64_t                     head;
     ngx_uint_t                   due;
@@ -96,21 +82,29 @@ ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         goto done;
     }
 
-    if (slot_member) {
-        ngx_chat_presence_leave(zone, slot_member);
-    }
-
     sc = *slot_channel;
+
+    if (slot_member) {
+
+        if (cut && slot_member->sockets == 1) {
+            ngx_chat_grace_keep_member(zone, slot_member);
+        }
+
+        ngx_chat_presence_leave(zone, slot_member);
+
+    } else if (cut && sc->subscriptions == 1) {
+        ngx_chat_grace_keep_user(zone, sc);
+    }
 
     sc->subscriptions--;
     sc->channel->subscriptions--;
 
     if (sc->subscriptions == 0) {
-        ngx_chat_registry_remove(zone, sc);
+        ngx_chat_registry_channel_remove(zone, sc);
         *slot_channel = NULL;
 
     } else if (sc->channel->counting) {
-        due = ngx_chat_registry_count(zone, sc->channel);
+        due = ngx_chat_registry_channel_tell(zone, sc->channel);
     }
 
 done:
@@ -133,7 +127,7 @@ ngx_chat_registry_tell(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     head = ngx_chat_registry_lock(zone);
 
     if (!ngx_chat_zone_is_wiped(zone, slot)) {
-        due = ngx_chat_registry_count(zone, slot_channel->channel);
+        due = ngx_chat_registry_channel_tell(zone, slot_channel->channel);
     }
 
     ngx_chat_registry_unlock(zone, head);
@@ -172,25 +166,31 @@ ngx_int_t
 ngx_chat_registry_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_uint_t n)
 {
-    uint64_t      head;
-    ngx_uint_t    left;
-    ngx_queue_t  *q;
+    uint64_t                     head;
+    ngx_uint_t                   left;
+    ngx_queue_t                 *q;
+    ngx_chat_slot_member_sh_t   *sm;
+    ngx_chat_slot_channel_sh_t  *sc;
 
     head = ngx_chat_registry_lock(zone);
 
     while (n && !ngx_queue_empty(&slot->members)) {
         q = ngx_queue_head(&slot->members);
 
-        ngx_chat_presence_remove(zone,
-                       ngx_queue_data(q, ngx_chat_slot_member_sh_t, queue));
+        sm = ngx_queue_data(q, ngx_chat_slot_member_sh_t, queue);
+
+        ngx_chat_grace_keep_member(zone, sm);
+        ngx_chat_presence_remove(zone, sm);
         n--;
     }
 
     while (n && !ngx_queue_empty(&slot->channels)) {
         q = ngx_queue_head(&slot->channels);
 
-        ngx_chat_registry_remove(zone,
-                       ngx_queue_data(q, ngx_chat_slot_channel_sh_t, queue));
+        sc = ngx_queue_data(q, ngx_chat_slot_channel_sh_t, queue);
+
+        ngx_chat_grace_keep_user(zone, sc);
+        ngx_chat_registry_channel_remove(zone, sc);
         n--;
     }
 
@@ -205,42 +205,16 @@ ngx_chat_registry_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 }
 
 
-ngx_chat_channel_sh_t *
-ngx_chat_registry_find(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
-    ngx_str_t *name)
+void
+ngx_chat_registry_expire(ngx_chat_zone_t *zone, ngx_uint_t n)
 {
-    ngx_chat_channel_sh_t  *ch;
+    uint64_t  head;
 
-    for (ch = zone->sh->channels[hash & zone->sh->mask]; ch; ch = ch->next) {
+    head = ngx_chat_registry_lock(zone);
 
-        if (ch->hash == hash
-            && ch->app == app
-            && ch->len == name->len
-            && ngx_memcmp(ch->name, name->data, name->len) == 0)
-        {
-            return ch;
-        }
-    }
+    ngx_chat_grace_expire(zone, n);
 
-    return NULL;
-}
-
-
-ngx_uint_t
-ngx_chat_registry_has(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name)
-{
-    return ngx_chat_registry_find(zone, app,
-                                  ngx_chat_registry_hash(zone, app, name),
-                                  name)
-           != NULL;
-}
-
-
-uint32_t
-ngx_chat_registry_hash(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name)
-{
-    return (uint32_t) ngx_chat_hash(&zone->sh->key, name->data, name->len)
-           ^ (uint32_t) (app * 2654435761u);
+    ngx_chat_registry_unlock(zone, head);
 }
 
 
@@ -290,7 +264,8 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     }
 
     if (sc == NULL) {
-        sc = ngx_chat_registry_add(zone, slot, ch, j);
+        sc = ngx_chat_registry_channel_add(zone, slot, ch, j->app, j->hash,
+                                           j->name, j->counting);
 
         if (sc == NULL) {
             return NGX_BUSY;
@@ -302,7 +277,7 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     if (ngx_chat_registry_enter(zone, slot, ch, j) != NGX_OK) {
 
         if (sc->subscriptions == 0) {
-            ngx_chat_registry_remove(zone, sc);
+            ngx_chat_registry_channel_remove(zone, sc);
         }
 
         return NGX_BUSY;
@@ -313,7 +288,8 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     *slot_channel = sc;
 
-    j->start = ngx_chat_ring_head(zone->sh->ring);
+    j->start.position = ngx_chat_ring_head(zone->sh->ring);
+    j->start.mark = ngx_chat_ring_mark(zone->sh->ring);
     j->total = ch->subscriptions;
 
     ngx_chat_failpoint("subscribed");
@@ -322,7 +298,9 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         zone->handlers->occupied(zone, ch->app, j->name, 1);
     }
 
-    j->due = ch->counting ? ngx_chat_registry_count(zone, ch) : 0;
+    ngx_chat_grace_end_user(zone, ch);
+
+    j->due = ch->counting ? ngx_chat_registry_channel_tell(zone, ch) : 0;
 
     return NGX_OK;
 }
@@ -402,6 +380,8 @@ ngx_chat_registry_enter(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         return NGX_ERROR;
     }
 
+    ngx_chat_grace_end_member(zone, j->slot_member->member);
+
     if (added) {
         len = ngx_chat_presence_entry_size(j->user, j->info);
 
@@ -411,178 +391,9 @@ ngx_chat_registry_enter(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         j->members_len += len;
         j->nmembers++;
 
-        (void) ngx_chat_ring_append(zone->sh->ring, j->added, NULL);
+        j->added->hash = j->hash;
+        (void) ngx_chat_index_append(zone, j->added, NULL);
     }
 
     return NGX_OK;
-}
-
-
-/*
- * Tells the number of subscriptions: at once in small channels, else every few
- * seconds.  1: it has changed and is to be told later.
- */
-
-static ngx_uint_t
-ngx_chat_registry_count(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
-{
-    uint64_t   now;
-    ngx_str_t  name;
-
-    if (ch->subscriptions == ch->told) {
-        return 0;
-    }
-
-    now = ngx_chat_clock_msec();
-
-    if (ch->subscriptions > NGX_CHAT_REGISTRY_SMALL
-        && ch->counted != 0
-        && now - ch->counted < NGX_CHAT_REGISTRY_PAUSE)
-    {
-        return 1;
-    }
-
-    ch->counted = now;
-    ch->told = ch->subscriptions;
-
-    name.data = ch->name;
-    name.len = ch->len;
-
-    zone->handlers->counted(zone, ch->app, &name, ch->subscriptions);
-
-    return 0;
-}
-
-
-/* Makes a slot channel, and where ch is NULL the channel, too. */
-
-static ngx_chat_slot_channel_sh_t *
-ngx_chat_registry_add(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
-    ngx_chat_channel_sh_t *ch, ngx_chat_registry_join_t *j)
-{
-    ngx_chat_slot_channel_sh_t  *sc;
-
-    sc = ngx_chat_arena_alloc(zone->sh->arena,
-                              sizeof(ngx_chat_slot_channel_sh_t));
-    if (sc == NULL) {
-        return NULL;
-    }
-
-    if (ch == NULL) {
-        ch = ngx_chat_registry_create(zone, j);
-
-        if (ch == NULL) {
-            ngx_chat_arena_free(zone->sh->arena, sc);
-            return NULL;
-        }
-    }
-
-    sc->slot = slot;
-    sc->channel = ch;
-    sc->subscriptions = 0;
-
-    sc->next = ch->slots;
-    ch->slots = sc;
-
-    ngx_queue_insert_head(&slot->channels, &sc->queue);
-
-    return sc;
-}
-
-
-/* Frees a slot channel, and with the last one the channel. */
-
-static void
-ngx_chat_registry_remove(ngx_chat_zone_t *zone,
-    ngx_chat_slot_channel_sh_t *sc)
-{
-    ngx_chat_channel_sh_t        *ch;
-    ngx_chat_slot_channel_sh_t  **next;
-
-    ch = sc->channel;
-
-    next = &ch->slots;
-
-    while (*next != sc) {
-        next = &(*next)->next;
-    }
-
-    *next = sc->next;
-
-    ngx_queue_remove(&sc->queue);
-
-    ch->subscriptions -= sc->subscriptions;
-
-    ngx_chat_arena_free(zone->sh->arena, sc);
-
-    if (ch->slots == NULL) {
-        ngx_chat_registry_delete(zone, ch);
-
-    } else if (ch->counting) {
-
-        /* told at once: the worker that would tell it later may be gone */
-        ch->counted = 0;
-        (void) ngx_chat_registry_count(zone, ch);
-    }
-}
-
-
-static ngx_chat_channel_sh_t *
-ngx_chat_registry_create(ngx_chat_zone_t *zone, ngx_chat_registry_join_t *j)
-{
-    ngx_chat_channel_sh_t  *ch, **bucket;
-
-    ch = ngx_chat_arena_alloc(zone->sh->arena,
-                              sizeof(ngx_chat_channel_sh_t) + j->name->len);
-    if (ch == NULL) {
-        return NULL;
-    }
-
-    ngx_memzero(ch, sizeof(ngx_chat_channel_sh_t));
-
-    ch->app = j->app;
-    ch->hash = j->hash;
-    ch->counting = j->counting;
-    ch->len = (u_char) j->name->len;
-    ngx_memcpy(ch->name, j->name->data, j->name->len);
-
-    ngx_queue_init(&ch->members);
-
-    bucket = &zone->sh->channels[j->hash & zone->sh->mask];
-
-    ch->next = *bucket;
-    *bucket = ch;
-
-    ngx_chat_failpoint_spoil("channel spoiled", *bucket);
-
-    zone->sh->nchannels++;
-
-    return ch;
-}
-
-
-/* The last subscription is gone, and the last member with it. */
-
-static void
-ngx_chat_registry_delete(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
-{
-    ngx_str_t                name;
-    ngx_chat_channel_sh_t  **next;
-
-    name.data = ch->name;
-    name.len = ch->len;
-
-    zone->handlers->occupied(zone, ch->app, &name, 0);
-
-    next = &zone->sh->channels[ch->hash & zone->sh->mask];
-
-    while (*next != ch) {
-        next = &(*next)->next;
-    }
-
-    *next = ch->next;
-
-    zone->sh->nchannels--;
-
-    ngx_chat_arena_free(zone->sh->arena, ch);
 }

@@ -20,7 +20,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <shared/ngx_chat_zone.h>
+#include <shared/ngx_chat_registry_channel.h>
 #include <wire/ngx_chat_envelope.h>
 
 
@@ -50,7 +50,7 @@ typedef struct {
     size_t                      members_len;
     ngx_uint_t                  nmembers;
     size_t                      cached_len;    /* 0: nothing is cached */
-    uint64_t                    start;         /* in the ring */
+    ngx_chat_ring_place_t       start;         /* in the ring */
     ngx_uint_t                  total;         /* subscriptions */
     ngx_chat_slot_member_sh_t  *slot_member;   /* for leave() */
     ngx_uint_t                  due;           /* 1: call tell() later */
@@ -63,21 +63,22 @@ typedef struct {
  * *slot_channel is this worker's entry of the channel, NULL before its first
  * subscription; the worker keeps it.
  * NGX_OK; NGX_AGAIN: buf is too small, nothing was done; NGX_DONE: the channel
- * has members_max members; NGX_BUSY: the zone is full; NGX_ABORT: the zone was
- * wiped.
+ * has members_max members; NGX_BUSY: the zone has no room for the app, which
+ * is counted; NGX_ABORT: the zone was wiped.
  */
 ngx_int_t ngx_chat_registry_join(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_registry_join_t *j,
     ngx_chat_slot_channel_sh_t **slot_channel);
 
 /*
- * Takes a subscription back.  *slot_channel becomes NULL with the worker's last
- * one, and where the zone was wiped.  Returns 1 where tell() is to be called
- * later.
+ * Takes a subscription back.  Where the connection was cut, its member and its
+ * user may stay for a while, see ngx_chat_grace.h.  *slot_channel becomes NULL
+ * with the worker's last one, and where the zone was wiped.  Returns 1 where
+ * tell() is to be called later.
  */
 ngx_uint_t ngx_chat_registry_leave(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_slot_channel_sh_t **slot_channel,
-    ngx_chat_slot_member_sh_t *slot_member);
+    ngx_chat_slot_member_sh_t *slot_member, ngx_uint_t cut);
 
 /* Tells the number of subscriptions, if it has changed.  1: it is too early,
    to be called again later. */
@@ -93,25 +94,14 @@ ngx_int_t ngx_chat_registry_user(ngx_chat_zone_t *zone,
     ngx_str_t *user);
 
 /*
- * The channel, or NULL: nobody is subscribed.  The caller holds the lock.
- */
-ngx_chat_channel_sh_t *ngx_chat_registry_find(ngx_chat_zone_t *zone,
-    uint64_t app, uint32_t hash, ngx_str_t *name);
-
-/* 1 where somebody is subscribed.  The caller holds the lock. */
-ngx_uint_t ngx_chat_registry_has(ngx_chat_zone_t *zone, uint64_t app,
-    ngx_str_t *name);
-
-/*
  * Takes at most n channels and members from a slot whose worker is gone.  The
  * caller has the slot's lease.  NGX_OK: none is left; NGX_AGAIN: call it again.
  */
 ngx_int_t ngx_chat_registry_clear(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_uint_t n);
 
-/* A channel's hash, the same in all workers. */
-uint32_t ngx_chat_registry_hash(ngx_chat_zone_t *zone, uint64_t app,
-    ngx_str_t *name);
+/* Ends at most n members and users who were cut off and have not come back. */
+void ngx_chat_registry_expire(ngx_chat_zone_t *zone, ngx_uint_t n);
 
 
 #endif /* _NGX_CHAT_REGISTRY_H_INCLUDED_ */

@@ -22,6 +22,10 @@
 /* most channels of a bucket; in a full zone it has about 3 */
 #define NGX_CHAT_REGISTRY_QUERY_BUCKET  64
 
+/* most buckets, and about the most channels, of one turn */
+#define NGX_CHAT_REGISTRY_QUERY_BUCKETS   65536
+#define NGX_CHAT_REGISTRY_QUERY_CHANNELS  1024
+
 /* for channels that come while memory is got */
 #define NGX_CHAT_REGISTRY_QUERY_ROOM    1024
 
@@ -87,7 +91,12 @@ ngx_chat_registry_query_slots(ngx_chat_zone_t *zone, uint64_t app,
 
         for (sc = ch->slots; sc; sc = sc->next) {
             i = sc->slot - zone->sh->slots;
-            slots[i / 64] |= (uint64_t) 1 << (i % 64);
+
+            /* nothing is delivered to those who were cut off */
+
+            if (i < zone->sh->nslots) {
+                slots[i / 64] |= (uint64_t) 1 << (i % 64);
+            }
         }
     }
 
@@ -97,13 +106,21 @@ ngx_chat_registry_query_slots(ngx_chat_zone_t *zone, uint64_t app,
 
 ngx_int_t
 ngx_chat_registry_query_list(ngx_chat_zone_t *zone, uint64_t app,
-    ngx_str_t *prefix, ngx_array_t *list, ngx_pool_t *pool)
+    ngx_str_t *prefix, ngx_uint_t *bucket, ngx_array_t *list, ngx_pool_t *pool)
 {
-    ngx_uint_t                        i, k, n;
+    ngx_uint_t                        i, k, n, end, seen;
     ngx_chat_registry_query_t        *c;
     ngx_chat_registry_query_entry_t   entries[NGX_CHAT_REGISTRY_QUERY_BUCKET];
 
-    for (i = 0; i <= zone->sh->mask; i++) {
+    seen = 0;
+    end = ngx_min(zone->sh->mask + 1,
+                  *bucket + NGX_CHAT_REGISTRY_QUERY_BUCKETS);
+
+    for (i = *bucket; i < end; i++) {
+
+        if (seen >= NGX_CHAT_REGISTRY_QUERY_CHANNELS) {
+            break;
+        }
 
         /* an empty bucket is seen without the lock: it is a single load */
 
@@ -117,6 +134,9 @@ ngx_chat_registry_query_list(ngx_chat_zone_t *zone, uint64_t app,
                                            entries);
 
         ngx_chat_zone_unlock(zone);
+
+        /* those of other apps, and without the prefix, are little work */
+        seen += n;
 
         if (n == NGX_CHAT_REGISTRY_QUERY_BUCKET) {
             ngx_log_error(NGX_LOG_ALERT, pool->log, 0,
@@ -144,7 +164,9 @@ ngx_chat_registry_query_list(ngx_chat_zone_t *zone, uint64_t app,
         }
     }
 
-    return NGX_OK;
+    *bucket = i;
+
+    return (i <= zone->sh->mask) ? NGX_AGAIN : NGX_OK;
 }
 
 

@@ -37,13 +37,16 @@ void ngx_chat_registry_query_slots(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *name, uint64_t *slots);
 
 /*
- * Pushes the occupied channels whose names begin with prefix to list, an array
- * of ngx_chat_registry_query_t, with their names in the pool.  Channels that no
- * client can name are left out.  A channel that is occupied all the time is in
- * the list once.  NGX_OK, or NGX_ERROR: no memory.
+ * Pushes occupied channels whose names begin with prefix to list, an array of
+ * ngx_chat_registry_query_t, with their names in the pool.  Each call looks at
+ * a part of all channels, as one turn of the event loop may: *bucket tells
+ * where it goes on, and is 0 at first.  Channels that no client can name are
+ * left out.  A channel that is occupied all the time comes once.  NGX_OK: that
+ * was all; NGX_AGAIN; NGX_ERROR: no memory.
  */
 ngx_int_t ngx_chat_registry_query_list(ngx_chat_zone_t *zone, uint64_t app,
-    ngx_str_t *prefix, ngx_array_t *list, ngx_pool_t *pool);
+    ngx_str_t *prefix, ngx_uint_t *bucket, ngx_array_t *list,
+    ngx_pool_t *pool);
 
 /*
  * The members of a presence channel, as entries to be read by

@@ -11,6 +11,7 @@
 
 #include <shared/ngx_chat_registry.h>
 #include <shared/ngx_chat_slot.h>
+#include <shared/ngx_chat_token.h>
 #include <wire/ngx_chat_failpoint.h>
 
 
@@ -168,13 +169,20 @@ ngx_chat_slot_trylock(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 static void
 ngx_chat_slot_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  i, n;
 
     while (ngx_chat_registry_clear(zone, slot, NGX_CHAT_SLOT_STEP)
            == NGX_AGAIN)
     {
         /* void */
     }
+
+    do {
+        ngx_chat_zone_lock(zone);
+        n = ngx_chat_token_clear(zone, slot, NGX_CHAT_SLOT_STEP);
+        ngx_chat_zone_unlock(zone);
+
+    } while (n != 0);
 
     ngx_chat_zone_lock(zone);
 

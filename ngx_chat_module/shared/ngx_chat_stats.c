@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <shared/ngx_chat_share.h>
 #include <shared/ngx_chat_slot.h>
 #include <shared/ngx_chat_stats.h>
 
@@ -46,6 +47,7 @@ ngx_chat_stats_take(ngx_chat_zone_t *zone, ngx_chat_stats_t *t,
 
     t->channels = sh->nchannels;
     t->members = sh->nmembers;
+    t->grace = sh->ngrace;
     t->uptime = ngx_current_msec - sh->started;
     t->position = ngx_chat_ring_head(sh->ring);
 
@@ -65,6 +67,24 @@ ngx_chat_stats_take(ngx_chat_zone_t *zone, ngx_chat_stats_t *t,
     ngx_chat_zone_unlock(zone);
 
     return NGX_OK;
+}
+
+
+void
+ngx_chat_stats_take_app(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_chat_stats_app_t *a)
+{
+    ngx_chat_share_sh_t  *share;
+
+    ngx_chat_zone_lock(zone);
+
+    share = ngx_chat_share_find(zone->sh, app);
+
+    a->held = share->owner.held;
+    a->share = share->owner.share;
+    a->refused = share->refused;
+
+    ngx_chat_zone_unlock(zone);
 }
 
 
@@ -108,10 +128,12 @@ ngx_chat_stats_parts(ngx_chat_stats_t *t, ngx_chat_zone_sh_t *sh)
                         sh->arena->used, sh->arena->size);
 
     ngx_chat_stats_part(&t->parts[NGX_CHAT_STATS_CACHED_e],
-                        sh->cached.used, sh->cached.limit);
+                        sh->kept[NGX_CHAT_CACHE_EVENTS_e].used,
+                        sh->kept[NGX_CHAT_CACHE_EVENTS_e].limit);
 
     ngx_chat_stats_part(&t->parts[NGX_CHAT_STATS_ANSWERS_e],
-                        sh->answers.used, sh->answers.limit);
+                        sh->kept[NGX_CHAT_CACHE_ANSWERS_e].used,
+                        sh->kept[NGX_CHAT_CACHE_ANSWERS_e].limit);
 }
 
 

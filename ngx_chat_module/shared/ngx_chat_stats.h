@@ -48,11 +48,21 @@ typedef struct {
 } ngx_chat_stats_worker_t;
 
 
+/* What an app has of the arena, see ngx_chat_share.h. */
+
+typedef struct {
+    uint64_t                 held;         /* bytes */
+    uint64_t                 share;
+    uint64_t                 refused;      /* times that it got no memory */
+} ngx_chat_stats_app_t;
+
+
 typedef struct {
     uint64_t                 counters[NGX_CHAT_COUNTERS_e];
     ngx_chat_stats_part_t    parts[NGX_CHAT_STATS_PARTS_e];
     ngx_uint_t               channels;
     ngx_uint_t               members;
+    ngx_uint_t               grace;        /* of these, those cut off */
     uint64_t                 position;     /* of the ring's head */
     ngx_msec_t               uptime;
 
@@ -64,6 +74,9 @@ typedef struct {
 /* Workers are in the pool.  NGX_OK, or NGX_ERROR: no memory. */
 ngx_int_t ngx_chat_stats_take(ngx_chat_zone_t *zone, ngx_chat_stats_t *t,
     ngx_pool_t *pool);
+
+void ngx_chat_stats_take_app(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_chat_stats_app_t *a);
 
 
 #endif /* _NGX_CHAT_STATS_H_INCLUDED_ */

@@ -21,16 +21,29 @@
 /* zone bytes for each bucket of the registry */
 #define NGX_CHAT_ZONE_PER_BUCKET  1024
 
-/* the part of the arena that cached events may take: one in so many */
+/* the same of the ring's index, and the most buckets that it has */
+#define NGX_CHAT_ZONE_PER_LAST    512
+#define NGX_CHAT_ZONE_LAST_MAX    65536
+
+/* buckets of the index for one that tells of unstored events only */
+#define NGX_CHAT_ZONE_UNSTORED    16
+
+/* the part of the arena that cached events may take, and others: one in so
+   many */
 #define NGX_CHAT_ZONE_CACHE       4
-#define NGX_CHAT_ZONE_ANSWERS     16
+#define NGX_CHAT_ZONE_ANSWERS     8
+#define NGX_CHAT_ZONE_PARKED      8
 
 
 static ngx_int_t ngx_chat_zone_check(ngx_shm_zone_t *shm_zone);
 static ngx_int_t ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_zone_alloc(ngx_chat_zone_t *zone, size_t size);
+static ngx_int_t ngx_chat_zone_alloc_index(ngx_chat_zone_sh_t *sh,
+    ngx_slab_pool_t *pool, size_t size);
 static void ngx_chat_zone_empty(ngx_chat_zone_sh_t *sh);
+static void ngx_chat_zone_empty_share(ngx_chat_zone_sh_t *sh,
+    ngx_chat_share_sh_t *share);
 
 
 ngx_int_t
@@ -174,8 +187,11 @@ ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
     ngx_chat_ring_init(sh->ring, size / 2);
     ngx_chat_zone_empty(sh);
 
-    sh->cached.limit = sh->arena->size / NGX_CHAT_ZONE_CACHE;
-    sh->answers.limit = sh->arena->size / NGX_CHAT_ZONE_ANSWERS;
+    sh->kept[NGX_CHAT_CACHE_EVENTS_e].limit = sh->arena->size
+                                              / NGX_CHAT_ZONE_CACHE;
+    sh->kept[NGX_CHAT_CACHE_ANSWERS_e].limit = sh->arena->size
+                                               / NGX_CHAT_ZONE_ANSWERS;
+    sh->parked_limit = sh->arena->size / NGX_CHAT_ZONE_PARKED;
 
     zone->shpool->data = sh;
 
@@ -213,6 +229,10 @@ ngx_chat_zone_alloc(ngx_chat_zone_t *zone, size_t size)
     /* workers of several configurations live side by side for a while */
     sh->nslots = ngx_max(zone->workers * 4, NGX_CHAT_ZONE_SLOTS);
 
+    /* those of apps that a reload took out may be there beside the new ones */
+    sh->nshares = ngx_min(2 * (size / NGX_CHAT_ZONE_PER_APP + 1), 65535);
+    sh->nused = 1;
+
     /* one of the ring, and one for each worker, before and after a reload */
     sh->nwakeups = 1 + 2 * zone->workers;
 
@@ -220,12 +240,18 @@ ngx_chat_zone_alloc(ngx_chat_zone_t *zone, size_t size)
     sh->channels = ngx_slab_calloc(pool, n * sizeof(ngx_chat_channel_sh_t *));
     sh->members = ngx_slab_calloc(pool, n * sizeof(ngx_chat_member_sh_t *));
     sh->caches = ngx_slab_calloc(pool, n * sizeof(ngx_chat_cache_sh_t *));
-    sh->slots = ngx_slab_calloc(pool, sh->nslots * sizeof(ngx_chat_slot_sh_t));
+    sh->shares = ngx_slab_calloc(pool,
+                                 sh->nshares * sizeof(ngx_chat_share_sh_t));
+    sh->tokens = ngx_slab_calloc(pool, n * sizeof(ngx_chat_token_sh_t *));
+    sh->slots = ngx_slab_calloc(pool, (sh->nslots + NGX_CHAT_ZONE_GRACES)
+                                      * sizeof(ngx_chat_slot_sh_t));
     sh->wakeups = ngx_slab_calloc(pool,
                                 sh->nwakeups * sizeof(ngx_chat_wakeup_sh_t));
 
     if (sh->ring == NULL || sh->channels == NULL || sh->members == NULL
-        || sh->caches == NULL || sh->slots == NULL || sh->wakeups == NULL
+        || sh->caches == NULL || sh->shares == NULL || sh->slots == NULL
+        || sh->tokens == NULL || sh->wakeups == NULL
+        || ngx_chat_zone_alloc_index(sh, pool, size) != NGX_OK
         || pool->pfree < 16)
     {
         return NGX_ERROR;
@@ -237,6 +263,40 @@ ngx_chat_zone_alloc(ngx_chat_zone_t *zone, size_t size)
     sh->arena = ngx_slab_alloc(pool, sh->arena_size);
 
     return sh->arena ? NGX_OK : NGX_ERROR;
+}
+
+
+/* The tables of ngx_chat_index.h, in which no bucket has a position yet. */
+
+static ngx_int_t
+ngx_chat_zone_alloc_index(ngx_chat_zone_sh_t *sh, ngx_slab_pool_t *pool,
+    size_t size)
+{
+    size_t  last, unstored;
+
+    for (last = 1024;
+         last < NGX_CHAT_ZONE_LAST_MAX && last * NGX_CHAT_ZONE_PER_LAST < size;
+         last *= 2)
+    {
+        /* void */
+    }
+
+    unstored = last / NGX_CHAT_ZONE_UNSTORED;
+
+    sh->last_mask = last - 1;
+    sh->unstored_mask = unstored - 1;
+
+    sh->last = ngx_slab_alloc(pool, last * sizeof(uint64_t));
+    sh->unstored = ngx_slab_alloc(pool, unstored * sizeof(uint64_t));
+
+    if (sh->last == NULL || sh->unstored == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memset(sh->last, 0xff, last * sizeof(uint64_t));
+    ngx_memset(sh->unstored, 0xff, unstored * sizeof(uint64_t));
+
+    return NGX_OK;
 }
 
 
@@ -256,22 +316,51 @@ ngx_chat_zone_empty(ngx_chat_zone_sh_t *sh)
     ngx_memzero(sh->channels, n);
     ngx_memzero(sh->members, n);
     ngx_memzero(sh->caches, n);
+    ngx_memzero(sh->tokens, n);
 
     sh->nchannels = 0;
     sh->nmembers = 0;
+    sh->ngrace = 0;
 
-    ngx_queue_init(&sh->cached.entries);
-    sh->cached.used = 0;
-
-    ngx_queue_init(&sh->answers.entries);
-    sh->answers.used = 0;
+    sh->parked_size = 0;
 
     ngx_chat_failpoint("wipe");
 
-    for (i = 0; i < sh->nslots; i++) {
+    for (i = 0; i < sh->nslots + NGX_CHAT_ZONE_GRACES; i++) {
         ngx_queue_init(&sh->slots[i].channels);
         ngx_queue_init(&sh->slots[i].members);
+        ngx_queue_init(&sh->slots[i].tokens);
     }
 
     ngx_chat_arena_init(sh->arena, sh->arena_size);
+
+    for (i = 0; i < sh->nshares; i++) {
+        ngx_chat_zone_empty_share(sh, &sh->shares[i]);
+    }
+
+    for (i = 0; i < NGX_CHAT_CACHE_KINDS_e; i++) {
+        sh->kept[i].used = 0;
+    }
+}
+
+
+/* The app has nothing, and its share. */
+
+static void
+ngx_chat_zone_empty_share(ngx_chat_zone_sh_t *sh, ngx_chat_share_sh_t *share)
+{
+    ngx_uint_t  i;
+
+    ngx_memzero(&share->owner, sizeof(ngx_chat_arena_owner_sh_t));
+
+    ngx_chat_arena_share(sh->arena, &share->owner,
+                         ngx_chat_zone_share(sh, share));
+
+    ngx_queue_init(&share->parked);
+    share->parked_size = 0;
+
+    for (i = 0; i < NGX_CHAT_CACHE_KINDS_e; i++) {
+        ngx_queue_init(&share->kept[i].entries);
+        share->kept[i].used = 0;
+    }
 }

@@ -44,6 +44,10 @@
     ngx_max((size_t) 1024 * 1024, 64 * (size_t) ngx_pagesize)
 
 #define NGX_CHAT_ZONE_SLOTS     64
+#define NGX_CHAT_ZONE_GRACES    2          /* slots of no worker */
+
+/* zone bytes for each app of the configuration, so that its share is of use */
+#define NGX_CHAT_ZONE_PER_APP   65536
 
 
 typedef struct ngx_chat_channel_sh_s  ngx_chat_channel_sh_t;
@@ -51,6 +55,7 @@ typedef struct ngx_chat_slot_channel_sh_s  ngx_chat_slot_channel_sh_t;
 typedef struct ngx_chat_member_sh_s  ngx_chat_member_sh_t;
 typedef struct ngx_chat_slot_member_sh_s  ngx_chat_slot_member_sh_t;
 typedef struct ngx_chat_cache_sh_s  ngx_chat_cache_sh_t;
+typedef struct ngx_chat_token_sh_s  ngx_chat_token_sh_t;
 typedef struct ngx_chat_zone_s  ngx_chat_zone_t;
 
 
@@ -62,6 +67,7 @@ typedef struct {
     ngx_atomic_uint_t            generation;   /* of its worker's pointers */
     ngx_queue_t                  channels;
     ngx_queue_t                  members;
+    ngx_queue_t                  tokens;       /* of its connections */
 
     /* The position in the ring up to which it has delivered; any process
        reads it.  A worker that waits for it in vain sets stuck to position
@@ -90,6 +96,7 @@ struct ngx_chat_channel_sh_s {
     uint32_t                     subscriptions;
     uint32_t                     nmembers;
     uint32_t                     hash;
+    uint16_t                     share;        /* index of the app's share */
     unsigned                     counting:1;   /* that number is told */
     u_char                       len;
     u_char                       name[];
@@ -104,6 +111,8 @@ struct ngx_chat_slot_channel_sh_s {
     ngx_chat_slot_sh_t          *slot;
     ngx_chat_channel_sh_t       *channel;
     ngx_uint_t                   subscriptions;
+    uint64_t                     expires;      /* ms, by the monotonic clock:
+                                                  set by ngx_chat_grace.c */
 };
 
 
@@ -136,6 +145,43 @@ struct ngx_chat_slot_member_sh_s {
     ngx_chat_member_sh_t        *member;
     ngx_chat_slot_sh_t          *slot;
     ngx_uint_t                   sockets;
+    uint64_t                     expires;      /* ms, by the monotonic clock:
+                                                  set by ngx_chat_grace.c */
+};
+
+
+/* A channel of a token session. */
+
+typedef struct {
+    uint64_t                 hash;         /* of the channel's name */
+    uint64_t                 position:61;  /* the floor */
+    uint64_t                 state:2;      /* ngx_chat_token_state_e */
+    uint64_t                 is_gap:1;     /* the client has missed something,
+                                              and may not have heard of it */
+    uint64_t                 mark;
+} ngx_chat_token_channel_sh_t;
+
+
+/*
+ * A token session, see ngx_chat_token.h.  With three channels as large as a
+ * piece of the arena.
+ */
+
+struct ngx_chat_token_sh_s {
+    ngx_chat_token_sh_t     *next;         /* in the bucket */
+    ngx_queue_t              queue;        /* of the slot, or of the app's
+                                              parked ones */
+    uint64_t                 digest;
+    uint64_t                 owner;        /* second part of the socket id */
+    uint32_t                 expires;      /* s: parked, by the monotonic
+                                              clock; else how long from then */
+    uint32_t                 renewed;      /* the zone's, when it began */
+    uint32_t                 slow;         /* s, when it was last too slow */
+    uint16_t                 share;        /* its app's entry */
+    uint16_t                 n:14;         /* channels */
+    uint16_t                 is_parked:1;
+    uint16_t                 is_shared:1;  /* by two connections at a time */
+    ngx_chat_token_channel_sh_t  channels[];
 };
 
 
@@ -145,27 +191,59 @@ struct ngx_chat_cache_sh_s {
     ngx_chat_cache_sh_t         *next;         /* in the bucket */
     ngx_queue_t                  queue;
     uint64_t                     app;
-    time_t                       expires;      /* by the monotonic clock */
+    uint32_t                     expires;      /* s, by the monotonic clock */
     uint32_t                     hash;
-    uint32_t                     renewed;      /* the zone's, when it was set */
     uint32_t                     payload_len;
+    uint16_t                     renewed;      /* the zone's, when it was set */
+    uint16_t                     share;        /* index of the app's share */
     u_char                       len;
     u_char                       data[];       /* the name, then the payload */
 };
 
 
-/* Entries of one kind, the oldest first; it is dropped where room is needed. */
+typedef enum {
+    NGX_CHAT_CACHE_EVENTS_e = 0,               /* last events of channels */
+    NGX_CHAT_CACHE_ANSWERS_e,                  /* to requests with a key */
+    NGX_CHAT_CACHE_KINDS_e
+} ngx_chat_cache_kind_e;
+
+
+/* An app's entries of one kind, the oldest first; it is dropped where room is
+   needed. */
 
 typedef struct {
     ngx_queue_t                  entries;
     size_t                       used;
-    size_t                       limit;
 } ngx_chat_cache_queue_t;
+
+
+/* All apps' entries of one kind. */
+
+typedef struct {
+    size_t                       used;
+    size_t                       limit;
+} ngx_chat_cache_total_t;
+
+
+/* What an app has of the arena, see ngx_chat_share.h. */
+
+typedef struct {
+    uint64_t                     app;          /* 0: the entry is free */
+    ngx_chat_arena_owner_sh_t    owner;
+    ngx_chat_cache_queue_t       kept[NGX_CHAT_CACHE_KINDS_e];
+    ngx_queue_t                  parked;       /* token sessions, the longest
+                                                  parked first */
+    size_t                       parked_size;  /* bytes of the arena */
+    uint64_t                     refused;      /* times it got no memory */
+    uint16_t                     first;        /* entry in this bucket, and */
+    uint16_t                     next;         /* behind this entry; 0: none */
+    unsigned                     is_configured:1;
+} ngx_chat_share_sh_t;
 
 
 /*
  * Called for changes of the registry, while the zone's lock is held.  Each may
- * only render an event and call ngx_chat_ring_append().
+ * only render an event and call ngx_chat_index_append().
  */
 
 typedef struct {
@@ -188,19 +266,38 @@ typedef struct {
     ngx_chat_arena_sh_t         *arena;
     size_t                       arena_size;
 
-    ngx_chat_slot_sh_t          *slots;
-    ngx_uint_t                   nslots;
+    ngx_chat_slot_sh_t          *slots;        /* of the workers; those of
+                                                  the grace follow */
+    ngx_uint_t                   nslots;       /* without these */
 
     ngx_chat_hash_key_t          key;          /* of all buckets' hashes */
     ngx_chat_channel_sh_t      **channels;     /* buckets of the registry */
     ngx_chat_member_sh_t       **members;      /* of presence channels */
     ngx_chat_cache_sh_t        **caches;       /* of cache channels */
+    ngx_chat_token_sh_t        **tokens;       /* of token sessions */
     ngx_uint_t                   mask;         /* number of buckets less one */
     ngx_uint_t                   nchannels;
     ngx_uint_t                   nmembers;
+    ngx_uint_t                   ngrace;       /* members that were cut off */
 
-    ngx_chat_cache_queue_t       cached;       /* last events of channels */
-    ngx_chat_cache_queue_t       answers;      /* to requests with a key */
+    ngx_chat_share_sh_t         *shares;       /* of the apps */
+    ngx_uint_t                   nshares;
+    ngx_uint_t                   nused;        /* shares before this one may
+                                                  be in use */
+    ngx_uint_t                   napps;        /* that are configured */
+    ngx_uint_t                   expired;      /* the share looked at next for
+                                                  what has expired */
+    ngx_chat_cache_total_t       kept[NGX_CHAT_CACHE_KINDS_e];
+
+    uint64_t                    *last;         /* positions in the ring, see */
+    ngx_uint_t                   last_mask;    /* ngx_chat_index.h */
+    uint64_t                    *unstored;
+    ngx_uint_t                   unstored_mask;
+
+    size_t                       parked_size;  /* of all apps' sessions */
+    size_t                       parked_limit;
+    ngx_uint_t                   unparked;     /* the share looked at next for
+                                                  sessions that have expired */
 
     ngx_chat_wakeup_sh_t        *wakeups;      /* of the ring, and of workers */
     ngx_uint_t                   nwakeups;
@@ -225,7 +322,18 @@ struct ngx_chat_zone_s {
     ngx_chat_zone_handlers_t    *handlers;     /* set in each worker */
     ngx_chat_wakeups_t          *wakeups;      /* the first is the ring's */
     ngx_uint_t                   workers;      /* as configured */
+    ngx_msec_t                   grace;        /* that members stay which were
+                                                  cut off */
 };
+
+
+/* An app's even part of what is divided among the apps, and its share: half of
+   the arena is divided. */
+#define ngx_chat_zone_part(sh, share, size)                                   \
+    ((share)->is_configured ? (size) / ngx_max((sh)->napps, 1) : 0)
+
+#define ngx_chat_zone_share(sh, share)                                        \
+    ngx_chat_zone_part(sh, share, (sh)->arena->size / 2)
 
 
 /* lock() wipes the zone where the last holder died with the lock. */

@@ -19,6 +19,20 @@ ngx_chat_batch_insert(ngx_chat_db_t *db, ngx_chat_record_t *rec, int64_t now)
     ngx_int_t      rc;
     sqlite3_stmt  *st;
 
+    if (rec->keyed) {
+        rc = ngx_chat_keys_find(db, rec->key, now, &rec->id, &rec->created);
+
+        rec->repeated = (rc == NGX_OK);
+
+        if (rc == NGX_OK) {
+            rec->updated = rec->created;
+        }
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
     st = db->statements[NGX_CHAT_DB_INSERT_e];
 
     /* without an author parameter 5 stays NULL */
@@ -44,7 +58,7 @@ ngx_chat_batch_insert(ngx_chat_db_t *db, ngx_chat_record_t *rec, int64_t now)
     rec->created = now;
     rec->updated = now;
 
-    return NGX_OK;
+    return rec->keyed ? ngx_chat_keys_add(db, rec->key, rec->id, now) : NGX_OK;
 }
 
 

@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 
 #include <store/ngx_chat_db.h>
+#include <store/ngx_chat_keys.h>
 #include <wire/ngx_chat_message.h>
 
 
@@ -29,6 +30,13 @@ typedef struct {
     ngx_str_t          event;
     ngx_str_t          content;        /* UTF-8, may hold NUL */
     ngx_str_t          author;         /* len 0: none, stored as NULL */
+    u_char             key[NGX_CHAT_KEYS_LEN];  /* what tells its request from
+                                          others, where keyed is 1 */
+
+    unsigned           keyed:1;
+    unsigned           repeated:1;     /* set by the insert: the key was there,
+                                          and id and times are those of what
+                                          was stored then */
 } ngx_chat_record_t;
 
 
@@ -46,7 +54,9 @@ typedef struct {
 /*
  * begin() waits for SQLite's write lock as long as the handle's timeout.
  * insert() gives the record its id and times.  Ids grow, and no id is used
- * twice.  commit() leaves no transaction behind, whatever it returns.
+ * twice.  Where the record has a key that is there already, also from the same
+ * transaction, nothing is inserted, and the record is marked as repeated.
+ * commit() leaves no transaction behind, whatever it returns.
  * rollback() may be called at any time.
  */
 

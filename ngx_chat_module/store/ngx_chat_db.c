@@ -19,6 +19,8 @@
 
 
 static void ngx_chat_db_files_beside(ngx_chat_db_files_t *files, char *name);
+static sqlite3_file *ngx_chat_db_file(ngx_chat_db_t *db, int which);
+static uint32_t ngx_chat_db_get_u32(const u_char *p);
 
 
 void
@@ -161,39 +163,109 @@ ngx_chat_db_look(ngx_chat_db_t *db, const char *path,
 
 
 ngx_uint_t
-ngx_chat_db_is_whole(ngx_chat_db_t *db)
+ngx_chat_db_is_whole(ngx_chat_db_t *db, ngx_chat_db_header_t *header)
 {
     int            rc;
-    u_char         buf[sizeof("SQLite format 3")];
-    uint32_t       magic;
+    u_char         buf[NGX_CHAT_DB_HEADER];
+    uint32_t       page;
     sqlite3_file  *file;
+    sqlite3_int64  size;
 
-    /* SQLite's own descriptors: closing another one would drop its locks */
+    static const char  magic[] = "SQLite format 3";
 
-    rc = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_FILE_POINTER,
-                              &file);
+    file = ngx_chat_db_file(db, SQLITE_FCNTL_FILE_POINTER);
 
-    if (rc != SQLITE_OK || file->pMethods == NULL
+    if (file == NULL
         || file->pMethods->xRead(file, buf, sizeof(buf), 0) != SQLITE_OK
-        || memcmp(buf, "SQLite format 3", sizeof(buf)) != 0)
+        || file->pMethods->xFileSize(file, &size) != SQLITE_OK
+        || memcmp(buf, magic, sizeof(magic)) != 0)
     {
         return 0;
     }
 
-    rc = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER,
-                              &file);
+    /* the size of a page is big-endian, and 1 stands for 65536 */
 
-    if (rc != SQLITE_OK || file->pMethods == NULL) {
+    page = (uint32_t) buf[16] << 8 | (uint32_t) buf[17] << 16;
+
+    if (page == 0) {
+        return 0;
+    }
+
+    header->pages = (uint32_t) (size / page);
+    header->claimed = ngx_chat_db_get_u32(buf + 28);
+    header->changes = ngx_chat_db_get_u32(buf + 24);
+
+    file = ngx_chat_db_file(db, SQLITE_FCNTL_JOURNAL_POINTER);
+
+    if (file == NULL) {
         return 1;
     }
 
     rc = file->pMethods->xRead(file, buf, 4, 0);
 
-    magic = (uint32_t) buf[0] << 24 | (uint32_t) buf[1] << 16
-            | (uint32_t) buf[2] << 8 | (uint32_t) buf[3];
-
     return rc == SQLITE_IOERR_SHORT_READ
-           || (rc == SQLITE_OK && (magic & ~1U) == NGX_CHAT_DB_WAL_MAGIC);
+           || (rc == SQLITE_OK
+               && (ngx_chat_db_get_u32(buf) & ~1U) == NGX_CHAT_DB_WAL_MAGIC);
+}
+
+
+ngx_uint_t
+ngx_chat_db_wal_has(ngx_chat_db_t *db, uint32_t page)
+{
+    u_char         head[32], frame[24];
+    sqlite3_file  *file;
+    sqlite3_int64  offset;
+
+    file = ngx_chat_db_file(db, SQLITE_FCNTL_JOURNAL_POINTER);
+
+    if (file == NULL
+        || file->pMethods->xRead(file, head, sizeof(head), 0) != SQLITE_OK)
+    {
+        return 0;
+    }
+
+    offset = sizeof(head);
+
+    /* frames that the WAL had before it was begun anew have another salt */
+
+    while (file->pMethods->xRead(file, frame, sizeof(frame), offset)
+           == SQLITE_OK
+           && memcmp(frame + 8, head + 16, 8) == 0)
+    {
+        if (ngx_chat_db_get_u32(frame) == page) {
+            return 1;
+        }
+
+        offset += sizeof(frame) + ngx_chat_db_get_u32(head + 8);
+    }
+
+    return 0;
+}
+
+
+/*
+ * SQLite's own descriptor of the file or the WAL, or NULL: closing another one
+ * would drop SQLite's locks.
+ */
+
+static sqlite3_file *
+ngx_chat_db_file(ngx_chat_db_t *db, int which)
+{
+    sqlite3_file  *file;
+
+    if (sqlite3_file_control(db->handle, "main", which, &file) != SQLITE_OK) {
+        return NULL;
+    }
+
+    return file->pMethods ? file : NULL;
+}
+
+
+static uint32_t
+ngx_chat_db_get_u32(const u_char *p)
+{
+    return (uint32_t) p[0] << 24 | (uint32_t) p[1] << 16
+           | (uint32_t) p[2] << 8 | (uint32_t) p[3];
 }
 
 

@@ -48,6 +48,10 @@ typedef enum {
     NGX_CHAT_DB_DELETE_e,
     NGX_CHAT_DB_USED_e,                /* bytes in pages that are in use */
     NGX_CHAT_DB_MAX_e,                 /* the highest id there is */
+    NGX_CHAT_DB_KEY_e,                 /* idempotency keys: find one */
+    NGX_CHAT_DB_ADD_KEY_e,
+    NGX_CHAT_DB_OLD_KEY_e,             /* whether the oldest may go */
+    NGX_CHAT_DB_DELETE_KEYS_e,         /* some of the oldest, that may go */
     NGX_CHAT_DB_STATEMENTS_e           /* the number of statements */
 } ngx_chat_db_statement_e;
 
@@ -62,6 +66,15 @@ typedef struct {
     const char        *odd;            /* what must not be opened, as that may
                                           wait for ever; NULL: nothing */
 } ngx_chat_db_files_t;
+
+
+/* What the file is by its own header, the WAL apart. */
+typedef struct {
+    uint32_t           pages;          /* those that are there */
+    uint32_t           claimed;        /* those that the header tells of */
+    uint32_t           changes;        /* a counter: SQLite never puts it
+                                          back */
+} ngx_chat_db_header_t;
 
 
 #define ngx_chat_db_files_equal(a, b)                                         \
@@ -99,10 +112,14 @@ ngx_int_t ngx_chat_db_look(ngx_chat_db_t *db, const char *path,
 
 /*
  * Tells whether the file and the WAL that a handle has open begin as such files
- * do.  They don't where somebody has truncated or overwritten them.  A WAL may
- * be empty: then it begins with the next commit.
+ * do, and reads the file's header.  They don't where somebody has truncated or
+ * overwritten them.  A WAL may be empty: then it begins with the next commit.
  */
-ngx_uint_t ngx_chat_db_is_whole(ngx_chat_db_t *db);
+ngx_uint_t ngx_chat_db_is_whole(ngx_chat_db_t *db,
+    ngx_chat_db_header_t *header);
+
+/* Tells whether the WAL has a page. */
+ngx_uint_t ngx_chat_db_wal_has(ngx_chat_db_t *db, uint32_t page);
 
 /* Removes the WAL and its index from beside the file that path leads to. */
 ngx_int_t ngx_chat_db_unlink_wal(const char *path);

@@ -92,7 +92,20 @@ static const char  *ngx_chat_db_statements[NGX_CHAT_DB_STATEMENTS_e] = {
     "SELECT (page_count - freelist_count) * page_size"     /* USED */
     " FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
 
-    "SELECT coalesce(max(id), 0) FROM messages"       /* MAX */
+    "SELECT coalesce(max(id), 0) FROM messages",      /* MAX */
+
+    "SELECT message, created_at FROM keys"            /* KEY */
+    " WHERE key = ?3 AND created_at BETWEEN ?1 AND ?2",
+
+    "INSERT OR REPLACE INTO keys"                     /* ADD_KEY */
+    " (message, key, created_at) VALUES (?1, ?2, ?3)",
+
+    "SELECT 1 FROM (SELECT created_at FROM keys"      /* OLD_KEY */
+    " ORDER BY message LIMIT 1) WHERE created_at NOT BETWEEN ?1 AND ?2",
+
+    "DELETE FROM keys WHERE message IN"               /* DELETE_KEYS */
+    " (SELECT message FROM keys ORDER BY message LIMIT 256)"
+    " AND created_at NOT BETWEEN ?1 AND ?2"
 };
 
 

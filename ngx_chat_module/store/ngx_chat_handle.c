@@ -23,7 +23,8 @@ static ngx_int_t ngx_chat_handle_look(ngx_chat_handle_t *h, ngx_uint_t locked,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_handle_inspect(ngx_chat_handle_t *h,
     ngx_chat_db_files_t *files, ngx_uint_t locked);
-static ngx_int_t ngx_chat_handle_size(ngx_chat_handle_t *h, int64_t *size);
+static ngx_int_t ngx_chat_handle_shrunk(ngx_chat_handle_t *h,
+    ngx_chat_db_header_t *header);
 static ngx_int_t ngx_chat_handle_destroyed(ngx_chat_handle_t *h);
 static ngx_int_t ngx_chat_handle_leave(ngx_chat_handle_t *h,
     ngx_uint_t locked, ngx_log_t *log);
@@ -32,7 +33,7 @@ static ngx_int_t ngx_chat_handle_open(ngx_chat_handle_t *h,
 static ngx_int_t ngx_chat_handle_admit(ngx_chat_handle_t *h,
     ngx_chat_db_files_t *files);
 static ngx_int_t ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log);
-static ngx_int_t ngx_chat_handle_renew(ngx_chat_handle_t *h);
+static ngx_int_t ngx_chat_handle_renew(ngx_chat_handle_t *h, uint64_t last);
 static ngx_uint_t ngx_chat_handle_noted(ngx_chat_store_sh_t *sh,
     ngx_chat_db_files_t *files);
 
@@ -134,19 +135,18 @@ ngx_chat_handle_look(ngx_chat_handle_t *h, ngx_uint_t locked, ngx_log_t *log)
 
 
 /*
- * Looks whether the file that is noted is still whole.  No file that was once
- * open is smaller than its header.  Otherwise only a checkpoint makes it
- * smaller, and never smaller than the database.
+ * Looks whether the file that is noted is still whole, and not an older one
+ * that was written over it.
  */
 
 static ngx_int_t
 ngx_chat_handle_inspect(ngx_chat_handle_t *h, ngx_chat_db_files_t *files,
     ngx_uint_t locked)
 {
-    int64_t               size;
-    ngx_int_t             rc;
-    ngx_uint_t            open, shrunk;
-    ngx_chat_store_sh_t  *sh;
+    ngx_int_t              rc;
+    ngx_uint_t             open, whole, shrunk, older;
+    ngx_chat_store_sh_t   *sh;
+    ngx_chat_db_header_t   header;
 
     sh = h->conf->sh;
 
@@ -154,47 +154,77 @@ ngx_chat_handle_inspect(ngx_chat_handle_t *h, ngx_chat_db_files_t *files,
         return ngx_chat_handle_destroyed(h);
     }
 
+    /* no file that was once open is smaller than its header */
+
     open = (h->db.handle && ngx_chat_db_files_equal(files, &h->db.files));
-    shrunk = (files->size < ngx_chat_store_get(&sh->size));
+    whole = (files->size >= NGX_CHAT_DB_HEADER
+             && (!open || ngx_chat_db_is_whole(&h->db, &header)));
+    shrunk = (open && files->size < ngx_chat_store_get(&sh->size));
+    older = (open && whole
+             && (int32_t) (header.changes - ngx_chat_store_get(&sh->changes))
+                < 0);
 
-    if (files->size >= NGX_CHAT_DB_HEADER
-        && (!open || ngx_chat_db_is_whole(&h->db))
-        && (!open || !shrunk))
-    {
-        if (locked && open) {
-            ngx_chat_store_set(&sh->size, files->size);
-        }
-
-        return NGX_OK;
-    }
-
-    if (!locked) {
+    if ((shrunk || older || !whole) && !locked) {
         return NGX_AGAIN;
     }
 
-    if (open && files->size >= NGX_CHAT_DB_HEADER
-        && ngx_chat_db_is_whole(&h->db))
-    {
-        rc = ngx_chat_handle_size(h, &size);
+    rc = (whole && !older) ? NGX_OK : NGX_DECLINED;
 
-        if (rc != NGX_OK || (uint64_t) size <= files->size) {
-            ngx_chat_store_set(&sh->size, files->size);
-            return rc;
-        }
+    if (rc == NGX_OK && shrunk) {
+        rc = ngx_chat_handle_shrunk(h, &header);
     }
 
-    ngx_chat_store_set(&sh->destroyed, files->file);
+    if (rc == NGX_DECLINED) {
+        ngx_chat_store_set(&sh->destroyed, files->file);
+        return ngx_chat_handle_destroyed(h);
+    }
 
-    return ngx_chat_handle_destroyed(h);
+    if (rc == NGX_OK && locked && open) {
+        ngx_chat_store_set(&sh->size, files->size);
+        ngx_chat_store_set(&sh->changes, header.changes);
+    }
+
+    return rc;
 }
 
 
+/*
+ * The file is smaller than it was.  A checkpoint makes it so, as behind a
+ * VACUUM of others.  Then all is in the file that its header tells of, and what
+ * they have added since is in the WAL.  NGX_DECLINED: it was truncated, or
+ * another one was written over it.  NGX_BUSY: it can't be told yet.
+ */
+
 static ngx_int_t
-ngx_chat_handle_size(ngx_chat_handle_t *h, int64_t *size)
+ngx_chat_handle_shrunk(ngx_chat_handle_t *h, ngx_chat_db_header_t *header)
 {
-    return ngx_chat_db_number(&h->db, "SELECT page_count * page_size"
-                              " FROM pragma_page_count, pragma_page_size",
-                              size);
+    int64_t               pages;
+    ngx_int_t             rc;
+    ngx_chat_db_header_t  now;
+
+    rc = ngx_chat_db_number(&h->db, "PRAGMA page_count", &pages);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (pages <= header->pages && header->claimed <= header->pages) {
+        return NGX_OK;
+    }
+
+    /* meanwhile a checkpoint may have ended, and the WAL begun anew */
+
+    if (!ngx_chat_db_wal_has(&h->db, header->pages + 1)
+        && ngx_chat_db_is_whole(&h->db, &now) && now.pages == header->pages)
+    {
+        return NGX_DECLINED;
+    }
+
+    /* a checkpoint moves the header first */
+
+    return (header->claimed <= header->pages) ? NGX_OK
+           : ngx_chat_db_refuse(&h->db, NGX_BUSY,
+                                "the file is smaller than its header says, "
+                                "and its -wal has the rest");
 }
 
 
@@ -211,32 +241,15 @@ ngx_chat_handle_destroyed(ngx_chat_handle_t *h)
 ngx_int_t
 ngx_chat_handle_whole(ngx_chat_handle_t *h)
 {
-    if (ngx_chat_db_is_whole(&h->db)) {
+    ngx_chat_db_header_t  header;
+
+    if (ngx_chat_db_is_whole(&h->db, &header)) {
         return NGX_OK;
     }
 
     ngx_chat_store_set(&h->conf->sh->destroyed, h->db.files.file);
 
     return ngx_chat_handle_destroyed(h);
-}
-
-
-ngx_int_t
-ngx_chat_handle_shrink(ngx_chat_handle_t *h)
-{
-    int64_t               size;
-    ngx_int_t             rc;
-    ngx_chat_store_sh_t  *sh;
-
-    sh = h->conf->sh;
-
-    rc = ngx_chat_handle_size(h, &size);
-
-    if (rc == NGX_OK && (uint64_t) size < sh->size) {
-        ngx_chat_store_set(&sh->size, (ngx_atomic_uint_t) size);
-    }
-
-    return rc;
 }
 
 
@@ -378,10 +391,11 @@ ngx_chat_handle_admit(ngx_chat_handle_t *h, ngx_chat_db_files_t *files)
 static ngx_int_t
 ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
 {
-    int64_t               last;
-    ngx_int_t             rc;
-    ngx_uint_t            same;
-    ngx_chat_store_sh_t  *sh;
+    int64_t                last;
+    ngx_int_t              rc;
+    ngx_uint_t             same;
+    ngx_chat_store_sh_t   *sh;
+    ngx_chat_db_header_t   header;
 
     sh = h->conf->sh;
 
@@ -397,7 +411,7 @@ ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
                 && (uint64_t) last >= sh->last);
 
         if (!same) {
-            rc = ngx_chat_handle_renew(h);
+            rc = ngx_chat_handle_renew(h, last);
             if (rc != NGX_OK) {
                 return rc;
             }
@@ -406,6 +420,9 @@ ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
         ngx_log_error(NGX_LOG_NOTICE, log, 0,
                       "chat database \"%V\" is another file now, with %s "
                       "epoch", &h->conf->path, same ? "the same" : "another");
+
+    } else if (sh->file == 0) {
+        h->conf->begun(h->conf->data, last, 0);
     }
 
     sh->last = last;
@@ -414,7 +431,11 @@ ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
     ngx_memory_barrier();
 
     if (sh->file != h->db.files.file) {
+        header.changes = 0;
+        (void) ngx_chat_db_is_whole(&h->db, &header);
+
         ngx_chat_store_set(&sh->size, 0);
+        ngx_chat_store_set(&sh->changes, header.changes);
         ngx_chat_store_set(&sh->destroyed, 0);
     }
 
@@ -433,7 +454,7 @@ ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
  */
 
 static ngx_int_t
-ngx_chat_handle_renew(ngx_chat_handle_t *h)
+ngx_chat_handle_renew(ngx_chat_handle_t *h, uint64_t last)
 {
     ngx_int_t               rc;
     ngx_chat_store_conf_t  *conf;
@@ -451,8 +472,11 @@ ngx_chat_handle_renew(ngx_chat_handle_t *h)
     }
 
     conf->sh->dirty = 0;
-    conf->sh->foreign = conf->sent(conf->data);
-    conf->renewed(conf->data);
+    conf->begun(conf->data, last, 1);
+
+    /* behind that: whoever asks for it meanwhile is of the database before */
+
+    ngx_chat_store_set(&conf->sh->removed, 0);
 
     return NGX_OK;
 }

@@ -67,12 +67,6 @@ ngx_int_t ngx_chat_handle_ready(ngx_chat_handle_t *h, ngx_uint_t locked,
 ngx_int_t ngx_chat_handle_whole(ngx_chat_handle_t *h);
 
 /*
- * With the write lock, in a transaction: the file may have become smaller, as
- * by VACUUM.  NGX_OK, NGX_BUSY, NGX_ERROR.
- */
-ngx_int_t ngx_chat_handle_shrink(ngx_chat_handle_t *h);
-
-/*
  * After a failure of any use: logs it unless log is NULL, and rolls back.
  * After other failures than NGX_BUSY the handle is closed, so that its next
  * use opens the file anew, which may be mended by then.

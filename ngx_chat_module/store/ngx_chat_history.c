@@ -19,6 +19,8 @@ static ngx_int_t ngx_chat_history_bounds(ngx_chat_db_t *db,
 static ngx_int_t ngx_chat_history_has(ngx_chat_db_t *db,
     ngx_chat_history_t *h, ngx_chat_db_statement_e n, uint64_t id,
     ngx_uint_t *has);
+static ngx_int_t ngx_chat_history_highest(ngx_chat_db_t *db,
+    ngx_chat_history_t *h);
 static ngx_int_t ngx_chat_history_bind(ngx_chat_db_t *db,
     ngx_chat_history_t *h, ngx_chat_db_statement_e n, uint64_t id);
 static ngx_int_t ngx_chat_history_rows(ngx_chat_db_t *db,
@@ -43,6 +45,10 @@ ngx_chat_history_read(ngx_chat_db_t *db, ngx_chat_history_t *h)
 
     if (rc == NGX_OK) {
         rc = ngx_chat_history_bounds(db, h);
+    }
+
+    if (rc == NGX_OK && h->with_highest) {
+        rc = ngx_chat_history_highest(db, h);
     }
 
     if (rc == NGX_OK) {
@@ -142,6 +148,24 @@ ngx_chat_history_has(ngx_chat_db_t *db, ngx_chat_history_t *h,
 
 
 static ngx_int_t
+ngx_chat_history_highest(ngx_chat_db_t *db, ngx_chat_history_t *h)
+{
+    int            rc;
+    sqlite3_stmt  *st;
+
+    st = db->statements[NGX_CHAT_DB_MAX_e];
+
+    rc = sqlite3_step(st);
+
+    if (rc == SQLITE_ROW) {
+        h->highest = (uint64_t) sqlite3_column_int64(st, 0);
+    }
+
+    return ngx_chat_db_end(db, NGX_CHAT_DB_MAX_e, rc);
+}
+
+
+static ngx_int_t
 ngx_chat_history_bind(ngx_chat_db_t *db, ngx_chat_history_t *h,
     ngx_chat_db_statement_e n, uint64_t id)
 {
@@ -164,6 +188,7 @@ ngx_chat_history_rows(ngx_chat_db_t *db, ngx_chat_history_t *h,
 
     h->first = 0;
     h->last = 0;
+    h->is_full = 0;
 
     result = ngx_chat_history_bind(db, h, n, h->id);
     if (result != NGX_OK) {
@@ -186,9 +211,14 @@ ngx_chat_history_rows(ngx_chat_db_t *db, ngx_chat_history_t *h,
             break;
         }
 
+        if (h->to && rec.id > h->to) {
+            break;
+        }
+
         result = h->row(h->data, &rec);
 
         if (result != NGX_OK) {
+            h->is_full = (result == NGX_DONE);
             break;
         }
 

@@ -39,6 +39,8 @@ typedef struct {
     ngx_chat_history_from_e   from;
     uint64_t                  id;
     ngx_uint_t                limit;   /* 1.. */
+    uint64_t                  to;      /* of AFTER: the last id; 0: none is */
+    ngx_uint_t                with_highest;
     ngx_chat_history_row_pt   row;
     void                     *data;
 
@@ -47,6 +49,9 @@ typedef struct {
     uint64_t                  last;
     ngx_uint_t                more_before;
     ngx_uint_t                more_after;
+    ngx_uint_t                is_full; /* row() took no more */
+    uint64_t                  highest; /* id in any channel, where that is
+                                          asked for */
 } ngx_chat_history_t;
 
 

@@ -42,8 +42,9 @@ static ngx_int_t ngx_chat_maintenance_run(ngx_chat_maintenance_t *mt,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_maintenance_retain(ngx_chat_maintenance_t *mt,
     ngx_log_t *log);
+static void ngx_chat_maintenance_note_removed(ngx_chat_maintenance_t *mt);
 static ngx_int_t ngx_chat_maintenance_remove(ngx_chat_maintenance_t *mt,
-    ngx_log_t *log);
+    ngx_uint_t keys, ngx_log_t *log);
 static ngx_int_t ngx_chat_maintenance_wal(ngx_chat_maintenance_t *mt,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_maintenance_lock(ngx_chat_maintenance_t *mt,
@@ -239,26 +240,56 @@ static ngx_int_t
 ngx_chat_maintenance_retain(ngx_chat_maintenance_t *mt, ngx_log_t *log)
 {
     uint64_t                      until;
-    ngx_int_t                     rc;
+    ngx_int_t                     rc, keys;
     ngx_chat_retention_limits_t  *limits;
 
     limits = &mt->conf->retention;
 
-    if (limits->age == 0 && limits->count == 0 && limits->size == 0) {
-        return NGX_DONE;
+    keys = ngx_chat_keys_look(&mt->handle.db, ngx_chat_clock_wall());
+
+    if (keys != NGX_OK && keys != NGX_DONE) {
+        return keys;
     }
 
-    until = ngx_chat_clock_msec() + NGX_CHAT_MAINTENANCE_LOOK;
+    rc = NGX_DONE;
 
-    rc = ngx_chat_retention_look(&mt->retention, limits, &mt->handle.db,
-                                 ngx_chat_clock_wall(), until);
+    if (limits->age || limits->count || limits->size) {
+        until = ngx_chat_clock_msec() + NGX_CHAT_MAINTENANCE_LOOK;
 
-    return (rc == NGX_OK) ? ngx_chat_maintenance_remove(mt, log) : rc;
+        rc = ngx_chat_retention_look(&mt->retention, limits, &mt->handle.db,
+                                     ngx_chat_clock_wall(), until);
+    }
+
+    if (rc == NGX_OK || (keys == NGX_OK && (rc == NGX_DONE || rc == NGX_AGAIN)))
+    {
+        return ngx_chat_maintenance_remove(mt, keys == NGX_OK, log);
+    }
+
+    return rc;
+}
+
+
+/* Before it is done: whoever reads the history must not take it for whole. */
+
+static void
+ngx_chat_maintenance_note_removed(ngx_chat_maintenance_t *mt)
+{
+    uint64_t    last;
+    ngx_uint_t  i;
+
+    last = mt->conf->sh->removed;
+
+    for (i = 0; i < mt->retention.n; i++) {
+        last = ngx_max(last, (uint64_t) mt->retention.ids[i]);
+    }
+
+    ngx_chat_store_set(&mt->conf->sh->removed, last);
 }
 
 
 static ngx_int_t
-ngx_chat_maintenance_remove(ngx_chat_maintenance_t *mt, ngx_log_t *log)
+ngx_chat_maintenance_remove(ngx_chat_maintenance_t *mt, ngx_uint_t keys,
+    ngx_log_t *log)
 {
     uint64_t    until;
     ngx_int_t   rc;
@@ -286,9 +317,19 @@ ngx_chat_maintenance_remove(ngx_chat_maintenance_t *mt, ngx_log_t *log)
             rc = NGX_BUSY;
 
         } else {
+            ngx_chat_maintenance_note_removed(mt);
+
             until = ngx_chat_clock_msec() + NGX_CHAT_MAINTENANCE_REMOVE;
-            rc = ngx_chat_retention_remove(&mt->retention, &mt->handle.db,
-                                           until, &n);
+
+            if (keys) {
+                rc = ngx_chat_keys_remove(&mt->handle.db,
+                                          ngx_chat_clock_wall());
+            }
+
+            if (rc == NGX_OK && mt->retention.n) {
+                rc = ngx_chat_retention_remove(&mt->retention, &mt->handle.db,
+                                               until, &n);
+            }
         }
     }
 

@@ -6,9 +6,10 @@
  *
  * Each worker has one.  Once a second it looks whether the files are still
  * there.  One worker, the maintainer, also removes what chat_retention does
- * not keep, and empties a WAL that has grown because of readers.  Shared
- * memory says which worker that is, and until when.  When that time is over
- * because the maintainer was killed, another worker takes its place.
+ * not keep, removes old idempotency keys, and empties a WAL that has grown
+ * because of readers.  Shared memory says which worker that is, and until when.
+ * When that time is over because the maintainer was killed, another worker
+ * takes its place.
  */
 
 

@@ -119,6 +119,7 @@ ngx_chat_read_queue_remove(ngx_chat_read_queue_t *q, ngx_chat_read_t *rd)
 ngx_chat_read_t *
 ngx_chat_read_queue_next(ngx_chat_read_queue_t *q)
 {
+    size_t                   size;
     ngx_queue_t             *p;
     ngx_chat_read_t         *rd;
     ngx_chat_read_client_t  *client;
@@ -143,8 +144,14 @@ ngx_chat_read_queue_next(ngx_chat_read_queue_t *q)
             ngx_queue_insert_tail(&q->clients, p);
         }
 
+        size = ngx_chat_read_queue_page(q);
+
+        if (rd->most) {
+            size = ngx_min(size, rd->most);
+        }
+
         rd->state = NGX_CHAT_READ_STARTED_e;
-        ngx_chat_read_queue_hold(q, rd, ngx_chat_read_queue_page(q));
+        ngx_chat_read_queue_hold(q, rd, size);
 
         return rd;
     }

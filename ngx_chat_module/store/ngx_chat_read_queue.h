@@ -6,8 +6,9 @@
  * that wait for their clients.
  *
  * A client is a connection; over HTTP/2 and HTTP/3 one client has many
- * requests at a time.  Clients take turns, so that a client with many reads
- * does not hold up the others.
+ * requests at a time.  All of a worker's clients of chat_events are one.
+ * Clients take turns, so that a client with many reads does not hold up the
+ * others.
  *
  * A page stays in memory until its client has taken it, which may be never.  So
  * a client's next page is read only while it holds less than its share.  And
@@ -56,9 +57,18 @@ struct ngx_chat_read_s {
     ngx_chat_read_client_t   *client;      /* NULL: nobody waits any more */
     size_t                    held;        /* what it counts for: the most that
                                               it may read, then its page */
+    size_t                    most;        /* bytes of a page that are of use;
+                                              0: all */
 
     ngx_chat_history_t        history;     /* row and data are the store's */
-    ngx_str_t                 page;        /* a JSON array */
+    ngx_str_t                 page;        /* a JSON array; where render is
+                                              set, what it has made */
+    ngx_uint_t                nrows;       /* of the page */
+
+    /* On a thread: renders a message; with buf NULL it only counts.  Returns
+       the length, or NGX_ERROR. */
+    ssize_t                 (*render)(ngx_chat_record_t *rec, u_char *buf,
+                                      size_t size);
     u_char                    epoch[NGX_CHAT_DB_EPOCH_LEN];
 
     void                    (*done)(ngx_chat_read_t *rd, ngx_int_t rc);

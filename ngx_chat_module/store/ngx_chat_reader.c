@@ -23,6 +23,8 @@ static void ngx_chat_reader_start(ngx_chat_reader_t *reader,
 static ngx_int_t ngx_chat_reader_thread(void *data, ngx_log_t *log);
 static ngx_int_t ngx_chat_reader_page(ngx_chat_reader_t *reader);
 static ngx_int_t ngx_chat_reader_row(void *data, ngx_chat_record_t *rec);
+static ssize_t ngx_chat_reader_render(ngx_chat_reader_t *reader,
+    ngx_chat_record_t *rec, u_char *buf, size_t size);
 static ngx_int_t ngx_chat_reader_join(ngx_chat_reader_t *reader);
 static void ngx_chat_reader_done(void *data, ngx_int_t rc);
 static void ngx_chat_reader_refuse(ngx_event_t *ev);
@@ -286,18 +288,15 @@ ngx_chat_reader_row(void *data, ngx_chat_record_t *rec)
 {
     ngx_chat_reader_t *reader = data;
 
-    size_t               size;
-    u_char              *rows;
-    ssize_t              len;
-    ngx_chat_message_t   m;
+    size_t    size;
+    u_char   *rows;
+    ssize_t   len;
 
     if (ngx_chat_store_get(&reader->read->left)) {
         return NGX_ABORT;
     }
 
-    ngx_chat_record_message(rec, &m);
-
-    len = ngx_chat_message_render(&m, NULL, 0);
+    len = ngx_chat_reader_render(reader, rec, NULL, 0);
 
     if (len == NGX_ERROR) {
         return NGX_ERROR;
@@ -321,7 +320,9 @@ ngx_chat_reader_row(void *data, ngx_chat_record_t *rec)
         reader->size = size;
     }
 
-    if (ngx_chat_message_render(&m, reader->rows + reader->len, len) != len) {
+    if (ngx_chat_reader_render(reader, rec, reader->rows + reader->len, len)
+        != len)
+    {
         return NGX_ERROR;
     }
 
@@ -332,22 +333,44 @@ ngx_chat_reader_row(void *data, ngx_chat_record_t *rec)
 }
 
 
-/* The rows as a JSON array, oldest first. */
+static ssize_t
+ngx_chat_reader_render(ngx_chat_reader_t *reader, ngx_chat_record_t *rec,
+    u_char *buf, size_t size)
+{
+    ngx_chat_message_t  m;
+
+    if (reader->read->render) {
+        return reader->read->render(rec, buf, size);
+    }
+
+    ngx_chat_record_message(rec, &m);
+
+    return ngx_chat_message_render(&m, buf, size);
+}
+
+
+/* The rows, oldest first: as a JSON array, where render() is not set. */
 
 static ngx_int_t
 ngx_chat_reader_join(ngx_chat_reader_t *reader)
 {
     size_t            start;
     u_char           *p;
-    ngx_uint_t        i, n;
+    ngx_uint_t        i, n, array;
     ngx_chat_read_t  *rd;
 
     rd = reader->read;
+    array = (rd->render == NULL);
 
-    rd->page.len = reader->len + 2;
+    rd->nrows = reader->nrows;
+    rd->page.len = reader->len;
 
-    if (reader->nrows) {
-        rd->page.len += reader->nrows - 1;
+    if (array) {
+        rd->page.len += 2 + (reader->nrows ? reader->nrows - 1 : 0);
+    }
+
+    if (rd->page.len == 0) {
+        return NGX_OK;
     }
 
     p = ngx_chat_page_resize(NULL, 0, rd->page.len);
@@ -356,11 +379,14 @@ ngx_chat_reader_join(ngx_chat_reader_t *reader)
     }
 
     rd->page.data = p;
-    *p++ = '[';
+
+    if (array) {
+        *p++ = '[';
+    }
 
     for (i = 0; i < reader->nrows; i++) {
 
-        if (i) {
+        if (i && array) {
             *p++ = ',';
         }
 
@@ -371,7 +397,9 @@ ngx_chat_reader_join(ngx_chat_reader_t *reader)
         p = ngx_cpymem(p, reader->rows + start, reader->ends[n] - start);
     }
 
-    *p = ']';
+    if (array) {
+        *p = ']';
+    }
 
     return NGX_OK;
 }

@@ -103,6 +103,8 @@ ngx_chat_store_write_alloc(ngx_chat_record_t *rec, ngx_log_t *log)
 
     w->record.kind = rec->kind;
     w->record.app = rec->app;
+    w->record.keyed = rec->keyed;
+    ngx_memcpy(w->record.key, rec->key, NGX_CHAT_KEYS_LEN);
 
     p = (u_char *) w + sizeof(ngx_chat_write_t);
     p = ngx_chat_store_copy(&w->record.channel, &rec->channel, p);
@@ -153,6 +155,13 @@ void
 ngx_chat_store_cancel(ngx_chat_store_t *st, ngx_chat_read_t *rd)
 {
     ngx_chat_reader_cancel(&st->readers, rd);
+}
+
+
+uint64_t
+ngx_chat_store_removed(ngx_chat_store_t *st)
+{
+    return ngx_chat_store_get(&st->conf->sh->removed);
 }
 
 

@@ -76,6 +76,9 @@ ngx_int_t ngx_chat_store_read(ngx_chat_store_t *st, ngx_chat_read_t *rd);
  */
 void ngx_chat_store_cancel(ngx_chat_store_t *st, ngx_chat_read_t *rd);
 
+/* The highest id that retention has removed or is about to; 0: none. */
+uint64_t ngx_chat_store_removed(ngx_chat_store_t *st);
+
 /* Frees a page that done() has taken. */
 void ngx_chat_store_release(ngx_chat_store_t *st,
     ngx_chat_read_client_t *client, ngx_str_t *page);

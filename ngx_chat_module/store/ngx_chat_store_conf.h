@@ -46,9 +46,9 @@ typedef struct {
     uint32_t                 dirty;        /* messages above floor may be
                                               committed and not sent */
     uint64_t                 last;         /* the highest id committed */
-    uint64_t                 foreign;      /* >0: the last message that was
-                                              sent has this id and is of the
-                                              database before this one */
+    uint64_t                 removed;      /* the highest that retention has
+                                              removed or is about to; read
+                                              without the lock */
 
     ngx_chat_store_stats_sh_t  stats;
 
@@ -59,7 +59,8 @@ typedef struct {
     ngx_atomic_t             shm;
 
     /* of the file that is noted; written with the write lock */
-    ngx_atomic_t             size;         /* bytes it has had at least */
+    ngx_atomic_t             size;         /* bytes it had at the last look */
+    uint32_t                 changes;      /* its counter then */
     ngx_atomic_t             destroyed;    /* its inode: it is not the database
                                               any more */
 
@@ -95,9 +96,15 @@ typedef struct {
     size_t                 (*event_max)(ngx_chat_record_t *rec);
 
     /*
+     * On a thread: writes what the sender of a message gets, into memory from
+     * malloc().  NGX_OK, NGX_ERROR.
+     */
+    ngx_int_t              (*render)(ngx_chat_record_t *rec, ngx_str_t *reply);
+
+    /*
      * On a thread, with the write lock: sends a message that is committed.
-     * *reply becomes what its sender gets, from malloc(), and *position the
-     * ring's position behind its event.  Both pointers are NULL where nobody
+     * *reply becomes what render() writes, and *position the ring's position
+     * behind its event.  Both pointers are NULL where nobody
      * waits for an answer.  NGX_OK; NGX_DECLINED: the message is too long for
      * the ring, which is logged; NGX_ERROR: it can be sent later.
      */
@@ -106,14 +113,17 @@ typedef struct {
                                      ngx_str_t *reply, uint64_t *position,
                                      ngx_log_t *log);
 
-    /* The id of the last message that append() has sent, or 0. */
+    /* The id of the last message that append() has sent, or begun() told. */
     uint64_t               (*sent)(void *data);
 
     /*
-     * On a thread, with the write lock: the database is another one now.  Ids
+     * On a thread, with the write lock: messages up to this id are of before,
+     * and nobody is sent them any more.  From now on sent() returns it.  That
+     * is so at the start, and where the database is another one now: then ids
      * that subscribers have seen may come again.
      */
-    void                   (*renewed)(void *data);
+    void                   (*begun)(void *data, uint64_t id,
+                                    ngx_uint_t another);
 
     /* On the event loop: so many messages of this worker are not stored yet. */
     void                   (*queued)(ngx_uint_t n);

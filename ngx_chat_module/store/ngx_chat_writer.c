@@ -15,6 +15,10 @@
  * all are sent it clears dirty.  A thread that gets the lock and finds dirty
  * set first sends what the dead worker has not sent.  The ring knows the last
  * id that was appended, so no message is sent twice.
+ *
+ * A message whose idempotency key is in the database was committed before.  It
+ * is not inserted and not sent, and gets the same answer again, which is made
+ * from the row.
  */
 
 
@@ -45,7 +49,13 @@ static ngx_int_t ngx_chat_writer_commit(ngx_chat_writer_t *wr,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_insert(ngx_chat_writer_t *wr);
 static ngx_int_t ngx_chat_writer_send(ngx_chat_writer_t *wr, ngx_log_t *log);
+static void ngx_chat_writer_repeat(ngx_chat_writer_t *wr,
+    ngx_chat_write_t *w);
+static ngx_int_t ngx_chat_writer_repeat_row(void *data,
+    ngx_chat_record_t *rec);
 static void ngx_chat_writer_done(void *data, ngx_int_t rc);
+static void ngx_chat_writer_expire(ngx_chat_writer_t *wr, ngx_queue_t *late);
+static void ngx_chat_writer_answer(ngx_queue_t *writes, ngx_int_t rc);
 
 
 ngx_int_t
@@ -110,6 +120,7 @@ ngx_chat_writer_add(ngx_chat_writer_t *wr, ngx_chat_write_t *w)
     wr->nwaiting++;
     wr->bytes += w->record.content.len;
     wr->more = w->more;
+    w->queued = ngx_current_msec;
     wr->conf->queued(wr->nwaiting + wr->nbatch);
 
     ngx_chat_writer_check(wr);
@@ -218,9 +229,7 @@ ngx_chat_writer_resend(ngx_chat_writer_t *wr, ngx_log_t *log)
     id = conf->sh->floor;
     sent = conf->sent(conf->data);
 
-    if (sent > id && sent != conf->sh->foreign) {
-        id = sent;
-    }
+    id = ngx_max(id, sent);
 
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "chat sends what a dead worker may have stored after "
@@ -263,7 +272,6 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
 {
     uint64_t              start;
     ngx_int_t             rc;
-    ngx_chat_write_t     *first, *last;
     ngx_chat_store_sh_t  *sh;
 
     sh = wr->conf->sh;
@@ -274,13 +282,11 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
         return rc;
     }
 
-    first = ngx_queue_data(ngx_queue_head(&wr->batch), ngx_chat_write_t,
-                           queue);
-    last = ngx_queue_data(ngx_queue_last(&wr->batch), ngx_chat_write_t, queue);
-
-    sh->floor = first->record.id - 1;
-    ngx_memory_barrier();
-    sh->dirty = 1;
+    if (wr->first) {
+        sh->floor = wr->first - 1;
+        ngx_memory_barrier();
+        sh->dirty = 1;
+    }
 
     ngx_chat_failpoint("commit");
 
@@ -298,13 +304,15 @@ ngx_chat_writer_commit(ngx_chat_writer_t *wr, ngx_log_t *log)
     }
 
     ngx_chat_store_stats_commit(&sh->stats, ngx_chat_clock_usec() - start);
-    sh->last = last->record.id;
 
-    if (ngx_chat_writer_send(wr, log) == NGX_OK) {
+    if (wr->first) {
+        sh->last = wr->last;
+    }
+
+    if (ngx_chat_writer_send(wr, log) == NGX_OK && wr->first) {
         ngx_chat_failpoint("sent");
         ngx_memory_barrier();
         sh->dirty = 0;
-        sh->foreign = 0;
         ngx_chat_failpoint("clean");
     }
 
@@ -318,13 +326,12 @@ ngx_chat_writer_insert(ngx_chat_writer_t *wr)
     int64_t            now;
     ngx_int_t          rc;
     ngx_queue_t       *q;
-    ngx_chat_write_t  *w;
+    ngx_chat_write_t  *w, *prev;
+
+    wr->first = 0;
+    prev = NULL;
 
     rc = ngx_chat_batch_begin(&wr->handle.db);
-
-    if (rc == NGX_OK) {
-        rc = ngx_chat_handle_shrink(&wr->handle);
-    }
 
     now = ngx_chat_clock_wall();
 
@@ -334,7 +341,23 @@ ngx_chat_writer_insert(ngx_chat_writer_t *wr)
     {
         w = ngx_queue_data(q, ngx_chat_write_t, queue);
 
-        rc = ngx_chat_batch_insert(&wr->handle.db, &w->record, now);
+        if (prev && prev->more && prev->record.repeated) {
+
+            /* one transaction gave the request's messages their ids */
+
+            w->record.id = prev->record.id + 1;
+            w->record.repeated = 1;
+
+        } else {
+            rc = ngx_chat_batch_insert(&wr->handle.db, &w->record, now);
+        }
+
+        if (!w->record.repeated) {
+            wr->first = wr->first ? wr->first : w->record.id;
+            wr->last = w->record.id;
+        }
+
+        prev = w;
     }
 
     return rc;
@@ -361,6 +384,11 @@ ngx_chat_writer_send(ngx_chat_writer_t *wr, ngx_log_t *log)
     {
         w = ngx_queue_data(q, ngx_chat_write_t, queue);
 
+        if (w->record.repeated) {
+            ngx_chat_writer_repeat(wr, w);
+            continue;
+        }
+
         if (conf->append(conf->data, &w->record, &w->except, &w->reply,
                          &w->position, log)
             == NGX_ERROR)
@@ -376,6 +404,51 @@ ngx_chat_writer_send(ngx_chat_writer_t *wr, ngx_log_t *log)
 }
 
 
+/*
+ * Makes the answer anew.  Where the message has been removed, the request,
+ * which is the same, has the same content.
+ */
+
+static void
+ngx_chat_writer_repeat(ngx_chat_writer_t *wr, ngx_chat_write_t *w)
+{
+    if (w->record.kind != NGX_CHAT_MESSAGE_POSTED_e) {
+        return;
+    }
+
+    wr->repeated = w;
+
+    (void) ngx_chat_history_since(&wr->handle.db, w->record.id - 1,
+                                  ngx_chat_writer_repeat_row, wr);
+
+    if (w->reply.data == NULL) {
+        (void) wr->conf->render(&w->record, &w->reply);
+    }
+}
+
+
+/*
+ * The first message from the id on.  It is another one where that was removed,
+ * and by its time where somebody had ids begin anew.
+ */
+
+static ngx_int_t
+ngx_chat_writer_repeat_row(void *data, ngx_chat_record_t *rec)
+{
+    ngx_chat_writer_t *wr = data;
+
+    ngx_chat_write_t  *w;
+
+    w = wr->repeated;
+
+    if (rec->id == w->record.id && rec->created == w->record.created) {
+        (void) wr->conf->render(rec, &w->reply);
+    }
+
+    return NGX_DONE;
+}
+
+
 /* On the event loop again. */
 
 static void
@@ -383,14 +456,16 @@ ngx_chat_writer_done(void *data, ngx_int_t rc)
 {
     ngx_chat_writer_t *wr = data;
 
-    ngx_queue_t       *q, batch;
-    ngx_chat_write_t  *w;
+    ngx_queue_t  batch, late;
 
     ngx_queue_init(&batch);
     ngx_queue_add(&batch, &wr->batch);
     ngx_queue_init(&wr->batch);
 
     wr->nbatch = 0;
+
+    ngx_queue_init(&late);
+    ngx_chat_writer_expire(wr, &late);
 
     if (rc != NGX_OK) {
         ngx_chat_store_stats_fail(&wr->conf->sh->stats, rc);
@@ -404,8 +479,47 @@ ngx_chat_writer_done(void *data, ngx_int_t rc)
 
     wr->conf->queued(wr->nwaiting + wr->nbatch);
 
-    while (!ngx_queue_empty(&batch)) {
-        q = ngx_queue_head(&batch);
+    ngx_chat_writer_answer(&batch, rc);
+    ngx_chat_writer_answer(&late, NGX_BUSY);
+}
+
+
+/*
+ * Takes what has waited too long out of the queue.  It was in no batch, so it
+ * is not stored.  Messages of one request came at one time, and go together.
+ */
+
+static void
+ngx_chat_writer_expire(ngx_chat_writer_t *wr, ngx_queue_t *late)
+{
+    ngx_queue_t       *q;
+    ngx_chat_write_t  *w;
+
+    while (!ngx_queue_empty(&wr->waiting)) {
+        q = ngx_queue_head(&wr->waiting);
+        w = ngx_queue_data(q, ngx_chat_write_t, queue);
+
+        if (ngx_current_msec - w->queued < NGX_CHAT_STORE_WAIT) {
+            return;
+        }
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(late, q);
+
+        wr->nwaiting--;
+        wr->bytes -= w->record.content.len;
+    }
+}
+
+
+static void
+ngx_chat_writer_answer(ngx_queue_t *writes, ngx_int_t rc)
+{
+    ngx_queue_t       *q;
+    ngx_chat_write_t  *w;
+
+    while (!ngx_queue_empty(writes)) {
+        q = ngx_queue_head(writes);
         w = ngx_queue_data(q, ngx_chat_write_t, queue);
 
         ngx_queue_remove(q);

@@ -34,14 +34,17 @@ struct ngx_chat_write_s {
     ngx_chat_record_t        record;
     ngx_chat_socket_id_t     except;
     ngx_str_t                reply;        /* after NGX_OK; of an event none */
+    ngx_msec_t               queued;       /* since when it waits */
     uint64_t                 position;     /* in the ring, behind its event;
-                                              0: it was not sent */
+                                              0: it was not sent (now) */
     unsigned                 more:1;       /* the next write() is of the same
                                               request: all are committed, or
-                                              none */
+                                              none; only the first has a key,
+                                              and all are repeated, or none */
 
     /*
-     * rc is NGX_OK: committed and sent; NGX_BUSY: the store can't take it now;
+     * rc is NGX_OK: committed and sent, by this write or, where the record is
+     * repeated, by an earlier one; NGX_BUSY: the store can't take it now;
      * NGX_ERROR.  Where the client has left meanwhile, data is NULL and done()
      * is not called.  The message is stored all the same.
      */
@@ -63,6 +66,10 @@ typedef struct {
 
     /* the thread's while the task is active */
     ngx_queue_t              batch;
+    uint64_t                 first;        /* the lowest id that was inserted;
+                                              0: all were repeated */
+    uint64_t                 last;         /* and the highest */
+    ngx_chat_write_t        *repeated;     /* whose row is read */
     ngx_chat_handle_t        handle;
 } ngx_chat_writer_t;
 

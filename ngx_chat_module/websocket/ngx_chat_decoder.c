@@ -20,11 +20,11 @@
 
 
 static ngx_int_t ngx_chat_decoder_header(ngx_chat_decoder_t *in,
-    ngx_log_t *log);
-static ngx_int_t ngx_chat_decoder_payload(ngx_chat_decoder_t *in, u_char *p,
-    size_t n, ngx_log_t *log);
-static ngx_int_t ngx_chat_decoder_control(ngx_chat_decoder_t *in, u_char *p,
-    size_t n, ngx_log_t *log);
+    ngx_chat_decoded_t *d, ngx_log_t *log);
+static ngx_int_t ngx_chat_decoder_payload(ngx_chat_decoder_t *in,
+    ngx_chat_decoded_t *d, u_char *p, size_t n, ngx_log_t *log);
+static ngx_int_t ngx_chat_decoder_control(ngx_chat_decoder_t *in,
+    ngx_chat_decoded_t *d, u_char *p, size_t n, ngx_log_t *log);
 static ngx_int_t ngx_chat_decoder_append(ngx_chat_decoder_t *in, u_char *p,
     size_t n, ngx_log_t *log);
 
@@ -40,8 +40,8 @@ ngx_chat_decoder_init(ngx_chat_decoder_t *in, size_t limit)
 
 
 ngx_int_t
-ngx_chat_decoder_read(ngx_chat_decoder_t *in, u_char **pos, u_char *last,
-    ngx_log_t *log)
+ngx_chat_decoder_read(ngx_chat_decoder_t *in, ngx_chat_decoded_t *d,
+    u_char **pos, u_char *last, ngx_log_t *log)
 {
     size_t             n;
     u_char            *p;
@@ -63,10 +63,10 @@ ngx_chat_decoder_read(ngx_chat_decoder_t *in, u_char **pos, u_char *last,
             rc = ngx_chat_frame_read_header(f, pos, last);
 
             if (rc == NGX_OK) {
-                rc = ngx_chat_decoder_header(in, log);
+                rc = ngx_chat_decoder_header(in, d, log);
 
             } else if (rc == NGX_ERROR) {
-                in->code = NGX_CHAT_CLOSE_PROTOCOL;
+                d->code = NGX_CHAT_CLOSE_PROTOCOL;
                 rc = NGX_DECLINED;
             }
 
@@ -82,8 +82,8 @@ ngx_chat_decoder_read(ngx_chat_decoder_t *in, u_char **pos, u_char *last,
         *pos += n;
 
         rc = (f->opcode >= NGX_CHAT_FRAME_CLOSE)
-             ? ngx_chat_decoder_control(in, p, n, log)
-             : ngx_chat_decoder_payload(in, p, n, log);
+             ? ngx_chat_decoder_control(in, d, p, n, log)
+             : ngx_chat_decoder_payload(in, d, p, n, log);
 
         if (f->received == f->length) {
             ngx_chat_frame_next(f);
@@ -121,14 +121,15 @@ ngx_chat_decoder_clear(ngx_chat_decoder_t *in)
 /* What can be refused before any of the payload is taken. */
 
 static ngx_int_t
-ngx_chat_decoder_header(ngx_chat_decoder_t *in, ngx_log_t *log)
+ngx_chat_decoder_header(ngx_chat_decoder_t *in, ngx_chat_decoded_t *d,
+    ngx_log_t *log)
 {
     ngx_chat_frame_t  *f;
 
     f = &in->frame;
 
     if (f->opcode == NGX_CHAT_FRAME_BINARY) {
-        in->code = NGX_CHAT_CLOSE_UNSUPPORTED;
+        d->code = NGX_CHAT_CLOSE_UNSUPPORTED;
         return NGX_DECLINED;
     }
 
@@ -143,7 +144,7 @@ ngx_chat_decoder_header(ngx_chat_decoder_t *in, ngx_log_t *log)
                       "client sent message of more than %uz bytes",
                       in->limit);
 
-        in->code = NGX_CHAT_CLOSE_TOO_BIG;
+        d->code = NGX_CHAT_CLOSE_TOO_BIG;
         return NGX_DECLINED;
     }
 
@@ -157,8 +158,8 @@ ngx_chat_decoder_header(ngx_chat_decoder_t *in, ngx_log_t *log)
  */
 
 static ngx_int_t
-ngx_chat_decoder_payload(ngx_chat_decoder_t *in, u_char *p, size_t n,
-    ngx_log_t *log)
+ngx_chat_decoder_payload(ngx_chat_decoder_t *in, ngx_chat_decoded_t *d,
+    u_char *p, size_t n, ngx_log_t *log)
 {
     ngx_uint_t         whole;
     ngx_chat_frame_t  *f;
@@ -169,13 +170,13 @@ ngx_chat_decoder_payload(ngx_chat_decoder_t *in, u_char *p, size_t n,
     if (ngx_chat_utf8_update(&in->utf8, p, n) != NGX_OK
         || (whole && ngx_chat_utf8_final(&in->utf8) != NGX_OK))
     {
-        in->code = NGX_CHAT_CLOSE_NOT_UTF8;
+        d->code = NGX_CHAT_CLOSE_NOT_UTF8;
         return NGX_DECLINED;
     }
 
     if (whole && in->len == 0) {
-        in->payload.data = p;
-        in->payload.len = n;
+        d->payload.data = p;
+        d->payload.len = n;
 
     } else {
 
@@ -187,20 +188,20 @@ ngx_chat_decoder_payload(ngx_chat_decoder_t *in, u_char *p, size_t n,
             return NGX_AGAIN;
         }
 
-        in->payload.data = in->message;
-        in->payload.len = in->len;
+        d->payload.data = in->message;
+        d->payload.len = in->len;
         in->len = 0;
     }
 
-    in->opcode = NGX_CHAT_FRAME_TEXT;
+    d->opcode = NGX_CHAT_FRAME_TEXT;
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_chat_decoder_control(ngx_chat_decoder_t *in, u_char *p, size_t n,
-    ngx_log_t *log)
+ngx_chat_decoder_control(ngx_chat_decoder_t *in, ngx_chat_decoded_t *d,
+    u_char *p, size_t n, ngx_log_t *log)
 {
     ngx_chat_frame_t  *f;
 
@@ -224,9 +225,9 @@ ngx_chat_decoder_control(ngx_chat_decoder_t *in, u_char *p, size_t n,
         return NGX_AGAIN;
     }
 
-    in->opcode = f->opcode;
-    in->payload.data = p;
-    in->payload.len = f->length;
+    d->opcode = f->opcode;
+    d->payload.data = p;
+    d->payload.len = f->length;
 
     return NGX_OK;
 }

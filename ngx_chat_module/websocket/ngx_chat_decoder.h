@@ -29,24 +29,28 @@ typedef struct {
     u_char                  *control;      /* of a control frame that comes
                                               in pieces */
     unsigned                 in_payload:1; /* behind a frame's header */
+} ngx_chat_decoder_t;
 
-    /* set by read() */
+
+/* What read() finds. */
+
+typedef struct {
     ngx_uint_t               opcode;       /* text, ping, pong or close */
     ngx_str_t                payload;
     ngx_uint_t               code;         /* to close with */
-} ngx_chat_decoder_t;
+} ngx_chat_decoded_t;
 
 
 void ngx_chat_decoder_init(ngx_chat_decoder_t *in, size_t limit);
 
 /*
  * Takes bytes, which it may change, up to the next whole message.  NGX_OK:
- * opcode and payload are set, valid up to the next call; NGX_AGAIN: all
- * bytes are taken; NGX_DECLINED: an offence, code is set, read no more;
+ * d->opcode and d->payload are set, valid up to the next call; NGX_AGAIN: all
+ * bytes are taken; NGX_DECLINED: an offence, d->code is set, read no more;
  * NGX_ERROR: no memory.
  */
-ngx_int_t ngx_chat_decoder_read(ngx_chat_decoder_t *in, u_char **pos,
-    u_char *last, ngx_log_t *log);
+ngx_int_t ngx_chat_decoder_read(ngx_chat_decoder_t *in, ngx_chat_decoded_t *d,
+    u_char **pos, u_char *last, ngx_log_t *log);
 
 /* Frees what is held. */
 void ngx_chat_decoder_clear(ngx_chat_decoder_t *in);

@@ -13,20 +13,17 @@
 #include <ngx_http.h>
 #include <ngx_sha1.h>
 
+#include <http/ngx_chat_client.h>
 #include <http/ngx_chat_reply.h>
-#include <pusher/ngx_chat_error.h>
 #include <websocket/ngx_chat_handshake.h>
 
 
 #define NGX_CHAT_HANDSHAKE_GUID  "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-static ngx_uint_t ngx_chat_handshake_check_app(ngx_http_request_t *r,
-    ngx_chat_app_t *app);
 static ngx_int_t ngx_chat_handshake_check(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_handshake_upgrade_required(ngx_http_request_t *r,
     const char *name, const char *value, const char *text);
-static ngx_int_t ngx_chat_handshake_check_origin(ngx_http_request_t *r);
 static ngx_uint_t ngx_chat_handshake_has_token(ngx_http_request_t *r,
     const char *name, const char *token);
 static ngx_int_t ngx_chat_handshake_check_key(ngx_str_t *key);
@@ -51,82 +48,6 @@ ngx_chat_handshake(ngx_http_request_t *r)
     }
 
     return (ngx_chat_handshake_send(r) == NGX_OK) ? NGX_DECLINED : NGX_ERROR;
-}
-
-
-ngx_uint_t
-ngx_chat_handshake_app(ngx_http_request_t *r, ngx_chat_app_t **app,
-    ngx_str_t *arg)
-{
-    u_char                *p, *last, *key;
-    ngx_int_t              n;
-    ngx_str_t              value;
-    ngx_chat_main_conf_t  *cmcf;
-
-    /* the last "/app/" of the path; the key goes to the next "/" */
-
-    key = NULL;
-    last = r->uri.data + r->uri.len;
-
-    for (p = r->uri.data; p + 5 <= last; p++) {
-        if (ngx_memcmp(p, "/app/", 5) == 0) {
-            key = p + 5;
-        }
-    }
-
-    if (key == NULL || key == last) {
-        return NGX_CHAT_ERROR_PATH;
-    }
-
-    arg->data = key;
-    arg->len = last - key;
-
-    p = ngx_strlchr(key, last, '/');
-
-    if (p != NULL) {
-
-        if (p == key || p + 1 != last) {
-            return NGX_CHAT_ERROR_PATH;
-        }
-
-        arg->len = p - key;
-    }
-
-    if (ngx_http_arg(r, (u_char *) "protocol", 8, &value) == NGX_OK) {
-
-        n = ngx_atoi(value.data, value.len);
-
-        if (n < 4 || n > 7) {
-            return NGX_CHAT_ERROR_PROTOCOL;
-        }
-    }
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
-    *app = ngx_chat_app_of_key(&cmcf->apps, arg);
-
-    return *app ? ngx_chat_handshake_check_app(r, *app)
-                : NGX_CHAT_ERROR_UNKNOWN_KEY;
-}
-
-
-/* 0, or the Pusher code of why the app takes no such client. */
-
-static ngx_uint_t
-ngx_chat_handshake_check_app(ngx_http_request_t *r, ngx_chat_app_t *app)
-{
-    ngx_uint_t  tls;
-
-#if (NGX_HTTP_SSL)
-    tls = (r->connection->ssl != NULL);
-#else
-    tls = 0;
-#endif
-
-    if (!app->enabled) {
-        return NGX_CHAT_ERROR_DISABLED;
-    }
-
-    return (app->tls_only && !tls) ? NGX_CHAT_ERROR_TLS_ONLY : 0;
 }
 
 
@@ -172,7 +93,7 @@ ngx_chat_handshake_check(ngx_http_request_t *r)
                                     "a WebSocket upgrade has no body");
     }
 
-    return (ngx_chat_handshake_check_origin(r) == NGX_OK)
+    return (ngx_chat_client_check_origin(r) == NGX_OK)
            ? NGX_DECLINED : NGX_HTTP_FORBIDDEN;
 }
 
@@ -190,45 +111,6 @@ ngx_chat_handshake_upgrade_required(ngx_http_request_t *r, const char *name,
     }
 
     return ngx_chat_reply_error(r, 426, text);
-}
-
-
-/* A client without an Origin is no browser, and is not restricted. */
-
-static ngx_int_t
-ngx_chat_handshake_check_origin(ngx_http_request_t *r)
-{
-    ngx_int_t             rc;
-    ngx_str_t             origin;
-    ngx_chat_loc_conf_t  *clcf;
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
-
-    if (clcf->origins == NULL) {
-        return NGX_OK;
-    }
-
-    rc = ngx_chat_request_header(r, "origin", &origin);
-
-    if (rc == NGX_DECLINED) {
-        return NGX_OK;
-    }
-
-    if (rc != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    if (ngx_chat_origin_match(clcf->origins, &origin)) {
-        return NGX_OK;
-    }
-
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "client sent origin \"%V\" that chat_origins does not allow",
-                  &origin);
-
-    ngx_chat_count(NGX_CHAT_ORIGINS_REFUSED_e, 1);
-
-    return NGX_DECLINED;
 }
 
 

@@ -2,8 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The opening handshake of WebSocket (RFC 6455, section 4), and the part of
- * it that Pusher puts into the URL (Pusher protocol, section 1.1).
+ * The opening handshake of WebSocket (RFC 6455, section 4).
  */
 
 
@@ -24,13 +23,6 @@
  * request is refused, and this is what the content handler returns.
  */
 ngx_int_t ngx_chat_handshake(ngx_http_request_t *r);
-
-/*
- * The app that the URL names.  0 with *app set, or the Pusher code of what
- * is wrong, with *arg set to what the error's text names.
- */
-ngx_uint_t ngx_chat_handshake_app(ngx_http_request_t *r,
-    ngx_chat_app_t **app, ngx_str_t *arg);
 
 
 #endif /* _NGX_CHAT_HANDSHAKE_H_INCLUDED_ */

@@ -26,6 +26,8 @@ typedef struct {
     ngx_msec_t               seen;         /* when the client last sent */
     ngx_chat_decoder_t       decoder;
     ngx_chat_buf_t          *rest;         /* read, while paused */
+    ngx_str_t               *token;        /* in the request's pool, until the
+                                              greeting; or NULL */
 
     unsigned                 started:1;
     unsigned                 paused:1;     /* takes no commands: the client
@@ -74,10 +76,10 @@ void ngx_chat_websocket_release(ngx_chat_websocket_t *ws);
 void ngx_chat_websocket_note(ngx_chat_websocket_t *ws);
 
 /*
- * All of these free ws, or may: don't touch it afterwards.  fail() closes
- * with a code of RFC 6455, without an error frame, and returns NGX_DONE;
- * close() and abort() are those of the transport; finish() ends the
- * connection, with NGX_OK when everything is sent.
+ * All of these free ws, or may: don't touch it afterwards.  close_code()
+ * closes with a code of RFC 6455, without an error frame, and returns
+ * NGX_DONE; close() and abort() are those of the transport; finish() ends
+ * the connection, with NGX_OK when everything is sent.
  */
 ngx_int_t ngx_chat_websocket_close_code(ngx_chat_websocket_t *ws,
     ngx_uint_t code);
@@ -85,6 +87,9 @@ void ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
     ngx_str_t *reason);
 void ngx_chat_websocket_abort(ngx_chat_session_t *s);
 void ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc);
+
+/* The transport's.  It frees nothing: a session that breaks ends later. */
+void ngx_chat_websocket_ping(ngx_chat_session_t *s, ngx_str_t *text);
 
 /* A cleanup handler of the request, whoever ended it. */
 void ngx_chat_websocket_cleanup(void *data);

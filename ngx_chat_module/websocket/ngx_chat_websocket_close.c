@@ -13,6 +13,8 @@
 
 #include <http/ngx_chat_http_module.h>
 #include <pusher/ngx_chat_error.h>
+#include <session/ngx_chat_recall.h>
+#include <session/ngx_chat_recovery.h>
 #include <websocket/ngx_chat_websocket.h>
 #include <wire/ngx_chat_frame.h>
 
@@ -22,8 +24,20 @@
 #define NGX_CHAT_WEBSOCKET_CLOSE_READS   16        /* most in one turn */
 
 
-static ngx_chat_buf_t *ngx_chat_websocket_close_frame(ngx_uint_t code,
-    ngx_str_t *reason, ngx_log_t *log);
+/* Of a connection that is closed, in its pool. */
+
+typedef struct {
+    ngx_chat_decoder_t       decoder;
+    ngx_chat_recovery_t     *recovery;
+} ngx_chat_websocket_last_t;
+
+
+static void ngx_chat_websocket_park(ngx_chat_session_t *s);
+static ngx_chat_websocket_last_t *ngx_chat_websocket_last(
+    ngx_chat_websocket_t *ws, ngx_chat_recovery_t *recovery);
+static void ngx_chat_websocket_last_cleanup(void *data);
+static void ngx_chat_websocket_last_read(ngx_connection_t *c, u_char *p,
+    u_char *end);
 static void ngx_chat_websocket_free(ngx_chat_websocket_t *ws);
 static void ngx_chat_websocket_detach(ngx_http_request_t *r);
 static void ngx_chat_websocket_finalize(ngx_http_request_t *r, ngx_int_t rc);
@@ -33,7 +47,10 @@ static void ngx_chat_websocket_linger_handler(ngx_event_t *rev);
 
 ngx_chat_transport_t  ngx_chat_websocket_transport = {
     ngx_chat_websocket_close,
-    ngx_chat_websocket_abort
+    ngx_chat_websocket_abort,
+    ngx_chat_websocket_ping,
+    NULL,                                  /* wake: it is no reader */
+    0                                      /* is_lossy */
 };
 
 
@@ -71,9 +88,11 @@ ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
     }
 
     ws->leaving = 1;
+
+    ngx_chat_websocket_park(s);
     ngx_chat_session_leave(s);
 
-    b = ngx_chat_websocket_close_frame(code, reason, c->log);
+    b = ngx_chat_session_frame_close(code, reason, c->log);
 
     if (b == NULL) {
         ngx_chat_websocket_abort(s);
@@ -106,34 +125,13 @@ ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
 }
 
 
-static ngx_chat_buf_t *
-ngx_chat_websocket_close_frame(ngx_uint_t code, ngx_str_t *reason,
-    ngx_log_t *log)
+/* What is kept for a client with a token, which may come back at once. */
+
+static void
+ngx_chat_websocket_park(ngx_chat_session_t *s)
 {
-    u_char          *p;
-    size_t           len;
-    ngx_chat_buf_t  *b;
-
-    len = 0;
-
-    if (code != NGX_CHAT_CLOSE_NO_STATUS) {
-        len = 2 + ngx_chat_error_reason_len(reason->data, reason->len);
-    }
-
-    b = ngx_chat_session_frame(NGX_CHAT_FRAME_CLOSE, len, &p, log);
-
-    if (b == NULL || len == 0) {
-        return b;
-    }
-
-    *p++ = (u_char) (code >> 8);
-    *p++ = (u_char) code;
-
-    if (reason->len) {
-        ngx_memcpy(p, reason->data, len - 2);
-    }
-
-    return b;
+    ngx_chat_recall_cancel(s, NULL);
+    ngx_chat_recovery_end(s);
 }
 
 
@@ -150,7 +148,9 @@ ngx_chat_websocket_abort(ngx_chat_session_t *s)
 void
 ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc)
 {
-    ngx_connection_t  *c;
+    ngx_connection_t           *c;
+    ngx_chat_recovery_t        *recovery;
+    ngx_chat_websocket_last_t  *last;
 
     if (ws->ended) {
         return;
@@ -163,7 +163,20 @@ ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc)
         ngx_chat_websocket_note(ws);
     }
 
+    ngx_chat_websocket_park(&ws->session);
+    recovery = ngx_chat_recovery_detach(&ws->session);
+
     ngx_chat_session_end(&ws->session);
+
+    last = NULL;
+
+    if (recovery) {
+        last = (rc == NGX_OK) ? ngx_chat_websocket_last(ws, recovery) : NULL;
+
+        if (last == NULL) {
+            ngx_chat_recovery_free(recovery);
+        }
+    }
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
@@ -181,6 +194,7 @@ ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc)
     ngx_chat_websocket_free(ws);
 
     if (rc == NGX_OK) {
+        c->data = last;
         ngx_chat_websocket_linger(c);
         return;
     }
@@ -189,14 +203,107 @@ ngx_chat_websocket_finish(ngx_chat_websocket_t *ws, ngx_int_t rc)
 }
 
 
+/*
+ * Where a client with a token was sent away before it has acknowledged all, its
+ * Close frame does so.  NULL: that can't be read, or there is no memory.
+ */
+
+static ngx_chat_websocket_last_t *
+ngx_chat_websocket_last(ngx_chat_websocket_t *ws, ngx_chat_recovery_t *recovery)
+{
+    ngx_pool_cleanup_t         *cln;
+    ngx_chat_websocket_last_t  *last;
+
+    if (ws->request || ws->rest) {
+        return NULL;
+    }
+
+    cln = ngx_pool_cleanup_add(ws->session.connection->pool,
+                               sizeof(ngx_chat_websocket_last_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    last = cln->data;
+
+    /* a frame may have come in part */
+
+    last->decoder = ws->decoder;
+    ngx_chat_decoder_init(&ws->decoder, 0);
+
+    last->recovery = recovery;
+
+    cln->handler = ngx_chat_websocket_last_cleanup;
+
+    return last;
+}
+
+
+static void
+ngx_chat_websocket_last_cleanup(void *data)
+{
+    ngx_chat_websocket_last_t *last = data;
+
+    ngx_chat_decoder_clear(&last->decoder);
+    ngx_chat_recovery_free(last->recovery);
+}
+
+
+/*
+ * What a client still sends: only its Close frame matters.  One that answers
+ * ours has our code; any other the client may have sent before it had all.
+ */
+
+static void
+ngx_chat_websocket_last_read(ngx_connection_t *c, u_char *p, u_char *end)
+{
+    ngx_uint_t                  code;
+    ngx_chat_decoded_t          d;
+    ngx_chat_websocket_last_t  *last;
+
+    last = c->data;
+
+    while (last != NULL) {
+
+        if (ngx_chat_decoder_read(&last->decoder, &d, &p, end, c->log)
+            != NGX_OK)
+        {
+            return;
+        }
+
+        if (d.opcode == NGX_CHAT_FRAME_CLOSE) {
+            (void) ngx_chat_frame_read_close(d.payload.data, d.payload.len,
+                                             &code);
+
+            if (code == NGX_CHAT_ERROR_RECONNECT) {
+                ngx_chat_recovery_closed(last->recovery);
+            }
+
+            c->data = NULL;
+            return;
+        }
+    }
+}
+
+
 void
 ngx_chat_websocket_cleanup(void *data)
 {
     ngx_chat_websocket_t  *ws = data;
 
+    ngx_chat_recovery_t  *recovery;
+
     ws->ended = 1;
 
     ngx_chat_websocket_detach(ws->request);
+
+    ngx_chat_websocket_park(&ws->session);
+    recovery = ngx_chat_recovery_detach(&ws->session);
+
+    if (recovery) {
+        ngx_chat_recovery_free(recovery);
+    }
+
     ngx_chat_session_end(&ws->session);
 
     ngx_chat_websocket_free(ws);
@@ -327,6 +434,8 @@ ngx_chat_websocket_linger_handler(ngx_event_t *rev)
             ngx_http_close_connection(c);
             return;
         }
+
+        ngx_chat_websocket_last_read(c, buf, buf + n);
     }
 
     if (ngx_handle_read_event(rev, 0) != NGX_OK) {

@@ -15,13 +15,12 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <http/ngx_chat_client.h>
 #include <http/ngx_chat_http_module.h>
 #include <pusher/ngx_chat_error.h>
+#include <session/ngx_chat_recovery.h>
 #include <websocket/ngx_chat_handshake.h>
 #include <websocket/ngx_chat_websocket.h>
-
-
-#define NGX_CHAT_WEBSOCKET_MESSAGE  65536      /* at least accepted */
 
 
 static void ngx_chat_websocket_take_over(ngx_chat_websocket_t *ws);
@@ -35,11 +34,16 @@ ngx_int_t
 ngx_chat_websocket_handler(ngx_http_request_t *r)
 {
     ngx_int_t              rc;
+    ngx_str_t             *token;
     ngx_chat_loc_conf_t   *clcf;
     ngx_chat_websocket_t  *ws;
 
     if (r != r->main) {
         return NGX_HTTP_NOT_FOUND;
+    }
+
+    if (ngx_chat_client_token(r, &token) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     rc = ngx_chat_handshake(r);
@@ -66,15 +70,14 @@ ngx_chat_websocket_handler(ngx_http_request_t *r)
     clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
 
     ws->request = r;
+    ws->token = token;
     ws->seen = ngx_current_msec;
 
     ws->session.connection = r->connection;
     ws->session.conf = &clcf->session;
     ws->session.transport = &ngx_chat_websocket_transport;
 
-    ngx_chat_decoder_init(&ws->decoder,
-                          ngx_max(clcf->max_message_size * 7 + 4096,
-                                  NGX_CHAT_WEBSOCKET_MESSAGE));
+    ngx_chat_decoder_init(&ws->decoder, ngx_chat_client_message_max(clcf));
 
     ngx_http_set_ctx(r, ws, ngx_chat_module);
 
@@ -229,8 +232,9 @@ static ngx_int_t
 ngx_chat_websocket_greet(ngx_chat_websocket_t *ws)
 {
     ngx_int_t              rc;
-    ngx_str_t              arg;
+    ngx_str_t              arg, client, *token;
     ngx_uint_t             code;
+    const char            *text;
     ngx_chat_app_t        *app;
     ngx_chat_main_conf_t  *cmcf;
 
@@ -238,28 +242,50 @@ ngx_chat_websocket_greet(ngx_chat_websocket_t *ws)
 
     ngx_str_null(&arg);
 
-    code = ngx_chat_handshake_app(ws->request, &app, &arg);
+    text = NULL;
+    token = ws->token;
+    ws->token = NULL;
+
+    code = ngx_chat_client_app(ws->request, &ws->request->uri, &app, &arg);
 
     if (code == 0 && (cmcf->hub.fanout.slot == NULL || ngx_exiting)) {
         code = NGX_CHAT_ERROR_CAPACITY;
+    }
+
+    if (code == 0 && token
+        && ngx_chat_client_check_token(token) != NGX_OK)
+    {
+        code = NGX_CHAT_ERROR_PATH;
+        text = NGX_CHAT_ERROR_TOKEN;
     }
 
     if (code) {
         ngx_log_error(NGX_LOG_INFO, ws->session.connection->log, 0,
                       "chat client is refused with %ui", code);
 
-        ngx_chat_session_refuse(&cmcf->sessions, &ws->session, code, &arg);
+        ngx_chat_session_refuse(&cmcf->sessions, &ws->session, code, text,
+                                &arg);
         return NGX_DONE;
     }
+
+    ws->session.is_js =
+        (ngx_http_arg(ws->request, (u_char *) "client", 6, &client) == NGX_OK
+         && client.len == 2 && ngx_strncmp(client.data, "js", 2) == 0);
 
     rc = ngx_chat_session_open(&cmcf->sessions, &ws->session, app);
 
     if (rc == NGX_ERROR) {
         ngx_chat_websocket_abort(&ws->session);
+    }
+
+    if (rc != NGX_OK) {
         return NGX_DONE;
     }
 
-    return rc;
+    ngx_chat_recovery_open(&ws->session, token);
+    ngx_chat_session_greet(&ws->session);
+
+    return NGX_OK;
 }
 
 

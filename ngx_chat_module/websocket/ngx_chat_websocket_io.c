@@ -15,6 +15,7 @@
 
 #include <pusher/ngx_chat_error.h>
 #include <session/ngx_chat_dispatch.h>
+#include <session/ngx_chat_recovery.h>
 #include <shared/ngx_chat_turn.h>
 #include <websocket/ngx_chat_websocket.h>
 #include <wire/ngx_chat_frame.h>
@@ -28,7 +29,8 @@
 static ngx_int_t ngx_chat_websocket_pause(ngx_chat_websocket_t *ws,
     u_char *p, u_char *last);
 static void ngx_chat_websocket_resume(ngx_chat_websocket_t *ws);
-static ngx_int_t ngx_chat_websocket_take(ngx_chat_websocket_t *ws);
+static ngx_int_t ngx_chat_websocket_take(ngx_chat_websocket_t *ws,
+    ngx_chat_decoded_t *d);
 static void ngx_chat_websocket_send(ngx_chat_websocket_t *ws,
     ngx_uint_t opcode, u_char *p, size_t len);
 static void ngx_chat_websocket_silent(ngx_chat_websocket_t *ws);
@@ -118,9 +120,12 @@ ngx_chat_websocket_read_handler(ngx_event_t *rev)
 ngx_int_t
 ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p, u_char *last)
 {
-    ngx_int_t   rc;
-    ngx_log_t  *log;
+    ngx_int_t            rc;
+    ngx_log_t           *log;
+    ngx_uint_t           used;
+    ngx_chat_decoded_t   d;
 
+    used = 0;
     log = ws->session.connection->log;
 
     ngx_chat_turn_add(0);
@@ -132,18 +137,24 @@ ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p, u_char *last)
         if (ngx_chat_outbox_owes(&ws->session.outbox,
                                  ws->session.conf->send_buffer))
         {
+            ngx_chat_recovery_used(&ws->session);
             return ngx_chat_websocket_pause(ws, p, last);
         }
 
-        rc = ngx_chat_decoder_read(&ws->decoder, &p, last, log);
+        rc = ngx_chat_decoder_read(&ws->decoder, &d, &p, last, log);
 
         switch (rc) {
 
         case NGX_AGAIN:
+            if (used) {
+                ngx_chat_recovery_used(&ws->session);
+            }
+
             return NGX_OK;
 
         case NGX_OK:
-            rc = ngx_chat_websocket_take(ws);
+            used = 1;
+            rc = ngx_chat_websocket_take(ws, &d);
 
             if (rc != NGX_OK) {
                 return rc;
@@ -154,11 +165,11 @@ ngx_chat_websocket_feed(ngx_chat_websocket_t *ws, u_char *p, u_char *last)
         case NGX_DECLINED:
             ngx_log_error(NGX_LOG_INFO, log, 0,
                           "client sent invalid WebSocket message, closing "
-                          "with %ui", ws->decoder.code);
+                          "with %ui", d.code);
 
             ngx_chat_count(NGX_CHAT_CLOSED_PROTOCOL_e, 1);
 
-            return ngx_chat_websocket_close_code(ws, ws->decoder.code);
+            return ngx_chat_websocket_close_code(ws, d.code);
 
         default:
             ngx_chat_websocket_abort(&ws->session);
@@ -225,14 +236,14 @@ ngx_chat_websocket_resume(ngx_chat_websocket_t *ws)
 
 
 static ngx_int_t
-ngx_chat_websocket_take(ngx_chat_websocket_t *ws)
+ngx_chat_websocket_take(ngx_chat_websocket_t *ws, ngx_chat_decoded_t *d)
 {
     ngx_str_t   *payload;
     ngx_uint_t   code;
 
-    payload = &ws->decoder.payload;
+    payload = &d->payload;
 
-    switch (ws->decoder.opcode) {
+    switch (d->opcode) {
 
     case NGX_CHAT_FRAME_TEXT:
         /* a session that has to go goes later, by a posted event */
@@ -245,10 +256,18 @@ ngx_chat_websocket_take(ngx_chat_websocket_t *ws)
         return NGX_OK;
 
     case NGX_CHAT_FRAME_PONG:
+        /* an empty one answers a Ping that asks only whether it is there */
+
+        if (payload->len && !ws->session.is_js) {
+            ngx_chat_recovery_pong(&ws->session, payload);
+        }
+
         return NGX_OK;
 
     default: /* NGX_CHAT_FRAME_CLOSE */
         (void) ngx_chat_frame_read_close(payload->data, payload->len, &code);
+
+        ws->session.was_closed = 1;
         return ngx_chat_websocket_close_code(ws, code);
     }
 }
@@ -268,6 +287,16 @@ ngx_chat_websocket_send(ngx_chat_websocket_t *ws, ngx_uint_t opcode,
     }
 
     ngx_chat_session_send(&ws->session, b);
+}
+
+
+/* A ngx_chat_transport_t ping(). */
+
+void
+ngx_chat_websocket_ping(ngx_chat_session_t *s, ngx_str_t *text)
+{
+    ngx_chat_websocket_send((ngx_chat_websocket_t *) s, NGX_CHAT_FRAME_PING,
+                            text->data, text->len);
 }
 
 

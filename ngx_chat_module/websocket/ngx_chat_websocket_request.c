@@ -107,7 +107,7 @@ ngx_chat_websocket_release(ngx_chat_websocket_t *ws)
     ngx_chat_websocket_free_headers(c, hc);
 
 #if (NGX_SSL)
-    /* what answers frames that came with the request may wait in it */
+    /* something may still wait in it, or in OpenSSL */
 
     if (c->ssl && !c->buffered) {
         ngx_ssl_free_buffer(c);

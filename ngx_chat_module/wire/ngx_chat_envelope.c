@@ -15,15 +15,20 @@
 #include <wire/ngx_chat_envelope.h>
 
 
-/* What a record begins with; the channel and the payload follow. */
+/*
+ * What a record begins with; the channel and the payload follow.  There is no
+ * padding, since unpack() would not see what is in it.
+ */
 typedef struct {
     uint64_t           app;
     uint64_t           message;
     uint64_t           except_high;
     uint64_t           except_low;
+    uint64_t           previous;
+    uint32_t           hash;
     uint32_t           payload_len;
-    uint16_t           channel_len;
-    uint16_t           type;
+    uint32_t           channel_len;
+    uint32_t           type;
 } ngx_chat_envelope_header_t;
 
 
@@ -40,13 +45,17 @@ ngx_chat_envelope_pack(u_char *p, ngx_chat_envelope_t *e)
 {
     ngx_chat_envelope_header_t  h;
 
+    ngx_memzero(&h, sizeof(ngx_chat_envelope_header_t));
+
     h.app = e->app;
     h.message = e->message;
     h.except_high = e->except.high;
     h.except_low = e->except.low;
+    h.previous = e->previous;
+    h.hash = e->hash;
     h.payload_len = (uint32_t) e->payload.len;
-    h.channel_len = (uint16_t) e->channel.len;
-    h.type = (uint16_t) e->type;
+    h.channel_len = (uint32_t) e->channel.len;
+    h.type = (uint32_t) e->type;
 
     p = ngx_cpymem(p, &h, sizeof(ngx_chat_envelope_header_t));
     p = ngx_cpymem(p, e->channel.data, e->channel.len);
@@ -74,7 +83,7 @@ ngx_chat_envelope_unpack(ngx_chat_envelope_t *e, u_char *p, size_t len)
     len -= sizeof(ngx_chat_envelope_header_t);
 
     if (h.type < NGX_CHAT_ENVELOPE_EVENT_e
-        || h.type > NGX_CHAT_ENVELOPE_TERMINATE_e
+        || h.type > NGX_CHAT_ENVELOPE_NOTICE_e
         || h.channel_len == 0
         || h.channel_len > 255
         || h.channel_len > len
@@ -88,6 +97,8 @@ ngx_chat_envelope_unpack(ngx_chat_envelope_t *e, u_char *p, size_t len)
     e->message = h.message;
     e->except.high = h.except_high;
     e->except.low = h.except_low;
+    e->previous = h.previous;
+    e->hash = h.hash;
     e->channel.data = p;
     e->channel.len = h.channel_len;
     e->payload.data = p + h.channel_len;

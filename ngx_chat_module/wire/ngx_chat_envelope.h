@@ -27,8 +27,10 @@ typedef struct {
 
 typedef enum {
     NGX_CHAT_ENVELOPE_EVENT_e = 1,     /* to the channel's subscribers */
-    NGX_CHAT_ENVELOPE_TERMINATE_e      /* the subscribers are disconnected and
+    NGX_CHAT_ENVELOPE_TERMINATE_e,     /* the subscribers are disconnected and
                                           must not reconnect; no payload */
+    NGX_CHAT_ENVELOPE_NOTICE_e         /* an event about subscriptions: it is
+                                          not sent again to whoever missed it */
 } ngx_chat_envelope_type_e;
 
 
@@ -37,6 +39,9 @@ typedef struct {
     uint64_t              app;         /* the app's number */
     uint64_t              message;     /* id of the stored message, or 0 */
     ngx_chat_socket_id_t  except;      /* gets no copy */
+    uint64_t              previous;    /* see ngx_chat_index.h */
+    uint32_t              hash;        /* of the app's channel, the same in all
+                                          workers */
     ngx_str_t             channel;     /* 1..255 bytes */
     ngx_str_t             payload;
 } ngx_chat_envelope_t;

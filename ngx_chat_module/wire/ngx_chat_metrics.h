@@ -5,7 +5,7 @@
  * Writer of Prometheus' text format, version 0.0.4.  Pure.
  *
  * A writer without a buffer only counts, as in ngx_chat_json_write.h.  Names
- * and labels are constants of the caller: ASCII that needs no escapes.
+ * and labels are ASCII that needs no escapes.
  */
 
 

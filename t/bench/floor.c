@@ -6,10 +6,11 @@
  * listen to a channel.  No parser worth the name, no limits, no timers; what
  * it is sent is what load.c sends.
  *
- *     floor send|writev PORT [WORKERS]
+ *     floor send|writev|tls PORT [WORKERS [TLS_PORT CERTIFICATE KEY]]
  *
  *     send      a send() per delivery, at once
  *     writev    all that a turn of the loop has for a socket in one writev()
+ *     tls       an SSL_write() per delivery, at once, for who came by TLS_PORT
  *
  * GET with Sec-WebSocket-Key makes a WebSocket; its one message is the number
  * of a channel, which is answered by "ok".  POST /pub/N sends the body to
@@ -36,7 +37,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/ssl.h>
 
 
 #define MAX_FDS       20000
@@ -67,6 +70,7 @@ typedef struct {
 
 
 typedef struct {
+    SSL       *ssl;                   /* or NULL */
     rest_t    *in;                    /* of an unfinished request */
     rest_t    *out;                   /* what the socket did not take */
     uint32_t   channel;
@@ -90,6 +94,8 @@ static int        nworkers = 1;
 static int        worker;
 static pid_t      children[MAX_WORKERS];
 static int        links[MAX_WORKERS][2];
+static int        tls_lfd = -1;
+static SSL_CTX   *tls;
 static conn_t    *conns;
 static channel_t *channels;
 static uint32_t   dirty[MAX_CHANNELS];
@@ -161,10 +167,68 @@ forget(int fd)
         }
     }
 
+    SSL_free(c->ssl);
     free(c->in);
     free(c->out);
     memset(c, 0, sizeof(conn_t));
     close(fd);
+}
+
+
+/* As send() and recv(); these two also go on with the handshake. */
+
+static ssize_t
+tls_failed(SSL *ssl, int n)
+{
+    n = SSL_get_error(ssl, n);
+    errno = (n == SSL_ERROR_WANT_READ || n == SSL_ERROR_WANT_WRITE) ? EAGAIN
+                                                                    : EIO;
+    ERR_clear_error();
+
+    return -1;
+}
+
+
+static ssize_t
+send_bytes(int fd, const void *p, size_t len)
+{
+    int   n;
+    SSL  *ssl;
+
+    ssl = conns[fd].ssl;
+
+    if (ssl == NULL) {
+        return send(fd, p, len, MSG_NOSIGNAL);
+    }
+
+    n = SSL_write(ssl, p, len);
+
+    return n > 0 ? n : tls_failed(ssl, n);
+}
+
+
+static ssize_t
+recv_bytes(int fd, u_char *p, size_t size)
+{
+    int      n;
+    SSL     *ssl;
+    size_t   got;
+
+    ssl = conns[fd].ssl;
+
+    if (ssl == NULL) {
+        return recv(fd, p, size, 0);
+    }
+
+    for (got = 0; got < size; got += n) {
+        n = SSL_read(ssl, p + got, size - got);
+
+        if (n <= 0) {
+            return got ? (ssize_t) got : tls_failed(ssl, n);
+        }
+    }
+
+    return got;
 }
 
 
@@ -208,7 +272,7 @@ put(int fd, struct iovec *iov, int n, size_t len)
     }
 
     if (n == 1) {
-        sent = send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+        sent = send_bytes(fd, iov->iov_base, iov->iov_len);
 
     } else {
         sent = writev(fd, iov, n);
@@ -250,7 +314,7 @@ flush_rest(int fd)
 
     c = &conns[fd];
 
-    n = send(fd, c->out->data, c->out->len, MSG_NOSIGNAL);
+    n = send_bytes(fd, c->out->data, c->out->len);
     if (n <= 0) {
         return;
     }
@@ -565,7 +629,7 @@ read_some(int fd)
         c->in = NULL;
     }
 
-    got = recv(fd, input + kept, READ_SIZE, 0);
+    got = recv_bytes(fd, input + kept, READ_SIZE);
 
     if (got == 0 || (got == -1 && errno != EAGAIN)) {
         forget(fd);
@@ -624,6 +688,13 @@ accept_all(int lfd)
         }
 
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+
+        if (lfd == tls_lfd) {
+            conns[fd].ssl = SSL_new(tls);
+            SSL_set_fd(conns[fd].ssl, fd);
+            SSL_set_accept_state(conns[fd].ssl);
+        }
+
         watch(fd, EPOLLIN|EPOLLET, EPOLL_CTL_ADD);
     }
 }
@@ -656,6 +727,29 @@ listen_on(int port)
 }
 
 
+/* As nginx sets it up; and what could not be written may move and grow. */
+
+static void
+init_tls(const char *cert, const char *key)
+{
+    tls = SSL_CTX_new(TLS_server_method());
+
+    if (tls == NULL
+        || SSL_CTX_use_certificate_file(tls, cert, SSL_FILETYPE_PEM) != 1
+        || SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1)
+    {
+        fprintf(stderr, "floor: no TLS by %s, %s\n", cert, key);
+        exit(1);
+    }
+
+    SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS
+                          |SSL_MODE_ENABLE_PARTIAL_WRITE
+                          |SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(tls, 1);
+    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+}
+
+
 static void
 serve(int lfd)
 {
@@ -665,6 +759,10 @@ serve(int lfd)
 
     ep = epoll_create1(0);
     watch(lfd, EPOLLIN, EPOLL_CTL_ADD);
+
+    if (tls_lfd != -1) {
+        watch(tls_lfd, EPOLLIN, EPOLL_CTL_ADD);
+    }
 
     if (nworkers > 1) {
         watch(links[worker][0], EPOLLIN, EPOLL_CTL_ADD);
@@ -677,8 +775,8 @@ serve(int lfd)
             fd = events[i].data.fd;
             what = events[i].events;
 
-            if (fd == lfd) {
-                accept_all(lfd);
+            if (fd == lfd || fd == tls_lfd) {
+                accept_all(fd);
                 continue;
             }
 
@@ -728,7 +826,8 @@ main(int argc, char **argv)
     struct rlimit  limit;
 
     if (argc < 3) {
-        fprintf(stderr, "usage: floor send|writev PORT [WORKERS]\n");
+        fprintf(stderr, "usage: floor send|writev|tls PORT [WORKERS "
+                        "[TLS_PORT CERTIFICATE KEY]]\n");
         return 2;
     }
 
@@ -743,6 +842,11 @@ main(int argc, char **argv)
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     signal(SIGPIPE, SIG_IGN);
+
+    if (argc > 6) {
+        init_tls(argv[5], argv[6]);
+        tls_lfd = listen_on(atoi(argv[4]));
+    }
 
     for (i = 0; i < nworkers; i++) {
         lfd[i] = listen_on(atoi(argv[2]));

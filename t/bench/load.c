@@ -10,13 +10,22 @@
  *     mode=fan       subscribes, publishes for a while, prints the rates
  *     mode=idle      opens connections: handshakes, and their memory
  *     mode=channels  subscribes to count= channels, and in slices to some more
+ *     mode=return    waits until all subscribers have been sent away by 4200
+ *                    and are back, each at once
  *     mode=memory    how much the server has
  *     mode=spin      how long a fixed amount of work takes
  *
  *     kind=chat|nchan|floor  port=  pids=1,2
- *     subs=          subscribers, spread over channels=
+ *     tls=           the port for subscribers, with TLS; publishers do without
+ *     subs=          subscribers, spread over channels=; each to so many as
+ *                    each= says
  *     lanes=         connections that publish, a channel's messages over all
  *                    of them where there is but one channel
+ *     token=1        subscribers have a token, and are told of recovery
+ *     get=           subscribers ask for that by a plain GET instead, and are
+ *                    ready with the answer's first byte
+ *     fallback=      subscribers use the HTTP fallback, by "xhr_streaming" or
+ *                    "xhr"; for mode=idle
  *     inflight=      messages published, and not yet received by all
  *     rate=          instead: messages per second, come what may
  *     await=1        an answer is part of a message, and none is pipelined
@@ -59,6 +68,7 @@
 #include <sys/timerfd.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/ssl.h>
 
 
 #define APP_ID      "1001"
@@ -98,6 +108,7 @@ typedef enum {
 
 typedef enum {
     state_closed = 0,
+    state_tls,                        /* its handshake */
     state_upgrading,                  /* the request is sent */
     state_greeting,                   /* 101; waits for the first frame */
     state_subscribing,
@@ -116,12 +127,14 @@ typedef enum {
 typedef struct {
     type_e      type;
     int         fd;
+    SSL        *ssl;                  /* NULL: without TLS */
     state_e     state;
     uint32_t    channel;
     uint32_t    offset;               /* of the data in a frame's payload */
     uint32_t    len;                  /* of such a payload; 0: not known yet */
     uint32_t    wait;                 /* answers to commands */
-    uint32_t    done;                 /* commands that it has sent */
+    uint32_t    done;                 /* commands that it has sent; whether it
+                                         was sent away */
     uint32_t   *next;                 /* the number that is next, per lane */
     u_char     *keep;
     size_t      kept;
@@ -175,6 +188,7 @@ static struct {
     char        mode[16];
     kind_e      kind;
     int         port;
+    int         tls;
     uint32_t    subs;
     uint32_t    channels;
     uint32_t    lanes;
@@ -186,7 +200,11 @@ static struct {
     int         await;
     int         store;
     int         nobody;
+    int         token;
+    uint32_t    each;
     char        shm[256];
+    char        get[128];
+    char        fallback[16];
     double      rate;
     double      warm;
     double      seconds;
@@ -201,6 +219,14 @@ static int         timer = -1;
 static type_e      stdin_type = type_stdin;
 static int         go;                /* publishing may begin */
 static int         commanding;        /* subscribers are sent commands */
+static int         returning;         /* subscribers are sent away */
+static uint32_t   *away;              /* those who are: a queue of numbers */
+static uint32_t    first_away;
+static uint32_t    last_away;
+static uint32_t    answered;          /* who have answered a ping */
+static uint32_t    recovered;         /* who has been told so */
+static uint64_t    missed;            /* events, as was said */
+static double      sent_away;         /* the first of them */
 static uint64_t    pings;
 static sub_t      *subs;
 static lane_t     *lanes;
@@ -219,6 +245,9 @@ static double      counted_from;      /* due from then on */
 static uint64_t    histogram[64 * 128];
 static uint64_t    nlatencies;
 static u_char      space[KEEP + READ_SIZE];
+static SSL_CTX    *tls;
+static BIO        *tls_in;            /* bytes of the socket at hand */
+static BIO        *tls_out;
 
 
 static void
@@ -460,7 +489,7 @@ watch(int fd, void *data)
  */
 
 static int
-open_socket(uint32_t n)
+open_socket(uint32_t n, int port)
 {
     int                 fd, on;
     struct linger       linger;
@@ -489,7 +518,7 @@ open_socket(uint32_t n)
     }
 
     sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    sin.sin_port = htons(opt.port);
+    sin.sin_port = htons(port);
 
     if (connect(fd, (struct sockaddr *) &sin, sizeof(sin)) == -1) {
         fail("connect() %u: %s", n, strerror(errno));
@@ -500,11 +529,82 @@ open_socket(uint32_t n)
 
 
 static void
-put(int fd, const void *p, size_t len)
+put_raw(int fd, const void *p, size_t len)
 {
     if (send(fd, p, len, MSG_NOSIGNAL|MSG_DONTWAIT) != (ssize_t) len) {
         fail("send(): %s", strerror(errno));
     }
+}
+
+
+/* What OpenSSL has to say to the server. */
+
+static void
+put_tls(sub_t *s)
+{
+    char  *p;
+    long   len;
+
+    len = BIO_get_mem_data(tls_out, &p);
+
+    if (len > 0) {
+        put_raw(s->fd, p, len);
+        (void) BIO_reset(tls_out);
+    }
+}
+
+
+static void
+put(sub_t *s, const void *p, size_t len)
+{
+    if (s->ssl == NULL) {
+        put_raw(s->fd, p, len);
+        return;
+    }
+
+    if (SSL_write(s->ssl, p, len) != (int) len) {
+        fail("SSL_write() failed");
+    }
+
+    put_tls(s);
+}
+
+
+/*
+ * TLS is between the socket and all else.  OpenSSL reads and writes memory that
+ * all connections share, and keeps what it has of an unfinished record, so that
+ * a delivery is one recv() here as it is without TLS.
+ */
+
+static void
+open_tls(sub_t *s)
+{
+    if (tls == NULL) {
+        tls = SSL_CTX_new(TLS_client_method());
+        tls_in = BIO_new(BIO_s_mem());
+        tls_out = BIO_new(BIO_s_mem());
+
+        if (tls == NULL || tls_in == NULL || tls_out == NULL) {
+            fail("no TLS");
+        }
+
+        SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+        SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+    }
+
+    s->ssl = SSL_new(tls);
+    if (s->ssl == NULL) {
+        fail("no memory");
+    }
+
+    BIO_up_ref(tls_in);
+    BIO_up_ref(tls_out);
+    SSL_set_bio(s->ssl, tls_in, tls_out);
+    SSL_set_connect_state(s->ssl);
+
+    s->state = state_tls;
+    SSL_do_handshake(s->ssl);
+    put_tls(s);
 }
 
 
@@ -533,11 +633,67 @@ make_frame(u_char *frame, int op, const char *text, size_t len)
 
 
 static void
-put_frame(int fd, int op, const char *text, size_t len)
+put_frame(sub_t *s, int op, const char *text, size_t len)
 {
     u_char  frame[FRAME];
 
-    put(fd, frame, make_frame(frame, op, text, len));
+    put(s, frame, make_frame(frame, op, text, len));
+}
+
+
+/* A request of the HTTP fallback. */
+
+static size_t
+make_xhr(sub_t *s, const char *kind, const char *body, char *text, size_t size)
+{
+    static uint32_t  serial;
+
+    return snprintf(text, size,
+                    "POST /pusher/app/" APP_KEY "/0/%08u/%s?protocol=7&n=%u"
+                    " HTTP/1.1\r\n"
+                    "Host: bench\r\n"
+                    "Content-Type: application/json\r\n"
+                    "Content-Length: %zu\r\n\r\n%s",
+                    (unsigned) (s - subs), kind, (unsigned) ++serial,
+                    strlen(body), body);
+}
+
+
+static void
+request_xhr(sub_t *s)
+{
+    char  text[512];
+
+    put(s, text, make_xhr(s, opt.fallback, "", text, sizeof(text)));
+}
+
+
+/* A command of the fallback, by a connection that all of them share. */
+
+static void
+command_xhr(sub_t *s)
+{
+    size_t      n;
+    ssize_t     got;
+    char        body[128], text[512];
+    static int  fd = -1;
+
+    if (fd == -1) {
+        fd = open_socket(opt.subs, opt.port);
+    }
+
+    snprintf(body, sizeof(body), "[\"{\\\"event\\\":\\\"pusher:subscribe"
+             "\\\",\\\"data\\\":{\\\"channel\\\":\\\"c%u\\\"}}\"]",
+             s->channel);
+
+    n = make_xhr(s, "xhr_send", body, text, sizeof(text));
+    put_raw(fd, text, n);
+
+    got = recv(fd, text, sizeof(text), 0);
+
+    if (got < 12 || memcmp(text, "HTTP/1.1 204", 12) != 0) {
+        fail("xhr_send: %.*s", (int) got, text);
+    }
 }
 
 
@@ -545,9 +701,28 @@ static void
 request_upgrade(sub_t *s)
 {
     int   n;
-    char  path[64], text[512];
+    char  path[96], text[512];
 
-    if (opt.kind == kind_chat) {
+    if (opt.fallback[0]) {
+        request_xhr(s);
+        s->state = state_upgrading;
+        return;
+    }
+
+    if (opt.get[0]) {
+        n = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\n"
+                     "Host: bench\r\n\r\n", opt.get);
+
+        put(s, text, n);
+        s->state = state_upgrading;
+        return;
+    }
+
+    if (opt.token) {
+        snprintf(path, sizeof(path), "/app/" APP_KEY ";bench-token-%06u"
+                 "?protocol=7&client=js", (unsigned) (s - subs));
+
+    } else if (opt.kind == kind_chat) {
         snprintf(path, sizeof(path), "/app/" APP_KEY "?protocol=7");
 
     } else if (opt.kind == kind_nchan) {
@@ -565,7 +740,7 @@ request_upgrade(sub_t *s)
                  "Sec-WebSocket-Key: " WS_KEY "\r\n"
                  "Sec-WebSocket-Version: 13\r\n\r\n", path);
 
-    put(s->fd, text, n);
+    put(s, text, n);
     s->state = state_upgrading;
 }
 
@@ -573,17 +748,23 @@ request_upgrade(sub_t *s)
 static void
 request_channel(sub_t *s)
 {
-    int   n;
-    char  text[128];
+    int       n;
+    char      text[128];
+    uint32_t  i;
 
-    if (opt.kind == kind_chat) {
-        n = snprintf(text, sizeof(text), "{\"event\":\"pusher:subscribe\","
-                     "\"data\":{\"channel\":\"c%u\"}}", s->channel);
-    } else {
-        n = snprintf(text, sizeof(text), "%u", s->channel);
+    for (i = 0; i < opt.each; i++) {
+
+        if (opt.kind == kind_chat) {
+            n = snprintf(text, sizeof(text), "{\"event\":\"pusher:subscribe\","
+                         "\"data\":{\"channel\":\"c%u\"}}", s->channel + i);
+        } else {
+            n = snprintf(text, sizeof(text), "%u", s->channel);
+        }
+
+        put_frame(s, 1, text, n);
     }
 
-    put_frame(s->fd, 1, text, n);
+    s->wait = opt.each;
     s->state = state_subscribing;
 }
 
@@ -591,8 +772,37 @@ request_channel(sub_t *s)
 static void
 got_ready(sub_t *s)
 {
+    if (s->state == state_subscribing && --s->wait) {
+        return;
+    }
+
     s->state = state_ready;
     nready++;
+}
+
+
+/* A part of an answer of the fallback.  Where it ends, another is asked for. */
+
+static void
+got_xhr(sub_t *s, u_char *p, size_t n)
+{
+    if (memcmp(p, "HTTP/", 5) == 0 && memcmp(p, "HTTP/1.1 200", 12) != 0) {
+        fail("%s: %.*s", opt.fallback, (int) n, p);
+    }
+
+    if (memmem(p, n, "connection_established", 22)) {
+        command_xhr(s);
+    }
+
+    if (memmem(p, n, "subscription_succeeded", 22)) {
+        got_ready(s);
+    }
+
+    if (n >= 5 && memcmp(p + n - 5, "0\r\n\r\n", 5) == 0
+        && (n == 5 || p[n - 6] == '\n'))
+    {
+        request_xhr(s);
+    }
 }
 
 
@@ -617,6 +827,63 @@ got_upgrade(sub_t *s, u_char *p, size_t len)
 }
 
 
+/*
+ * What comes to a subscriber with a token, or one who is to be sent away; 0:
+ * none of that.  The first ping is answered, which says that it has heard of
+ * its subscription, and no other, so that all it gets has to be sent again.
+ */
+
+static int
+got_news(sub_t *s, int op, u_char *p, size_t len)
+{
+    u_char             *n;
+    static const char   pong[] = "{\"event\":\"pusher:pong\",\"data\":{}}";
+
+    if (op == 0x88) {
+        if (sent_away == 0) {
+            sent_away = now();
+        }
+
+        close(s->fd);
+        s->state = state_closed;
+        s->done = 1;
+        nready--;
+        away[last_away++] = s - subs;
+
+        return 1;
+    }
+
+    if (op == 0x81 && s->state == state_subscribing && opt.token) {
+        if (memmem(p, len, "pusher:recovery", 15)) {
+            n = memmem(p, len, "\\\"missed\\\":", 11);
+
+            recovered += n != NULL;
+            missed += n ? strtoul((char *) n + 11, NULL, 10) : 0;
+            got_ready(s);
+        }
+
+        return 1;
+    }
+
+    if (op == 0x81 && s->state == state_ready && !s->done && !s->wait
+        && memmem(p, len, "pusher:ping", 11))
+    {
+        put_frame(s, 1, pong, sizeof(pong) - 1);
+        s->wait = 1;
+        answered++;
+        return 1;
+    }
+
+    if (op == 0x81 && s->state == state_ready) {
+        deliveries += s->done
+                      && memmem(p, len, "\"event\":\"pusher:", 16) == NULL;
+        return 1;
+    }
+
+    return 0;
+}
+
+
 /* Frames that are not messages. */
 
 static void
@@ -624,7 +891,11 @@ got_frame(sub_t *s, int op, u_char *p, size_t len)
 {
     if (op == 0x89) {
         pings++;
-        put_frame(s->fd, 10, (char *) p, len);
+        put_frame(s, 10, (char *) p, len);
+        return;
+    }
+
+    if ((returning || opt.token) && got_news(s, op, p, len)) {
         return;
     }
 
@@ -792,7 +1063,9 @@ parse_frames(sub_t *s, u_char *start, size_t n)
             break;
         }
 
-        if (p[0] == 0x81 && s->state == state_ready && !commanding) {
+        if (p[0] == 0x81 && s->state == state_ready && !commanding
+            && !returning && !opt.token)
+        {
             got_message(s, p + head, len, time);
 
         } else {
@@ -803,6 +1076,52 @@ parse_frames(sub_t *s, u_char *start, size_t n)
     }
 
     return p - start;
+}
+
+
+/*
+ * One recv(), whose result it returns, to at most READ_SIZE bytes of data,
+ * *size of them.
+ */
+
+static ssize_t
+receive(sub_t *s, u_char *p, size_t *size)
+{
+    int             n;
+    ssize_t         got;
+    static u_char   raw[READ_SIZE];
+
+    *size = 0;
+
+    got = recv(s->fd, s->ssl ? raw : p, READ_SIZE, MSG_DONTWAIT);
+
+    if (s->ssl == NULL || got <= 0) {
+        *size = got > 0 ? got : 0;
+        return got;
+    }
+
+    BIO_write(tls_in, raw, got);
+
+    if (s->state == state_tls) {
+        SSL_do_handshake(s->ssl);
+        put_tls(s);
+
+        if (SSL_is_init_finished(s->ssl)) {
+            request_upgrade(s);
+        }
+    }
+
+    while ((n = SSL_read(s->ssl, p + *size, READ_SIZE - *size)) > 0) {
+        *size += n;
+    }
+
+    if (SSL_get_error(s->ssl, n) != SSL_ERROR_WANT_READ
+        || BIO_pending(tls_in))
+    {
+        fail("a subscriber of channel %u: TLS failed", s->channel);
+    }
+
+    return got;
 }
 
 
@@ -817,7 +1136,7 @@ read_sub(sub_t *s)
         p = space + KEEP - s->kept;
         memcpy(p, s->keep, s->kept);
 
-        got = recv(s->fd, space + KEEP, READ_SIZE, MSG_DONTWAIT);
+        got = receive(s, space + KEEP, &n);
 
         if (got == -1 && errno == EAGAIN) {
             return;
@@ -828,7 +1147,20 @@ read_sub(sub_t *s)
                  got ? strerror(errno) : "end");
         }
 
-        n = s->kept + got;
+        if (opt.get[0]) {
+            if (s->state == state_upgrading) {
+                got_ready(s);
+            }
+
+            continue;
+        }
+
+        if (opt.fallback[0]) {
+            got_xhr(s, space + KEEP, n);
+            continue;
+        }
+
+        n += s->kept;
         s->kept = 0;
 
         if (s->state == state_upgrading) {
@@ -841,7 +1173,7 @@ read_sub(sub_t *s)
             }
         }
 
-        used = s->state == state_upgrading ? 0 : parse_frames(s, p, n);
+        used = s->state <= state_upgrading ? 0 : parse_frames(s, p, n);
 
         if (used < n) {
             if (n - used > KEEP) {
@@ -1320,6 +1652,22 @@ turn(int timeout)
 }
 
 
+static void
+connect_sub(sub_t *s)
+{
+    s->fd = open_socket(s - subs, opt.tls ? opt.tls : opt.port);
+
+    watch(s->fd, s);
+
+    if (opt.tls) {
+        open_tls(s);
+
+    } else {
+        request_upgrade(s);
+    }
+}
+
+
 /* Connects all, no more than opt.burst of them at a time in the handshake. */
 
 static void
@@ -1344,10 +1692,7 @@ connect_subs(mark_t *marks)
             s->type = type_sub;
             s->channel = n % opt.channels;
             s->next = &next[n * per_channel];
-            s->fd = open_socket(n);
-
-            watch(s->fd, s);
-            request_upgrade(s);
+            connect_sub(s);
             n++;
         }
 
@@ -1389,7 +1734,7 @@ open_lanes(void)
         l->type = type_lane;
         l->numbers = get(RING, sizeof(uint32_t));
         l->out = get(1, OUT_SIZE);
-        l->fd = open_socket(0);
+        l->fd = open_socket(0, opt.port);
         watch(l->fd, l);
     }
 }
@@ -1706,7 +2051,7 @@ send_commands(sub_t *s, commands_t *c, uint32_t first)
         s->wait = 1;
     }
 
-    put(s->fd, out, size);
+    put(s, out, size);
 }
 
 
@@ -1821,6 +2166,71 @@ channels(void)
 }
 
 
+/*
+ * All are sent away, and come back as fast as they can, no more than opt.burst
+ * of them in the handshake.  Who has a token is there when he has been told of
+ * recovery; what he was told must come.
+ */
+
+static void
+come_back(void)
+{
+    double    last, told;
+    mark_t    m[4];
+    uint32_t  ready;
+    uint64_t  seen;
+
+    away = get(opt.subs, sizeof(uint32_t));
+    returning = 1;
+
+    connect_subs(m);
+
+    while (opt.token && answered < opt.subs) {
+        turn(100);
+    }
+
+    recovered = 0;
+    missed = 0;
+    told = 0;
+    last = now();
+    seen = 0;
+
+    printf("ready 1\n");
+    fflush(stdout);
+
+    while (last_away < opt.subs || nready < opt.subs || deliveries < missed) {
+        ready = nready;
+
+        while (first_away < last_away
+               && opt.subs - nready - (last_away - first_away) < opt.burst)
+        {
+            connect_sub(&subs[away[first_away++]]);
+        }
+
+        turn(100);
+
+        if (nready > ready) {
+            told = now();
+        }
+
+        if (sent_away == 0 || last_away + nready + deliveries != seen) {
+            seen = last_away + nready + deliveries;
+            last = now();
+        }
+
+        if (now() - last > STUCK) {
+            fail("%u were sent away, %u are there, %llu of %llu events came",
+                 last_away, nready, (unsigned long long) deliveries,
+                 (unsigned long long) missed);
+        }
+    }
+
+    printf("seconds %.3f\n", told - sent_away);
+    printf("recovered %u\n", recovered);
+    printf("again %llu\n", (unsigned long long) deliveries);
+}
+
+
 static void
 idle(void)
 {
@@ -1900,6 +2310,8 @@ set_option(const char *name, char *value)
 
     } else if (strcmp(name, "port") == 0) {
         opt.port = atoi(value);
+    } else if (strcmp(name, "tls") == 0) {
+        opt.tls = atoi(value);
     } else if (strcmp(name, "subs") == 0) {
         opt.subs = atoi(value);
     } else if (strcmp(name, "channels") == 0) {
@@ -1916,12 +2328,20 @@ set_option(const char *name, char *value)
         opt.addr = atoi(value);
     } else if (strcmp(name, "nobody") == 0) {
         opt.nobody = atoi(value);
+    } else if (strcmp(name, "token") == 0) {
+        opt.token = atoi(value);
+    } else if (strcmp(name, "each") == 0) {
+        opt.each = atoi(value);
     } else if (strcmp(name, "await") == 0) {
         opt.await = atoi(value);
     } else if (strcmp(name, "store") == 0) {
         opt.store = atoi(value);
     } else if (strcmp(name, "shm") == 0) {
         snprintf(opt.shm, sizeof(opt.shm), "%s", value);
+    } else if (strcmp(name, "get") == 0) {
+        snprintf(opt.get, sizeof(opt.get), "%s", value);
+    } else if (strcmp(name, "fallback") == 0) {
+        snprintf(opt.fallback, sizeof(opt.fallback), "%s", value);
     } else if (strcmp(name, "rate") == 0) {
         opt.rate = atof(value);
     } else if (strcmp(name, "warm") == 0) {
@@ -1944,6 +2364,7 @@ set_options(int argc, char **argv)
 
     strcpy(opt.mode, "fan");
     opt.channels = 1;
+    opt.each = 1;
     opt.lanes = 1;
     opt.inflight = 1;
     opt.burst = 64;
@@ -2005,6 +2426,9 @@ main(int argc, char **argv)
 
     } else if (strcmp(opt.mode, "channels") == 0) {
         channels();
+
+    } else if (strcmp(opt.mode, "return") == 0) {
+        come_back();
 
     } else if (strcmp(opt.mode, "idle") == 0) {
         idle();

@@ -10,12 +10,13 @@ const { chromium } = packages('playwright-core');
 const limit = 20000;
 
 
-export function launch() {
+export function launch(...args) {
     return chromium.launch({        // with a new profile in a temporary folder
+        ignoreDefaultArgs: ['--disable-back-forward-cache'],
         executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
         args: ['--no-sandbox', '--disable-gpu', '--disable-quic',
                '--no-first-run', '--disable-background-networking',
-               '--disable-component-update', '--disable-sync'],
+               '--disable-component-update', '--disable-sync', ...args],
     });
 }
 

@@ -1,12 +1,12 @@
 /*
  * pusher-js as a page has it, in Chromium: its builds for the browser, from
- * the same nginx, one window for each user.
+ * the same nginx, one window for each user, with WebSocket and without.
  */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { launch, Window } from './browser.mjs';
-import { key, libraries, options } from './libraries.mjs';
+import { key, libraries, oldest, options } from './libraries.mjs';
 import { withServer } from './server.mjs';
 import { withSigner } from './signer.mjs';
 
@@ -21,10 +21,13 @@ after(() => browser?.close());
 /* A window with a client in it; what the client sees is kept in the page. */
 
 class Page {
-    static async open(server, library, user, { authorizer, build } = {}) {
+    static async open(server, library, user,
+                      { authorizer, build, transports } = {})
+    {
         const page = new Page();
 
         page.user = user;
+        page.transports = transports;
         page.window = await Window.open(browser, `${server.url}/page`);
 
         await page.window.page.addScriptTag({
@@ -43,7 +46,7 @@ class Page {
             pusher.connection.bind('message', ({ event, channel }) => {
                 window.note('frames', event, channel);
             });
-        }, [key, options(library, server, user, authorizer)]);
+        }, [key, options(library, server, user, authorizer, transports)]);
 
         return page;
     }
@@ -102,12 +105,13 @@ class Page {
 }
 
 
-function withPages(library, serverOptions, test) {
+function withPages(library, { transports, ...serverOptions }, test) {
     return () => withServer(serverOptions, async (server) => {
         const pages = [];
 
-        const open = async (...values) => {
-            const page = await Page.open(server, library, ...values);
+        const open = async (user, how) => {
+            const page = await Page.open(server, library, user,
+                                         { ...how, transports });
 
             pages.push(page);
             return page;
@@ -125,16 +129,31 @@ function withPages(library, serverOptions, test) {
 }
 
 
+/* each library by one of them, with CHAT_WHOLE by both */
+
+const fallbacks = ['xhr_streaming', 'xhr_polling'];
+const whole = Boolean(process.env.CHAT_WHOLE);
+
 for (const library of libraries) {
     for (const workers of [1, 4]) {
         suite(library, workers);
     }
 }
 
+for (const [n, library] of [...libraries, oldest].entries()) {
+    for (const [k, transport] of fallbacks.entries()) {
+        if (whole || k === n % 2) {
+            suite(library, 4, transport);
+        }
+    }
+}
 
-function suite(library, workers) {
-    const on = `Chromium, ${library.name}, workers: ${workers}`;
-    const pages = (test) => withPages(library, { workers }, test);
+
+function suite(library, workers, transport) {
+    const row = transport ? `F10: ${transport}: ` : '';
+    const on = `${row}Chromium, ${library.name}, workers: ${workers}`;
+    const common = { workers, transports: transport && [transport] };
+    const pages = (test) => withPages(library, common, test);
 
     const each = (what, test) => it(`${on}: ${what}`, limit, test);
 
@@ -144,10 +163,15 @@ function suite(library, workers) {
         each('presence and client events', pages(presence));
         each('encrypted', pages(withSigner(encrypted)));
         each('cache', pages(cache));
+        each('a killed worker', withPages(library,
+            { ...common, allow: /exited on signal 9/ }, killedWorker));
+
+        if (library === oldest) {
+            return;
+        }
+
         each('sign-in and user events', pages(signin));
         each('watchlist', pages(withSigner(watchlist)));
-        each('a killed worker', withPages(library,
-            { workers, allow: /exited on signal 9/ }, killedWorker));
     });
 }
 
@@ -345,7 +369,8 @@ async function killedWorker({ server, open }) {
     const pages = [await open('ann'), await open('bob')];
 
     for (const page of pages) {
-        page.window.expected = /WebSocket connection/;
+        page.window.expected = page.transports ? /net::|status of (404|503)/
+                                               : /WebSocket connection/;
         await page.listen(channel);
         assert.equal((await page.sees(channel, 1))[0][0],
                      'pusher:subscription_succeeded');

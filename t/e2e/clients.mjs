@@ -3,9 +3,35 @@
  * that have a server and such clients.
  */
 
+import http from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inbox } from './inbox.mjs';
 import { key, load, options } from './libraries.mjs';
 import { withServer } from './server.mjs';
+
+
+/*
+ * Requests by which clients without WebSocket send, until they are answered:
+ * each has a connection of its own, so they have no order.
+ */
+
+const sends = new Inbox();
+const begin = http.request;
+
+http.request = (...args) => {
+    const request = begin(...args);
+
+    if (/\/xhr_send\?/.test(request.path)) {
+        sends.items.push(request);
+
+        request.once('close', () => {
+            sends.items.splice(sends.items.indexOf(request), 1);
+            sends.waiting.forEach((check) => check());
+        });
+    }
+
+    return request;
+};
 
 
 /* A channel, and all that its application sees of it, in order. */
@@ -68,7 +94,8 @@ export class Client {
 
         this.user = user;
         this.pusher = new Pusher(key, options(library, server, user,
-                                              authorizer));
+                                              authorizer,
+                                              server.options.transports));
 
         this.pusher.connection.bind('message', (frame) => {
             this.frames.push(frame);
@@ -105,9 +132,20 @@ export class Client {
         return this.of(event, channel)[n - 1];
     }
 
+    /* What was sent has arrived, where each message is a request. */
+
+    async sent() {
+        await sleep(0);                 // the library does so, too, and then
+                                        // sends
+
+        await sends.until((items) => items.length === 0, 'end of xhr_send');
+    }
+
     /* The server has handled all that was sent before, when it answers. */
 
     async roundTrip() {
+        await this.sent();
+
         const n = this.of('pusher:pong').length + 1;
 
         this.pusher.connection.send_event('pusher:ping', {});
@@ -154,15 +192,16 @@ export function withClients(library, serverOptions, test) {
             const found = [];
             const used = new Set();
 
-            await server.holds(clients.length);
+            await server.until(({ connections }) => (
+                connections === clients.length), 'end of other clients');
 
             while (found.length < users.length) {
-                const before = server.connections();
+                const before = await server.sessions();
                 const client = connect(users[found.length], authorizer);
 
                 await client.connected();
 
-                const [worker] = [...server.connections()].find(
+                const [worker] = [...await server.sessions()].find(
                     ([pid, n]) => n > (before.get(pid) ?? 0));
 
                 client.worker = worker;

@@ -176,6 +176,31 @@ describe('the demo page', () => {
                              .waitFor({ state: 'hidden' });
         }));
 
+    it('is sent what it missed at a reload', limit, withDemo(
+        async ({ server, open }) => {
+            const window = await open();
+            const reads = [];
+            const header = window.page.locator('#state');
+
+            await window.live();
+            await server.post('before');
+            await window.shows(['before']);
+            window.page.on('request', (request) => {
+                if (request.url().includes('/messages')) {
+                    reads.push(request.url());
+                }
+            });
+
+            server.child.kill('SIGHUP');
+            await header.and(window.page.locator('[data-recovered=true]'))
+                        .waitFor();
+            await server.post('after');
+            await window.shows(['before', 'after']);
+            assert.equal(await header.getAttribute('title'),
+                         'Nothing was missed while it was away.');
+            assert.deepEqual(reads, [], 'without a look at the history');
+        }));
+
     it('catches up after the server was away', limit, withDemo(
         async ({ server, open }) => {
             const window = await open();
@@ -205,6 +230,8 @@ describe('the demo page', () => {
             await server.start(port);
             await window.page.getByRole('button', { name: 'Try now' }).click();
             await window.live();
+            await window.page.locator('#state[data-recovered=false]')
+                        .waitFor();
             await window.shows(all, ['not sent']);
 
             await window.page.getByRole('button', { name: 'Try again' })

@@ -31,6 +31,19 @@ export const libraries = [
 ];
 
 
+/* What pages have that were never updated: it knows no sign-in. */
+
+export const oldest = {
+    name: 'pusher-js 7.0',
+    folder: 'pusher-js-7.0',
+
+    authorization: (channels, users, headers) => ({
+        authEndpoint: channels,
+        auth: { headers },
+    }),
+};
+
+
 /* The class, for Node. */
 
 export function load(library) {
@@ -38,13 +51,17 @@ export function load(library) {
 }
 
 
-export function location(server) {
+/* Where the server is; by transport: those that the library may use. */
+
+export function location(server, transports = ['ws', 'wss']) {
     return {
         cluster: '',
         wsHost: '127.0.0.1',
         wsPort: server.port,
+        httpHost: '127.0.0.1',
+        httpPort: server.port,
         forceTLS: false,
-        enabledTransports: ['ws', 'wss'],
+        enabledTransports: transports,
         disableStats: true,
     };
 }
@@ -52,11 +69,13 @@ export function location(server) {
 
 /* The options of a client: whose, and who authorizes; nginx, if left out. */
 
-export function options(library, server, user, { channels, users } = {}) {
+export function options(library, server, user, { channels, users } = {},
+                        transports)
+{
     const nginx = `${server.url}/auth`;
     const headers = user === undefined ? {} : { 'X-User': user };
 
-    return { ...location(server),
+    return { ...location(server, transports),
              ...library.authorization(channels ?? nginx, users ?? nginx,
                                       headers) };
 }

@@ -35,7 +35,9 @@ export const secret = '034a2c9c01f31f8e4064d';
 /* A configuration with one app; the options are those of withServer(). */
 
 function config({ workers = 1, activityTimeout = '120s', zone = '8m',
-                  connections = 1024, main = '', http = '', app = '',
+                  connections = 1024, grace = '0s', main = '', http = '',
+                  app = '',
+                  locations = '', listen = '',
                   module = process.env.CHAT_MODULE })
 {
     return `
@@ -52,6 +54,7 @@ events {
 http {
     chat_zone ${zone};
     chat_database data/chat.db;
+    chat_presence_grace ${grace};
 
     chat_app 17536051 {
         key ${key};
@@ -63,7 +66,7 @@ http {
     ${http}
 
     server {
-        listen 127.0.0.1:8080 reuseport;
+        listen 127.0.0.1:8080 reuseport ${listen};
         chat_activity_timeout ${activityTimeout};
 
         location = /messages {
@@ -79,6 +82,11 @@ http {
             chat_websocket;
         }
 
+        location /pusher/ {
+            chat_fallback;
+            chat_cors *;
+        }
+
         location /apps/ {
             chat_api;
         }
@@ -91,6 +99,8 @@ http {
         location = /chat_status {
             chat_status;
         }
+
+        ${locations}
 
         location = /page {
             default_type text/html;
@@ -107,6 +117,10 @@ http {
 
         location /pusher-js-7/ {
             alias ../node_modules/pusher-js-7/dist/web/;
+        }
+
+        location /pusher-js-7.0/ {
+            alias ../node_modules/pusher-js-7.0/dist/web/;
         }
     }
 
@@ -182,8 +196,9 @@ class Server {
 
         fs.writeFileSync(conf, this.text.replace(listen, `$1${this.port}`));
 
-        this.child = spawn(nginx, ['-p', `${this.prefix}/`, '-c', conf,
-                                   '-g', `daemon off; ${user}`],
+        /* before it has read the file: where Debian's nginx logs to as well */
+        this.child = spawn(nginx, ['-e', 'stderr', '-p', `${this.prefix}/`,
+                                   '-c', conf, '-g', `daemon off; ${user}`],
                            { stdio: ['ignore', 'pipe', 'pipe'] });
 
         this.exit = once(this.child, 'exit');
@@ -282,23 +297,13 @@ class Server {
         return counts;
     }
 
-    /* Waits until there are n connections, and no more. */
+    /* How many clients each worker has, by its id. */
 
-    async holds(n) {
-        const end = Date.now() + limit;
-        let sum;
+    async sessions() {
+        const { per_worker: workers } = await this.status();
 
-        do {
-            sum = [...this.connections().values()].reduce((a, b) => a + b, 0);
-
-            if (sum === n) {
-                return;
-            }
-
-            await sleep(5);
-        } while (Date.now() < end);
-
-        throw new Error(`${sum} connections, not ${n}`);
+        return new Map(workers.map(({ pid, connections }) => (
+            [pid, connections])));
     }
 
     /*
@@ -407,7 +412,9 @@ class Server {
 /*
  * Runs a test with a server.  Options: workers, activityTimeout, zone (its
  * size), connections (of a worker), module (its file), main, http and app
- * (more lines of those blocks); demo, for conf/nginx.conf as it is;
+ * (more lines of those blocks), locations, listen (more of its parameters);
+ * demo, for conf/nginx.conf as it is;
+ * transports, those that clients in Node may use;
  * allow, a pattern of lines that may be in the error log: any other alert or
  * worse there fails the test.
  */

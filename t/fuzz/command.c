@@ -53,13 +53,13 @@ render_list(unit_pool_t *pool, ngx_str_t *channel,
     u_char   *p;
     ssize_t   len;
 
-    len = ngx_chat_event_render_presence_succeeded(NULL, 0, channel, member,
+    len = ngx_chat_event_render_presence_succeeded(NULL, 0, channel, -1, member,
                                                    1);
     EXPECT(len > 0);
 
     p = unit_alloc(pool, len);
 
-    EXPECT(ngx_chat_event_render_presence_succeeded(p, len, channel, member,
+    EXPECT(ngx_chat_event_render_presence_succeeded(p, len, channel, -1, member,
                                                     1) == len);
 
     return read_data(pool, p, len);

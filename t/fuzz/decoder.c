@@ -102,9 +102,11 @@ decode(result_t *r, ngx_str_t *bytes, size_t limit, ngx_uint_t seed)
     ngx_str_t           piece;
     unit_pool_t         pool;
     ngx_chat_decoder_t  in;
+    ngx_chat_decoded_t  d;
 
     memset(&log, 0, sizeof(ngx_log_t));
     memset(&pool, 0, sizeof(unit_pool_t));
+    memset(&d, 0, sizeof(ngx_chat_decoded_t));
 
     ngx_chat_decoder_init(&in, limit);
 
@@ -123,14 +125,14 @@ decode(result_t *r, ngx_str_t *bytes, size_t limit, ngx_uint_t seed)
         pos = piece.data;
 
         for ( ;; ) {
-            rc = ngx_chat_decoder_read(&in, &pos, piece.data + piece.len,
-                                       &log);
+            rc = ngx_chat_decoder_read(&in, &d, &pos,
+                                       piece.data + piece.len, &log);
             if (rc != NGX_OK) {
                 break;
             }
 
-            EXPECT(in.payload.len <= ngx_max(limit, 125));
-            add(r, in.opcode, 0, in.payload.data, in.payload.len);
+            EXPECT(d.payload.len <= ngx_max(limit, 125));
+            add(r, d.opcode, 0, d.payload.data, d.payload.len);
         }
 
         EXPECT(rc != NGX_ERROR);
@@ -140,7 +142,7 @@ decode(result_t *r, ngx_str_t *bytes, size_t limit, ngx_uint_t seed)
     }
 
     if (rc == NGX_DECLINED) {
-        add(r, 0, in.code, NULL, 0);
+        add(r, 0, d.code, NULL, 0);
     }
 
     ngx_chat_decoder_clear(&in);

@@ -46,11 +46,13 @@ check_event(unit_pool_t *pool, fuzz_t *f)
     size_t                size, n;
     ngx_chat_envelope_t   e, back;
 
-    e.type = 1 + fuzz_byte(f) % 2;
+    e.type = 1 + fuzz_byte(f) % 3;
     e.app = fuzz_number(f);
     e.message = fuzz_number(f);
     e.except.high = fuzz_number(f);
     e.except.low = fuzz_number(f);
+    e.previous = fuzz_number(f);
+    e.hash = (uint32_t) fuzz_number(f);
     e.channel = fuzz_take(f, pool, 1 + fuzz_byte(f) % 255);
     n = fuzz_short(f);
     e.payload = fuzz_take(f, pool, f->len);
@@ -68,7 +70,9 @@ check_event(unit_pool_t *pool, fuzz_t *f)
            && back.app == e.app
            && back.message == e.message
            && back.except.high == e.except.high
-           && back.except.low == e.except.low);
+           && back.except.low == e.except.low
+           && back.previous == e.previous
+           && back.hash == e.hash);
     EXPECT(fuzz_same(&back.channel, &e.channel));
     EXPECT(fuzz_same(&back.payload, &e.payload));
 

@@ -21,34 +21,6 @@
 #define LISTED  8
 
 
-/* With U+FFFD for each byte that is none of a character. */
-
-static ngx_str_t
-mended(unit_pool_t *pool, ngx_str_t *s)
-{
-    size_t     i, whole;
-    ngx_str_t  r;
-
-    r.data = unit_alloc(pool, 3 * s->len);
-    r.len = 0;
-
-    for (i = 0; i < s->len; i++) {
-        (void) fuzz_utf8(s->data + i, s->len - i, &whole);
-
-        memcpy(r.data + r.len, s->data + i, whole);
-        r.len += whole;
-        i += whole;
-
-        if (i < s->len) {
-            memcpy(r.data + r.len, "\xef\xbf\xbd", 3);
-            r.len += 3;
-        }
-    }
-
-    return r;
-}
-
-
 static void
 check_event(unit_pool_t *pool, ngx_str_t *s)
 {
@@ -66,11 +38,11 @@ check_event(unit_pool_t *pool, ngx_str_t *s)
 
     v = fuzz_json_read(pool, p, len);
 
-    text = mended(pool, &s[0]);
+    text = fuzz_mended(pool, &s[0]);
     fuzz_json_expect(v, "event", &text);
-    text = mended(pool, &s[1]);
+    text = fuzz_mended(pool, &s[1]);
     fuzz_json_expect(v, "channel", &text);
-    text = mended(pool, &s[2]);
+    text = fuzz_mended(pool, &s[2]);
     fuzz_json_expect(v, "data", &text);
 
     p = unit_alloc(pool, len - 1);
@@ -99,19 +71,19 @@ check_list(unit_pool_t *pool, ngx_str_t *s, ngx_uint_t n)
         }
     }
 
-    len = ngx_chat_event_render_presence_succeeded(NULL, 0, &s[0], members,
+    len = ngx_chat_event_render_presence_succeeded(NULL, 0, &s[0], -1, members,
                                                    n);
     EXPECT(len > 0);
 
     p = unit_alloc(pool, len);
 
-    EXPECT(ngx_chat_event_render_presence_succeeded(p, len, &s[0], members,
+    EXPECT(ngx_chat_event_render_presence_succeeded(p, len, &s[0], -1, members,
                                                     n)
            == len);
 
     v = fuzz_json_read(pool, p, len);
 
-    text = mended(pool, &s[0]);
+    text = fuzz_mended(pool, &s[0]);
     fuzz_json_expect(v, "channel", &text);
 
     v = fuzz_json_get(v, "data", NGX_CHAT_JSON_STRING_e);
@@ -122,7 +94,7 @@ check_list(unit_pool_t *pool, ngx_str_t *s, ngx_uint_t n)
     one = v->first;
 
     for (i = 0; i < n; i++) {
-        text = mended(pool, &s[i]);
+        text = fuzz_mended(pool, &s[i]);
         EXPECT(one != NULL && fuzz_same(&one->text, &text));
         one = one->next;
     }

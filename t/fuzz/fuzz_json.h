@@ -40,6 +40,33 @@ fuzz_json_read(unit_pool_t *pool, u_char *text, size_t len)
 }
 
 
+/* With U+FFFD for each byte that is none of a character. */
+static ngx_inline ngx_str_t
+fuzz_mended(unit_pool_t *pool, ngx_str_t *s)
+{
+    size_t     i, whole;
+    ngx_str_t  r;
+
+    r.data = unit_alloc(pool, 3 * s->len);
+    r.len = 0;
+
+    for (i = 0; i < s->len; i++) {
+        (void) fuzz_utf8(s->data + i, s->len - i, &whole);
+
+        memcpy(r.data + r.len, s->data + i, whole);
+        r.len += whole;
+        i += whole;
+
+        if (i < s->len) {
+            memcpy(r.data + r.len, "\xef\xbf\xbd", 3);
+            r.len += 3;
+        }
+    }
+
+    return r;
+}
+
+
 /* A member that must be there, of a type. */
 static ngx_inline ngx_chat_json_value_t *
 fuzz_json_get(ngx_chat_json_value_t *v, const char *name,

@@ -23,8 +23,9 @@ my %includes;
 
 # rooms from the top down; those of one number do not know each other
 my %layer = (
-    root   => 0, websocket => 1, http => 2, session => 3, fanout => 4,
-    store  => 5, shared    => 6, bus  => 7, pusher  => 7, wire   => 8,
+    root   => 0, websocket => 1, fallback => 1, events => 1, http => 2,
+    session => 3, fanout => 4, store => 5, shared => 6, bus => 7,
+    pusher => 7, wire => 8,
 );
 
 # the libraries whose headers the pure files of a room may include
@@ -90,7 +91,7 @@ sub is_pure {
 
     return $file =~ m{/(?:wire|pusher)/}
            || $file =~ m{/store/ngx_chat_(?:db\w*|migration|batch|history
-                                            |retention)\b}x
+                                            |keys|retention)\b}x
            || $file =~ m{/bus/ngx_chat_ring\b}
            || $file =~ m{/shared/ngx_chat_(?:arena|rolling_max)\b};
 }

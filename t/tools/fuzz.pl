@@ -85,8 +85,8 @@ sub report {
     my @lines = grep { !/^(?:#\d+|INFO:|\s+NEW_FUNC)/ } split /\n/, $log;
     splice(@lines, 60, @lines - 60, "... see $dir/$name.log") if @lines > 60;
 
-    diag("exit status $status");
-    diag($_) for @lines;
+    note("exit status $status");
+    note($_) for @lines;
 }
 
 

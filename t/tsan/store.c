@@ -3,7 +3,7 @@
 /* sources: store/ngx_chat_store.c store/ngx_chat_writer.c */
 /* sources: store/ngx_chat_reader.c store/ngx_chat_read_queue.c */
 /* sources: store/ngx_chat_page.c */
-/* sources: store/ngx_chat_batch.c */
+/* sources: store/ngx_chat_batch.c store/ngx_chat_keys.c */
 /* sources: store/ngx_chat_handle.c store/ngx_chat_write_lock.c */
 /* sources: store/ngx_chat_maintenance.c store/ngx_chat_retention.c */
 /* sources: store/ngx_chat_store_stats.c store/ngx_chat_store_task.c */
@@ -125,6 +125,20 @@ sent(void *data)
     (void) pthread_mutex_unlock(&ring_lock);
 
     return mark;
+}
+
+
+static void
+begun(void *data, uint64_t id, ngx_uint_t another)
+{
+    (void) data;
+    (void) another;
+
+    (void) pthread_mutex_lock(&ring_lock);
+
+    ngx_chat_ring_set_mark(ring, id);
+
+    (void) pthread_mutex_unlock(&ring_lock);
 }
 
 
@@ -258,6 +272,7 @@ run(void *data)
     wk->conf.event_max = event_max;
     wk->conf.append = append;
     wk->conf.sent = sent;
+    wk->conf.begun = begun;
     wk->conf.queued = queued;
     wk->conf.reading = reading;
 

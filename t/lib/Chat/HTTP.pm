@@ -149,11 +149,13 @@ sub read_answer {
 
     if (($headers{'transfer-encoding'} || '') eq 'chunked') {
         while (1) {
-            while ($self->{buffer} !~ /^([0-9a-fA-F]+)\r\n/) {
+            while ($self->{buffer} !~ /^[0-9a-fA-F]+\r\n/) {
                 return undef unless $self->fill($end);
             }
 
-            my ($size, $skip) = (hex $1, length($1) + 2);
+            # $1 of the loop's condition would be lost behind the loop
+            my ($hex) = $self->{buffer} =~ /^([0-9a-fA-F]+)/;
+            my ($size, $skip) = (hex $hex, length($hex) + 2);
 
             while (length $self->{buffer} < $skip + $size + 2) {
                 return undef unless $self->fill($end);

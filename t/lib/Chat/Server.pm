@@ -268,7 +268,7 @@ sub default_conf {
     my ($self) = @_;
 
     my %c = (main => '', http => '', server => '', events => '', app => '',
-             listen => '', connections => 2048, %$self);
+             listen => '', connections => 2048, grace => 0, %$self);
 
     $c{user} = $> == 0 ? 'root' : '' unless defined $c{user};
     my $user = $c{user} ne '' ? "user $c{user};" : '';
@@ -323,6 +323,7 @@ http {
 
     chat_zone $c{zone};
     chat_database $c{database};
+    chat_presence_grace $c{grace};
 
     chat_app $id {
         key $key;
@@ -480,7 +481,14 @@ sub is_alive {
     open my $fh, '<', "/proc/$pid/stat" or return 0;
     my $stat = <$fh>;
 
-    return defined $stat && $stat !~ /^\d+ \(.*\) [ZX] /s;
+    return 0 unless defined $stat;
+    return 1 if $stat !~ /^\d+ \(.*\) [ZX] /s;
+
+    # of a killed process the first thread may go before those that have its
+    # sockets open yet
+    my @threads = glob "/proc/$pid/task/*";
+
+    return @threads > 1;
 }
 
 

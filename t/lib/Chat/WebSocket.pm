@@ -161,6 +161,7 @@ sub established {
 
     $self->{socket_id} = $data->{socket_id};
     $self->{activity_timeout} = $data->{activity_timeout};
+    $self->{recovery} = $data->{recovery};
 
     return $self;
 }

@@ -16,6 +16,8 @@
 
 #include <bus/ngx_chat_ring.h>
 #include <fanout/ngx_chat_fanout.h>
+#include <shared/ngx_chat_index.h>
+#include <shared/ngx_chat_registry.h>
 
 
 #define SUBSCRIBERS  5000
@@ -238,8 +240,10 @@ publish(ngx_str_t *name, uint64_t number, ngx_uint_t type,
         e.except = except->sr.id;
     }
 
+    e.hash = ngx_chat_registry_hash(&zone, e.app, &e.channel);
+
     ngx_chat_zone_lock(&zone);
-    CHECK_INT(ngx_chat_ring_append(zone.sh->ring, &e, NULL), NGX_OK);
+    CHECK_INT(ngx_chat_index_append(&zone, &e, NULL), NGX_OK);
     ngx_chat_zone_unlock(&zone);
 }
 

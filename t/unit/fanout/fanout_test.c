@@ -1,8 +1,12 @@
 
 /* sources: shared/ngx_chat_zone.c shared/ngx_chat_slot.c bus/ngx_chat_ring.c */
+/* sources: shared/ngx_chat_index.c shared/ngx_chat_token.c */
+/* sources: shared/ngx_chat_parked.c */
+/* sources: shared/ngx_chat_registry_channel.c shared/ngx_chat_grace.c */
 /* sources: shared/ngx_chat_registry.c shared/ngx_chat_presence.c */
 /* sources: shared/ngx_chat_cache.c */
-/* sources: shared/ngx_chat_arena.c bus/ngx_chat_wakeup.c */
+/* sources: shared/ngx_chat_arena.c shared/ngx_chat_share.c */
+/* sources: bus/ngx_chat_wakeup.c */
 /* sources: fanout/ngx_chat_fanout*.c fanout/ngx_chat_channel.c */
 /* sources: shared/ngx_chat_mutex.c wire/ngx_chat_failpoint*.c */
 /* sources: wire/ngx_chat_envelope.c wire/ngx_chat_hash.c */

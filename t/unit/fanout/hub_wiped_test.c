@@ -2,9 +2,13 @@
 /* sources: fanout/ngx_chat_hub.c fanout/ngx_chat_channel.c */
 /* sources: fanout/ngx_chat_fanout*.c */
 /* sources: shared/ngx_chat_zone.c shared/ngx_chat_slot.c bus/ngx_chat_ring.c */
+/* sources: shared/ngx_chat_index.c shared/ngx_chat_token.c */
+/* sources: shared/ngx_chat_parked.c */
+/* sources: shared/ngx_chat_registry_channel.c shared/ngx_chat_grace.c */
 /* sources: shared/ngx_chat_registry.c shared/ngx_chat_presence.c */
 /* sources: shared/ngx_chat_cache.c */
-/* sources: shared/ngx_chat_arena.c bus/ngx_chat_wakeup.c */
+/* sources: shared/ngx_chat_arena.c shared/ngx_chat_share.c */
+/* sources: bus/ngx_chat_wakeup.c */
 /* sources: shared/ngx_chat_mutex.c wire/ngx_chat_clock.c */
 /* sources: wire/ngx_chat_envelope.c wire/ngx_chat_hash.c */
 /* sources: libs: -lpthread -lcrypto */
@@ -23,6 +27,8 @@
 #include <bus/ngx_chat_ring.h>
 #include <fanout/ngx_chat_fanout.h>
 #include <fanout/ngx_chat_hub.h>
+#include <shared/ngx_chat_index.h>
+#include <shared/ngx_chat_registry.h>
 #include <shared/ngx_chat_turn.h>
 
 
@@ -121,7 +127,7 @@ wiped(void)
     wipes++;
 
     for (i = 0; i < SUBSCRIBERS; i++) {
-        ngx_chat_hub_unsubscribe_all(&hub, &subscribers[i]);
+        ngx_chat_hub_unsubscribe_all(&hub, &subscribers[i], 0);
     }
 
     while (counted) {
@@ -271,7 +277,7 @@ test_subscription(void)
     /* of a channel that others of this worker are on */
 
     begin();
-    ngx_chat_hub_unsubscribe_all(&hub, &subscribers[1]);
+    ngx_chat_hub_unsubscribe_all(&hub, &subscribers[1], 0);
     CHECK_INT(zone.sh->generation, 1);
     CHECK_INT(wipes, 0);
     CHECK_INT(subscribe(1, "room"), NGX_ABORT);
@@ -304,8 +310,10 @@ go_on_elsewhere(void)
     e.app = 1;
     ngx_str_set(&e.channel, "room");
 
+    e.hash = ngx_chat_registry_hash(&zone, e.app, &e.channel);
+
     ngx_chat_zone_lock(&zone);
-    CHECK_INT(ngx_chat_ring_append(zone.sh->ring, &e, NULL), NGX_OK);
+    CHECK_INT(ngx_chat_index_append(&zone, &e, NULL), NGX_OK);
     ngx_chat_zone_unlock(&zone);
 }
 
@@ -325,7 +333,7 @@ test_timer(void)
     begin();
     ngx_chat_hub_connection_remove(&hub, &quota);
     counted--;
-    ngx_chat_hub_unsubscribe_all(&hub, &subscribers[0]);
+    ngx_chat_hub_unsubscribe_all(&hub, &subscribers[0], 0);
     CHECK_INT(wipes, 0);
     tick();
     end();

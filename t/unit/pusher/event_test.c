@@ -87,16 +87,58 @@ test_succeeded(void)
 
     ngx_str_set(&channel, "my-chat_1.2;a=b@c,d");
 
-    RENDER(got, ngx_chat_event_render_succeeded(buf, size, &channel));
+    RENDER(got, ngx_chat_event_render_succeeded(buf, size, &channel, -1));
     CHECK_STR(got, "{\"event\":\"pusher_internal:subscription_succeeded\","
               "\"channel\":\"my-chat_1.2;a=b@c,d\",\"data\":\"{}\"}");
 
     ngx_str_set(&channel, "a\"\\\n\xff");
 
-    RENDER(got, ngx_chat_event_render_succeeded(buf, size, &channel));
+    RENDER(got, ngx_chat_event_render_succeeded(buf, size, &channel, -1));
     CHECK_STR(got, "{\"event\":\"pusher_internal:subscription_succeeded\","
               "\"channel\":\"a\\\"\\\\\\n\xef\xbf\xbd\","
               "\"data\":\"{}\"}");
+
+    ngx_str_set(&channel, "chat");
+
+    RENDER(got, ngx_chat_event_render_succeeded(buf, size, &channel, 1));
+    CHECK_STR(got, "{\"event\":\"pusher_internal:subscription_succeeded\","
+              "\"channel\":\"chat\","
+              "\"data\":\"{\\\"recovered\\\":true}\"}");
+
+    RENDER(got, ngx_chat_event_render_succeeded(buf, size, &channel, 0));
+    CHECK_STR(got, "{\"event\":\"pusher_internal:subscription_succeeded\","
+              "\"channel\":\"chat\","
+              "\"data\":\"{\\\"recovered\\\":false}\"}");
+
+    unit_pool_free(&pool);
+}
+
+
+/* R5 and R9 of the recovery's rows. */
+
+static void
+test_recovery(void)
+{
+    u_char     *buf;
+    size_t      size;
+    ssize_t     len;
+    ngx_str_t   got, channel, at;
+
+    ngx_str_set(&channel, "chat");
+    ngx_str_set(&at, "1f0");
+
+    RENDER(got, ngx_chat_event_render_recovery(buf, size, &channel, &at, 3));
+    CHECK_STR(got, "{\"event\":\"pusher:recovery\",\"channel\":\"chat\","
+              "\"data\":\"{\\\"recovered\\\":true,\\\"missed\\\":3,"
+              "\\\"from\\\":\\\"1f0\\\"}\"}");
+
+    RENDER(got, ngx_chat_event_render_recovery(buf, size, &channel, NULL, 0));
+    CHECK_STR(got, "{\"event\":\"pusher:recovery\",\"channel\":\"chat\","
+              "\"data\":\"{\\\"recovered\\\":false}\"}");
+
+    RENDER(got, ngx_chat_event_render_ping(buf, size, &at));
+    CHECK_STR(got, "{\"event\":\"pusher:ping\","
+              "\"data\":\"{\\\"at\\\":\\\"1f0\\\"}\"}");
 
     unit_pool_free(&pool);
 }
@@ -114,7 +156,8 @@ test_established(void)
     id.high = 3363;
     id.low = 1846347;
 
-    RENDER(got, ngx_chat_event_render_established(buf, size, &id, 120));
+    RENDER(got, ngx_chat_event_render_established(buf, size, &id, 120,
+                                                  0));
     CHECK_STR(got, "{\"event\":\"pusher:connection_established\","
               "\"data\":\"{\\\"socket_id\\\":\\\"3363.1846347\\\","
               "\\\"activity_timeout\\\":120}\"}");
@@ -123,11 +166,12 @@ test_established(void)
     id.low = 9999999999ULL;
 
     RENDER(got, ngx_chat_event_render_established(buf, size, &id,
-                                                  (ngx_uint_t) -1));
+                                                  (ngx_uint_t) -1, 120));
     CHECK_STR(got, "{\"event\":\"pusher:connection_established\","
               "\"data\":\"{\\\"socket_id\\\":"
               "\\\"9999999999.9999999999\\\","
-              "\\\"activity_timeout\\\":18446744073709551615}\"}");
+              "\\\"activity_timeout\\\":18446744073709551615,"
+              "\\\"recovery\\\":120}\"}");
 
     unit_pool_free(&pool);
 }
@@ -198,7 +242,7 @@ test_members(void)
     ngx_str_null(&none);
 
     RENDER(got, ngx_chat_event_render_presence_succeeded(buf, size, &channel,
-                                                         m, 2));
+                                                         -1, m, 2));
     CHECK_STR(got, "{\"event\":\"pusher_internal:subscription_succeeded\","
               "\"channel\":\"presence-room\",\"data\":"
               "\"{\\\"presence\\\":{\\\"count\\\":2,"
@@ -207,7 +251,7 @@ test_members(void)
               "\\\"9\\\":{}}}}\"}");
 
     RENDER(got, ngx_chat_event_render_presence_succeeded(buf, size, &channel,
-                                                         &m[2], 1));
+                                                         -1, &m[2], 1));
     CHECK_STR(got, "{\"event\":\"pusher_internal:subscription_succeeded\","
               "\"channel\":\"presence-room\",\"data\":"
               "\"{\\\"presence\\\":{\\\"count\\\":1,\\\"ids\\\":["
@@ -217,7 +261,7 @@ test_members(void)
               "{\\\"q\\\":\\\"\\\\\\\"\\\\\\\\\\\\n\\\"}}}}\"}");
 
     RENDER(got, ngx_chat_event_render_presence_succeeded(buf, size, &channel,
-                                                         NULL, 0));
+                                                         -1, NULL, 0));
     CHECK_STR(got, "{\"event\":\"pusher_internal:subscription_succeeded\","
               "\"channel\":\"presence-room\",\"data\":"
               "\"{\\\"presence\\\":{\\\"count\\\":0,\\\"ids\\\":[],"
@@ -347,7 +391,7 @@ test_many_members(void)
     }
 
     RENDER(got, ngx_chat_event_render_presence_succeeded(buf, size, &channel,
-                                                         m, MANY));
+                                                         -1, m, MANY));
 
     j.alloc = unit_alloc;
     j.ctx = &pool;
@@ -566,6 +610,7 @@ main(void)
     RUN(test_event);
     RUN(test_succeeded);
     RUN(test_established);
+    RUN(test_recovery);
     RUN(test_error);
     RUN(test_subscription_error);
     RUN(test_members);

@@ -72,7 +72,7 @@ test_event(void)
     CHECK_INT(read_body("{\"name\":\"n\",\"data\":\"d\\u00e4\","
                         "\"channel\":\"a\",\"channels\":[\"b\",\"a\",\"c\","
                         "\"b\"],\"socket_id\":\"12.34\","
-                        "\"info\":\"user_count, subscription_count,x\","
+                        "\"info\":\"user_count, subscription_count,\","
                         "\"idempotency_key\":\"k\",\"more\":[{}]}", 0),
               NGX_OK);
 
@@ -157,6 +157,8 @@ test_refused(void)
           "\"channel\":\"a\"}", 413, "The data content" },
         { "{\"name\":\"n\",\"data\":\"\",\"channel\":\"a\",\"info\":1}", 400,
           "Expected info parameter to be a string" },
+        { "{\"name\":\"n\",\"data\":\"\",\"channel\":\"a\",\"info\":\"x\"}",
+          400, "info should be a comma separated list of attributes" },
         { "{\"name\":\"n\",\"data\":\"\",\"channel\":\"a\",\"socket_id\":1.2}",
           400, "Expected socket_id parameter to be a string" },
         { "{\"name\":\"n\",\"data\":\"\",\"channel\":\"a\","
@@ -319,14 +321,27 @@ test_no_memory(void)
 static void
 test_info(void)
 {
-    ngx_str_t  info;
+    ngx_str_t   info;
+    ngx_uint_t  i, bits;
 
-    ngx_str_set(&info, "cache ,  occupied,,nonsense,user_countx");
-    CHECK_INT(ngx_chat_trigger_read_info(&info),
-              NGX_CHAT_INFO_CACHE | NGX_CHAT_INFO_OCCUPIED);
+    static const char  *others[] = {
+        "nonsense", "user_count,nonsense", "cache user_count", "user_countx",
+        "user_coun", "User_count", "user_count;cache", "user_count\t"
+    };
+
+    ngx_str_set(&info, "cache ,  occupied,,");
+    CHECK(ngx_chat_trigger_read_info(&info, &bits) == NULL);
+    CHECK_INT(bits, NGX_CHAT_INFO_CACHE | NGX_CHAT_INFO_OCCUPIED);
 
     ngx_str_set(&info, "");
-    CHECK_INT(ngx_chat_trigger_read_info(&info), 0);
+    CHECK(ngx_chat_trigger_read_info(&info, &bits) == NULL);
+    CHECK_INT(bits, 0);
+
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        info.data = (u_char *) others[i];
+        info.len = strlen(others[i]);
+        CHECK(ngx_chat_trigger_read_info(&info, &bits) != NULL);
+    }
 }
 
 

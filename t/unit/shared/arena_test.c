@@ -16,7 +16,8 @@
 #define MEMORY  (1024 * 1024)
 
 
-static void *memory;
+static void                       *memory;
+static ngx_chat_arena_owner_sh_t   owner;
 
 
 static ngx_chat_arena_sh_t *
@@ -26,6 +27,7 @@ make(void)
     memset(memory, 0xa5, MEMORY);
 
     ngx_chat_arena_init(memory, MEMORY);
+    memset(&owner, 0, sizeof(ngx_chat_arena_owner_sh_t));
 
     return memory;
 }
@@ -46,7 +48,7 @@ test_sizes(void)
 
     for (size = 1; size < 20000; size = size * 3 / 2 + 1) {
 
-        p[n] = ngx_chat_arena_alloc(arena, size);
+        p[n] = ngx_chat_arena_alloc(arena, &owner, size);
         sizes[n] = size;
 
         CHECK(p[n] != NULL);
@@ -69,7 +71,7 @@ test_sizes(void)
     }
 
     for (i = 0; i < n; i++) {
-        ngx_chat_arena_free(arena, p[i]);
+        ngx_chat_arena_free(arena, &owner, p[i]);
     }
 
     CHECK_INT(arena->used, 0);
@@ -85,7 +87,7 @@ fill(ngx_chat_arena_sh_t *arena, size_t size, void **held)
     ngx_uint_t   n;
 
     for (n = 0; ; n++) {
-        p = ngx_chat_arena_alloc(arena, size);
+        p = ngx_chat_arena_alloc(arena, &owner, size);
 
         if (p == NULL) {
             return n;
@@ -105,7 +107,7 @@ drop(ngx_chat_arena_sh_t *arena, void **held)
     while (*held) {
         p = *held;
         *held = *(void **) p;
-        ngx_chat_arena_free(arena, p);
+        ngx_chat_arena_free(arena, &owner, p);
     }
 }
 
@@ -130,11 +132,13 @@ test_full(void)
         CHECK(n * size <= arena->size);
         CHECK(n * size + 2 * size > arena->size);
         CHECK_INT(arena->used, n * size);
-        CHECK(ngx_chat_arena_alloc(arena, size) == NULL);
+        CHECK_INT(arena->held, ngx_align(n * size, 4096));
+        CHECK(ngx_chat_arena_alloc(arena, &owner, size) == NULL);
 
         drop(arena, &held);
 
         CHECK_INT(arena->used, 0);
+        CHECK_INT(arena->held, 0);
     }
 
     CHECK_INT(fill(arena, 64, &held), arena->units);
@@ -152,14 +156,14 @@ test_too_large(void)
 
     arena = make();
 
-    CHECK(ngx_chat_arena_alloc(arena, 2 * MEMORY) == NULL);
-    CHECK(ngx_chat_arena_alloc(arena, (size_t) -1) == NULL);
+    CHECK(ngx_chat_arena_alloc(arena, &owner, 2 * MEMORY) == NULL);
+    CHECK(ngx_chat_arena_alloc(arena, &owner, (size_t) -1) == NULL);
     CHECK_INT(ngx_chat_arena_piece((size_t) -1), 0);
     CHECK_INT(ngx_chat_arena_piece(1), 64);
     CHECK_INT(ngx_chat_arena_piece(64), 64);
     CHECK_INT(ngx_chat_arena_piece(65), 128);
     CHECK_INT(arena->used, 0);
-    CHECK(ngx_chat_arena_alloc(arena, 100000) != NULL);
+    CHECK(ngx_chat_arena_alloc(arena, &owner, 100000) != NULL);
 
     free(memory);
 }
@@ -188,11 +192,13 @@ test_made_anew(void)
     held = NULL;
 
     ngx_chat_arena_init(arena, MEMORY);
+    memset(&owner, 0, sizeof(ngx_chat_arena_owner_sh_t));
 
     CHECK_INT(arena->used, 0);
-    CHECK(ngx_chat_arena_alloc(arena, 512 * 1024) != NULL);
+    CHECK(ngx_chat_arena_alloc(arena, &owner, 512 * 1024) != NULL);
 
     ngx_chat_arena_init(arena, MEMORY);
+    memset(&owner, 0, sizeof(ngx_chat_arena_owner_sh_t));
 
     CHECK_INT(fill(arena, 64, &held), arena->units);
 

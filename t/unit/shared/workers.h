@@ -19,6 +19,7 @@
 #include <bus/ngx_chat_ring.h>
 #include <bus/ngx_chat_wakeup.h>
 #include <shared/ngx_chat_cache.h>
+#include <shared/ngx_chat_index.h>
 #include <shared/ngx_chat_presence.h>
 #include <shared/ngx_chat_registry.h>
 
@@ -61,6 +62,13 @@ bus_random(bus_worker_t *w, ngx_uint_t n)
 }
 
 
+static ngx_inline uint64_t
+bus_app(ngx_uint_t channel)
+{
+    return 1 + channel % 2;
+}
+
+
 static ngx_inline ngx_str_t
 bus_name(char *buf, const char *what, ngx_uint_t n)
 {
@@ -91,7 +99,9 @@ bus_append(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel,
     e.payload.data = payload;
     e.payload.len = len;
 
-    if (ngx_chat_ring_append(zone->sh->ring, &e, NULL) != NGX_OK) {
+    e.hash = ngx_chat_registry_hash(zone, app, channel);
+
+    if (ngx_chat_index_append(zone, &e, NULL) != NGX_OK) {
         abort();
     }
 }
@@ -162,9 +172,9 @@ bus_join(bus_worker_t *w)
     memset(&j, 0, sizeof(ngx_chat_registry_join_t));
     memset(&added, 0, sizeof(ngx_chat_envelope_t));
 
-    j.app = 1;
+    j.app = bus_app(k);
     j.name = &channel;
-    j.hash = ngx_chat_registry_hash(w->zone, 1, &channel);
+    j.hash = ngx_chat_registry_hash(w->zone, j.app, &channel);
     j.counting = k & 1;
     j.cached = (k == 2);
     j.buf = buf;
@@ -172,7 +182,7 @@ bus_join(bus_worker_t *w)
 
     if (k % 3 == 0) {
         added.type = NGX_CHAT_ENVELOPE_EVENT_e;
-        added.app = 1;
+        added.app = j.app;
         added.channel = channel;
         ngx_str_set(&added.payload, "aaaaaaaa");
 
@@ -217,7 +227,7 @@ bus_leave(bus_worker_t *w)
     s = &w->subscriptions[i];
 
     (void) ngx_chat_registry_leave(w->zone, w->slot, &w->channels[s->channel],
-                                   s->member);
+                                   s->member, 0);
 
     *s = w->subscriptions[--w->n];
 }
@@ -238,12 +248,13 @@ bus_publish(bus_worker_t *w)
     ngx_chat_zone_lock(w->zone);
 
     message = ngx_chat_ring_mark(w->zone->sh->ring) + 1;
-    bus_append(w->zone, 1, &channel, message, bus_random(w, 600));
+    bus_append(w->zone, bus_app(k), &channel, message, bus_random(w, 600));
 
     if (k == 2) {
         ngx_str_set(&payload, "{\"event\":\"e\",\"data\":\"kept\"}");
-        ngx_chat_cache_set(w->zone, 1,
-                           ngx_chat_registry_hash(w->zone, 1, &channel),
+        ngx_chat_cache_set(w->zone, bus_app(k),
+                           ngx_chat_registry_hash(w->zone, bus_app(k),
+                                                  &channel),
                            &channel, &payload, 60);
     }
 
@@ -382,7 +393,8 @@ bus_is_clean(ngx_chat_zone_t *zone, size_t base)
 
     sh = zone->sh;
 
-    ok = CHECK_INT(sh->arena->used, base + sh->cached.used);
+    ok = CHECK_INT(unit_zone_pieces(sh),
+                   base + sh->kept[NGX_CHAT_CACHE_EVENTS_e].used);
 
     for (i = 0; i <= sh->mask; i++) {
         ok = ok && CHECK(sh->channels[i] == NULL)

@@ -1,8 +1,12 @@
 
 /* sources: shared/ngx_chat_zone.c shared/ngx_chat_slot.c bus/ngx_chat_ring.c */
+/* sources: shared/ngx_chat_index.c shared/ngx_chat_token.c */
+/* sources: shared/ngx_chat_parked.c */
+/* sources: shared/ngx_chat_registry_channel.c shared/ngx_chat_grace.c */
 /* sources: shared/ngx_chat_registry.c shared/ngx_chat_presence.c */
 /* sources: shared/ngx_chat_cache.c */
-/* sources: shared/ngx_chat_arena.c bus/ngx_chat_wakeup.c */
+/* sources: shared/ngx_chat_arena.c shared/ngx_chat_share.c */
+/* sources: bus/ngx_chat_wakeup.c */
 /* sources: shared/ngx_chat_mutex.c wire/ngx_chat_failpoint*.c */
 /* sources: wire/ngx_chat_envelope.c wire/ngx_chat_hash.c */
 /* sources: wire/ngx_chat_clock.c */
@@ -111,10 +115,11 @@ test_killed_workers(void)
     zone.handlers = &workers_handlers;
 
     unit_zone_create(&zone, 384 * 1024);
+    unit_zone_apps(&zone, 2);
 
     finished = mmap(NULL, 4096, PROT_READ|PROT_WRITE,
                     MAP_SHARED|MAP_ANONYMOUS, -1, 0);
-    base = zone.sh->arena->used;
+    base = unit_zone_pieces(zone.sh);
     srandom((unsigned) getpid());
 
     for (i = 0; i < WORKERS; i++) {

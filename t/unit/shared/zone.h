@@ -19,6 +19,7 @@
 
 #include "lock.h"
 
+#include <shared/ngx_chat_share.h>
 #include <shared/ngx_chat_slot.h>
 #include <shared/ngx_chat_zone.h>
 
@@ -190,6 +191,83 @@ unit_zone_create(ngx_chat_zone_t *zone, size_t size)
         fprintf(stderr, "# no zone\n");
         exit(2);
     }
+}
+
+
+/* The apps from 1 to n are the configuration's. */
+static ngx_inline void
+unit_zone_apps(ngx_chat_zone_t *zone, ngx_uint_t n)
+{
+    ngx_uint_t       i;
+    ngx_chat_app_t  *apps;
+
+    apps = calloc(n + 1, sizeof(ngx_chat_app_t));
+
+    for (i = 0; i < n; i++) {
+        apps[i].number = i + 1;
+    }
+
+    ngx_chat_share_configure(zone, apps, n);
+
+    free(apps);
+}
+
+
+/* Bytes in a list of free pieces, each of which begins with a pointer to the
+   next one. */
+static ngx_inline size_t
+unit_zone_free(ngx_chat_arena_free_t *list, ngx_uint_t order)
+{
+    size_t   n;
+    void    *p;
+
+    n = 0;
+
+    for (p = list; p; p = *(void **) p) {
+        n += (size_t) NGX_CHAT_ARENA_UNIT << order;
+    }
+
+    return n;
+}
+
+
+/*
+ * The bytes of all pieces handed out.  The apps' counts must agree with those
+ * of the arena, and the lists of free pieces with both.
+ */
+static ngx_inline size_t
+unit_zone_pieces(ngx_chat_zone_sh_t *sh)
+{
+    size_t                      held, rest, holes, left;
+    ngx_uint_t                  i, k;
+    ngx_chat_arena_owner_sh_t  *owner;
+
+    held = 0;
+    rest = 0;
+    holes = 0;
+    left = 0;
+
+    for (i = 0; i < sh->nshares; i++) {
+        owner = &sh->shares[i].owner;
+
+        held += owner->held;
+        rest += owner->share > owner->held ? owner->share - owner->held : 0;
+
+        for (k = 0; k < NGX_CHAT_ARENA_BLOCK; k++) {
+            holes += unit_zone_free(owner->free[k], k);
+        }
+    }
+
+    for (k = 0; k < NGX_CHAT_ARENA_ORDERS; k++) {
+        left += unit_zone_free(sh->arena->free[k], k);
+    }
+
+    CHECK_INT(sh->arena->held, held);
+    CHECK_INT(sh->arena->used, held - holes);
+    CHECK_INT(sh->arena->reserved, rest);
+    CHECK_INT(sh->arena->size - held, left);
+
+    return sh->arena->used;
 }
 
 

@@ -1,8 +1,12 @@
 
 /* sources: shared/ngx_chat_zone.c shared/ngx_chat_slot.c bus/ngx_chat_ring.c */
+/* sources: shared/ngx_chat_index.c shared/ngx_chat_token.c */
+/* sources: shared/ngx_chat_parked.c */
+/* sources: shared/ngx_chat_registry_channel.c shared/ngx_chat_grace.c */
 /* sources: shared/ngx_chat_registry.c shared/ngx_chat_presence.c */
 /* sources: shared/ngx_chat_cache.c */
-/* sources: shared/ngx_chat_arena.c bus/ngx_chat_wakeup.c */
+/* sources: shared/ngx_chat_arena.c shared/ngx_chat_share.c */
+/* sources: bus/ngx_chat_wakeup.c */
 /* sources: shared/ngx_chat_mutex.c wire/ngx_chat_clock.c */
 /* sources: wire/ngx_chat_envelope.c wire/ngx_chat_hash.c */
 /* sources: libs: -lpthread -lcrypto -DNGX_CHAT_FAILPOINTS=1 */
@@ -119,7 +123,7 @@ join(void)
 static void
 leave(void)
 {
-    (void) ngx_chat_registry_leave(&zone, slot, &room, member);
+    (void) ngx_chat_registry_leave(&zone, slot, &room, member, 0);
 }
 
 
@@ -220,6 +224,7 @@ begin(void)
     zone.handlers = &workers_handlers;
 
     unit_zone_create(&zone, 384 * 1024);
+    unit_zone_apps(&zone, 1);
 
     die_at = NULL;
     room = NULL;
@@ -245,16 +250,33 @@ end(void)
 static ngx_uint_t
 is_empty(void)
 {
-    ngx_chat_zone_sh_t  *sh;
+    ngx_uint_t            i;
+    ngx_chat_zone_sh_t   *sh;
+    ngx_chat_share_sh_t  *share;
 
     sh = zone.sh;
+
+    for (i = 0; i < sh->nshares; i++) {
+        share = &sh->shares[i];
+
+        if (!CHECK_INT(share->owner.held, 0)
+            || !CHECK_INT(share->owner.share,
+                          share->app ? sh->arena->size / 2 : 0)
+            || !CHECK_INT(share->kept[NGX_CHAT_CACHE_EVENTS_e].used, 0)
+            || !CHECK(ngx_queue_empty(
+                              &share->kept[NGX_CHAT_CACHE_EVENTS_e].entries))
+            || !CHECK(ngx_queue_empty(
+                              &share->kept[NGX_CHAT_CACHE_ANSWERS_e].entries)))
+        {
+            return 0;
+        }
+    }
 
     return bus_is_clean(&zone, 0)
            && CHECK_INT(sh->nchannels, 0)
            && CHECK_INT(sh->nmembers, 0)
-           && CHECK_INT(sh->cached.used, 0)
-           && CHECK(ngx_queue_empty(&sh->cached.entries))
-           && CHECK(ngx_queue_empty(&sh->answers.entries));
+           && CHECK_INT(sh->arena->used, 0)
+           && CHECK_INT(sh->kept[NGX_CHAT_CACHE_EVENTS_e].used, 0);
 }
 
 
@@ -392,9 +414,11 @@ test_bad_pointer(void)
     end();
     begin();
 
-    /* the lists of the arena, and its own pointers */
+    /* the lists of the arena, its own pointers, and the apps' lists */
 
     memset(zone.sh->arena, 0x10, sizeof(ngx_chat_arena_sh_t));
+    memset(&ngx_chat_share_find(zone.sh, 1)->owner, 0x10,
+           sizeof(ngx_chat_arena_owner_sh_t));
 
     if (die(NULL, join, SIGSEGV)) {
         wipe();

@@ -1,5 +1,6 @@
 
 /* sources: store/ngx_chat_batch.c store/ngx_chat_db*.c */
+/* sources: store/ngx_chat_keys.c */
 /* sources: store/ngx_chat_migration.c wire/ngx_chat_clock.c libs: -lsqlite3 */
 
 /*

@@ -1,6 +1,7 @@
 
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
-/* sources: store/ngx_chat_batch.c wire/ngx_chat_clock.c libs: -lsqlite3 */
+/* sources: store/ngx_chat_batch.c store/ngx_chat_keys.c */
+/* sources: wire/ngx_chat_clock.c libs: -lsqlite3 */
 
 /*
  * Copyright (C) the ngx_chat_module authors
@@ -155,7 +156,7 @@ test_newer(void)
     (void) sqlite3_close(handle);
 
     check_refused("the file has schema 999, this module knows schemas up to"
-                  " 2:");
+                  " 3:");
 
     handle = store_stranger();
     CHECK(store_exec(handle, "PRAGMA user_version = -1"));
@@ -258,6 +259,71 @@ test_own_wal(void)
     ngx_chat_db_close(&db);
 
     CHECK_INT(ngx_chat_db_probe(store_path, error), NGX_OK);
+
+    store_teardown();
+}
+
+
+/* What the file is by its own header, and which pages the WAL has. */
+static void
+test_header(void)
+{
+    sqlite3               *handle;
+    ngx_chat_db_t          db;
+    ngx_chat_db_header_t   whole, header;
+
+    store_setup();
+
+    CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
+    CHECK_INT(store_add(&db, 1, "chat", "a"), 1);
+    CHECK_INT(ngx_chat_db_checkpoint(&db, 1), NGX_OK);
+
+    CHECK(ngx_chat_db_is_whole(&db, &whole));
+    CHECK_INT(whole.pages, store_number(db.handle, "PRAGMA page_count"));
+    CHECK_INT(whole.claimed, whole.pages);
+    CHECK(!ngx_chat_db_wal_has(&db, 1));
+
+    /* pages that another program adds are in the WAL only */
+
+    handle = store_stranger();
+    CHECK(store_exec(handle, "PRAGMA wal_autocheckpoint = 0;"
+                             " CREATE TABLE x (y);"
+                             " INSERT INTO x VALUES (zeroblob(50000))"));
+
+    CHECK(ngx_chat_db_is_whole(&db, &header));
+    CHECK_INT(header.pages, whole.pages);
+    CHECK_INT(header.claimed, whole.pages);
+    CHECK_INT(header.changes, whole.changes);
+    CHECK(ngx_chat_db_wal_has(&db, 1));
+    CHECK(ngx_chat_db_wal_has(&db, whole.pages + 1));
+    CHECK(ngx_chat_db_wal_has(&db, whole.pages + 5));
+    CHECK(!ngx_chat_db_wal_has(&db, whole.pages + 1000));
+
+    /* the WAL begins anew: what lies behind its end is not in it any more */
+
+    CHECK(store_exec(handle, "PRAGMA wal_checkpoint(RESTART);"
+                             " CREATE TABLE z (y)"));
+
+    CHECK(ngx_chat_db_is_whole(&db, &header));
+    CHECK(header.pages > whole.pages + 10);
+    CHECK_INT(header.claimed, header.pages);
+    CHECK((int32_t) (header.changes - whole.changes) > 0);
+    CHECK(ngx_chat_db_wal_has(&db, 1));
+    CHECK(!ngx_chat_db_wal_has(&db, whole.pages + 5));
+
+    /* truncated: the header tells of more than there is */
+
+    CHECK_INT(truncate(store_path, 4096 * (off_t) whole.pages), 0);
+    CHECK(ngx_chat_db_is_whole(&db, &header));
+    CHECK_INT(header.pages, whole.pages);
+    CHECK(header.claimed > header.pages);
+
+    CHECK_INT(truncate(store_path, 0), 0);
+    CHECK(!ngx_chat_db_is_whole(&db, &header));
+
+    (void) sqlite3_close(handle);
+    ngx_chat_db_abandon(&db);
+    ngx_chat_db_close(&db);
 
     store_teardown();
 }
@@ -399,6 +465,7 @@ main(void)
     RUN(test_foreign);
     RUN(test_foreign_wal);
     RUN(test_own_wal);
+    RUN(test_header);
     RUN(test_moved_in);
     RUN(test_not_a_database);
     RUN(test_unusable_paths);

@@ -1,6 +1,7 @@
 
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
-/* sources: store/ngx_chat_batch.c wire/ngx_chat_clock.c libs: -lsqlite3 */
+/* sources: store/ngx_chat_batch.c store/ngx_chat_keys.c */
+/* sources: wire/ngx_chat_clock.c libs: -lsqlite3 */
 
 /*
  * Copyright (C) the ngx_chat_module authors
@@ -28,7 +29,7 @@ test_new_file(void)
     CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
     CHECK(store_idle(&db));
 
-    CHECK_INT(store_number(db.handle, "PRAGMA user_version"), 2);
+    CHECK_INT(store_number(db.handle, "PRAGMA user_version"), 3);
     CHECK_INT(store_number(db.handle, "PRAGMA application_id"), 0x4e434854);
     CHECK_INT(store_number(db.handle, "SELECT count(*) FROM messages"), 0);
     CHECK_INT(store_number(db.handle, "SELECT journal_mode = 'wal' FROM"
@@ -344,12 +345,22 @@ test_epoch_lost(void)
 }
 
 
-/* A file of the first schema is brought up, and keeps what it holds. */
+/*
+ * A file of an older schema is brought up, and keeps what it holds.  An older
+ * module's handle that is open meanwhile goes on.
+ */
 static void
-test_schema_1(void)
+test_older_schemas(void)
 {
     sqlite3        *handle;
+    ngx_uint_t      i;
     ngx_chat_db_t   db;
+
+    static const char  *sql[] = {
+        "DROP TABLE keys; PRAGMA user_version = 2",
+        "DROP TABLE keys; ALTER TABLE messages DROP COLUMN kind;"
+        "PRAGMA user_version = 1"
+    };
 
     store_setup();
 
@@ -357,18 +368,25 @@ test_schema_1(void)
     CHECK_INT(store_add(&db, 1, "chat", "a"), 1);
     ngx_chat_db_close(&db);
 
-    handle = store_stranger();
-    CHECK(store_exec(handle, "ALTER TABLE messages DROP COLUMN kind"));
-    CHECK(store_exec(handle, "PRAGMA user_version = 1"));
-    (void) sqlite3_close(handle);
+    for (i = 0; i < sizeof(sql) / sizeof(sql[0]); i++) {
+        handle = store_stranger();
+        CHECK(store_exec(handle, sql[i]));
 
-    CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
-    CHECK_INT(store_number(db.handle, "PRAGMA user_version"), 2);
-    CHECK_INT(store_number(db.handle, "SELECT count(*) FROM messages WHERE"
-                                      " kind = 0 AND content = 'a'"), 1);
-    CHECK_INT(store_add(&db, 1, "chat", "b"), 2);
+        CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
+        CHECK_INT(store_number(db.handle, "PRAGMA user_version"), 3);
+        CHECK_INT(store_number(db.handle, "SELECT count(*) FROM messages WHERE"
+                                          " kind = 0 AND content = 'a'"), 1);
+        CHECK_INT(store_number(db.handle, "SELECT count(*) FROM keys"), 0);
+        CHECK_INT(store_add(&db, 1, "chat", "b"), 2 * i + 2);
 
-    ngx_chat_db_close(&db);
+        CHECK(store_exec(handle, "INSERT INTO messages (app, channel, event,"
+                                 " content, created_at, updated_at)"
+                                 " VALUES (1, 'c', 'e', '', 0, 0)"));
+
+        ngx_chat_db_close(&db);
+        (void) sqlite3_close(handle);
+    }
+
     store_teardown();
 }
 
@@ -384,7 +402,7 @@ main(void)
     RUN(test_locked_wait);
     RUN(test_locked_ready);
     RUN(test_epoch_lost);
-    RUN(test_schema_1);
+    RUN(test_older_schemas);
 
     return unit_done();
 }

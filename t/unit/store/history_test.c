@@ -1,5 +1,6 @@
 
 /* sources: store/ngx_chat_history.c store/ngx_chat_batch.c */
+/* sources: store/ngx_chat_keys.c */
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
 /* sources: wire/ngx_chat_clock.c libs: -lsqlite3 */
 
@@ -251,6 +252,51 @@ test_empty_channel(void)
 
 
 /* row() ends the page where its buffer is full. */
+/* The highest id is that of all channels and apps, where it is asked for. */
+
+static void
+test_highest(void)
+{
+    rows_t              rows;
+    ngx_chat_db_t       db;
+    ngx_chat_history_t  h;
+
+    store_setup();
+
+    CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
+
+    rows.max = ROWS;
+
+    CHECK_INT(page(&db, &h, &rows, NGX_CHAT_HISTORY_AFTER_e, 0, 10), NGX_OK);
+    CHECK_INT(h.highest, 0);
+
+    ngx_chat_db_close(&db);
+    store_teardown();
+
+    store_setup();
+    fill(&db);
+
+    CHECK_INT(page(&db, &h, &rows, NGX_CHAT_HISTORY_AFTER_e, 0, 1), NGX_OK);
+    CHECK_INT(h.last, 2);
+    CHECK_INT(h.highest, 10);
+
+    CHECK_INT(store_add(&db, 2, "elsewhere", "x"), 11);
+
+    CHECK_INT(page(&db, &h, &rows, NGX_CHAT_HISTORY_NEWEST_e, 0, 1), NGX_OK);
+    CHECK_INT(h.last, 10);
+    CHECK_INT(h.highest, 11);
+
+    h.highest = 7;
+    h.with_highest = 0;
+
+    CHECK_INT(ngx_chat_history_read(&db, &h), NGX_OK);
+    CHECK_INT(h.highest, 7);
+
+    ngx_chat_db_close(&db);
+    store_teardown();
+}
+
+
 static void
 test_row_is_full(void)
 {
@@ -276,6 +322,8 @@ test_row_is_full(void)
     CHECK_INT(h.last, 4);
     CHECK(!h.more_before);
     CHECK(h.more_after);
+
+    CHECK(h.is_full);
 
     rows.max = 0;
 
@@ -304,6 +352,46 @@ test_row_is_full(void)
 
     rows.max = ROWS;
     CHECK_INT(page(&db, &h, &rows, NGX_CHAT_HISTORY_NEWEST_e, 0, 10), NGX_OK);
+
+    ngx_chat_db_close(&db);
+    store_teardown();
+}
+
+
+/* A page that ends at an id, whatever is behind it. */
+
+static void
+test_to(void)
+{
+    rows_t              rows;
+    ngx_uint_t          to;
+    ngx_chat_db_t       db;
+    ngx_chat_history_t  h;
+
+    static const char *const  ids[] = { "2", "2", "2 4", "2 4", "2 4 6" };
+
+    store_setup();
+    fill(&db);
+
+    for (to = 2; to <= 6; to++) {
+        memset(&h, 0, sizeof(ngx_chat_history_t));
+        memset(&rows, 0, sizeof(rows_t));
+
+        rows.max = ROWS;
+
+        h.app = 1;
+        store_str(&h.channel, "chat");
+        h.from = NGX_CHAT_HISTORY_AFTER_e;
+        h.limit = 10;
+        h.to = to;
+        h.row = row;
+        h.data = &rows;
+
+        CHECK_INT(ngx_chat_history_read(&db, &h), NGX_OK);
+        CHECK(strcmp(rows_text(&rows), ids[to - 2]) == 0);
+        CHECK(!h.is_full);
+        CHECK(store_idle(&db));
+    }
 
     ngx_chat_db_close(&db);
     store_teardown();
@@ -495,7 +583,9 @@ main(void)
     RUN(test_after);
     RUN(test_before);
     RUN(test_empty_channel);
+    RUN(test_highest);
     RUN(test_row_is_full);
+    RUN(test_to);
     RUN(test_columns);
     RUN(test_since);
     RUN(test_locked);

@@ -1,6 +1,7 @@
 
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
 /* sources: store/ngx_chat_batch.c store/ngx_chat_history.c */
+/* sources: store/ngx_chat_keys.c */
 /* sources: store/ngx_chat_retention.c wire/ngx_chat_clock.c */
 /* sources: wire/ngx_chat_hash.c libs: -lsqlite3 */
 

@@ -58,7 +58,7 @@ sub spin {
 
     for my $cpu (@{$self->{cpus}}) {
         open my $pipe, '-|', 'taskset', '-c', $cpu,
-             binary('load', '-lcrypto'), 'mode=spin'
+             binary('load'), 'mode=spin'
             or die "no load generator: $!\n";
 
         push @pipes, [ $cpu, $pipe ];

@@ -8,7 +8,9 @@ use warnings;
 
 use Exporter 'import';
 use File::Path ();
+use HTTP::Tiny;
 use IO::Socket::INET;
+use JSON::PP ();
 use POSIX ();
 use Time::HiRes qw(time sleep);
 
@@ -20,6 +22,7 @@ my %title = (
     nchan   => 'nchan',
     send    => 'floor, a `send()` per delivery',
     writev  => 'floor, gathering',
+    tls     => 'floor, an `SSL_write()` per delivery',
     sqlite  => 'floor, as large batches',
     sqlite1 => 'floor, a commit per message',
 );
@@ -29,7 +32,7 @@ my %running;
 my $nchan;
 
 
-sub peer_names { qw(chat plain nchan send writev sqlite sqlite1) }
+sub peer_names { qw(chat plain nchan send writev tls sqlite sqlite1) }
 
 
 sub peer_title { $title{$_[0]} }
@@ -54,9 +57,10 @@ sub slurp {
 # One of the C programs here, compiled if it is not yet.
 
 sub binary {
-    my ($name, @libs) = @_;
+    my ($name) = @_;
 
     my ($source, $target) = ("t/bench/$name.c", "$out/$name");
+    my @libs = $name eq 'sqlite' ? '-lsqlite3' : qw(-lssl -lcrypto);
 
     return $target if -f $target && -M $target < -M $source;
 
@@ -108,8 +112,15 @@ sub conf {
 
     my $user = $> == 0 ? 'user root;' : '';
     my $module = module($self->{peer});
-    my $listen = "127.0.0.1:$self->{port}"
-                 . ($self->{workers} > 1 ? ' reuseport' : '');
+    my $listen = "listen 127.0.0.1:$self->{port}"
+                 . ($self->{workers} > 1 ? ' reuseport' : '') . ';';
+
+    $listen .= <<"END" if $self->{tls};
+
+        listen 127.0.0.1:$self->{tls_port} ssl;
+        ssl_certificate $self->{dir}/tls.pem;
+        ssl_certificate_key $self->{dir}/tls.key;
+END
 
     my ($http, $server) = is_ours($self->{peer}) ? chat_conf($self)
                                                  : nchan_conf();
@@ -140,7 +151,7 @@ http {
 
 $http
     server {
-        listen $listen;
+        $listen
 $server
     }
 }
@@ -153,23 +164,35 @@ sub chat_conf {
 
     my $zone = $self->{zone} ? "chat_zone $self->{zone};" : '';
     my $activity = $self->{activity} || "120s";
+    my $drain = $self->{drain} ? "chat_drain $self->{drain};" : '';
     my ($database, $store) = ('chat_database data/chat.db sync=full;',
                               'location = /messages { chat_publish chat m; }');
+
+    $store .= <<'END' if $self->{drain};
+
+        location = /to { chat_publish $arg_channel m; }
+        location = /chat_status { chat_status; }
+END
 
     ($database, $store) = ('', '') if $self->{peer} eq 'plain';
 
     return <<"END", <<"END";
     $zone
     chat_activity_timeout $activity;
+    $drain
     $database
 
     chat_app 1001 {
         key benchkey;
         secret benchsecret;
+        channels_per_connection 0;
     }
 END
         location /app/ { chat_websocket; }
         location /apps/ { chat_api; }
+        location /events/ { chat_events; }
+        location /pusher/ { chat_fallback; }
+        location = /long { limit_rate 1; return 200 long; }
         $store
 END
 }
@@ -194,8 +217,22 @@ END
 }
 
 
-# start(peer => 'chat', workers => 1, cpus => '0'), and where there are several
-# of one peer, name => 'another for its folder'
+# A key and a certificate, signed by itself.
+
+sub make_certificate {
+    my ($dir) = @_;
+
+    my $text = `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 \\
+                    -nodes -days 2 -subj /CN=localhost -keyout '$dir/tls.key' \\
+                    -out '$dir/tls.pem' 2>&1`;
+
+    die "openssl: $text" if $? || !-s "$dir/tls.pem";
+}
+
+
+# start(peer => 'chat', workers => 1, cpus => '0'), with TLS on another port by
+# tls => 1, and where there are several of one peer, name => 'another for its
+# folder'
 
 sub start {
     my ($class, %args) = @_;
@@ -209,6 +246,11 @@ sub start {
 
     $self->{port} = free_port();
 
+    if ($self->{tls}) {
+        $self->{tls_port} = free_port();
+        make_certificate($dir);
+    }
+
     my @command;
 
     if (is_ours($self->{peer}) || $self->{peer} eq 'nchan') {
@@ -220,8 +262,11 @@ sub start {
                     '-p', "$dir/", '-c', "$dir/nginx.conf");
 
     } else {
-        @command = (binary('floor', '-lcrypto'), $self->{peer},
-                    $self->{port}, $self->{workers});
+        @command = (binary('floor'), $self->{peer}, $self->{port},
+                    $self->{workers});
+
+        push @command, $self->{tls_port}, "$dir/tls.pem", "$dir/tls.key"
+            if $self->{tls};
     }
 
     $self->{pid} = fork();
@@ -284,6 +329,47 @@ sub pids {
     }
 
     return @pids;
+}
+
+
+# A message, and what chat_status says, where it has a time for its drain.  A
+# request is one write: with two, the kernel would wait for the first one's
+# acknowledgement.
+
+sub post {
+    my ($self, $path) = @_;
+
+    my $socket = $self->{socket} //= IO::Socket::INET->new(
+        PeerAddr => '127.0.0.1', PeerPort => $self->{port});
+
+    my $body = '{"content":"' . 'x' x 128 . '"}';
+
+    syswrite $socket, "POST $path HTTP/1.1\r\nHost: bench\r\n"
+                      . "Content-Type: application/json\r\n"
+                      . 'Content-Length: ' . length($body) . "\r\n\r\n$body";
+
+    my $text = '';
+
+    while ($text !~ /^Content-Length: (\d+)\r\n.*?\r\n\r\n(.*)\z/ims
+           || length $2 < $1)
+    {
+        sysread $socket, $text, 4096, length $text or die "$path: no answer\n";
+    }
+
+    $text =~ m{^HTTP/1\.1 201 } or die "$path: $text\n";
+}
+
+
+sub status {
+    my ($self) = @_;
+
+    # on a connection of its own, since a reload ends those that are idle
+    my $res = HTTP::Tiny->new(timeout => 30, keep_alive => 0)
+                        ->get("http://127.0.0.1:$self->{port}/chat_status");
+
+    $res->{status} == 200 or die "chat_status: $res->{status}\n";
+
+    return JSON::PP::decode_json($res->{content});
 }
 
 

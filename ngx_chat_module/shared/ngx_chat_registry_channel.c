@@ -1,0 +1,257 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The channels of the registry: a hash table.
+ *
+ * A slot channel is one worker's count of subscriptions to a channel.  It is in
+ * two lists: that of the channel, which is as short as the workers are few, and
+ * that of the worker's slot, which may be long and is doubly linked.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <pusher/ngx_chat_name.h>
+#include <shared/ngx_chat_registry_channel.h>
+#include <shared/ngx_chat_share.h>
+#include <wire/ngx_chat_clock.h>
+#include <wire/ngx_chat_failpoint.h>
+
+
+#define NGX_CHAT_REGISTRY_SMALL  100       /* up to this number each change
+                                              is told */
+#define NGX_CHAT_REGISTRY_PAUSE  5000      /* above, ms between two events */
+
+
+static ngx_chat_channel_sh_t *ngx_chat_registry_channel_create(
+    ngx_chat_zone_t *zone, ngx_chat_share_sh_t *share, uint64_t app,
+    uint32_t hash, ngx_str_t *name, ngx_uint_t counting);
+static void ngx_chat_registry_channel_delete(ngx_chat_zone_t *zone,
+    ngx_chat_channel_sh_t *ch);
+static ngx_uint_t ngx_chat_registry_channel_shows(ngx_chat_channel_sh_t *ch);
+
+
+ngx_chat_channel_sh_t *
+ngx_chat_registry_find(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
+    ngx_str_t *name)
+{
+    ngx_chat_channel_sh_t  *ch;
+
+    for (ch = zone->sh->channels[hash & zone->sh->mask]; ch; ch = ch->next) {
+
+        if (ch->hash == hash
+            && ch->app == app
+            && ch->len == name->len
+            && ngx_memcmp(ch->name, name->data, name->len) == 0)
+        {
+            return ch;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_chat_registry_has(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name)
+{
+    return ngx_chat_registry_find(zone, app,
+                                  ngx_chat_registry_hash(zone, app, name),
+                                  name)
+           != NULL;
+}
+
+
+uint32_t
+ngx_chat_registry_hash(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name)
+{
+    return (uint32_t) ngx_chat_hash(&zone->sh->key, name->data, name->len)
+           ^ (uint32_t) (app * 2654435761u);
+}
+
+
+ngx_uint_t
+ngx_chat_registry_channel_tell(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
+{
+    uint64_t   now;
+    ngx_str_t  name;
+
+    if (ch->subscriptions == ch->told) {
+        return 0;
+    }
+
+    now = ngx_chat_clock_msec();
+
+    if (ch->subscriptions > NGX_CHAT_REGISTRY_SMALL
+        && ch->counted != 0
+        && now - ch->counted < NGX_CHAT_REGISTRY_PAUSE)
+    {
+        return 1;
+    }
+
+    ch->counted = now;
+    ch->told = ch->subscriptions;
+
+    name.data = ch->name;
+    name.len = ch->len;
+
+    zone->handlers->counted(zone, ch->app, &name, ch->subscriptions);
+
+    return 0;
+}
+
+
+ngx_chat_slot_channel_sh_t *
+ngx_chat_registry_channel_add(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
+    ngx_chat_channel_sh_t *ch, uint64_t app, uint32_t hash, ngx_str_t *name,
+    ngx_uint_t counting)
+{
+    ngx_chat_share_sh_t         *share;
+    ngx_chat_slot_channel_sh_t  *sc;
+
+    share = ch ? &zone->sh->shares[ch->share]
+               : ngx_chat_share_find(zone->sh, app);
+
+    sc = ngx_chat_share_alloc(zone->sh, share,
+                              sizeof(ngx_chat_slot_channel_sh_t));
+    if (sc == NULL) {
+        return NULL;
+    }
+
+    if (ch == NULL) {
+        ch = ngx_chat_registry_channel_create(zone, share, app, hash, name,
+                                              counting);
+
+        if (ch == NULL) {
+            ngx_chat_share_free(zone->sh, share, sc);
+            return NULL;
+        }
+    }
+
+    sc->slot = slot;
+    sc->channel = ch;
+    sc->subscriptions = 0;
+
+    sc->next = ch->slots;
+    ch->slots = sc;
+
+    ngx_queue_insert_head(&slot->channels, &sc->queue);
+
+    return sc;
+}
+
+
+void
+ngx_chat_registry_channel_remove(ngx_chat_zone_t *zone,
+    ngx_chat_slot_channel_sh_t *sc)
+{
+    ngx_chat_channel_sh_t        *ch;
+    ngx_chat_slot_channel_sh_t  **next;
+
+    ch = sc->channel;
+
+    next = &ch->slots;
+
+    while (*next != sc) {
+        next = &(*next)->next;
+    }
+
+    *next = sc->next;
+
+    ngx_queue_remove(&sc->queue);
+
+    ch->subscriptions -= sc->subscriptions;
+
+    ngx_chat_share_free(zone->sh, &zone->sh->shares[ch->share], sc);
+
+    if (ch->slots == NULL) {
+        ngx_chat_registry_channel_delete(zone, ch);
+
+    } else if (ch->counting) {
+
+        /* told at once: the worker that would tell it later may be gone */
+        ch->counted = 0;
+        (void) ngx_chat_registry_channel_tell(zone, ch);
+    }
+}
+
+
+static ngx_chat_channel_sh_t *
+ngx_chat_registry_channel_create(ngx_chat_zone_t *zone,
+    ngx_chat_share_sh_t *share, uint64_t app, uint32_t hash, ngx_str_t *name,
+    ngx_uint_t counting)
+{
+    ngx_chat_channel_sh_t  *ch, **bucket;
+
+    ch = ngx_chat_share_alloc(zone->sh, share,
+                              sizeof(ngx_chat_channel_sh_t) + name->len);
+    if (ch == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(ch, sizeof(ngx_chat_channel_sh_t));
+
+    ch->app = app;
+    ch->hash = hash;
+    ch->share = ngx_chat_share_index(zone->sh, share);
+    ch->counting = counting;
+    ch->len = (u_char) name->len;
+    ngx_memcpy(ch->name, name->data, name->len);
+
+    ngx_queue_init(&ch->members);
+
+    bucket = &zone->sh->channels[hash & zone->sh->mask];
+
+    ch->next = *bucket;
+    *bucket = ch;
+
+    ngx_chat_failpoint_spoil("channel spoiled", *bucket);
+
+    zone->sh->nchannels += ngx_chat_registry_channel_shows(ch);
+
+    return ch;
+}
+
+
+/* The last subscription is gone, and the last member with it. */
+
+static void
+ngx_chat_registry_channel_delete(ngx_chat_zone_t *zone,
+    ngx_chat_channel_sh_t *ch)
+{
+    ngx_str_t                name;
+    ngx_chat_channel_sh_t  **next;
+
+    name.data = ch->name;
+    name.len = ch->len;
+
+    zone->handlers->occupied(zone, ch->app, &name, 0);
+
+    next = &zone->sh->channels[ch->hash & zone->sh->mask];
+
+    while (*next != ch) {
+        next = &(*next)->next;
+    }
+
+    *next = ch->next;
+
+    zone->sh->nchannels -= ngx_chat_registry_channel_shows(ch);
+
+    ngx_chat_share_free(zone->sh, &zone->sh->shares[ch->share], ch);
+}
+
+
+/* Where a session lives is no channel: a client has one, and no other. */
+
+static ngx_uint_t
+ngx_chat_registry_channel_shows(ngx_chat_channel_sh_t *ch)
+{
+    size_t  len;
+
+    len = sizeof(NGX_CHAT_NAME_FALLBACK) - 1;
+
+    return ch->len < len
+           || ngx_memcmp(ch->name, NGX_CHAT_NAME_FALLBACK, len) != 0;
+}
