@@ -191,7 +191,7 @@ describe('the demo page', () => {
                 }
             });
 
-            server.child.kill('SIGHUP');
+            server.reload();
             await header.and(window.page.locator('[data-recovered=true]'))
                         .waitFor();
             await server.post('after');

@@ -220,7 +220,7 @@ describe('server-sent events', limit, () => {
                                     && curl.got.length > n);
 
             if (cut % 5 === 3) {
-                server.child.kill('SIGHUP');
+                server.reload();
             } else if (cut === cuts - 2) {
                 process.kill(server.workers()[0], 'SIGKILL');
             } else {

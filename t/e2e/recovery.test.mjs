@@ -78,7 +78,7 @@ const ways = {
         link?.upstream.resume();
     },
 
-    reload: ({ server }) => server.child.kill('SIGHUP'),
+    reload: ({ server }) => server.reload(),
 
     kill: ({ server, random }) => {
         const workers = server.workers();

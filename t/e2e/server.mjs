@@ -176,6 +176,7 @@ class Server {
         this.text = options.demo ? demo() : config(options);
         this.prefix = fs.mkdtempSync(path.join(build, 'e2e-'));
         this.printed = '';
+        this.leaving = new Set();       // workers from before a reload
     }
 
     get url() {
@@ -217,6 +218,28 @@ class Server {
         }
     }
 
+    reload() {
+        this.workers().forEach((pid) => this.leaving.add(pid));
+        this.child.kill('SIGHUP');
+    }
+
+    /*
+     * Where SIGTERM meets workers that leave after a reload, nginx 1.22 has
+     * an alert for each client they still have.
+     */
+
+    async left() {
+        const end = Date.now() + limit;
+
+        while (this.workers().some((pid) => this.leaving.has(pid))
+               && Date.now() < end)
+        {
+            await sleep(10);
+        }
+
+        this.leaving.clear();
+    }
+
     async stop(signal = 'SIGTERM') {
         if (!this.child || this.child.exitCode !== null
             || this.child.signalCode !== null)
@@ -224,6 +247,7 @@ class Server {
             return;
         }
 
+        await this.left();
         this.child.kill(signal);
 
         const late = sleep(limit, 'late', { ref: false });

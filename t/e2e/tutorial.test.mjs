@@ -91,12 +91,12 @@ class Users {
 
 
 const ways = {
-    'a reload': async (server) => { server.child.kill('SIGHUP'); },
+    'a reload': async (server) => { server.reload(); },
 
     'two reloads': async (server) => {
-        server.child.kill('SIGHUP');
+        server.reload();
         await sleep(PAUSE);
-        server.child.kill('SIGHUP');
+        server.reload();
     },
 
     'a killed worker': async (server) => {

@@ -133,7 +133,7 @@ describe('reloads, and a presence channel', { timeout: 900000 }, () => {
                 room.members.forEach((one) => { one.counts = []; });
 
                 for (let i = 0; i < RELOADS; i++) {
-                    server.child.kill('SIGHUP');
+                    server.reload();
 
                     await room.all(i + 2);
                     await server.until(({ workers }) => workers === 4,

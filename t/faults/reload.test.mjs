@@ -35,7 +35,7 @@ describe('reload storm', { timeout: 300000 }, () => {
 
                 for (let i = 0; i < RELOADS; i++) {
                     await sleep(EVERY);
-                    server.child.kill('SIGHUP');
+                    server.reload();
                     most = Math.max(most, server.workers().length);
                 }
 

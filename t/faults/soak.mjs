@@ -79,7 +79,7 @@ await withServer(
 
                 if (Date.now() > reload) {
                     reload += RELOAD;
-                    server.child.kill('SIGHUP');
+                    server.reload();
                     await sleep(1000);
                 }
 
