@@ -132,6 +132,7 @@ ngx_chat_conf_create_loc(ngx_conf_t *cf)
      *     clcf->events = NULL;
      *     clcf->log_close = 0;
      *     clcf->fallback = 0;
+     *     clcf->console = 0;
      *     clcf->handler = NULL;
      */
 

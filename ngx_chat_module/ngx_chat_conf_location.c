@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <console/ngx_chat_console.h>
 #include <fallback/ngx_chat_fallback_request.h>
 #include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http_module.h>
@@ -253,6 +254,40 @@ char *
 ngx_chat_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     return ngx_chat_conf_endpoint(cf, conf, ngx_chat_status_handler);
+}
+
+
+/* The rest of a request's path, behind the location, is the console's. */
+
+char *
+ngx_chat_conf_console(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_chat_loc_conf_t *clcf = conf;
+
+    ngx_http_core_loc_conf_t  *core;
+
+    core = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (core->exact_match || core->noname || core->named
+#if (NGX_PCRE)
+        || core->regex
+#endif
+        || core->name.len == 0
+        || core->name.data[core->name.len - 1] != '/')
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"chat_console\" must be in a location such as "
+                           "\"location /console/\": a path that ends with a "
+                           "slash");
+        return NGX_CONF_ERROR;
+    }
+
+    clcf->console = 1;
+
+    /* without the last slash nginx redirects, as for proxy_pass */
+    core->auto_redirect = 1;
+
+    return ngx_chat_conf_endpoint(cf, clcf, ngx_chat_console_handler);
 }
 
 

@@ -25,6 +25,7 @@ char *ngx_chat_conf_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_chat_conf_console(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_chat_conf_recovery(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /*

@@ -24,6 +24,7 @@
 #include <ngx_chat_conf_location.h>
 #include <ngx_chat_conf_origin.h>
 #include <pusher/ngx_chat_digest.h>
+#include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_share.h>
 #include <websocket/ngx_chat_websocket.h>
 
@@ -139,6 +140,13 @@ static ngx_command_t  ngx_chat_commands[] = {
     { ngx_string("chat_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_chat_conf_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("chat_console"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_chat_conf_console,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -261,6 +269,8 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
     if (cmcf == NULL || cmcf->zone == NULL) {
         return NGX_OK;
     }
+
+    ngx_chat_incident_init(cmcf->zone);
 
     cmcf->hub.fanout.zone = cmcf->zone;
     ngx_chat_wait_init(&cmcf->hub.fanout, cycle);

@@ -101,6 +101,9 @@ extern ngx_chat_events_kind_t  ngx_chat_events_poll;
 /* The content handler. */
 ngx_int_t ngx_chat_events_handler(ngx_http_request_t *r);
 
+/* The same for the operator, who may hear all channels of the app. */
+ngx_int_t ngx_chat_events_serve(ngx_http_request_t *r, ngx_chat_app_t *app);
+
 /* Ends the answer, in good order or at once.  ev may be freed. */
 void ngx_chat_events_part(ngx_chat_events_t *ev, ngx_uint_t broken);
 

@@ -66,6 +66,13 @@ static ngx_chat_transport_t  ngx_chat_events_transport = {
 ngx_int_t
 ngx_chat_events_handler(ngx_http_request_t *r)
 {
+    return ngx_chat_events_serve(r, NULL);
+}
+
+
+ngx_int_t
+ngx_chat_events_serve(ngx_http_request_t *r, ngx_chat_app_t *app)
+{
     ngx_int_t                rc;
     ngx_chat_events_query_t  q;
 
@@ -83,7 +90,7 @@ ngx_chat_events_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    if (ngx_chat_events_query_read(&q, r, &rc) != NGX_OK) {
+    if (ngx_chat_events_query_read(&q, r, app, &rc) != NGX_OK) {
         return rc;
     }
 

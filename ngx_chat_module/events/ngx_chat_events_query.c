@@ -64,11 +64,13 @@ static ngx_int_t ngx_chat_events_query_refuse(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_chat_events_query_read(ngx_chat_events_query_t *q, ngx_http_request_t *r,
-    ngx_int_t *rc)
+    ngx_chat_app_t *app, ngx_int_t *rc)
 {
     ngx_chat_events_query_line_t  line;
 
     ngx_memzero(q, sizeof(ngx_chat_events_query_t));
+
+    q->app = app;
 
     *rc = ngx_chat_events_query_line(r, &line);
 
@@ -82,13 +84,14 @@ ngx_chat_events_query_read(ngx_chat_events_query_t *q, ngx_http_request_t *r,
         return NGX_DONE;
     }
 
-    if (ngx_chat_events_query_app(q, r, rc) != NGX_OK
+    if ((app == NULL && ngx_chat_events_query_app(q, r, rc) != NGX_OK)
         || ngx_chat_events_query_channels(q, r, &line, rc) != NGX_OK)
     {
         return NGX_DONE;
     }
 
-    if (!q->is_fixed
+    if (app == NULL
+        && !q->is_fixed
         && (q->app->authorization_timeout
             || ngx_chat_events_query_is_private(q))
         && ngx_chat_events_query_signature(q, r, &line, rc) != NGX_OK)

@@ -36,11 +36,12 @@ typedef struct {
 
 
 /*
- * Reads the request.  NGX_OK; NGX_DONE: *rc is what the content handler
- * returns, the client has its answer.
+ * Reads the request.  app is what the operator has chosen, who may hear all of
+ * it; NULL: the location or the path has the app.  NGX_OK; NGX_DONE: *rc is
+ * what the content handler returns, the client has its answer.
  */
 ngx_int_t ngx_chat_events_query_read(ngx_chat_events_query_t *q,
-    ngx_http_request_t *r, ngx_int_t *rc);
+    ngx_http_request_t *r, ngx_chat_app_t *app, ngx_int_t *rc);
 
 
 #endif /* _NGX_CHAT_EVENTS_QUERY_H_INCLUDED_ */

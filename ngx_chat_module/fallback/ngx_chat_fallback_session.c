@@ -14,6 +14,7 @@
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_name.h>
 #include <session/ngx_chat_recovery.h>
+#include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_registry_query.h>
 
 
@@ -167,6 +168,9 @@ ngx_chat_fallback_enter(ngx_chat_sessions_t *w, ngx_chat_fallback_t *f,
         ngx_log_error(NGX_LOG_WARN, &f->log, 0,
                       "chat_zone is full for app \"%V\", a client without "
                       "WebSocket is refused", &app->id);
+
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_ZONE_FULL_e, "app %V",
+                               &app->id);
 
         ngx_chat_session_count_refused(NGX_CHAT_ERROR_CAPACITY);
         return NGX_CHAT_ERROR_CAPACITY;

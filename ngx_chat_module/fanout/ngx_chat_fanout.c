@@ -25,6 +25,7 @@
 
 #include <bus/ngx_chat_wakeup.h>
 #include <fanout/ngx_chat_fanout.h>
+#include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_turn.h>
 
 
@@ -543,6 +544,7 @@ ngx_chat_fanout_overrun(ngx_chat_fanout_t *f)
                   "told to reconnect; a larger chat_zone gives more time");
 
     ngx_chat_count(NGX_CHAT_OVERRUNS_e, 1);
+    ngx_chat_incident_note(NGX_CHAT_INCIDENT_RING_OVERRUN_e, NULL);
 
     ngx_chat_fanout_skip(f);
 

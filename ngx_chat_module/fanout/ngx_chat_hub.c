@@ -18,6 +18,7 @@
 #include <fanout/ngx_chat_hub.h>
 #include <pusher/ngx_chat_name.h>
 #include <shared/ngx_chat_cache.h>
+#include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_index.h>
 #include <shared/ngx_chat_token.h>
 #include <shared/ngx_chat_turn.h>
@@ -534,6 +535,9 @@ ngx_chat_hub_wiped(ngx_chat_hub_t *hub)
     ngx_log_error(NGX_LOG_ALERT, hub->fanout.log, 0,
                   "chat shared memory was wiped: a worker died while it "
                   "changed it, all clients are told to reconnect");
+
+    ngx_chat_incident_note_once(NGX_CHAT_INCIDENT_REGISTRY_WIPED_e,
+                                hub->fanout.zone->sh->generation);
 
     hub->fanout.handlers->wiped();
 

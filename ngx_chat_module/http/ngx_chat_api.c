@@ -3,7 +3,7 @@
  * Copyright (C) the ngx_chat_module authors
  *
  * chat_api: finds out what a request asks of which app, and checks its
- * signature.
+ * signature.  The console asks the same without one.
  */
 
 
@@ -28,6 +28,8 @@ typedef struct {
 } ngx_chat_api_refusal_t;
 
 
+static ngx_chat_api_t *ngx_chat_api_begin(ngx_http_request_t *r,
+    ngx_int_t *rc);
 static ngx_int_t ngx_chat_api_read(ngx_http_request_t *r,
     ngx_chat_api_t *api);
 static void ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
@@ -38,6 +40,8 @@ static ngx_int_t ngx_chat_api_check(ngx_http_request_t *r,
     ngx_chat_api_t *api, ngx_chat_api_auth_t *auth);
 static ngx_int_t ngx_chat_api_denied(ngx_http_request_t *r,
     ngx_chat_api_auth_t *auth, ngx_int_t rc);
+static ngx_int_t ngx_chat_api_take(ngx_http_request_t *r,
+    ngx_chat_api_t *api);
 static ngx_int_t ngx_chat_api_body(ngx_http_request_t *r, void *data);
 static ngx_int_t ngx_chat_api_answer(ngx_http_request_t *r,
     ngx_chat_api_t *api);
@@ -53,27 +57,15 @@ static ngx_int_t ngx_chat_api_answer(ngx_http_request_t *r,
 ngx_int_t
 ngx_chat_api_handler(ngx_http_request_t *r)
 {
-    size_t                   max;
     ngx_int_t                rc;
     ngx_str_t               *key;
     ngx_chat_api_t          *api;
     ngx_chat_api_auth_t      auth;
     ngx_chat_api_refusal_t   no;
 
-    api = ngx_palloc(r->pool, sizeof(ngx_chat_api_t));
+    api = ngx_chat_api_begin(r, &rc);
     if (api == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    api->cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
-
-    rc = ngx_chat_api_read(r, api);
-
-    if (rc != NGX_OK) {
-        return (rc == NGX_DECLINED)
-               ? ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
-                                    "Too many parameters")
-               : NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return rc;
     }
 
     ngx_chat_api_find(r, api, &no);
@@ -100,24 +92,67 @@ ngx_chat_api_handler(ngx_http_request_t *r)
         return ngx_chat_api_denied(r, &auth, rc);
     }
 
+    return no.status ? ngx_chat_api_refuse(r, api, &no)
+                     : ngx_chat_api_take(r, api);
+}
+
+
+ngx_int_t
+ngx_chat_api_operator(ngx_http_request_t *r)
+{
+    ngx_int_t                rc;
+    ngx_chat_api_t          *api;
+    ngx_chat_api_refusal_t   no;
+
+    api = ngx_chat_api_begin(r, &rc);
+    if (api == NULL) {
+        return rc;
+    }
+
+    api->is_operator = 1;
+
+    ngx_chat_api_find(r, api, &no);
+
     if (no.status) {
         return ngx_chat_api_refuse(r, api, &no);
     }
 
-    if (ngx_chat_request_is_encoded(r)) {
-        return ngx_chat_reply_line(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                  "Content encodings are not read, send the "
-                                  "body as it is");
+    return api->app ? ngx_chat_api_take(r, api)
+                    : ngx_chat_reply_line(r, NGX_HTTP_NOT_FOUND,
+                                          "Unknown path");
+}
+
+
+/* NULL: *rc is what the content handler returns. */
+
+static ngx_chat_api_t *
+ngx_chat_api_begin(ngx_http_request_t *r, ngx_int_t *rc)
+{
+    ngx_chat_api_t  *api;
+
+    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    api = ngx_palloc(r->pool, sizeof(ngx_chat_api_t));
+    if (api == NULL) {
+        return NULL;
     }
 
-    max = ngx_chat_body_max(r, 65536);
+    api->cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+    api->is_operator = 0;
 
-    if (r->headers_in.content_length_n > (off_t) max) {
-        return ngx_chat_reply_line(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                  "The request's body is too large");
+    switch (ngx_chat_api_read(r, api)) {
+
+    case NGX_OK:
+        return api;
+
+    case NGX_DECLINED:
+        *rc = ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
+                                  "Too many parameters");
+        return NULL;
+
+    default:
+        return NULL;
     }
-
-    return ngx_chat_body_read(r, max, ngx_chat_api_body, api);
 }
 
 
@@ -276,6 +311,30 @@ ngx_chat_api_denied(ngx_http_request_t *r, ngx_chat_api_auth_t *auth,
 }
 
 
+/* The sender may ask this: reads the body. */
+
+static ngx_int_t
+ngx_chat_api_take(ngx_http_request_t *r, ngx_chat_api_t *api)
+{
+    size_t  max;
+
+    if (ngx_chat_request_is_encoded(r)) {
+        return ngx_chat_reply_line(r, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                  "Content encodings are not read, send the "
+                                  "body as it is");
+    }
+
+    max = ngx_chat_body_max(r, 65536);
+
+    if (r->headers_in.content_length_n > (off_t) max) {
+        return ngx_chat_reply_line(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                  "The request's body is too large");
+    }
+
+    return ngx_chat_body_read(r, max, ngx_chat_api_body, api);
+}
+
+
 /* A ngx_chat_request_pt. */
 
 static ngx_int_t
@@ -291,6 +350,10 @@ ngx_chat_api_body(ngx_http_request_t *r, void *data)
 
     api->body.data = body->start;
     api->body.len = body->len;
+
+    if (api->is_operator) {
+        return ngx_chat_api_answer(r, api);
+    }
 
     auth.query = &api->query;
 

@@ -33,8 +33,15 @@ typedef struct {
     ngx_str_t                  body;
     u_char                    *decoded;    /* room for the path */
     ngx_chat_api_query_t       query;
+    unsigned                   is_operator:1;  /* not signed: of the console */
 } ngx_chat_api_t;
 
+
+/*
+ * Answers a request of the console as one that is signed.  The caller knows
+ * that its sender is the operator.  A content handler.
+ */
+ngx_int_t ngx_chat_api_operator(ngx_http_request_t *r);
 
 /* Each answers, and returns what ngx_http_finalize_request() takes. */
 

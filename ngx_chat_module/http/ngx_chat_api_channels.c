@@ -13,27 +13,17 @@
 
 #include <http/ngx_chat_api.h>
 #include <http/ngx_chat_reply.h>
+#include <http/ngx_chat_scan.h>
 #include <pusher/ngx_chat_member.h>
 #include <pusher/ngx_chat_name.h>
 #include <shared/ngx_chat_presence.h>
-#include <shared/ngx_chat_turn.h>
-
-
-#define NGX_CHAT_API_LIST_PAUSE  1         /* ms, between parts of a list */
 
 
 typedef struct {
-    ngx_http_request_t        *request;
-    ngx_chat_api_t            *api;
-    ngx_str_t                  prefix;
+    ngx_chat_scan_t            scan;       /* first */
     ngx_uint_t                 info;
-    ngx_uint_t                 bucket;     /* where it goes on */
-    ngx_array_t                found;      /* of ngx_chat_registry_query_t;
-                                              this turn's */
     ngx_array_t                parts;      /* of ngx_str_t, all turns' JSON */
     size_t                     len;        /* of all, with commas behind */
-    ngx_int_t                  rc;         /* of the last part */
-    ngx_event_t                timer;
 } ngx_chat_api_list_t;
 
 
@@ -48,9 +38,13 @@ typedef struct {
 } ngx_chat_api_channel_t;
 
 
-static ngx_int_t ngx_chat_api_list_part(ngx_chat_api_list_t *list);
-static void ngx_chat_api_list_handler(ngx_event_t *ev);
-static void ngx_chat_api_list_cleanup(void *data);
+typedef struct {
+    ngx_str_t                  members;    /* as the registry lists them */
+    ngx_uint_t                 is_operator;    /* who sees their info, too */
+} ngx_chat_api_users_t;
+
+
+static ngx_int_t ngx_chat_api_list_part(ngx_chat_scan_t *scan);
 static ngx_int_t ngx_chat_api_list_answer(ngx_http_request_t *r, void *data);
 static void ngx_chat_api_write_channels(ngx_chat_json_write_t *w,
     void *data);
@@ -67,29 +61,31 @@ ngx_chat_api_channels(ngx_http_request_t *r, ngx_chat_api_t *api)
 {
     ngx_str_t            *prefix, *info;
     const char           *error;
-    ngx_http_cleanup_t   *cln;
+    ngx_chat_scan_t      *scan;
     ngx_chat_api_list_t  *list;
 
     list = ngx_pcalloc(r->pool, sizeof(ngx_chat_api_list_t));
 
     if (list == NULL
-        || ngx_array_init(&list->found, r->pool, 16,
-                          sizeof(ngx_chat_registry_query_t))
-           != NGX_OK
         || ngx_array_init(&list->parts, r->pool, 4, sizeof(ngx_str_t))
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    list->request = r;
-    list->api = api;
+    scan = &list->scan;
+
+    scan->request = r;
+    scan->zone = api->cmcf->zone;
+    scan->app = api->app->number;
+    scan->part = ngx_chat_api_list_part;
+    scan->answer = ngx_chat_api_list_answer;
 
     prefix = ngx_chat_api_query_get(&api->query, "filter_by_prefix");
     info = ngx_chat_api_query_get(&api->query, "info");
 
     if (prefix) {
-        list->prefix = *prefix;
+        scan->prefix = *prefix;
     }
 
     error = info ? ngx_chat_trigger_read_info(info, &list->info) : NULL;
@@ -99,66 +95,32 @@ ngx_chat_api_channels(ngx_http_request_t *r, ngx_chat_api_t *api)
     }
 
     if ((list->info & NGX_CHAT_INFO_USER_COUNT)
-        && (list->prefix.len < 9
-            || ngx_memcmp(list->prefix.data, "presence-", 9) != 0))
+        && (scan->prefix.len < 9
+            || ngx_memcmp(scan->prefix.data, "presence-", 9) != 0))
     {
         return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
                   "user_count may only be requested for presence channels - "
                   "please supply filter_by_prefix beginning with presence-");
     }
 
-    list->rc = ngx_chat_api_list_part(list);
-
-    if (list->rc != NGX_AGAIN) {
-        return ngx_chat_api_list_answer(r, list);
-    }
-
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    cln->handler = ngx_chat_api_list_cleanup;
-    cln->data = list;
-
-    list->timer.handler = ngx_chat_api_list_handler;
-    list->timer.data = r->connection;
-    list->timer.log = r->connection->log;
-
-    ngx_chat_request_suspend(r);
-    ngx_add_timer(&list->timer, NGX_CHAT_API_LIST_PAUSE);
-
-    return NGX_DONE;
+    return ngx_chat_scan_start(scan);
 }
 
 
-/*
- * All channels together may be too much for one turn of the event loop.  Each
- * turn finds some and writes their JSON.
- */
+/* Writes the JSON of what a turn has found. */
 
 static ngx_int_t
-ngx_chat_api_list_part(ngx_chat_api_list_t *list)
+ngx_chat_api_list_part(ngx_chat_scan_t *scan)
 {
-    ngx_int_t        rc;
-    ngx_str_t       *part;
-    ngx_chat_api_t  *api;
+    ngx_str_t            *part;
+    ngx_chat_api_list_t  *list;
 
-    api = list->api;
-    list->found.nelts = 0;
-
-    rc = ngx_chat_registry_query_list(api->cmcf->zone, api->app->number,
-                                      &list->prefix, &list->bucket,
-                                      &list->found, list->request->pool);
-
-    if (rc == NGX_ERROR || list->found.nelts == 0) {
-        return rc;
-    }
+    list = (ngx_chat_api_list_t *) scan;
 
     part = ngx_array_push(&list->parts);
 
     if (part == NULL
-        || ngx_chat_request_render(list->request, ngx_chat_api_write_channels,
+        || ngx_chat_request_render(scan->request, ngx_chat_api_write_channels,
                                    list, part)
            != NGX_OK)
     {
@@ -172,39 +134,7 @@ ngx_chat_api_list_part(ngx_chat_api_list_t *list)
 
     list->len += part->len + 1;
 
-    return rc;
-}
-
-
-static void
-ngx_chat_api_list_handler(ngx_event_t *ev)
-{
-    ngx_chat_api_list_t  *list;
-
-    list = (ngx_chat_api_list_t *)
-               ((u_char *) ev - offsetof(ngx_chat_api_list_t, timer));
-
-    ngx_chat_turn_add(0);
-
-    list->rc = ngx_chat_api_list_part(list);
-
-    if (list->rc == NGX_AGAIN) {
-        ngx_add_timer(ev, NGX_CHAT_API_LIST_PAUSE);
-        return;
-    }
-
-    ngx_chat_request_resume(list->request, ngx_chat_api_list_answer, list);
-}
-
-
-static void
-ngx_chat_api_list_cleanup(void *data)
-{
-    ngx_chat_api_list_t *list = data;
-
-    if (list->timer.timer_set) {
-        ngx_del_timer(&list->timer);
-    }
+    return NGX_OK;
 }
 
 
@@ -219,7 +149,7 @@ ngx_chat_api_list_answer(ngx_http_request_t *r, void *data)
     ngx_str_t   *parts, text;
     ngx_uint_t   i;
 
-    if (list->rc != NGX_OK) {
+    if (list->scan.rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -258,11 +188,11 @@ ngx_chat_api_write_channels(ngx_chat_json_write_t *w, void *data)
     ngx_uint_t                  i;
     ngx_chat_registry_query_t  *c;
 
-    c = list->found.elts;
+    c = list->scan.found.elts;
 
     ngx_chat_json_write_object(w);
 
-    for (i = 0; i < list->found.nelts; i++) {
+    for (i = 0; i < list->scan.found.nelts; i++) {
         ngx_chat_json_write_name(w, &c[i].name);
         ngx_chat_json_write_object(w);
         ngx_chat_api_write_info(w, list->info, &c[i]);
@@ -448,7 +378,7 @@ ngx_chat_api_write_channel(ngx_chat_json_write_t *w, void *data)
 ngx_int_t
 ngx_chat_api_users(ngx_http_request_t *r, ngx_chat_api_t *api)
 {
-    ngx_str_t  members;
+    ngx_chat_api_users_t  users;
 
     if (ngx_chat_name_check(&api->route.name) != NGX_OK) {
         return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST,
@@ -462,27 +392,30 @@ ngx_chat_api_users(ngx_http_request_t *r, ngx_chat_api_t *api)
     }
 
     if (ngx_chat_registry_query_members(api->cmcf->zone, api->app->number,
-                                        &api->route.name, &members, r->pool)
+                                        &api->route.name, &users.members,
+                                        r->pool)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    users.is_operator = api->is_operator;
+
     return ngx_chat_reply_render(r, NGX_HTTP_OK, ngx_chat_api_write_users,
-                                 &members);
+                                 &users);
 }
 
 
 static void
 ngx_chat_api_write_users(ngx_chat_json_write_t *w, void *data)
 {
-    ngx_str_t *members = data;
+    ngx_chat_api_users_t *users = data;
 
     u_char     *p, *last;
     ngx_str_t   user, info;
 
-    p = members->data;
-    last = p + members->len;
+    p = users->members.data;
+    last = p + users->members.len;
 
     ngx_chat_json_write_object(w);
     ngx_chat_json_write_key(w, "users");
@@ -492,6 +425,12 @@ ngx_chat_api_write_users(ngx_chat_json_write_t *w, void *data)
         ngx_chat_json_write_object(w);
         ngx_chat_json_write_key(w, "id");
         ngx_chat_json_write_string(w, &user);
+
+        if (users->is_operator && info.len) {
+            ngx_chat_json_write_key(w, "info");
+            ngx_chat_json_write_json(w, &info);
+        }
+
         ngx_chat_json_write_object_end(w);
     }
 

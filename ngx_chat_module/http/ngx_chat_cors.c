@@ -135,7 +135,10 @@ ngx_chat_cors_header_filter(ngx_http_request_t *r)
 static const char *
 ngx_chat_cors_methods(ngx_chat_loc_conf_t *clcf)
 {
-    if (clcf->cors == NULL || clcf->cors->origins.nelts == 0) {
+    /* the console is for its own page only, whatever it inherits */
+
+    if (clcf->cors == NULL || clcf->cors->origins.nelts == 0 || clcf->console)
+    {
         return NULL;
     }
 

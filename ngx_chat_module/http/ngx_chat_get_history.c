@@ -31,7 +31,7 @@ typedef struct {
 
 
 static const char *ngx_chat_get_history_args(ngx_http_request_t *r,
-    ngx_chat_history_t *h);
+    ngx_uint_t max, ngx_chat_history_t *h);
 static ngx_int_t ngx_chat_get_history_start(ngx_http_request_t *r,
     ngx_chat_history_t *h);
 static ngx_chat_read_client_t *ngx_chat_get_history_client(
@@ -50,10 +50,29 @@ static ngx_int_t ngx_chat_get_history_link(ngx_http_request_t *r,
 ngx_int_t
 ngx_chat_get_history(ngx_http_request_t *r)
 {
-    ngx_int_t             rc;
-    const char           *error;
-    ngx_chat_history_t    history;
-    ngx_chat_loc_conf_t  *clcf;
+    ngx_str_t                 channel;
+    ngx_chat_loc_conf_t      *clcf;
+    ngx_chat_history_conf_t  *conf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
+    conf = clcf->history;
+
+    if (ngx_http_complex_value(r, &conf->channel, &channel) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_chat_get_history_of(r, conf->ref.app, &channel, conf->limit,
+                                   conf->max);
+}
+
+
+ngx_int_t
+ngx_chat_get_history_of(ngx_http_request_t *r, ngx_chat_app_t *app,
+    ngx_str_t *channel, ngx_uint_t limit, ngx_uint_t max)
+{
+    ngx_int_t            rc;
+    const char          *error;
+    ngx_chat_history_t   history;
 
     rc = ngx_http_discard_request_body(r);
 
@@ -61,28 +80,20 @@ ngx_chat_get_history(ngx_http_request_t *r)
         return rc;
     }
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
-
-    ngx_memzero(&history, sizeof(ngx_chat_history_t));
-
-    history.app = clcf->history->ref.app->number;
-    history.limit = clcf->history->limit;
-
-    if (ngx_http_complex_value(r, &clcf->history->channel, &history.channel)
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ngx_chat_name_check(&history.channel) != NGX_OK) {
+    if (ngx_chat_name_check(channel) != NGX_OK) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
                                     "channel name is not valid");
     }
 
-    ngx_chat_variable_note(r, &clcf->history->ref.app->id, &history.channel,
-                           NULL, NULL, NULL);
+    ngx_memzero(&history, sizeof(ngx_chat_history_t));
 
-    error = ngx_chat_get_history_args(r, &history);
+    history.app = app->number;
+    history.channel = *channel;
+    history.limit = limit;
+
+    ngx_chat_variable_note(r, &app->id, channel, NULL, NULL, NULL);
+
+    error = ngx_chat_get_history_args(r, max, &history);
 
     if (error) {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
@@ -95,15 +106,13 @@ ngx_chat_get_history(ngx_http_request_t *r)
 /* NULL, or what is wrong. */
 
 static const char *
-ngx_chat_get_history_args(ngx_http_request_t *r, ngx_chat_history_t *h)
+ngx_chat_get_history_args(ngx_http_request_t *r, ngx_uint_t max,
+    ngx_chat_history_t *h)
 {
     const char               *error;
-    ngx_chat_loc_conf_t      *clcf;
     ngx_chat_history_query_t  range;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_chat_module);
-
-    error = ngx_chat_history_query_read(&range, &r->args, clcf->history->max);
+    error = ngx_chat_history_query_read(&range, &r->args, max);
 
     if (error) {
         return error;

@@ -16,6 +16,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include <pusher/ngx_chat_app.h>
+
 
 /* Content handlers; the messages' one gives GET and HEAD to get_history(). */
 ngx_int_t ngx_chat_api_handler(ngx_http_request_t *r);
@@ -23,6 +25,14 @@ ngx_int_t ngx_chat_auth_handler(ngx_http_request_t *r);
 ngx_int_t ngx_chat_messages_handler(ngx_http_request_t *r);
 ngx_int_t ngx_chat_get_history(ngx_http_request_t *r);
 ngx_int_t ngx_chat_status_handler(ngx_http_request_t *r);
+
+/*
+ * Answers GET with messages of a channel that the caller has chosen; max is the
+ * most that the client may ask for, limit what it gets otherwise.  There must
+ * be a database.  Returns what a content handler returns.
+ */
+ngx_int_t ngx_chat_get_history_of(ngx_http_request_t *r, ngx_chat_app_t *app,
+    ngx_str_t *channel, ngx_uint_t limit, ngx_uint_t max);
 
 /* In the preaccess phase: read the body of chat_auth; answer a preflight. */
 ngx_int_t ngx_chat_auth_params_handler(ngx_http_request_t *r);

@@ -110,6 +110,7 @@ typedef struct {
                                               is for its end */
     ngx_flag_t                 fallback;   /* chat_fallback */
     unsigned                   has_tokens:1;   /* its URLs may */
+    unsigned                   console:1;  /* chat_console */
     ngx_http_handler_pt        handler;    /* of the endpoint; or NULL */
 } ngx_chat_loc_conf_t;
 

@@ -70,18 +70,6 @@ ngx_int_t
 ngx_chat_reply_typed(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_str_t *text)
 {
-    ngx_buf_t    *b;
-    ngx_int_t     rc;
-    ngx_chain_t   out;
-
-    ngx_chat_turn_add(0);
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
     if (status == NGX_HTTP_SERVICE_UNAVAILABLE) {
         ngx_chat_count(NGX_CHAT_UNAVAILABLE_e, 1);
     }
@@ -94,6 +82,26 @@ ngx_chat_reply_typed(ngx_http_request_t *r, ngx_uint_t status,
 
     if (ngx_chat_reply_header_text(r, "Cache-Control", "no-store") != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_chat_reply_file(r, status, type, text);
+}
+
+
+ngx_int_t
+ngx_chat_reply_file(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_str_t *text)
+{
+    ngx_buf_t    *b;
+    ngx_int_t     rc;
+    ngx_chain_t   out;
+
+    ngx_chat_turn_add(0);
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     r->headers_out.status = status;

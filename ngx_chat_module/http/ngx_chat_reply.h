@@ -27,6 +27,10 @@
 ngx_int_t ngx_chat_reply_typed(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_str_t *text);
 
+/* The same without a word about caches: the caller has set such headers. */
+ngx_int_t ngx_chat_reply_file(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_str_t *text);
+
 /* The body is application/json. */
 ngx_int_t ngx_chat_reply_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text);

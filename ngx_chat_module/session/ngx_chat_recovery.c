@@ -18,6 +18,7 @@
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <session/ngx_chat_recovery.h>
+#include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_turn.h>
 
 
@@ -78,6 +79,9 @@ ngx_chat_recovery_open(ngx_chat_session_t *s, ngx_str_t *token)
         ngx_log_error(NGX_LOG_WARN, s->connection->log, 0,
                       "chat_zone is full, a client can't recover what it "
                       "misses");
+
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_ZONE_FULL_e, "app %V",
+                               &s->app->id);
     }
 
     r->is_expired = (rc == NGX_DONE);

@@ -16,6 +16,7 @@
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
 #include <session/ngx_chat_session.h>
+#include <shared/ngx_chat_incident.h>
 
 
 #define NGX_CHAT_SESSION_ENDS  64          /* sessions ended in one turn */
@@ -250,6 +251,9 @@ ngx_chat_session_end_handler(ngx_event_t *ev)
                           "for it", s->conf->send_buffer);
 
             ngx_chat_count(NGX_CHAT_CLOSED_SLOW_e, 1);
+            ngx_chat_incident_note(NGX_CHAT_INCIDENT_SLOW_CLIENT_e,
+                                   "app %V, %V", &s->app->id,
+                                   &s->connection->addr_text);
             ngx_chat_outbox_truncate(&s->outbox);
 
         } else if (!s->terminated && !s->close_code) {
@@ -453,6 +457,9 @@ ngx_chat_session_log_full(ngx_chat_session_t *s, ngx_str_t *channel)
     level = (s->sessions->alerted == ngx_time()) ? NGX_LOG_INFO
                                                  : NGX_LOG_ALERT;
     s->sessions->alerted = ngx_time();
+
+    ngx_chat_incident_note(NGX_CHAT_INCIDENT_ZONE_FULL_e, "app %V",
+                           &s->app->id);
 
     ngx_log_error(level, s->connection->log, 0,
                   "chat can't subscribe to \"%V\": chat_zone is full for app "

@@ -9,6 +9,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_registry.h>
 #include <shared/ngx_chat_slot.h>
 #include <shared/ngx_chat_token.h>
@@ -145,6 +146,10 @@ ngx_chat_slot_trylock(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
                   "chat clears up after worker %P", slot->pid);
 
     if (slot->pid) {
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_WORKER_DIED_e,
+                               "process %P, %uL clients", slot->pid,
+                               slot->counters[NGX_CHAT_CONNECTIONS_e]);
+
         slot->counters[NGX_CHAT_WORKERS_DIED_e]++;
         slot->counters[NGX_CHAT_CLOSED_LOST_e] +=
                                        slot->counters[NGX_CHAT_CONNECTIONS_e];

@@ -20,12 +20,15 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_turn.h>
 #include <wire/ngx_chat_clock.h>
 
 
 /* Another module may post itself again, too: then no event is ever the last. */
 #define NGX_CHAT_TURN_POSTS  16
+
+#define NGX_CHAT_TURN_STALL  100000        /* us, worth a note */
 
 
 static void ngx_chat_turn_handler(ngx_event_t *ev);
@@ -103,7 +106,7 @@ ngx_chat_turn_timer(ngx_msec_t due)
 static void
 ngx_chat_turn_handler(ngx_event_t *ev)
 {
-    uint64_t  begin, now;
+    uint64_t  begin, now, turn;
 
     if (!ngx_queue_empty(&ngx_posted_events)
         && ngx_chat_turn_posts++ < NGX_CHAT_TURN_POSTS)
@@ -117,7 +120,13 @@ ngx_chat_turn_handler(ngx_event_t *ev)
     begin = (uint64_t) ngx_current_msec * 1000;
     now = ngx_chat_clock_usec();
 
-    ngx_chat_rolling_max_add(&ngx_chat_turn_slot->turn,
-                             (now > begin) ? now - begin : 0,
+    turn = (now > begin) ? now - begin : 0;
+
+    ngx_chat_rolling_max_add(&ngx_chat_turn_slot->turn, turn,
                              ngx_current_msec);
+
+    if (turn >= NGX_CHAT_TURN_STALL) {
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_LOOP_STALL_e,
+                               "%uL ms", turn / 1000);
+    }
 }

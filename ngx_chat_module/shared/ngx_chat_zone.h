@@ -43,6 +43,8 @@
 #define NGX_CHAT_ZONE_MIN                                                     \
     ngx_max((size_t) 1024 * 1024, 64 * (size_t) ngx_pagesize)
 
+#define NGX_CHAT_INCIDENT_DETAIL  160  /* bytes */
+
 #define NGX_CHAT_ZONE_SLOTS     64
 #define NGX_CHAT_ZONE_GRACES    2          /* slots of no worker */
 
@@ -81,6 +83,38 @@ typedef struct {
 
     uint64_t                     counters[NGX_CHAT_COUNTERS_e];
 } ngx_chat_slot_sh_t;
+
+
+/* What went wrong lately, see ngx_chat_incident.h. */
+
+typedef enum {
+    NGX_CHAT_INCIDENT_DATABASE_OPEN_e = 0,
+    NGX_CHAT_INCIDENT_DATABASE_WRITE_e,
+    NGX_CHAT_INCIDENT_DATABASE_READ_e,
+    NGX_CHAT_INCIDENT_DATABASE_REPLACED_e,
+    NGX_CHAT_INCIDENT_STORE_QUEUE_FULL_e,
+    NGX_CHAT_INCIDENT_THREAD_POOL_e,
+    NGX_CHAT_INCIDENT_WORKER_DIED_e,
+    NGX_CHAT_INCIDENT_REGISTRY_WIPED_e,
+    NGX_CHAT_INCIDENT_ZONE_FULL_e,
+    NGX_CHAT_INCIDENT_RING_OVERRUN_e,
+    NGX_CHAT_INCIDENT_SLOW_CLIENT_e,
+    NGX_CHAT_INCIDENT_LOOP_STALL_e,
+    NGX_CHAT_INCIDENTS_e
+} ngx_chat_incident_e;
+
+
+typedef struct {
+    ngx_atomic_t                 count;
+    ngx_atomic_t                 first;        /* ms since 1970 */
+    ngx_atomic_t                 last;
+    ngx_atomic_t                 mark;         /* of the last note_once() */
+    ngx_atomic_t                 busy;         /* ms: somebody writes detail
+                                                  since then; 0: nobody */
+    ngx_pid_t                    pid;
+    size_t                       len;
+    u_char                       detail[NGX_CHAT_INCIDENT_DETAIL];
+} ngx_chat_incident_sh_t;
 
 
 /* A channel that somebody is subscribed to, see ngx_chat_registry.h. */
@@ -311,6 +345,8 @@ typedef struct {
 
     /* sums of workers that have left */
     uint64_t                     counters[NGX_CHAT_COUNTERS_e];
+
+    ngx_chat_incident_sh_t       incidents[NGX_CHAT_INCIDENTS_e];
 
     void                        *store;        /* the store's part, its own */
 } ngx_chat_zone_sh_t;

@@ -14,6 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <shared/ngx_chat_incident.h>
 #include <store/ngx_chat_handle.h>
 #include <store/ngx_chat_migration.h>
 #include <store/ngx_chat_write_lock.h>
@@ -283,6 +284,10 @@ ngx_chat_handle_leave(ngx_chat_handle_t *h, ngx_uint_t locked, ngx_log_t *log)
                       &h->conf->path, rc == NGX_OK ? ""
                       : ", and what was stored last is lost: ",
                       rc == NGX_OK ? "" : h->db.error);
+
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_DATABASE_REPLACED_e,
+                               rc == NGX_OK ? "nothing is lost"
+                               : "what was stored last is lost");
     }
 
     ngx_chat_db_abandon(&h->db);
@@ -499,6 +504,13 @@ ngx_chat_handle_failed(ngx_chat_handle_t *h, ngx_int_t rc, ngx_log_t *log)
                       &h->conf->path,
                       h->db.error[0] ? h->db.error : "out of memory");
     }
+
+    ngx_chat_incident_note(h->db.handle == NULL
+                           ? NGX_CHAT_INCIDENT_DATABASE_OPEN_e
+                           : h->open.write ? NGX_CHAT_INCIDENT_DATABASE_WRITE_e
+                                           : NGX_CHAT_INCIDENT_DATABASE_READ_e,
+                           "%s", h->db.error[0] ? h->db.error
+                                                : "out of memory");
 
     ngx_chat_batch_rollback(&h->db);
 

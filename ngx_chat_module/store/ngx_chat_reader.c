@@ -9,6 +9,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <shared/ngx_chat_incident.h>
 #include <store/ngx_chat_page.h>
 #include <store/ngx_chat_reader.h>
 #include <wire/ngx_chat_message.h>
@@ -105,6 +106,10 @@ ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
         ngx_log_error(NGX_LOG_ERR, rs->log, 0,
                       "chat store refuses a read, clients hold %uz bytes of "
                       "pages", rs->queue.held);
+
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_STORE_QUEUE_FULL_e,
+                               "a read is refused, clients hold %uz bytes",
+                               rs->queue.held);
         ngx_free(rd);
         return NGX_BUSY;
     }
@@ -113,6 +118,9 @@ ngx_chat_reader_add(ngx_chat_readers_t *rs, ngx_chat_read_t *rd)
         ngx_log_error(NGX_LOG_ERR, rs->log, 0,
                       "chat store queue is full, %ui reads wait",
                       rs->queue.nwaiting);
+
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_STORE_QUEUE_FULL_e,
+                               "%ui reads wait", rs->queue.nwaiting);
     }
 
     if (refused == rd) {

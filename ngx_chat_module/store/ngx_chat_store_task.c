@@ -11,6 +11,7 @@
 #include <ngx_event.h>
 #include <ngx_thread_pool.h>
 
+#include <shared/ngx_chat_incident.h>
 #include <store/ngx_chat_store_task.h>
 
 
@@ -57,6 +58,8 @@ ngx_chat_store_task_start(ngx_chat_store_task_t *t)
     ngx_add_timer(&t->guard, NGX_CHAT_STORE_TASK_GUARD);
 
     if (ngx_thread_task_post(t->pool, t->task) != NGX_OK) {
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_THREAD_POOL_e, NULL);
+
         t->rc = NGX_BUSY;
         ngx_post_event(&t->task->event, &ngx_posted_events);
     }

@@ -9,6 +9,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <shared/ngx_chat_incident.h>
 #include <store/ngx_chat_write_lock.h>
 #include <wire/ngx_chat_clock.h>
 
@@ -50,6 +51,9 @@ ngx_chat_write_lock_take(ngx_chat_store_sh_t *sh, ngx_msec_t wait,
     case ETIMEDOUT:
         ngx_log_error(NGX_LOG_CRIT, log, 0,
                       "chat store waited %M ms for the write lock", wait);
+
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_DATABASE_WRITE_e,
+                               "waited %M ms for another worker", wait);
         return NGX_BUSY;
     }
 

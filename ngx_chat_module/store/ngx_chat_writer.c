@@ -24,6 +24,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <shared/ngx_chat_incident.h>
 #include <store/ngx_chat_batch.h>
 #include <store/ngx_chat_history.h>
 #include <store/ngx_chat_write_lock.h>
@@ -112,6 +113,9 @@ ngx_chat_writer_add(ngx_chat_writer_t *wr, ngx_chat_write_t *w)
         ngx_log_error(NGX_LOG_ERR, wr->log, 0,
                       "chat store queue is full, %ui messages wait",
                       wr->nwaiting);
+
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_STORE_QUEUE_FULL_e,
+                               "%ui messages wait", wr->nwaiting);
         ngx_free(w);
         return NGX_BUSY;
     }

@@ -66,7 +66,8 @@ flock 9
 
 key=$(
     echo "$root $src ${flags[*]} $cc_opt"
-    cksum "$src/src/core/nginx.h" "$src/auto/make" config sql/*.sql
+    cksum "$src/src/core/nginx.h" "$src/auto/make" config sql/*.sql \
+        ngx_chat_module/console/page/*
     "${CC:-cc}" --version
     find ngx_chat_module -name '*.[ch]' | LC_ALL=C sort
 )

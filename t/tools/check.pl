@@ -23,9 +23,9 @@ my %includes;
 
 # rooms from the top down; those of one number do not know each other
 my %layer = (
-    root   => 0, websocket => 1, fallback => 1, events => 1, http => 2,
-    session => 3, fanout => 4, store => 5, shared => 6, bus => 7,
-    pusher => 7, wire => 8,
+    root   => 0, console => 1, websocket => 2, fallback => 2, events => 2,
+    http   => 3, session => 4, fanout => 5, store => 6, shared => 7, bus => 8,
+    pusher => 8, wire => 9,
 );
 
 # the libraries whose headers the pure files of a room may include

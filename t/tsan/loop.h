@@ -62,6 +62,19 @@ ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
 }
 
 
+/* Of incidents, which have no zone here. */
+
+u_char *
+ngx_vslprintf(u_char *buf, u_char *last, const char *fmt, va_list args)
+{
+    (void) last;
+    (void) fmt;
+    (void) args;
+
+    return buf;
+}
+
+
 /* No timer of the store's is ever due here. */
 
 void

@@ -1,4 +1,5 @@
 
+/* sources: shared/ngx_chat_incident.c */
 /* sources: wire/ngx_chat_urlencoded.c */
 /* sources: store/ngx_chat_store.c store/ngx_chat_writer.c */
 /* sources: store/ngx_chat_reader.c store/ngx_chat_read_queue.c */

@@ -1,4 +1,5 @@
 
+/* sources: shared/ngx_chat_incident.c */
 /* sources: shared/ngx_chat_zone.c shared/ngx_chat_slot.c bus/ngx_chat_ring.c */
 /* sources: shared/ngx_chat_index.c shared/ngx_chat_token.c */
 /* sources: shared/ngx_chat_parked.c */

@@ -1,4 +1,5 @@
 
+/* sources: shared/ngx_chat_incident.c */
 /* sources: fanout/ngx_chat_hub.c fanout/ngx_chat_channel.c */
 /* sources: fanout/ngx_chat_fanout*.c */
 /* sources: shared/ngx_chat_zone.c shared/ngx_chat_slot.c bus/ngx_chat_ring.c */

@@ -1,4 +1,5 @@
 
+/* sources: shared/ngx_chat_incident.c */
 /* sources: shared/ngx_chat_token.c shared/ngx_chat_index.c */
 /* sources: shared/ngx_chat_parked.c */
 /* sources: shared/ngx_chat_share.c */

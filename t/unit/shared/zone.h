@@ -66,6 +66,21 @@ ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
 }
 
 
+/* An incident's detail: its format as it stands. */
+
+u_char *
+ngx_vslprintf(u_char *buf, u_char *last, const char *fmt, va_list args)
+{
+    (void) args;
+
+    while (*fmt && buf < last) {
+        *buf++ = *fmt++;
+    }
+
+    return buf;
+}
+
+
 void *
 ngx_alloc(size_t size, ngx_log_t *log)
 {

@@ -1,0 +1,176 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Requests of the console: which of its parts answers.
+ *
+ * Paths are those behind the location.  What is the same as elsewhere is
+ * answered by the same functions: counters, history, events, the HTTP API.
+ * Whatever changes something needs a header that pages of other sites can't
+ * send, since a browser that has the operator's password sends it along with
+ * requests of all pages.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <console/ngx_chat_console.h>
+#include <events/ngx_chat_events.h>
+#include <http/ngx_chat_api.h>
+#include <http/ngx_chat_handlers.h>
+#include <http/ngx_chat_reply.h>
+
+
+#define NGX_CHAT_CONSOLE_HISTORY      50   /* messages of a page */
+#define NGX_CHAT_CONSOLE_HISTORY_MAX  500
+
+
+static ngx_int_t ngx_chat_console_post(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path);
+static ngx_int_t ngx_chat_console_history(ngx_http_request_t *r,
+    ngx_chat_app_t *app, ngx_str_t *channel);
+static ngx_uint_t ngx_chat_console_path_is(ngx_str_t *path, const char *text);
+
+
+ngx_int_t
+ngx_chat_console_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_str_t                  path;
+    ngx_http_core_loc_conf_t  *core;
+
+    if (r != r->main) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    /* a named location or a rewrite may have another path */
+
+    if (r->uri.len < core->name.len) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    path.data = r->uri.data + core->name.len;
+    path.len = r->uri.len - core->name.len;
+
+    if (r->method == NGX_HTTP_POST) {
+        return ngx_chat_console_post(r);
+    }
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return ngx_chat_reply_not_allowed(r, "GET, HEAD, POST");
+    }
+
+    if (path.len > 5 && ngx_strncmp(path.data, "apps/", 5) == 0) {
+        return ngx_chat_console_app(r, &path);
+    }
+
+    if (ngx_chat_console_path_is(&path, "status")) {
+        return ngx_chat_status_handler(r);
+    }
+
+    if (ngx_chat_console_path_is(&path, "apps")) {
+        return ngx_chat_console_apps(r);
+    }
+
+    if (ngx_chat_console_path_is(&path, "incidents")) {
+        return ngx_chat_console_incidents(r);
+    }
+
+    rc = ngx_chat_console_file(r, &path);
+
+    return (rc == NGX_DECLINED) ? NGX_HTTP_NOT_FOUND : rc;
+}
+
+
+static ngx_int_t
+ngx_chat_console_post(ngx_http_request_t *r)
+{
+    ngx_str_t  value;
+
+    if (ngx_chat_request_header(r, "x-chat-console", &value) != NGX_OK) {
+        return ngx_chat_reply_line(r, NGX_HTTP_FORBIDDEN,
+                                   "The header X-Chat-Console is missing");
+    }
+
+    return ngx_chat_api_operator(r);
+}
+
+
+/* GET apps/ID/... */
+
+static ngx_int_t
+ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path)
+{
+    u_char                *p, *last;
+    ngx_str_t              id, rest;
+    ngx_chat_app_t        *app;
+    ngx_chat_main_conf_t  *cmcf;
+
+    id.data = path->data + 5;
+    last = path->data + path->len;
+
+    p = ngx_strlchr(id.data, last, '/');
+
+    if (p == NULL) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    id.len = p - id.data;
+    rest.data = p + 1;
+    rest.len = last - rest.data;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+
+    app = ngx_chat_app_of_id(&cmcf->apps, &id);
+
+    if (app == NULL) {
+        return ngx_chat_reply_line(r, NGX_HTTP_NOT_FOUND, "Unknown app id");
+    }
+
+    if (ngx_chat_console_path_is(&rest, "channels")) {
+        return ngx_chat_console_channels(r, app);
+    }
+
+    if (ngx_chat_console_path_is(&rest, "stream")) {
+        return ngx_chat_events_serve(r, app);
+    }
+
+    if (rest.len > 8 && ngx_strncmp(rest.data, "history/", 8) == 0) {
+        rest.data += 8;
+        rest.len -= 8;
+
+        return ngx_chat_console_history(r, app, &rest);
+    }
+
+    return ngx_chat_api_operator(r);
+}
+
+
+static ngx_int_t
+ngx_chat_console_history(ngx_http_request_t *r, ngx_chat_app_t *app,
+    ngx_str_t *channel)
+{
+    ngx_chat_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+
+    if (cmcf->live == NULL) {
+        return ngx_chat_reply_error(r, NGX_HTTP_NOT_FOUND,
+                                    "there is no chat_database");
+    }
+
+    return ngx_chat_get_history_of(r, app, channel, NGX_CHAT_CONSOLE_HISTORY,
+                                   NGX_CHAT_CONSOLE_HISTORY_MAX);
+}
+
+
+static ngx_uint_t
+ngx_chat_console_path_is(ngx_str_t *path, const char *text)
+{
+    return path->len == ngx_strlen(text)
+           && ngx_strncmp(path->data, text, path->len) == 0;
+}
