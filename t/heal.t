@@ -125,6 +125,8 @@ sub is_healed {
     is($st->{subscriptions}, 2 * CLIENTS + 1, "$name: subscriptions");
     is($st->{channels}, 4, "$name: channels, and the count of connections");
     is($st->{registry_wipes}, $wipes, "$name: registry_wipes");
+    is($t->server->incident($_)->{count}, $wipes, "$name: the console: $_")
+        for 'registry_wiped', 'worker_died';
 
     my %app = map { $_->{app} => $_ } @{$st->{per_app}};
     is($app{2}{zone_held_bytes}, 0, "$name: the other app holds nothing");

@@ -147,6 +147,8 @@ subtest 'locked beyond the time limit' => sub {
 
     is($status->{unavailable_answers}, 3, 'each 503 is counted');
     cmp_ok($status->{store}{batches_busy}, '>', 0, 'and why');
+    like($server->incident('database_write')->{detail},
+         qr/"database is locked"$/, 'as the console says');
     is($status->{store}{batches_failed}, 0, 'which was no other fault');
     is($status->{store}{queued}, 0, 'nothing waits any more');
 
@@ -228,6 +230,8 @@ END
     ok(IO::Select->new(map { $_->socket } @posts)->can_read(60),
        'there is an answer while the database is locked');
     $locker->unlock;
+    like($server->incident('store_queue_full')->{detail},
+         qr/^\d+ messages wait$/, 'which the console says');
 
     my (%count, @taken);
 

@@ -164,6 +164,8 @@ subtest 'one app takes what it can' => sub {
     like($alerts[0], qr/chat_zone is full for app "@{[ APP_ID ]}"/,
          'the log names the directive and the app');
     $server->expect_log(qr/chat_zone is full for app/);
+    cmp_ok($server->incident('zone_full')->{count}, '>=', 2,
+           'and so does the console');
     $t->finish;
 };
 

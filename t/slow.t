@@ -157,6 +157,11 @@ subtest 'slow for ever' => sub {
     cmp_ok($most, '<', SLACK * SCALE, 'memory: the buffer and not much more');
     is(status()->{slow_subscribers_closed}, 11, 'all are counted');
 
+    my $told = $server->incident('slow_client');
+
+    is($told->{count}, 11, 'and told of by the console');
+    is($told->{detail}, 'app 17536051, 127.0.0.1', 'with an app, an address');
+
     ok(wait_for(30, sub { $server->sockets_of($worker) <= $sockets }),
        'and closed, though they never read');
 };

@@ -947,6 +947,8 @@ subtest 'a worker that is stopped' => sub {
            'that it did not run is seen');
 
     $t->server->expect_log(qr/chat worker was overrun/);
+    is($t->server->incident('ring_overrun')->{pid}, $stopped,
+       'the console tells which');
     $t->finish;
 };
 

@@ -21,6 +21,7 @@ use constant CLIENTS => 8;
 
 my ($server, $path, @http, @stored);
 my $n = 0;
+my $others;                     # files that took the database's place
 
 
 sub clients {
@@ -36,6 +37,7 @@ sub start {
     $path = $server->database;
     @http = clients();
     @stored = ();
+    $others = 0;
 }
 
 
@@ -129,6 +131,14 @@ sub told {
 
     is_deeply(\%codes, { 4200 => scalar @ws },
               "$name: subscribers are told to reconnect");
+
+    # whoever comes now may come to the worker that is the last to see it
+
+    my $lines = 2 * ++$others;
+
+    ok(wait_for(10, sub {
+           $lines <= (() = $server->error_log =~ /database is another one,/g);
+       }), "$name: by each worker");
 }
 
 
@@ -262,6 +272,9 @@ END
     close $fh;
     $server->expect_log(qr/removed or replaced under the running server/);
     told('an empty file', $ws);
+    is(($server->incident('database_replaced') || {})->{detail},
+       'another file is used now, with another epoch',
+       'the console tells of it');
 
     $ws = Chat::WebSocket->established(port => $server->port);
     $ws->subscribe('cache-chat');

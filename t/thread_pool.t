@@ -98,6 +98,8 @@ subtest 'the thread is busy' => sub {
     ok(Chat::Server::wait_for(10, sub {
            return $http[0]->get('/messages')->{status} == 200;
        }), 'there is room again');
+    cmp_ok(($server->incident('thread_pool') || {})->{count} || 0, '>=',
+           CLIENTS - 1, 'the console tells of it');
 };
 
 

@@ -286,7 +286,7 @@ ngx_chat_handle_leave(ngx_chat_handle_t *h, ngx_uint_t locked, ngx_log_t *log)
                       rc == NGX_OK ? "" : h->db.error);
 
         ngx_chat_incident_note(NGX_CHAT_INCIDENT_DATABASE_REPLACED_e,
-                               rc == NGX_OK ? "nothing is lost"
+                               rc == NGX_OK ? "it was removed or replaced"
                                : "what was stored last is lost");
     }
 
@@ -425,6 +425,10 @@ ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
         ngx_log_error(NGX_LOG_NOTICE, log, 0,
                       "chat database \"%V\" is another file now, with %s "
                       "epoch", &h->conf->path, same ? "the same" : "another");
+
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_DATABASE_REPLACED_e,
+                               "another file is used now, with %s epoch",
+                               same ? "the same" : "another");
 
     } else if (sh->file == 0) {
         h->conf->begun(h->conf->data, last, 0);

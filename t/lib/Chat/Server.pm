@@ -341,9 +341,25 @@ http {
         $c{server}
 
 $c{locations}
+
+        location /console/ { chat_console; }
     }
 }
 END
+}
+
+
+# What the console tells of a kind of incident, such as worker_died; undef:
+# nothing.
+
+sub incident {
+    my ($self, $kind) = @_;
+
+    my $res = Chat::HTTP->new(port => $self->port)->get('/console/incidents');
+    my ($one) = grep { $_->{kind} eq $kind }
+                @{ Chat::HTTP::from_json($res->{body})->{incidents} };
+
+    return $one;
 }
 
 
