@@ -90,7 +90,7 @@ fi
 
 case $target in
 test|valgrind|asan)
-    packages="$packages sqlite3 perl procps psmisc openssl curl
+    packages="$packages sqlite3 perl procps psmisc openssl curl shellcheck
               libio-socket-ssl-perl
               libprotocol-websocket-perl libtest-base-perl libtext-diff-perl
               libtest-longstring-perl liblist-moreutils-perl
