@@ -36,7 +36,7 @@ export const secret = '034a2c9c01f31f8e4064d';
 
 function config({ workers = 1, activityTimeout = '120s', zone = '8m',
                   connections = 1024, grace = '0s', main = '', http = '',
-                  app = '',
+                  id = 17536051, app = '',
                   locations = '', listen = '',
                   module = process.env.CHAT_MODULE })
 {
@@ -56,7 +56,7 @@ http {
     chat_database data/chat.db;
     chat_presence_grace ${grace};
 
-    chat_app 17536051 {
+    chat_app ${id} {
         key ${key};
         secret ${secret};
         client_events on;
@@ -146,7 +146,7 @@ function demo() {
 }
 
 
-async function freePort() {
+export async function freePort() {
     const server = net.createServer().listen(0, '127.0.0.1');
 
     await once(server, 'listening');
@@ -436,7 +436,8 @@ class Server {
 /*
  * Runs a test with a server.  Options: workers, activityTimeout, zone (its
  * size), connections (of a worker), module (its file), main, http and app
- * (more lines of those blocks), locations, listen (more of its parameters);
+ * (more lines of those blocks), id (of the app), locations, listen (more of
+ * its parameters);
  * demo, for conf/nginx.conf as it is;
  * transports, those that clients in Node may use;
  * allow, a pattern of lines that may be in the error log: any other alert or
