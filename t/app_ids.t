@@ -119,7 +119,7 @@ subtest 'stored messages stay with their app' => sub {
            "$_, restarts: $restart") for $number, $last, @words;
     }
 
-    # the number is that of the README, in every version
+    # the number is that of sql/README.md, in every version
 
     my $database = $server->database;
     my %want = map { my $n = unpack('Q>', sha256($_)) >> 2;

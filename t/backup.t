@@ -1,6 +1,6 @@
-# Backups of the running server, as README.md has them: the copy has every
-# message that was acknowledged before it began, is whole, and a server that
-# is given it has another epoch and goes on with the ids.
+# Backups of the running server, as conf/operating.md has them: the copy has
+# every message that was acknowledged before it began, is whole, and a server
+# that is given it has another epoch and goes on with the ids.
 
 use strict;
 use warnings;
@@ -123,7 +123,7 @@ is(join(' ', grep { /status/ } acknowledged()), '',
    'every POST was taken, backups or not');
 
 
-# README.md's steps
+# conf/operating.md's steps
 my $http = Chat::HTTP->new(port => $server->port);
 my $old = $http->get('/messages?limit=1')->{headers}{'chat-epoch'};
 

@@ -1,5 +1,5 @@
 # chat_events: streams of server-sent events, by raw HTTP.  The rows S are those
-# of the README's table.
+# of t/README.md's table.
 
 use strict;
 use warnings;

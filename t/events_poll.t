@@ -1,4 +1,4 @@
-# chat_events: long polls.  The rows S are those of the README's table.
+# chat_events: long polls.  The rows S are those of t/README.md's table.
 
 use strict;
 use warnings;

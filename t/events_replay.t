@@ -1,5 +1,5 @@
 # chat_events: a client that comes back with its position gets exactly what
-# follows, or is told the truth.  The rows S are those of the README's table.
+# follows, or is told the truth.  The rows S are those of t/README.md's table.
 
 use strict;
 use warnings;

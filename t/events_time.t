@@ -1,5 +1,5 @@
 # chat_events: how long polls wait (takes 55 s: the times of the protocol can't
-# be configured).  The rows S are those of the README's table.
+# be configured).  The rows S are those of t/README.md's table.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
 # Presence grace: who was cut off stays for a while, who closes is gone at
-# once.  The rows R are those of the README's table.
+# once.  The rows R are those of t/README.md's table.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 # What a client with a token must not be told: that it has all, where something
 # may be missing.  Each way in which what was kept is gone.  The rows R are
-# those of the README's table.
+# those of t/README.md's table.
 
 use strict;
 use warnings;

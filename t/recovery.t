@@ -1,5 +1,5 @@
 # Recovery by token: a client that comes back gets what it missed, and is told
-# the truth about it.  The rows R of the README are named.
+# the truth about it.  The rows R are those of t/README.md.
 
 use strict;
 use warnings;

@@ -1023,7 +1023,7 @@ subtest 'a full zone' => sub {
     is(json($http)->{subscriptions_refused}, $denied, 'and no other');
     is($m->{ngx_chat_subscriptions}, $n, 'the others are there');
 
-    # README: half of the arena is divided evenly
+    # conf/directives.md: half of the arena is divided evenly
     is($m->{app_metric('share_bytes', $_)}, int(int($size / 2) / 2),
        "the share of app $_") for 17536051, 2;
     is($m->{app_metric('held_bytes', 2)}, 0, 'the other has nothing');

@@ -117,8 +117,8 @@ class Poster {
 
 
 /*
- * Follows the recipe of the README: subscribe, wait for the answer, read what
- * follows the last id, drop what was seen.
+ * Follows the recipe of conf/recovery.md: subscribe, wait for the answer, read
+ * what follows the last id, drop what was seen.
  */
 
 class Subscriber {

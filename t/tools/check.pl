@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # check.pl: what the C sources look like, how large they are, which layers
-# they know, and which symbols the built module needs and shows.  Each rule
-# is one test.
+# they know, which symbols the built module needs and shows, and whether the
+# documents' links lead somewhere.  Each rule is one test.
 
 use strict;
 use warnings;
@@ -16,6 +16,7 @@ chdir dirname(Cwd::abs_path($0)) . '/../..' or die $!;
 my $objs = 'build/' . ($ENV{NGINX_SRC} ? 'src-' : '') . 'objs';
 
 my %text;
+my %document;
 my %faults;
 
 # which files a file includes, all without their endings
@@ -55,7 +56,9 @@ my @rules = (
     [ pure     => 'pure files include pure headers only' ],
     [ links    => 'pure objects need nothing of nginx and no allocator' ],
     [ symbols  => 'the module shows ngx_chat_* only' ],
-    [ readme   => 'README.md has all directives' ],
+    [ reference => 'conf/directives.md has all directives' ],
+    [ targets  => 'links and anchors of the documents exist' ],
+    [ orphans  => 'every document is linked from another' ],
 );
 
 
@@ -322,14 +325,93 @@ sub check_module {
 }
 
 
-sub check_readme {
-    my $readme = -f 'README.md' ? slurp('README.md') : '';
+sub check_directives {
+    my $reference = $document{'conf/directives.md'} // '';
 
     for my $file (grep { /\.c$/ } keys %text) {
         while ($text{$file} =~ /ngx_string\("(chat_\w+)"\)/g) {
-            fault('readme', $file, $1) if $readme !~ /\b$1\b/;
+            fault('reference', $file, $1) if $reference !~ /\b$1\b/;
         }
     }
+}
+
+
+# A document without its code.
+
+sub prose_of {
+    my ($content) = @_;
+
+    $content =~ s/^```.*?^```$//gms;
+    $content =~ s/`[^`\n]*`/`/g;
+
+    return $content;
+}
+
+
+# What a link may name in a document: its headings, as GitHub makes anchors.
+
+sub anchors_of {
+    my ($content) = @_;
+
+    my (%seen, %anchors);
+
+    utf8::decode($content);
+    $content =~ s/^```.*?^```$//gms;
+
+    while ($content =~ /^#+ +(.*?) *$/mg) {
+        my $anchor = lc($1) =~ s/[^\w\- ]//gr =~ s/ /-/gr;
+        my $n = $seen{$anchor}++;
+
+        $anchors{ $n ? "$anchor-$n" : $anchor } = 1;
+    }
+
+    return \%anchors;
+}
+
+
+sub check_links {
+    my %linked;
+
+    for my $file (sort keys %document) {
+        my $prose = prose_of($document{$file});
+
+        while ($prose =~ /\]\(([^)\s]+)\)|<img [^>]*src="([^"]+)"/g) {
+            my $target = $1 // $2;
+
+            next if $target =~ /^\w+:/;
+
+            my ($path, $anchor) = split /#/, $target, 2;
+            my $to = $path eq '' ? $file : resolve($file, $path);
+
+            $to .= 'README.md' if $to =~ m{/$};
+            $linked{$to} = 1 if $to ne $file;
+
+            fault('targets', $file, $target)
+                if !-f $to || (defined $anchor
+                               && !anchors_of($document{$to} // '')->{$anchor});
+        }
+    }
+
+    for my $file (sort keys %document) {
+        fault('orphans', $file, 'no document links to it')
+            if $file ne 'README.md' && !$linked{$file};
+    }
+}
+
+
+# The path of a link, from the top of the tree.
+
+sub resolve {
+    my ($file, $path) = @_;
+
+    my @parts;
+
+    for my $part (split m{/}, dirname($file) . "/$path", -1) {
+        next if $part eq '.';
+        $part eq '..' ? pop @parts : push @parts, $part;
+    }
+
+    return join '/', @parts;
 }
 
 
@@ -350,6 +432,8 @@ for my $file (sort @files) {
 
     check_text($file, $content) if $file !~ m{package-lock\.json$};
 
+    $document{$file} = $content if $file =~ /\.md$/;
+
     next if $file !~ m{^(?:ngx_chat_module|t)/.*\.[ch]$};
 
     check_c($file, $content);
@@ -364,7 +448,8 @@ for my $file (sort @files) {
 
 check_circles();
 check_module();
-check_readme();
+check_directives();
+check_links();
 
 plan(tests => scalar @rules);
 

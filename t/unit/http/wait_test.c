@@ -30,8 +30,8 @@
 
 
 #define REQUESTS  200
-#define LIMIT     10000                /* ms, in README.md */
-#define BEHIND    (128 * 1024)         /* bytes, in README.md */
+#define LIMIT     10000                /* ms, in conf/failures.md */
+#define BEHIND    (128 * 1024)         /* bytes, in conf/failures.md */
 
 
 typedef struct {

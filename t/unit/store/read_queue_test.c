@@ -17,7 +17,7 @@
 #define KB       1024
 #define MB       (1024 * KB)
 
-#define WAITING  1024                  /* all of these are in README.md */
+#define WAITING  1024                  /* all of these are in conf/limits.md */
 #define PAGE     (16 * MB)
 #define SMALL    (64 * KB)
 #define SHARE    (1 * MB)
