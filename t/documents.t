@@ -63,7 +63,7 @@ sub whole {
     if ($first ne 'load_module') {
         my ($in_http, $in_server) = $http ? ($piece, '') : ('', $piece);
 
-        $outside .= "chat_database /var/lib/nginx/chat/chat.db;\n"
+        $outside .= "chat_database /var/lib/nginx-chat/chat.db;\n"
             if $piece !~ /chat_database/;
 
         $piece = <<"END";
@@ -85,7 +85,7 @@ END
     $piece =~ s{modules/ngx_chat_module\.so}{$module};
     $piece =~ s{^user .*}{}m;
     $piece =~ s/^http \{/http {$own/m;
-    $piece =~ s{/var/lib/nginx}{$dir};
+    $piece =~ s{/var/lib/}{$dir/};
     $piece =~ s{/etc/ssl/\w+/chat\.(pem|key)}{$dir/chat.$1}g;
     $piece =~ s{listen( +)\d+}{
         "listen$1unix:$dir/" . ++$sockets . '.sock' }ge;
