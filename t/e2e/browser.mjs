@@ -108,7 +108,7 @@ export class Window {
     /* Each has a context of its own: no cookies or storage in common. */
 
     static async open(browser, url, options = {}) {
-        const window = new Window();
+        const window = new this();
 
         window.context = await browser.newContext({
             viewport: { width: 800, height: 600 }, ...options });

@@ -36,10 +36,12 @@ export const secret = '034a2c9c01f31f8e4064d';
 
 function config({ workers = 1, activityTimeout = '120s', zone = '8m',
                   connections = 1024, grace = '0s', main = '', http = '',
-                  id = 17536051, app = '',
+                  id = 17536051, app = '', apps = '',
                   locations = '', listen = '',
                   module = process.env.CHAT_MODULE })
 {
+    const ref = apps && 'app=17536051';
+
     return `
 load_module ${module || '../ngx_chat_module.so'};
 worker_processes ${workers};
@@ -63,6 +65,7 @@ http {
         ${app}
     }
 
+    ${apps}
     ${http}
 
     server {
@@ -70,12 +73,12 @@ http {
         chat_activity_timeout ${activityTimeout};
 
         location = /messages {
-            chat_history chat;
-            chat_publish chat new_message;
+            chat_history chat ${ref};
+            chat_publish chat new_message ${ref};
         }
 
         location = /events {
-            chat_publish $http_x_channel $http_x_event;
+            chat_publish $http_x_channel $http_x_event ${ref};
         }
 
         location /app/ {
@@ -92,7 +95,7 @@ http {
         }
 
         location = /auth {
-            chat_auth user_id=$http_x_user
+            chat_auth ${ref} user_id=$http_x_user
                       'user_info={"name":"Name of $http_x_user"}';
         }
 
@@ -436,9 +439,9 @@ class Server {
 /*
  * Runs a test with a server.  Options: workers, activityTimeout, zone (its
  * size), connections (of a worker), module (its file), main, http and app
- * (more lines of those blocks), id (of the app), locations, listen (more of
- * its parameters);
- * demo, for conf/nginx.conf as it is;
+ * (more lines of those blocks), id (of the app), apps (more of them, as
+ * blocks), locations, listen (more of its parameters); demo, for
+ * conf/nginx.conf as it is;
  * transports, those that clients in Node may use;
  * allow, a pattern of lines that may be in the error log: any other alert or
  * worse there fails the test.
