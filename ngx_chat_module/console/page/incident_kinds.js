@@ -1,0 +1,120 @@
+/*
+ * What each kind of incident means, and what to do about it.
+ *
+ * bad: something was lost, refused or stopped working.
+ */
+
+export const KINDS = {
+    database_open: {
+        title: 'The database can’t be opened',
+        bad: true,
+        means: 'Messages and history are answered with 503. Events that are '
+               + 'not stored go on.',
+        todo: 'Look whether the file of chat_database is there, belongs to '
+              + 'the workers’ user, and is this module’s. Put it, or a '
+              + 'backup, in its place: it is opened within a second.',
+    },
+    database_write: {
+        title: 'Messages could not be stored',
+        bad: true,
+        means: 'Whoever sent them got a 503, and may send them again. What '
+               + 'had a 201 before is stored.',
+        todo: 'Full: make room on the disk. Locked: another program has held '
+              + 'the file for more than ten seconds; end it, or give it '
+              + 'shorter transactions. Read-only: the file system, or the '
+              + 'file’s rights.',
+    },
+    database_read: {
+        title: 'History could not be read',
+        bad: true,
+        means: 'Its readers got a 503.',
+        todo: 'If this goes on, check the file: sqlite3 FILE '
+              + '"PRAGMA integrity_check". If it is damaged, put a backup in '
+              + 'its place.',
+    },
+    database_replaced: {
+        title: 'Another database file is used now',
+        bad: false,
+        means: 'The file was replaced while nginx ran. Unless it is a whole '
+               + 'copy, ids begin anew, and all clients were told to '
+               + 'reconnect.',
+        todo: 'Nothing, if you have put a backup back. Otherwise find out who '
+              + 'moves files there.',
+    },
+    worker_died: {
+        title: 'A worker died',
+        bad: true,
+        means: 'Its connections were cut, and their clients come back by '
+               + 'themselves. What was stored is there.',
+        todo: 'The error log has how it ended. Signal 9 was an operator or '
+              + 'the system being out of memory. Signal 6, 7 or 11 is a bug, '
+              + 'of this or another module: report it with the log.',
+    },
+    registry_wiped: {
+        title: 'Shared memory was cleared',
+        bad: true,
+        means: 'A worker died in the midst of a change. All clients were told '
+               + 'to reconnect; cached events and some idempotency keys are '
+               + 'gone.',
+        todo: 'As for a worker that died.',
+    },
+    zone_full: {
+        title: 'An app had no more shared memory',
+        bad: true,
+        means: 'Subscriptions, members or sessions were refused. Other apps '
+               + 'have their own share.',
+        todo: 'A larger chat_zone (it needs a restart), or a smaller '
+              + 'channels_per_connection or max_connections of the app. The '
+              + 'page Apps shows who holds what.',
+    },
+    ring_overrun: {
+        title: 'A worker fell too far behind',
+        bad: true,
+        means: 'More events came than it could deliver, and the oldest were '
+               + 'written over. Its clients were told to reconnect.',
+        todo: 'A larger chat_zone keeps more. If it happens again, more '
+              + 'workers, or less to deliver; a worker that was stopped falls '
+              + 'behind, too.',
+    },
+    slow_client: {
+        title: 'A client did not read',
+        bad: false,
+        means: 'More than chat_send_buffer waited for it, so it was told to '
+               + 'reconnect. Nobody else waited.',
+        todo: 'Nothing, if it is rare: phones without a network. If there are '
+              + 'many, a larger chat_send_buffer, or fewer events.',
+    },
+    store_queue_full: {
+        title: 'Too many messages waited to be stored',
+        bad: true,
+        means: 'POSTs were refused with 503, since commits were slower than '
+               + 'messages came.',
+        todo: 'Look at the commit time. A faster disk; sync=normal, which '
+              + 'may lose the last messages in a power cut; or a limit_req '
+              + 'for who sends so much.',
+    },
+    thread_pool: {
+        title: 'nginx’s thread pool was full',
+        bad: true,
+        means: 'Messages or pages of history were refused with 503.',
+        todo: 'A larger max_queue in thread_pool, or more threads. Look also '
+              + 'at what else uses the pool (aio threads).',
+    },
+    loop_stall: {
+        title: 'An event loop stood still',
+        bad: false,
+        means: 'For that long a worker served nobody, whichever module took '
+               + 'the time.',
+        todo: 'Slow disks without aio, other modules and scripts, or a '
+              + 'machine with too much to do. Overview shows which worker.',
+    },
+};
+
+
+export const UNKNOWN = {
+    bad: false,
+    means: 'This page does not know this kind of incident; the server is '
+           + 'newer.',
+    todo: 'Look into the error log. Reload this page, if nginx was updated '
+          + 'meanwhile.',
+};
