@@ -1,0 +1,641 @@
+/*
+ * The operator's console: its page in Chromium, as the module serves it.
+ * console_broken.test.mjs has what goes wrong, and console_busy.test.mjs
+ * very many channels and events.
+ */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { launch } from './browser.mjs';
+import { app, trigger, withConsole } from './console.mjs';
+
+const limit = { timeout: 120000 };      // of a test
+const channel = (name, part = '') => (
+    `#/channel/${app}/${encodeURIComponent(name)}${part}`);
+
+let browser;
+
+before(async () => { browser = await launch(); });
+after(() => browser?.close());
+
+const test = (what, how, options = {}) => (
+    it(what, limit, withConsole(() => browser, options, how)));
+
+
+describe('the console', () => {
+
+    test('shows what the server does', async ({ server, connect, open }) => {
+        const clients = [connect(), connect(), connect()];
+
+        for (const client of clients) {
+            await client.connected();
+            await client.listen('chat').subscribed();
+        }
+
+        const window = await open();
+        const { page } = window;
+        const card = (name) => page.locator('.chart').filter({
+            has: page.getByRole('heading', { name, exact: true }) });
+        const number = (name) => card(name).locator('.number').innerText();
+        const drawn = () => card('Connections').locator('path.line-1.line')
+                                               .getAttribute('d');
+
+        await window.heading('Overview');
+        await window.is('Live');
+        assert.equal(await page.title(),
+                     `Overview – Console of 127.0.0.1:${server.port}`);
+        await window.until(() => number('Connections'), '3');
+
+        /* numbers that move by what happens: 30 events for 3 subscribers */
+
+        const posts = Promise.all(Array.from({ length: 30 }, (_, i) => (
+            server.post(`message ${i}`))));
+        const moves = (name) => window.until(() => number(name), (text) => (
+            /^[\d.,]+\/s$/.test(text) && parseFloat(text) > 0));
+
+        await Promise.all([moves('Events'), moves('Deliveries'),
+                           moves('Messages stored'), posts]);
+        await window.until(() => number('Commit time'),
+                           (text) => /^[\d.]+ (µs|ms|s) mean$/.test(text));
+        assert.match(await number('Shared memory'), /^[\d.]+ K?B$/);
+
+        for (const name of ['Connections', 'Events', 'Traffic']) {
+            assert.match(await card(name).getByRole('img')
+                                         .getAttribute('aria-label'),
+                         /, the last ten minutes: between .+ and .+/);
+        }
+
+        const workers = await window.table('Workers');
+
+        assert.deepEqual(workers.map(([pid]) => Number(pid)).sort(),
+                         server.workers().sort());
+        assert.equal(workers.reduce((all, row) => all + Number(row[1]), 0), 3);
+
+        /* a reload of the page keeps the charts */
+
+        const before = (await window.until(drawn, (d) => (
+            d.split('L').length > 2))).split('L').length;
+
+        await page.reload();
+        await window.is('Live');
+        await window.until(drawn, (d) => d?.split('L').length >= before);
+
+        await page.getByText('minute by minute').click();
+        await window.until(async () => (
+            (await window.table('The last ten minutes'))[0][1]), '3');
+        await window.sound('Overview with its table');
+    });
+
+    test('shows an earlier moment, by the keyboard', async ({ open }) => {
+        const window = await open();
+        const { page } = window;
+        const slider = page.getByRole('slider', { name: 'Last ten minutes' });
+        const when = () => page.locator('output').innerText();
+
+        await window.is('Live');
+        await slider.focus();
+        assert.equal(await when(), 'now');
+
+        for (let i = 0; i < 5; i++) {
+            await page.keyboard.press('ArrowLeft');
+        }
+
+        await window.until(when, (text) => (
+            /^\d\d:\d\d:\d\d, (just now|\d+ s ago)$/.test(text)));
+        assert.match(await slider.getAttribute('aria-valuetext'), /^\d\d:/);
+        await page.keyboard.press('Tab');
+        assert.ok(await window.button('Back to now').evaluate((e) => (
+            e === document.activeElement)));
+        await page.keyboard.press('Enter');
+        await window.until(when, 'now');
+    });
+
+    test('counts what was refused', async ({ server, connect, open }) => {
+        const client = connect('ann', { channels: `${server.url}/nowhere` });
+        const listener = client.listen('private-x');
+
+        await listener.event('pusher:subscription_error');
+        client.pusher.send_event('pusher:subscribe', { channel: 'no spaces' });
+        await client.roundTrip();
+
+        const window = await open();
+        const { page } = window;
+        const table = () => window.table('Subscriptions refused');
+
+        await window.until(async () => (await table()).map(([reason, , n]) => (
+            [reason.split(' ')[0], n])), [['name', '1']]);
+        await page.getByLabel('Also what has not happened').check();
+        await window.until(async () => (await table()).length,
+                           (n) => n >= 8);
+        await window.says('The app has max_connections already.');
+    });
+
+    test('finds channels', async ({ connect, open }) => {
+        const [ann, bob] = [connect('ann'), connect('bob')];
+
+        await Promise.all([ann.connected(), bob.connected()]);
+
+        for (let i = 0; i < 120; i++) {
+            ann.listen(`room-${String(i).padStart(3, '0')}`);
+        }
+
+        await ann.listen('presence-hall').subscribed();
+        await bob.listen('room-077').subscribed();
+        await bob.listen('presence-hall').subscribed();
+        await ann.roundTrip();
+
+        const window = await open('#/channels');
+        const { page } = window;
+        const names = async () => (await window.table('Channels'))
+                                  .map(([name]) => name);
+
+        await window.heading('Channels');
+        await window.says('121 channels');
+        assert.deepEqual((await window.table('Channels')).slice(0, 3), [
+            ['presence-hall', 'presence ', '2', '2'],
+            ['room-077', 'public ', '2', ''],
+            ['room-000', 'public ', '1', ''],
+        ]);
+        assert.equal((await names()).length, 50);
+
+        /* pages of the most subscribed, and back */
+
+        await window.link('Next').click();
+        await window.says('Page 2 of 3');
+        await window.link('Next').click();
+        await window.until(async () => (await names()).length, 21);
+        await page.goBack();
+        await window.says('Page 2 of 3');
+
+        /* by name, which has no end */
+
+        await page.getByLabel('Sorted by').selectOption('Name');
+        await window.until(async () => (await names())[0], 'presence-hall');
+        await window.link('Next').click();
+        await window.until(async () => (await names())[0], 'room-049');
+        await window.link('Next').click();
+        await window.until(async () => (await names()).at(-1), 'room-119');
+        await window.link('Previous').click();
+        await window.until(async () => (await names())[0], 'room-049');
+        assert.match(page.url(), /sort=name&after=room-048$/);
+
+        /* a prefix; the address has it, so a reload and a link do, too */
+
+        await page.getByLabel('Name begins with').fill('room-07');
+        await window.says('10 channels with “room-07…”');
+        await window.until(async () => (await names()).length, 10);
+        await page.reload();
+        await window.says('10 channels with “room-07…”');
+        assert.equal(await page.getByLabel('Name begins with').inputValue(),
+                     'room-07');
+        await window.link('room-077').click();
+        await window.heading('room-077');
+        await page.goBack();
+        await window.says('10 channels with “room-07…”');
+        await window.sound('Channels');
+
+        /* none, and what one may want then */
+
+        await page.getByLabel('Name begins with').fill('nobody-here');
+        await window.says('No channel with subscribers begins with');
+        await window.sound('no channels');
+        await window.link('Open the channel “nobody-here”').click();
+        await window.heading('nobody-here');
+        await window.says('No events yet.');
+    });
+
+    test('chooses among apps', async ({ connect, open }) => {
+        const client = connect();
+
+        await client.connected();
+        await client.listen('room').subscribed();
+
+        const window = await open('#/channels');
+        const { page } = window;
+
+        await window.says('1 channel with subscribers');
+        await page.getByLabel('App').selectOption('shop');
+        await window.says('Nobody is subscribed to a channel now.');
+        assert.match(page.url(), /#\/channels\/shop$/);
+        await page.goBack();
+        await window.says('1 channel with subscribers');
+
+        window.expected = /404/;
+        await window.go('#/channels/nothing');
+        await window.says('Unknown app id.');
+
+        await window.go('#/apps');
+        await window.heading('Apps');
+
+        const card = (name) => page.locator('.app').filter({
+            has: page.getByRole('heading', { name, exact: true }) });
+        const limits = () => card('shop').innerText();
+
+        await window.until(limits, (text) => (
+            /Connections\s+0 of 10, 0 %/.test(text)
+            && /max_connections\s+10/.test(text)
+            && /cache_ttl\s+5 min/.test(text)
+            && /presence_members\s+no limit/.test(text)));
+        assert.match(await card(app).innerText(), /no limit, not counted/);
+        assert.doesNotMatch(await page.content(), /secret-of-the-shop/);
+        await window.sound('Apps');
+        await card('shop').getByRole('link').click();
+        await window.says('Nobody is subscribed to a channel now.');
+    }, {
+        apps: 'chat_app shop { key key-of-the-shop; max_connections 10;'
+              + ' secret secret-of-the-shop; cache_ttl 5m; }',
+    });
+});
+
+
+describe('a channel of the console', () => {
+
+    test('shows events as they come, private ones, too', async (
+        { server, connect, open }) =>
+    {
+        const client = connect('ann');
+
+        await client.connected();
+        await client.listen('private-orders').subscribed();
+
+        const window = await open(channel('private-orders'));
+        const { page } = window;
+
+        await window.says('Listening');
+        await window.says('No events yet.');
+        await window.sound('a channel without events');
+        await window.until(() => page.locator('.headline').innerText(),
+                           (text) => /Subscriptions\s+2/.test(text));
+
+        const order = '{"id":12345678901234567890,"price":1.50,'
+                      + '"items":[{"name":"<b>x</b>"}]}';
+
+        await trigger(server, 'private-orders', 'placed', order);
+        await trigger(server, 'private-orders', '<i>odd</i>',
+                      '<img src=x onerror=alert(1)>\nline 2');
+        await window.line('placed').waitFor();
+        assert.match((await window.lines())[0], /<i>odd<\/i> <img src=x/,
+                     'the newest is first');
+        await window.says('2 events');
+
+        /* opening a line stops the list; numbers are as they were written */
+
+        await window.line('placed').locator('summary').click();
+        await window.button('Resume').waitFor();
+
+        const json = page.locator('.json');
+
+        assert.equal(await json.locator('.number').allInnerTexts()
+                               .then((all) => all.join()),
+                     '12345678901234567890,1.50');
+        await json.getByText('items').waitFor();
+        await window.button('As it came').click();
+        assert.equal(await page.locator('.inside pre').innerText(), order);
+        await window.sound('an open event');
+
+        await window.line('odd').locator('summary').click();
+        assert.equal(await window.line('odd').locator('pre').innerText(),
+                     '<img src=x onerror=alert(1)>\nline 2');
+        assert.equal(await page.locator('main i, main b, main img').count(),
+                     0, 'no markup');
+
+        await trigger(server, 'private-orders', 'later', '{}');
+        await window.says('paused, 1 new');
+        assert.equal((await window.lines()).length, 2);
+        await window.button('Resume').click();
+        await window.line('later').waitFor();
+
+        /* only some, fewer, none */
+
+        await page.getByLabel('Only with this text').fill('ITEMS');
+        await window.until(async () => (await window.lines()).length, 1);
+        await trigger(server, 'private-orders', 'other', '{}');
+        await window.says('4 events');
+        await page.getByLabel('Only with this text').fill('nothing');
+        await window.says('None of the last events has this text in it.');
+        await page.getByLabel('Only with this text').fill('');
+        await window.until(async () => (await window.lines()).length, 4);
+
+        for (let i = 0; i < 60; i++) {
+            await trigger(server, 'private-orders', 'many', String(i));
+        }
+
+        await page.getByLabel('Lines').selectOption('50');
+        await window.until(async () => (
+            (await window.lines()).filter((line) => /many/.test(line)).length),
+            50);
+        await window.button('Clear').click();
+        await window.says('No events yet.');
+
+        /* it goes on while another part is shown */
+
+        await window.link('History').click();
+        await trigger(server, 'private-orders', 'meanwhile', '{}');
+        await window.link('Live').click();
+        await window.line('meanwhile').waitFor();
+    });
+
+    test('sends events', async ({ connect, open }) => {
+        const client = connect('ann');
+
+        await client.connected();
+
+        const listener = client.listen('private-orders');
+
+        await listener.subscribed();
+
+        const window = await open(channel('private-orders'));
+        const { page } = window;
+        const [name, data] = [page.getByLabel('Event', { exact: true }),
+                              page.getByLabel('Data')];
+
+        window.expected = /status of 4/;
+        await window.says('Listening');
+
+        /* what the page says itself */
+
+        await window.button('Send').click();
+        await window.says('An event needs a name.');
+        assert.ok(await name.evaluate((e) => e === document.activeElement));
+        await name.fill('pusher:x');
+        await window.button('Send').click();
+        await window.says('Names that begin with pusher: are');
+        await data.fill('{"a":');
+        await window.says('Not JSON, 5 B: subscribers get it as text.');
+        assert.ok(await window.button('Format').isDisabled());
+        await window.sound('a form with a fault');
+
+        /* what the server says */
+
+        await name.fill('placed');
+        await data.fill('x'.repeat(10241));
+        await window.button('Send').click();
+        await window.says('Not sent. The data content of this event exceeds');
+
+        await data.fill('{"b":[12345678901234567890],"2":1,"1":{}}');
+        await window.button('Format').click();
+        assert.equal(await data.inputValue(), '{\n  "b": [\n'
+            + '    12345678901234567890\n  ],\n  "2": 1,\n  "1": {}\n}');
+        await data.fill('{"order":7}');
+        await data.press('Control+Enter');
+        await window.says('Sent “placed” at');
+        assert.deepEqual(await listener.event('placed'), { order: 7 });
+        await window.line('{"order":7}').waitFor();
+
+        /* what was written is there when one comes back */
+
+        await window.link('Channels').first().click();
+        await window.heading('Channels');
+        await page.goBack();
+        await window.heading(/private-orders/);
+        assert.equal(await name.inputValue(), 'placed');
+        assert.equal(await data.inputValue(), '{"order":7}');
+    });
+
+    test('pages through the history', async ({ server, open }) => {
+        const ids = [];
+
+        for (let i = 1; i <= 120; i++) {
+            ids.push((await server.post(`message ${i}`)).id);
+        }
+
+        await trigger(server, 'chat', 'shipped', '{"order":7}');
+
+        const window = await open('#/');
+        const { page } = window;
+        const shown = async () => {
+            const lines = await page.locator('.rows .id').allInnerTexts();
+
+            return lines.length && `${lines[0]}-${lines.at(-1)}`;
+        };
+        const range = (from, to) => `#${ids[to]}-#${ids[from]}`;
+        const last = `#${ids[119] + 1}-#${ids[71]}`;
+
+        await window.go(channel('chat'));
+        await window.says('Listening');
+        await window.link('History').click();
+        await window.until(shown, last);
+        await window.line('shipped').locator('summary').click();
+        await page.locator('.json').getByText('order').waitFor();
+        await window.sound('History');
+
+        await window.link('Older').click();
+        await window.until(shown, range(21, 70));
+        await window.link('Older').click();
+        await window.until(shown, range(0, 20));
+        assert.equal(await window.link('Older').count(), 0);
+        await window.link('Newer').click();
+        await window.until(shown, range(21, 70));
+        await window.link('Newest').click();
+        await window.until(shown, last);
+        await window.link('Oldest').click();
+        await window.until(shown, range(0, 49));
+        await page.goBack();
+        await window.until(shown, last);
+        await page.reload();
+        await window.until(shown, last);
+        await window.line('message 120').waitFor();
+
+        await window.go(channel('nothing', '/history'));
+        await window.says('No message of this channel is stored.');
+        await window.sound('an empty history');
+    }, { app: 'store chat;' });
+
+    test('sends members away', async ({ connect, open }) => {
+        const clients = ['ann', 'bob', 'cid'].map((user) => connect(user));
+
+        for (const client of clients) {
+            await client.connected();
+            await client.signin();
+            await client.listen('presence-hall').subscribed();
+        }
+
+        const window = await open(channel('presence-hall', '/members'));
+        const { page } = window;
+        const members = async () => (await window.table('Members'))
+                                    .map(([user]) => user).sort();
+
+        await window.until(members, ['ann', 'bob', 'cid']);
+        await window.says('{"name":"Name of ann"}');
+        await window.until(() => page.locator('.headline').innerText(),
+                           (text) => /Members\s+3/.test(text));
+        await window.sound('Members');
+
+        await page.getByLabel('Only with this text').fill('of BOB');
+        await window.until(members, ['bob']);
+
+        /* a question first, which can be left */
+
+        await window.button('Disconnect bob').click();
+        await page.getByRole('dialog', { name: 'Disconnect bob?' }).waitFor();
+        await window.sound('a question');
+        await page.keyboard.press('Escape');
+        await page.getByRole('dialog').waitFor({ state: 'detached' });
+        await window.button('Disconnect bob').click();
+        await window.button('Disconnect').click();
+        await window.says('The connections of bob were closed.');
+
+        const { data } = await clients[1].frame('pusher:error');
+
+        assert.equal(data.code, 4009);
+        await page.getByLabel('Only with this text').fill('');
+        await window.until(members, ['ann', 'cid']);
+    });
+
+    test('says what can’t be heard', async ({ open }) => {
+        const window = await open(channel('#server-to-user-ann'));
+
+        await window.heading(/#server-to-user-ann/);
+        await window.says('What is sent to a user goes to');
+        await window.go(channel('a,b'));
+        await window.heading(/a,b/);
+        await window.says('The events of a channel with a comma');
+    });
+
+    test('shows a cached event', async ({ server, connect, open }) => {
+        const client = connect();
+
+        await client.connected();
+        await client.listen('cache-price').subscribed();
+        await trigger(server, 'cache-price', 'set', '{"price":12.50}');
+
+        const window = await open(channel('cache-price'));
+
+        await window.until(() => window.page.locator('.headline').innerText(),
+                           (text) => /Cached event\s+for 29 min more/
+                                     .test(text));
+        await window.line('Cached event').filter({ hasText: '12.50' })
+                    .waitFor();
+    });
+});
+
+
+describe('the console for all', () => {
+
+    test('goes by keyboard alone', async ({ server, connect, open }) => {
+        const client = connect();
+
+        await client.connected();
+        await client.listen('room').subscribed();
+
+        const window = await open();
+        const { page } = window;
+        const focus = () => page.evaluate(() => {
+            const e = document.activeElement;
+            const { outlineStyle, outlineWidth } = getComputedStyle(e);
+
+            return { text: (e.innerText ?? '').trim(), name: e.localName,
+                     ring: outlineStyle !== 'none'
+                           && parseFloat(outlineWidth) >= 2 };
+        });
+        const press = async (key) => {
+            await page.keyboard.press(key);
+            return focus();
+        };
+
+        await window.is('Live');
+        assert.equal((await press('Tab')).text, 'Skip to content');
+        await press('Enter');
+        assert.deepEqual((await focus()).name, 'h1');
+        await page.keyboard.press('Shift+Tab');     // Incidents
+        assert.match((await focus()).text, /^Incidents/);
+        await page.keyboard.press('Shift+Tab');
+        await page.keyboard.press('Shift+Tab');
+        assert.deepEqual(await focus(), { text: 'Channels', name: 'a',
+                                          ring: true });
+        await page.keyboard.press('Enter');
+        await window.until(focus, ({ name, text }) => (
+            name === 'h1' && text === 'Channels'));
+        await window.link('room').waitFor();
+
+        /* filter, sort, the only channel, each with a ring around it */
+
+        for (const name of ['input', 'select', 'a']) {
+            const at = await press('Tab');
+
+            assert.equal(at.name, name);
+            assert.ok(at.ring, `${name} shows that it has the focus`);
+        }
+
+        await page.keyboard.press('Enter');
+        await window.heading(/room/);
+        await window.says('Listening');
+        await trigger(server, 'room', 'said', '{"a":1}');
+        await window.line('said').waitFor();
+
+        let at = await focus();
+
+        for (let i = 0; i < 20 && !/said/.test(at.text); i++) {
+            at = await press('Tab');
+            assert.ok(at.ring, `${at.name} ${at.text} shows its focus`);
+        }
+
+        await page.keyboard.press('Enter');
+        await page.locator('.json .key').getByText('a').waitFor();
+    });
+
+    for (const colorScheme of ['light', 'dark']) {
+        for (const width of colorScheme === 'dark' ? [1280, 390] : [360]) {
+            test(`is sound in ${colorScheme}, ${width} wide`, async (
+                { server, connect, open }) =>
+            {
+                const client = connect('ann');
+
+                await client.connected();
+                await client.listen('presence-hall').subscribed();
+                await client.listen(`room-${'x'.repeat(150)}`).subscribed();
+                await client.listen('private-encrypted-cache-x')
+                            .event('pusher:subscription_error');
+                await server.publish('presence-hall', 'said',
+                                     'w'.repeat(500));
+
+                const window = await open('#/', {
+                    colorScheme, viewport: { width, height: 800 } });
+                const { page } = window;
+                const look = async (hash, text) => {
+                    await window.go(hash);
+                    await window.says(text);
+                    await window.sound(hash);
+                    await window.readable();
+                };
+
+                /* a busy machine may well have had an incident */
+
+                await page.route('**/incidents', (route) => route.fulfill({
+                    json: { now: new Date().toISOString(), incidents: [] } }));
+                await window.is('Live');
+                await page.getByLabel('Also what has not happened').check();
+                await look('#/', 'The app has max_connections already.');
+                await look('#/channels', '2 channels');
+                await look(channel(`room-${'x'.repeat(150)}`), 'Listening');
+                await look(channel('presence-hall', '/members'), 'Name of ann');
+                await look(channel('presence-hall', '/history'), 'wwww');
+                await look(channel('presence-hall'), 'Listening');
+                await trigger(server, 'presence-hall', 'said',
+                              `{"long":"${'w'.repeat(500)}","n":[1,null]}`);
+                await window.line('said').locator('summary').click();
+                await look(channel('presence-hall'), 'Resume');
+                await look('#/apps', 'channels_per_connection');
+                await look('#/incidents', 'Nothing went wrong.');
+            });
+        }
+    }
+
+    test('moves nothing by itself', async ({ open }) => {
+        const window = await open();
+
+        await window.is('Live');
+        assert.equal(await window.page.evaluate(() => (
+            document.getAnimations().length)), 0);
+    });
+
+    test('works below any path', async ({ server, open }) => {
+        const window = await open('#/channels', { path: '/a/b/' });
+
+        await window.says('Nobody is subscribed to a channel now.');
+        await window.go(channel('chat'));
+        await window.says('Listening');
+        await server.post('hello');
+        await window.line('hello').waitFor();
+    }, { locations: 'location /a/b/ { chat_console; }' });
+});
