@@ -1,361 +1,186 @@
-'use strict';
-
 /*
- * The demo's page: the history by fetch(), live messages by pusher-js.
+ * The demo's page: rooms with messages, people, and a connection to them.
  *
- * How it misses nothing: it subscribes, waits for subscription_succeeded,
- * then reads the history after the last id up to which it has everything,
- * and drops ids that it has already.  The same after a reconnect, unless the
- * server knows the token behind the key and sends what was missed by itself.
+ * ask.js      requests, and what their errors mean
+ * room.js     a room's messages, of which none is missed
+ * message.js  what a message looks like
+ * outbox.js   sending, so that a message is stored once
+ * people.js   who is there, and who types
  *
- * How its own messages show once: a POST names the connection's socket_id,
- * so that the event goes to all others, and the answer is what gets shown.
- * How they are stored once: each has an Idempotency-Key, the same whenever it
- * is sent again, since an answer may get lost on its way.
+ * index.html says which rooms there are, and nginx.conf who may do what.
  */
 
-const { key, channel, event, messages } = document.body.dataset;
+import { introduce, makeKey, me, nameHeader } from './ask.js';
+import { avatar } from './message.js';
+import { Outbox } from './outbox.js';
+import { Room } from './room.js';
+
+const { key, event, auth, limit } = document.body.dataset;
 
 const element = (id) => document.getElementById(id);
-const scroll = element('scroll');
-const log = element('log');
-const list = element('messages');
-const form = element('form');
 const box = element('content');
+const side = element('side');
+const bytes = (text) => new TextEncoder().encode(text).length;
 
-const items = new Map();                // by message id, what is on the page
-const own = new Set(history.state?.own);        // outlives a reload
+const rooms = [...document.querySelectorAll('nav a')].map((link) => (
+    new Room(link, draw, drawPeople)));
 
-let epoch = null;                       // the database that the ids are of
-let complete = null;                    // all up to this id is here
-let newest = 0;                         // last id that came live
-let earlier = null;                     // address of the page before
-let automatic = true;                   // scrolling up reads earlier ones
-let stuck = true;                       // scrolled to the end
+const outbox = new Outbox(() => pusher?.connection.socket_id, (text) => {
+    box.value = box.value.trim() ? `${text}\n${box.value}` : text;
+    box.dispatchEvent(new Event('input'));
+    box.focus();
+});
+
+let room = null;                        // the one on view
 let pusher = null;
+let lost = false;                       // the connection; pusher-js waits
+let trouble = '';                       // what the connection complains of
+let today = new Date().toDateString();
 
 
 /* showing */
 
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
-const calendar = new Intl.DateTimeFormat(undefined,
-                           { dateStyle: 'medium', timeStyle: 'short' });
+function write(id, text) {
+    const shown = element(id);
 
-function make(tag, name, text = '') {
-    const made = document.createElement(tag);
-
-    made.className = name;
-    made.textContent = text;            // never HTML: others wrote it
-
-    return made;
-}
-
-function bubble(content) {
-    const item = make('li', '');
-    const text = make('p', 'text', content);
-
-    text.dir = 'auto';
-    item.append(text, make('footer', ''));
-
-    return item;
-}
-
-function render(message) {
-    const item = bubble(message.content);
-    const created = new Date(message.created_at);
-    const today = created.toDateString() === new Date().toDateString();
-    const time = make('time', '', (today ? clock : calendar).format(created));
-
-    time.dateTime = message.created_at;
-    time.title = created.toLocaleString();
-    item.lastElementChild.append(time);
-
-    if (message.author) {
-        item.prepend(make('p', 'author', message.author));
+    if (shown.textContent !== text) {   // or it would be read out again
+        shown.textContent = text;
     }
-
-    item.dataset.id = message.id;
-    item.classList.toggle('own', own.has(`${epoch} ${message.id}`));
-
-    return item;
 }
 
-/* Pending messages have no id; they stay behind all that have one. */
-
-const idOf = (item) => Number(item.dataset.id ?? Infinity);
-
-function show(message) {
-    if (items.has(message.id)) {
+function draw() {
+    if (!room) {
         return;
     }
 
-    const item = render(message);
-    let before = list.lastElementChild;
-
-    if (list.firstElementChild && idOf(list.firstElementChild) > message.id) {
-        list.prepend(item);
-
-    } else {
-        while (before && idOf(before) > message.id) {
-            before = before.previousElementSibling;
-        }
-
-        before ? before.after(item) : list.prepend(item);
+    if (room.stuck && !document.hidden && document.hasFocus()) {
+        room.unread = 0;
     }
 
-    items.set(message.id, item);
-}
+    let unread = 0;
 
-function settle() {
-    element('empty').hidden = complete === null || list.childElementCount > 0;
-    element('earlier').hidden = earlier === null;
+    rooms.forEach(({ link, unread: n }) => {
+        const badge = link.querySelector('.badge');
 
-    if (stuck) {
-        scroll.scrollTop = scroll.scrollHeight;
-    }
-}
-
-const faults = { history: '', connection: '' };
-
-function tell(of, text) {
-    faults[of] = text;
-    element('error').textContent = Object.values(faults).join(' ').trim();
-}
-
-
-/* the history */
-
-async function request(address, options) {
-    let response;
-
-    try {
-        response = await fetch(address, { cache: 'no-store', ...options });
-
-    } catch {
-        throw new Error('The server cannot be reached.');
-    }
-
-    if (!response.ok) {
-        throw new Error(await explain(response));
-    }
-
-    return response;
-}
-
-async function explain(response) {
-    const body = await response.json().catch(() => null);
-
-    if (Array.isArray(body?.content)) {
-        return `The message ${body.content.join(', ')}.`;
-    }
-
-    if (response.status === 413) {
-        return 'The message is too long.';
-    }
-
-    return `The server says: ${body?.error ?? response.statusText}`
-           + ` (${response.status}).`;
-}
-
-async function readPage(address) {
-    const response = await request(address);
-    const links = response.headers.get('Link') ?? '';
-    const link = (rel) => links.match(`<([^>]*)>; *rel="${rel}"`)?.[1] ?? null;
-
-    return {
-        messages: await response.json(),
-        epoch: response.headers.get('Chat-Epoch'),
-        prev: link('prev'),
-        next: link('next'),
-    };
-}
-
-async function catchUp() {
-    const first = `${messages}?limit=50`;
-    let address = complete === null ? first
-                                    : `${messages}?limit=500&after=${complete}`;
-
-    while (address) {
-        const page = await readPage(address);
-
-        if (complete !== null && page.epoch !== epoch) {
-            /* another database: its ids begin anew */
-            complete = null;
-            items.forEach((item) => item.remove());
-            items.clear();
-            address = first;
-            continue;
-        }
-
-        epoch = page.epoch;
-
-        if (complete === null) {
-            complete = 0;
-            earlier = page.prev;
-        }
-
-        page.messages.forEach(show);
-        complete = Math.max(complete, page.messages.at(-1)?.id ?? 0);
-        address = page.next;
-        settle();
-    }
-}
-
-let asked = 0;
-let reading = false;
-
-async function sync() {
-    asked++;
-
-    if (reading) {
-        return;
-    }
-
-    reading = true;
-    log.ariaBusy = 'true';
-
-    for (let done = 0, delay = 1000; done !== asked; /* void */) {
-        const now = asked;
-
-        try {
-            await catchUp();
-            done = now;
-            tell('history', '');
-
-        } catch (error) {
-            tell('history', `The history could not be read. ${error.message}`);
-            await new Promise((resolve) => setTimeout(resolve, delay));
-            delay = Math.min(delay * 2, 30000);
-        }
-    }
-
-    complete = Math.max(complete, newest);
-    log.ariaBusy = 'false';
-    reading = false;
-}
-
-async function readEarlier() {
-    const address = earlier;
-
-    if (address === null) {
-        return;
-    }
-
-    earlier = null;                     // one request at a time
-    log.ariaBusy = 'true';
-    settle();
-
-    try {
-        const page = await readPage(address);
-        const fromEnd = scroll.scrollHeight - scroll.scrollTop;
-
-        page.messages.reverse().forEach(show);
-        earlier = page.prev;
-        automatic = true;
-        settle();
-        scroll.scrollTop = scroll.scrollHeight - fromEnd;
-
-    } catch (error) {
-        earlier = address;
-        automatic = false;              // or it would ask without end
-        tell('history', `Earlier messages could not be read. `
-                        + error.message);
-        settle();
-    }
-
-    log.ariaBusy = 'false';
-}
-
-
-/* sending: one after the other, so that they are stored in this order */
-
-let queue = Promise.resolve();
-
-/* Not by randomUUID(), which pages without TLS lack. */
-
-function makeKey() {
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
-
-    return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
-}
-
-function send(content, idempotencyKey = makeKey()) {
-    const item = bubble(content);
-
-    item.classList.add('own', 'pending');
-    item.lastElementChild.textContent = 'Sending…';
-    list.append(item);
-    stuck = true;
-    settle();
-
-    queue = queue.then(() => post(content, idempotencyKey)).then(
-        (message) => {
-            item.remove();
-            own.add(`${epoch} ${message.id}`);
-            history.replaceState({ own: [...own].slice(-1000) }, '');
-            items.get(message.id)?.classList.add('own');
-            show(message);
-            settle();
-        },
-        (error) => fail(item, error.message,
-                        () => send(content, idempotencyKey)));
-}
-
-async function post(content, idempotencyKey) {
-    const response = await request(messages, {
-        method: 'POST',
-        headers: {
-            'Content-Type': 'application/json',
-            'Idempotency-Key': idempotencyKey,
-        },
-        body: JSON.stringify({
-            content,
-            socket_id: pusher?.connection.socket_id,
-        }),
+        badge.hidden = n === 0;
+        badge.firstChild.data = n;
+        unread += n;
     });
 
-    return response.json();
+    document.title = (unread ? `(${unread}) ` : '') + `${room.name} – Chat`;
+    element('menu').classList.toggle('unread', unread > room.unread);
+    element('jump').hidden = room.stuck;
+    write('jump', room.unread ? `${room.unread} new` : 'To the end');
+
+    if (today !== new Date().toDateString()) {
+        today = new Date().toDateString();
+        rooms.forEach((one) => one.arrange());
+    }
+
+    drawState();
 }
 
-function fail(item, reason, again) {
-    const retry = make('button', '', 'Try again');
-    const drop = make('button', '', 'Discard');
-    const alert = make('span', 'reason', `Not sent. ${reason}`);
+function drawPeople() {
+    const { people } = room;
+    const n = isLive(element('state').dataset.state)
+              && people.channel?.subscribed ? people.names.length : 0;
 
-    alert.setAttribute('role', 'alert');
-    retry.type = drop.type = 'button';
-    retry.onclick = () => { item.remove(); again(); };
-    drop.onclick = () => { item.remove(); settle(); };
+    element('alone').hidden = n !== 1;
+    write('online', n ? `${n} online` : '');
+    write('typing', people.typists);
 
-    item.className = 'own failed';
-    item.lastElementChild.replaceChildren(alert, retry, drop);
-    settle();
+    if (n || !me.name) {                // or those who were there last
+        people.draw(element('people'));
+    }
+}
+
+function drawWho() {
+    element('who').hidden = me.name !== '';
+    element('form').hidden = me.name === '';
+    box.dispatchEvent(new Event('input'));
+    element('mine').hidden = me.name === '';
+    element('nobody').hidden = me.name !== '';
+    element('rename').hidden = !me.typed;
+    element('mine').querySelector('.name').textContent = me.name;
+    element('mine').querySelector('.avatar').replaceWith(avatar(me.name));
+}
+
+function drawCounter() {
+    const left = limit - bytes(box.value);
+
+    element('counter').classList.toggle('over', left < 0);
+    write('counter', left < 0 ? `${-left} too many`
+                     : left > limit / 10 ? '' : `${left} left`);
+    box.ariaInvalid = String(left < 0);
 }
 
 
-/* the connection */
+/* the state of the connection, and of what is read besides */
 
 const words = {
     connecting: 'Connecting…',
     live: 'Live',
+    partial: 'Live, no history',
     reconnecting: 'Reconnecting…',
     offline: 'Offline',
 };
 
-function state(name, recovered = false) {
-    const shown = element('state');
+const isLive = (state) => state === 'live' || state === 'partial';
 
-    if (name === 'connecting' && shown.dataset.state !== 'connecting') {
-        name = 'reconnecting';
+function stateOf() {
+    const joined = rooms.filter((one) => (
+        one.recovered !== null && !one.refused));
+    const state = pusher?.connection.state;
+
+    if (!lost && state === 'connected' && joined.length
+        && joined.every(({ channel }) => channel.subscribed))
+    {
+        return rooms.some(({ fault }) => fault) ? 'partial' : 'live';
     }
 
-    shown.dataset.state = name;
-    shown.dataset.recovered = recovered;
-    shown.textContent = words[name];
-    shown.title = recovered ? 'Nothing was missed while it was away.' : '';
-    element('reconnect').hidden = !pusher || name === 'live'
-                                  || name === 'connecting';
+    return !['connecting', 'connected', 'unavailable', 'initialized']
+               .includes(state) ? 'offline'
+           : element('state').dataset.state === 'connecting' ? 'connecting'
+           : 'reconnecting';
 }
+
+function drawState() {
+    const { dataset } = element('state');
+    const was = dataset.state;
+    const state = stateOf();
+    const live = isLive(state);
+    const recovered = live && rooms.every((one) => one.recovered !== false);
+
+    dataset.state = state;
+    dataset.recovered = recovered;
+    write('state', words[state]);
+    element('state').title = recovered
+        ? 'Nothing was missed while it was away.' : '';
+    element('reconnect').hidden = !pusher || state === 'live'
+                                  || state === 'connecting';
+
+    const faults = rooms.filter(({ fault }) => fault).map(({ fault }) => (
+        `The history could not be read. ${fault}`));
+
+    write('error', [...new Set([trouble, ...faults])].join(' ').trim());
+
+    if (state !== was) {
+        drawPeople();
+    }
+
+    if (live && !isLive(was)) {
+        trouble = '';
+        outbox.again();
+    }
+}
+
+function complain(text) {
+    trouble = text;
+    draw();
+}
+
+
+/* the connection */
 
 function connect() {
     const tls = location.protocol === 'https:';
@@ -374,58 +199,110 @@ function connect() {
         httpsPort: port,
         httpPath: '/pusher',
         enabledTransports: ['ws', 'wss', 'xhr_streaming', 'xhr_polling'],
-        disableStats: true,
+        channelAuthorization: {
+            endpoint: auth,
+            transport: 'ajax',
+            headersProvider: () => nameHeader() || {},
+        },
     });
 
-    pusher.connection.bind('state_change', ({ current }) => {
-        state(current.startsWith('connect') ? 'connecting' : 'offline');
+    pusher.connection.bind('state_change', () => {
+        lost = false;
+        draw();
     });
 
-    pusher.connection.bind('connecting_in', () => state('connecting'));
+    pusher.connection.bind('connecting_in', () => {
+        lost = true;
+        draw();
+    });
 
     pusher.connection.bind('error', ({ error }) => {
-        tell('connection', error?.data?.message ?? '');
+        complain(error?.data?.message ?? trouble);
     });
+}
 
-    let first = true;
+/* As far as one gets with this name, or without any. */
 
-    pusher.subscribe(channel)
-        .bind('pusher:subscription_succeeded', (data) => {
-            state('live', data?.recovered);
-            tell('connection', '');
+function enter() {
+    for (const one of rooms) {
+        if (me.name || !one.private) {
+            one.enter(pusher, event);
+        }
 
-            /* what is recovered may begin behind the history as it was read */
+        if (me.name && pusher) {
+            one.people.enter(pusher, one.link.dataset.people);
+        }
 
-            if (first || !data?.recovered) {
-                first = false;
-                newest = 0;
-                sync();
-            }
-        })
-        .bind(event, (message) => {
-            // a server may trigger the event with data of its own
-            if (!Number.isInteger(message?.id)) {
-                return;
-            }
-
-            newest = message.id;
-            show(message);
-            settle();
-
-            if (!reading) {
-                complete = newest;
-            }
-        });
+        one.arrange();
+        one.settle();
+    }
 }
 
 
 /* the controls */
 
-form.addEventListener('submit', (submit) => {
+function attend() {
+    if (!matchMedia('(pointer: coarse)').matches) {     // a screen's keyboard
+        (me.name ? box : element('name')).focus();
+    }
+}
+
+function open() {
+    const next = rooms.find(({ link }) => link.hash === location.hash)
+                 ?? rooms[0];
+
+    if (room) {
+        room.draft = box.value;
+        room.section.hidden = true;
+        room.link.ariaCurrent = null;
+    }
+
+    room = next;
+    room.section.hidden = false;
+    room.link.ariaCurrent = 'page';
+    write('title', room.name);
+    write('about', room.link.title);
+    box.value = room.draft;
+    box.dispatchEvent(new Event('input'));
+    side.hidePopover?.();
+    room.settle();
+    drawPeople();
+    attend();
+}
+
+async function start(name) {
+    await introduce(name);
+    drawWho();
+    enter();
+    attend();
+}
+
+element('who').addEventListener('submit', async (submit) => {
     submit.preventDefault();
 
-    if (box.value.trim() !== '') {
-        send(box.value);
+    const name = element('name').value.trim();
+
+    if (name !== '') {
+        await start(name);
+        write('refused', me.name ? '' : 'This name can not be taken. Letters,'
+              + ' digits and spaces will do.');
+    }
+});
+
+element('rename').addEventListener('click', () => {
+    sessionStorage.removeItem('name');
+    location.reload();
+});
+
+element('form').addEventListener('submit', (submit) => {
+    submit.preventDefault();
+
+    if (bytes(box.value) > limit) {
+        write('refused', 'The message is too long.');
+
+    } else if (box.value.trim() !== '') {
+        outbox.send(room, box.value);
+        room.people.sent();
         box.value = '';
         box.dispatchEvent(new Event('input'));
     }
@@ -436,41 +313,69 @@ form.addEventListener('submit', (submit) => {
 box.addEventListener('keydown', (pressed) => {
     if (pressed.key === 'Enter' && !pressed.shiftKey && !pressed.isComposing) {
         pressed.preventDefault();
-        form.requestSubmit();
+        element('form').requestSubmit();
     }
 });
 
-box.addEventListener('input', () => {
+box.addEventListener('input', (typed) => {
     box.style.height = 'auto';
     box.style.height = `${box.scrollHeight + 2}px`;     // and its border
+    room.settle();
+    drawCounter();
+    write('refused', '');
+
+    if (typed.isTrusted && box.value.trim() !== '') {
+        room.people.typed();
+    }
 });
 
-scroll.addEventListener('scroll', () => {
-    stuck = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
+element('jump').addEventListener('click', () => {
+    room.toEnd();
+    box.focus();
 });
-
-element('earlier').addEventListener('click', readEarlier);
 
 element('reconnect').addEventListener('click', () => {
-    pusher.disconnect();
-    pusher.connect();
+    rooms.forEach((one) => one.retry());
+
+    if (stateOf() !== 'partial') {
+        pusher.disconnect();
+        pusher.connect();
+    }
 });
 
-new ResizeObserver(settle).observe(scroll);
+/* A window of its own where that can be: two of them, side by side. */
 
-new IntersectionObserver(([seen]) => {
-    if (seen.isIntersecting && automatic) {
-        readEarlier();
+document.querySelectorAll('.second').forEach((link) => {
+    link.addEventListener('click', (click) => {
+        click.preventDefault();
+        window.open(link.href + location.hash, '',
+                    'popup,noopener,width=440,height=720');
+    });
+});
+
+/* Or who has left stays online, as long as the browser keeps the page. */
+
+addEventListener('pagehide', () => pusher?.disconnect());
+addEventListener('pageshow', ({ persisted }) => persisted && pusher?.connect());
+
+addEventListener('hashchange', open);
+addEventListener('focus', draw);
+document.addEventListener('visibilitychange', draw);
+
+addEventListener('beforeunload', (unload) => {
+    if (outbox.letters.size) {
+        unload.preventDefault();
     }
-}, { root: scroll }).observe(element('earlier'));
-
-sync();
+});
 
 if (window.Pusher) {
     connect();
 
 } else {
-    state('offline');
-    tell('connection',
-         'pusher-js could not be loaded: see /pusher-js/ in nginx.conf.');
+    trouble = 'pusher-js could not be loaded: see /pusher-js/ in nginx.conf.';
 }
+
+rooms.forEach(({ section }) => element('jump').before(section));
+open();
+enter();
+start(sessionStorage.getItem('name') ?? '');

@@ -1,5 +1,5 @@
 /*
- * Chromium without a screen, and windows with the demo's page in them.
+ * Chromium without a screen, and windows in it.
  */
 
 import assert from 'node:assert/strict';
@@ -134,47 +134,6 @@ export class Window {
         return this.context.close();
     }
 
-    state(text) {
-        return this.page.getByRole('status').filter({ hasText: text })
-                        .waitFor();
-    }
-
-    live() {
-        return this.state(/^Live$/);
-    }
-
-    async send(text) {
-        await this.page.getByLabel('Your message').fill(text);
-        await this.page.getByRole('button', { name: 'Send', exact: true })
-                       .click();
-    }
-
-    /*
-     * Waits until the page shows just these messages, in this order, and
-     * those that could not be sent.
-     */
-
-    async shows(sent, failed = []) {
-        const read = () => {
-            const texts = (which) => (
-                [...document.querySelectorAll(`#messages ${which} .text`)]
-                    .map((e) => e.textContent));
-
-            return { sent: texts('li[data-id]'),
-                     failed: texts('li.failed'),
-                     pending: texts('li.pending') };
-        };
-        const wanted = { sent, failed, pending: [] };
-
-        await this.page.waitForFunction(
-            ([read, wanted]) => (
-                JSON.stringify(eval(read)()) === JSON.stringify(wanted)),
-            [String(read), wanted])
-            .catch(() => {});           // the assertion below says it better
-
-        assert.deepEqual(await this.page.evaluate(read), wanted);
-    }
-
     /* Fails where a text is too faint, or one of these is not shown. */
 
     async readable(...texts) {
@@ -186,9 +145,5 @@ export class Window {
         }
 
         assert.deepEqual(found.filter(({ ratio }) => ratio < 4.5), []);
-    }
-
-    own() {
-        return this.page.locator('#messages .own .text').allTextContents();
     }
 }

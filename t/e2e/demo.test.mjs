@@ -1,11 +1,15 @@
 /*
- * The demo as a person meets it: conf/nginx.conf and its page in Chromium.
+ * The demo as a person meets it, conf/nginx.conf and its page in Chromium:
+ * messages, and what becomes of them when something is in the way.
  */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { launch, Window } from './browser.mjs';
-import { withServer } from './server.mjs';
+import { launch } from './browser.mjs';
+import { age, withDemo } from './demo.mjs';
+
+const MINUTE = 60000;
+const DAY = 24 * 60 * MINUTE;
 
 const limit = { timeout: 120000 };      // of a test
 
@@ -14,45 +18,37 @@ let browser;
 before(async () => { browser = await launch(); });
 after(() => browser?.close());
 
+const demo = (...test) => withDemo(() => browser, ...test);
 
-/* A test with the demo served, and windows that report their errors. */
 
-function withDemo(test) {
-    return () => withServer({ demo: true }, async (server) => {
-        const windows = [];
+/* Of each message: the day above it, the author above it, the time in it. */
 
-        const open = async (options) => {
-            const window = await Window.open(browser, server.url, options);
+function marks() {
+    return [...document.querySelectorAll('.room:not([hidden]) .message')]
+        .map((item) => {
+            const [day, author, time] = ['.day', '.author', 'time']
+                .map((name) => item.querySelector(name))
+                .map((e) => (e?.checkVisibility() ? e.textContent : ''));
 
-            windows.push(window);
-            return window;
-        };
-
-        try {
-            await test({ server, open });
-            windows.forEach(({ errors }) => assert.deepEqual(errors, []));
-
-        } finally {
-            await Promise.all(windows.map((window) => window.close()));
-        }
-    });
+            return [day, author, time && 'time'].filter(Boolean).join(' ');
+        });
 }
 
 
-describe('the demo page', () => {
+describe('messages of the demo', () => {
 
-    it('says that there is nothing yet', limit, withDemo(async ({ open }) => {
+    it('are none at first', limit, demo(async ({ open }) => {
         const window = await open();
 
         await window.live();
-        await window.page.getByText('No messages yet').waitFor();
+        await window.room.getByText('No messages yet').waitFor();
         await window.send('The first');
         await window.shows(['The first']);
-        await window.page.getByText('No messages yet')
+        await window.room.getByText('No messages yet')
                          .waitFor({ state: 'hidden' });
     }));
 
-    it('shows the history', limit, withDemo(async ({ server, open }) => {
+    it('are the history', limit, demo(async ({ server, open }) => {
         await server.post('one');
         await server.post('two\nlines');
 
@@ -63,7 +59,7 @@ describe('the demo page', () => {
         await window.shows(['one', 'two\nlines']);
     }));
 
-    it('sends from window to window', limit, withDemo(async ({ open }) => {
+    it('go from window to window', limit, demo(async ({ open }) => {
         const [one, other] = [await open(), await open()];
 
         await Promise.all([one.live(), other.live()]);
@@ -83,10 +79,11 @@ describe('the demo page', () => {
         await one.page.reload();
         await one.live();
         await one.shows(all);
+        await one.sees(() => document.querySelectorAll('.own').length, 2);
         assert.deepEqual(await one.own(), ['Hello', 'How are you?']);
     }));
 
-    it('keeps the order of messages sent at once', limit, withDemo(
+    it('keep the order in which they were sent', limit, demo(
         async ({ open }) => {
             const [one, other] = [await open(), await open()];
             const all = Array.from({ length: 20 }, (_, i) => `message ${i}`);
@@ -100,7 +97,7 @@ describe('the demo page', () => {
             await Promise.all([one.shows(all), other.shows(all)]);
         }));
 
-    it('shows markup as text', limit, withDemo(async ({ open }) => {
+    it('are text, markup too', limit, demo(async ({ open }) => {
         const [one, other] = [await open(), await open()];
         const script = '<script>document.title = "taken"</script>'
                        + '<img src=x onerror="document.title = \'taken\'">';
@@ -110,16 +107,47 @@ describe('the demo page', () => {
 
         for (const window of [one, other]) {
             await window.shows([script]);
-            assert.equal(await window.page.title(), 'Chat');
-            assert.equal(await window.page.locator('#log script, #log img')
+            await window.title('Lobby – Chat');
+            assert.equal(await window.page.locator('.log script, .log img')
                                           .count(), 0);
         }
     }));
 
-    it('sends by Enter, not by Shift and Enter', limit, withDemo(
+    it('have links, to the web only', limit, demo(async ({ open }) => {
+        const window = await open();
+        const links = {
+            'see https://nginx.org/en/docs/.': 'https://nginx.org/en/docs/',
+            '(http://a.example/?b=1&c=%20d#e)':
+                'http://a.example/?b=1&c=%20d#e',
+            'HTTPS://A.example': 'HTTPS://A.example',
+            'javascript:alert(1) data:text/html,x file:///etc': null,
+            'https:// http://[ ftp://a.example': null,
+            '"https://a.example/"><img src=x>': 'https://a.example/',
+        };
+
+        await window.live();
+
+        for (const [i, [text, link]] of Object.entries(links).entries()) {
+            await window.send(text);
+            await window.shows(Object.keys(links).slice(0, i + 1));
+
+            const found = window.room.locator('.message').last().locator('a');
+
+            assert.deepEqual(await found.allTextContents(),
+                             link === null ? [] : [link]);
+
+            for (const a of await found.all()) {
+                assert.equal(await a.getAttribute('rel'),
+                             'noopener noreferrer nofollow');
+                assert.match(await a.evaluate((e) => e.href), /^https?:/);
+            }
+        }
+    }));
+
+    it('leave by Enter, not by Shift and Enter', limit, demo(
         async ({ open }) => {
             const window = await open();
-            const box = window.page.getByLabel('Your message');
+            const { box } = window;
 
             await window.live();
             await box.fill('   ');
@@ -134,23 +162,125 @@ describe('the demo page', () => {
             assert.ok(await box.evaluate((e) => e === document.activeElement));
         }));
 
-    it('says why a message was not taken', limit, withDemo(
+    it('are grouped, and parted by days', limit, demo(
+        async ({ server, open }) => {
+            const post = async (author, content, ago) => {
+                const { text } = await server.request('POST', '/messages',
+                    { content }, { 'Chat-Name': author });
+
+                age(server, JSON.parse(text).id, ago);
+            };
+
+            /* yesterday and the day before, at about this time of day */
+
+            await post('Bob', 'two days ago', 2 * DAY);
+            await post('Bob', 'a day later', DAY);
+            await post('Bob', 'with it', DAY);
+            await post('Cid', 'answer', DAY);
+            await post('Cid', 'now', 0);
+            await post('Bob', 'and now', 0);
+            await post('Bob', 'again', 0);
+
+            const ann = await open();
+            const day = await ann.page.evaluate((ms) => (
+                new Intl.DateTimeFormat(undefined, { weekday: 'long',
+                    day: 'numeric', month: 'long' })
+                    .format(new Date(Date.now() - ms))), 2 * DAY);
+
+            await ann.sees(marks, [`${day} Bob time`, 'Yesterday Bob',
+                                   'time', 'Cid time', 'Today Cid time',
+                                   'Bob', 'time']);
+
+            await ann.send('and I');
+            await ann.shows(['two days ago', 'a day later', 'with it',
+                             'answer', 'now', 'and now', 'again', 'and I']);
+            await post('Bob', 'much later', -6 * MINUTE);
+            await post('Bob', 'later still', 0);
+            await ann.page.reload();
+            await ann.sees(() => document.querySelectorAll('.own').length, 1);
+            await ann.sees(marks, [`${day} Bob time`, 'Yesterday Bob',
+                                   'time', 'Cid time', 'Today Cid time',
+                                   'Bob', 'time', 'time', 'Bob time',
+                                   'Bob time']);
+        }));
+
+    it('are of yesterday after midnight', limit, demo(async ({ open }) => {
+        const window = await open();
+
+        await window.live();
+        await window.send('late');
+        await window.sees(marks, ['Today time']);
+        await window.page.clock.setFixedTime(Date.now() + DAY);
+        await window.page.evaluate(() => dispatchEvent(new Event('focus')));
+        await window.sees(marks, ['Yesterday time']);
+    }));
+
+    it('are counted near the limit', limit, demo(async ({ server, open }) => {
+        const window = await open();
+        const counter = window.page.locator('#counter');
+
+        await window.live();
+        await window.box.fill('x'.repeat(10240 - 1025));
+        assert.equal(await counter.textContent(), '');
+        await window.box.fill('x'.repeat(10240 - 1024));
+        assert.equal(await counter.textContent(), '1024 left');
+        await window.box.fill('é'.repeat(5120));        // of 2 bytes
+        assert.equal(await counter.textContent(), '0 left');
+        await window.box.press('End');
+        await window.box.pressSequentially('é');
+        assert.equal(await counter.textContent(), '2 too many');
+
+        await window.box.press('Enter');
+        await window.page.getByRole('alert')
+                         .filter({ hasText: 'The message is too long.' })
+                         .waitFor();
+        assert.equal((await window.box.inputValue()).length, 5121);
+        await window.shows([]);
+
+        await window.box.press('Backspace');
+        assert.equal(await counter.textContent(), '0 left');
+        await window.page.getByText('The message is too long.')
+                         .waitFor({ state: 'hidden' });
+        await window.box.press('Enter');
+        await window.shows(['é'.repeat(5120)]);
+        assert.equal((await server.history()).length, 1);
+    }));
+
+    it('can be corrected where they were not taken', limit, demo(
         async ({ server, open }) => {
             const window = await open();
+            const { page, box } = window;
+            const text = 'One sentence of many. '.repeat(370);
 
             window.expected = /status of 422/;
             await window.live();
-            await window.send('x'.repeat(10241));
-            await window.page.getByText('The message is too long'
-                                        + ' (maximum is 10240 bytes).')
-                             .waitFor();
-            await window.page.getByRole('button', { name: 'Discard' }).click();
-            await window.shows([]);
-            await window.page.getByText('No messages yet').waitFor();
-            assert.equal((await server.history()).length, 0);
-        }));
+            await window.send(text);
+            await page.getByText('Not sent. The message is too long'
+                                 + ' (maximum is 4096 bytes).').waitFor();
+            await window.shows([], [text]);
+            assert.equal(await window.button('Try again').count(), 0);
 
-    it('reads earlier messages on scrolling up', limit, withDemo(
+            const { height } = await window.room.locator('.failed')
+                                                .boundingBox();
+
+            assert.ok(height < 200, `${height} px`);
+
+            await box.fill('of later');
+            await window.button('Edit').click();
+            await window.shows([]);
+            assert.equal(await box.inputValue(), `${text}\nof later`);
+            await box.fill('shorter');
+            await box.press('Enter');
+            await window.shows(['shorter']);
+
+            await window.send(text);
+            await window.button('Discard').click();
+            await window.shows(['shorter']);
+            assert.equal((await server.history()).length, 1);
+        }, { change: (conf) => conf.replace(    // not what the page says
+            'chat_zone ', 'chat_max_message_size 4k; chat_zone ') }));
+
+    it('of earlier are read on scrolling up', limit, demo(
         async ({ server, open }) => {
             const all = [];
 
@@ -159,30 +289,38 @@ describe('the demo page', () => {
             }
 
             const window = await open();
-            const scroll = window.page.locator('#scroll');
+            const { room } = window;
 
             await window.live();
             await window.shows(all.slice(-50));
-            assert.ok(await scroll.evaluate((e) => (
-                e.scrollHeight - e.scrollTop - e.clientHeight < 2)));
+            await window.sees(() => {
+                const e = document.querySelector('.room:not([hidden])');
 
-            await scroll.evaluate((e) => { e.scrollTop = 0; });
+                return e.scrollHeight - e.scrollTop - e.clientHeight < 2;
+            }, true);
+
+            await room.evaluate((e) => { e.scrollTop = 0; });
             await window.shows(all.slice(-100));
-            assert.ok(await scroll.evaluate((e) => e.scrollTop > 200));
+            assert.ok(await room.evaluate((e) => e.scrollTop > 200));
 
-            await scroll.evaluate((e) => { e.scrollTop = 0; });
+            await room.evaluate((e) => { e.scrollTop = 0; });
             await window.shows(all);
-            await window.page.getByRole('button', { name: 'Earlier messages' })
-                             .waitFor({ state: 'hidden' });
+            await window.button('Earlier messages')
+                        .waitFor({ state: 'hidden' });
         }));
+});
 
-    it('is sent what it missed at a reload', limit, withDemo(
+
+describe('the demo, cut off', () => {
+
+    it('is sent what it missed at a reload', limit, demo(
         async ({ server, open }) => {
             const window = await open();
             const reads = [];
             const header = window.page.locator('#state');
 
             await window.live();
+            await window.online('Ann');
             await server.post('before');
             await window.shows(['before']);
             window.page.on('request', (request) => {
@@ -196,28 +334,44 @@ describe('the demo page', () => {
                         .waitFor();
             await server.post('after');
             await window.shows(['before', 'after']);
+            await window.live();
             assert.equal(await header.getAttribute('title'),
                          'Nothing was missed while it was away.');
             assert.deepEqual(reads, [], 'without a look at the history');
         }));
 
-    it('catches up after the server was away', limit, withDemo(
+    it('catches up, and sends what it could not', limit, demo(
         async ({ server, open }) => {
             const window = await open();
+            const { page } = window;
             const { port } = server;
             const all = ['before'];
+            const keys = [];
 
             window.expected = /ERR_CONNECTION|WebSocket connection/;
+            page.on('request', (request) => {
+                if (request.method() === 'POST'
+                    && request.url().endsWith('/messages'))
+                {
+                    keys.push(request.headers()['idempotency-key']);
+                }
+            });
 
             await window.live();
+            await window.sees(
+                () => document.getElementById('online').textContent,
+                '1 online');
             await server.post('before');
             await window.shows(all);
 
             await server.stop();
             await window.state('Reconnecting…');
+            await window.sees(
+                () => document.getElementById('online').textContent, '');
             await window.send('not sent');
-            await window.page.getByText('Not sent. The server cannot')
-                             .waitFor();
+            await page.getByText('Not sent. The server cannot').waitFor();
+            await window.send('nor that');
+            await window.shows(all, ['not sent', 'nor that']);
 
             /* Elsewhere, so that the page cannot be there meanwhile. */
             await server.start();
@@ -228,23 +382,22 @@ describe('the demo page', () => {
 
             await server.stop();
             await server.start(port);
-            await window.page.getByRole('button', { name: 'Try now' }).click();
+            await window.button('Try now').click();
             await window.live();
-            await window.page.locator('#state[data-recovered=false]')
-                        .waitFor();
-            await window.shows(all, ['not sent']);
+            await page.locator('#state[data-recovered=false]').waitFor();
 
-            await window.page.getByRole('button', { name: 'Try again' })
-                             .click();
-            await window.shows([...all, 'not sent']);
+            await window.shows([...all, 'not sent', 'nor that']);
             await server.post('after');
-            await window.shows([...all, 'not sent', 'after']);
+            await window.shows([...all, 'not sent', 'nor that', 'after']);
+
+            assert.equal(keys.length, 4);
+            assert.deepEqual(keys.slice(0, 2), keys.slice(2));
         }));
 
-    it('stores once what is sent again', limit, withDemo(
+    it('stores once what is sent again', limit, demo(
         async ({ server, open }) => {
             const [one, other] = [await open(), await open()];
-            const again = one.page.getByRole('button', { name: 'Try again' });
+            const again = one.button('Try again');
             const keys = [];
 
             /* The answers to the first two POSTs get lost. */
@@ -286,88 +439,110 @@ describe('the demo page', () => {
             assert.equal(new Set(keys.slice(0, 3)).size, 1);
         }));
 
-    for (const colorScheme of ['light', 'dark']) {
-        it(`can be read by all, ${colorScheme}`, limit, withDemo(
-            async ({ server, open }) => {
-                const window = await open({ colorScheme });
-                const { page } = window;
+    it('sends again when the server has said', limit, demo(
+        async ({ server, open }) => {
+            const window = await open();
+            let refused = 0;
 
-                window.expected = /ERR_FAILED|ERR_CONNECTION|WebSocket con/;
+            window.expected = /status of 503/;
+            await window.page.route('**/messages', (route) => (
+                refused++ ? route.continue() : route.fulfill({
+                    status: 503,
+                    headers: { 'Retry-After': '1' },
+                    json: { error: 'the database is locked' },
+                })));
 
-                await window.live();
-                await window.readable('Live', 'No messages yet', 'Send',
-                                      'Your message');
-
-                await window.send('mine');
-                await window.shows(['mine']);
-                await server.post('of another');
-                await window.shows(['mine', 'of another']);
-                await window.readable('mine', 'of another', ':');
-
-                await page.route('**/messages', () => new Promise(() => {}));
-                await window.send('under way');
-                await page.getByText('Sending…').waitFor();
-                await window.readable('Sending…', 'under way');
-
-                await page.unroute('**/messages');
-                await page.route('**/pusher-js/*', (route) => route.abort());
-                await page.reload();
-                await window.state('Offline');
-                await window.readable('Offline', 'could not be loaded');
-
-                await page.unroute('**/pusher-js/*');
-                await page.reload();
-                await window.live();
-                await server.stop();
-                await window.state('Reconnecting…');
-                await window.send('not sent');
-                await page.getByText('Not sent.').waitFor();
-                await window.readable('Reconnecting…', 'Try now', 'not sent',
-                                      'Not sent.', 'Try again', 'Discard');
-            }));
-    }
-
-    it('has all of its content in landmarks', limit, withDemo(
-        async ({ open }) => {
-            const { page } = await open();
-            const main = page.getByRole('main');
-
-            await page.getByRole('banner').getByRole('heading').waitFor();
-            await main.getByRole('region', { name: 'Messages' }).waitFor();
-            await main.getByRole('log').waitFor({ state: 'attached' });
-            await main.getByLabel('Your message').waitFor();
-            await main.getByRole('button', { name: 'Send' }).waitFor();
-
-            assert.deepEqual(await page.evaluate(() => (
-                [...document.body.children].map((e) => e.localName))),
-                ['header', 'main']);
+            await window.live();
+            await window.send('patient');
+            await window.page.getByText('Not sent. The server says: the'
+                                        + ' database is locked (503).')
+                             .waitFor();
+            await window.shows(['patient']);
+            assert.equal((await server.history()).length, 1);
         }));
 
-    it('fits a phone', limit, withDemo(async ({ open }) => {
-        const window = await open({ viewport: { width: 360, height: 640 } });
+    it('says that the history can not be read', limit, demo(
+        async ({ server, open }) => {
+            const window = await open();
+            const { page } = window;
+            const alert = page.getByText('The history could not be read. The'
+                                         + ' server says: no luck (503).');
 
-        await window.live();
-        await window.send('w'.repeat(500));
-        await window.send('Short');
-        await window.shows(['w'.repeat(500), 'Short']);
+            await window.live();
+            await server.post('before');
+            await window.shows(['before']);
 
-        const box = await window.page.getByRole('button', { name: 'Send' })
-                                     .boundingBox();
-        const wide = await window.page.evaluate(() => (
-            [document.documentElement, document.querySelector('#scroll')]
-                .map((e) => e.scrollWidth - e.clientWidth)));
+            window.expected = /status of 503/;
+            await page.route('**/messages?*', (route) => route.fulfill({
+                status: 503, json: { error: 'no luck' } }));
+            await page.reload();
+            await window.state('Live, no history');
+            await alert.waitFor();
 
-        assert.deepEqual(wide, [0, 0]);
-        assert.ok(box.x + box.width <= 360 && box.y + box.height <= 640);
+            await server.post('live');
+            await window.shows(['live']);
+            await page.unroute('**/messages?*');
+            await window.button('Try now').click();
+            await window.live();
+            await alert.waitFor({ state: 'hidden' });
+            await window.shows(['before', 'live']);
+        }));
+
+    it('does without WebSocket', limit, demo(async ({ server, open }) => {
+        const [one, other] = [await open(), await open()];
+
+        await one.page.addInitScript(() => { delete globalThis.WebSocket; });
+        await one.page.reload();
+        await Promise.all([one.live(), other.live()]);
+        await Promise.all([one.online('Ann', 'Bob'),
+                           other.online('Ann', 'Bob')]);
+
+        await one.box.pressSequentially('H');
+        await other.page.getByText('Ann is typing…').waitFor();
+        await one.send('Hello');
+        await other.shows(['Hello']);
+        await other.send('Hello yourself');
+        await one.shows(['Hello', 'Hello yourself']);
+        assert.match(await one.page.evaluate(() => (
+            performance.getEntriesByType('resource').map(({ name }) => name)
+                       .join())), /\/pusher\/app\/[^,]*\/xhr/);
+
+        const header = one.page.locator('#state[data-recovered=true]');
+
+        server.reload();
+        await header.waitFor();
+        await one.online('Ann', 'Bob');
+        await one.send('Still here');
+        await other.shows(['Hello', 'Hello yourself', 'Still here']);
     }));
 
-    it('serves no more of its folder', limit, withDemo(async ({ server }) => {
+    it('serves no more of its folder', limit, demo(async ({ server }) => {
         const status = async (target) => (
             (await server.request('GET', target)).status);
 
         assert.equal(await status('/'), 200);
         assert.equal(await status('/chat.css'), 200);
+        assert.equal(await status('/once.js'), 200);
         assert.equal(await status('/pusher-js/pusher.min.js'), 200);
         assert.equal(await status('/nginx.conf'), 404);
+        assert.equal(await status('/demo.png'), 404);
+    }));
+
+    it('runs no script but its own', limit, demo(async ({ open }) => {
+        const { page, ...window } = await open();
+
+        await page.evaluate(() => {
+            const script = document.createElement('script');
+
+            addEventListener('securitypolicyviolation', (violation) => {
+                document.body.dataset.refused = violation.blockedURI;
+            });
+            script.textContent = 'document.body.dataset.taken = true';
+            document.body.append(script);
+        });
+        await page.locator('body[data-refused=inline]').waitFor();
+        assert.equal(await page.locator('body[data-taken]').count(), 0);
+        window.errors.splice(0).forEach((error) => (
+            assert.match(error, /Content Security Policy/)));
     }));
 });

@@ -140,8 +140,9 @@ http {
 
 /* The example configuration, but for where the module is. */
 
-function demo() {
-    const text = fs.readFileSync(path.join(repo, 'conf/nginx.conf'), 'utf8');
+function demo(change) {
+    const conf = path.join(repo, 'conf/nginx.conf');
+    const text = change(fs.readFileSync(conf, 'utf8'));
     const module = process.env.CHAT_MODULE;
 
     return module ? text.replace(/^load_module.*$/m, `load_module ${module};`)
@@ -176,7 +177,8 @@ function accepts(port) {
 class Server {
     constructor(options) {
         this.options = options;
-        this.text = options.demo ? demo() : config(options);
+        this.text = options.demo ? demo(options.change ?? String)
+                                 : config(options);
         this.prefix = fs.mkdtempSync(path.join(build, 'e2e-'));
         this.printed = '';
         this.leaving = new Set();       // workers from before a reload
@@ -441,7 +443,7 @@ class Server {
  * size), connections (of a worker), module (its file), main, http and app
  * (more lines of those blocks), id (of the app), apps (more of them, as
  * blocks), locations, listen (more of its parameters); demo, for
- * conf/nginx.conf as it is;
+ * conf/nginx.conf as it is, or as change() makes it;
  * transports, those that clients in Node may use;
  * allow, a pattern of lines that may be in the error log: any other alert or
  * worse there fails the test.
