@@ -1,8 +1,10 @@
 #!/bin/sh
-# need.sh check|install build|run|test|fuzz|lint|valgrind|asan|bench
+# need.sh check|install build|run|test|perl|fuzz|lint|valgrind|asan|bench|deb
+#                       |roots
 #
-# The Debian packages that a make target needs.  "check" says which are
-# missing, "install" installs them.  Never asks anything.
+# The Debian packages that a make target needs; "perl": t/*.t alone, "roots":
+# what enters other Debians.  "check" says which are missing, "install"
+# installs them.  Never asks anything.
 
 set -u
 
@@ -89,7 +91,7 @@ if [ "$target" = run ] || [ "$target" = test ]; then
 fi
 
 case $target in
-test|valgrind|asan)
+test|perl|valgrind|asan)
     packages="$packages sqlite3 perl procps psmisc openssl curl shellcheck
               libio-socket-ssl-perl
               libprotocol-websocket-perl libtest-base-perl libtext-diff-perl
@@ -102,7 +104,13 @@ test|fuzz)
     packages="$packages clang libclang-rt-dev llvm"
 esac
 
+case ${CC:-} in
+clang) packages="$packages clang" ;;
+esac
+
 case $target in
+deb)      packages="$packages debhelper" ;;
+roots)    packages="debootstrap iproute2 systemd-container" ;;
 test)     unless chromium "chromium chromium-browser google-chrome" ;;
 lint)     packages="$packages clang-tidy cppcheck" ;;
 valgrind) packages="$packages valgrind libc6-dbg" ;;

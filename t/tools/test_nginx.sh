@@ -5,6 +5,7 @@
 set -u
 
 . "${0%/*}/env.sh"
+. "${0%/*}/mirrors.sh"
 
 dir=$build/test-nginx
 module=usr/share/perl5/Test/Nginx/Socket.pm
@@ -14,24 +15,6 @@ if perl -e 'for (@INC) { exit 0 if -f "$_/Test/Nginx/Socket.pm" } exit 1' \
 then
     exit 0
 fi
-
-
-# The mirrors of Debian's own suites, as apt knows them in whatever form they
-# are written, without that of the security updates, which has no unstable.
-# Where there are no package lists, their names must do instead of labels.
-
-mirrors()
-{
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
-
-    apt-get indextargets --format \
-        '$(ORIGIN)|$(LABEL)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)' \
-        'Created-By: Packages' \
-    | awk -F '|' -v codename="$codename" '
-        $1 == "Debian" && $2 == "Debian" { print 1, $5 }
-        $1 !~ /^[A-Za-z]/ && $3 == codename && $4 == "main" { print 2, $5 }' \
-    | sort -s -k 1,1 | cut -d ' ' -f 2 | awk '!seen[$0]++'
-}
 
 
 # Lists and cache of its own; no indexes but that of the packages.
