@@ -49,6 +49,9 @@ if [ -n "${NGINX_SRC:-}" ]; then
            --with-http_ssl_module --with-http_v2_module
            --with-http_realip_module --with-http_auth_request_module)
 
+    # from 1.25 on; see t/http3.t
+    grep -q http_v3 "$src/auto/options" && flags+=(--with-http_v3_module)
+
 else
     src=/usr/share/nginx/src
     [ -f $src/conf_flags ] \

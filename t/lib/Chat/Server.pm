@@ -185,6 +185,7 @@ sub valgrind_faults {
 #     connections => 2048, user => 'root', conf => WHOLE TEXT,
 #     shell => COMMANDS BEFORE nginx,
 #     tls => 1: tls_port() takes HTTP/1.1, HTTP/2 and WebSocket over TLS,
+#     http3 => 1: and HTTP/3, too
 #     h2c => 1: h2c_port() takes HTTP/2 without TLS)
 
 sub new {
@@ -287,8 +288,11 @@ END
                                   ? http2_lines() : ('', '');
     my $h2c = $self->{h2c} ? "listen 127.0.0.1:$self->{h2c_port} $parameter;"
                            : '';
+    my $quic = $self->{http3}
+               ? "listen 127.0.0.1:$self->{tls_port} quic reuseport;" : '';
     my $tls = $self->{tls} ? <<"END" : '';
 listen 127.0.0.1:$self->{tls_port} ssl $parameter $c{listen};
+        $quic
         ssl_certificate cert.pem;
         ssl_certificate_key key.pem;
 END
