@@ -20,7 +20,8 @@ MINUTES = 30
 export NGINX_SRC
 
 .PHONY: all build run test test-faults soak test-valgrind check unit fuzz
-.PHONY: tsan lint asan bench install clean help
+.PHONY: tsan lint asan bench install deb test-deb matrix test-container
+.PHONY: clean help
 
 all: build
 
@@ -107,6 +108,22 @@ bench:
 install: build
 	@t/tools/install.sh "$(DESTDIR)" "$(MODULES_DIR)" "$(DOC_DIR)"
 
+deb:
+	@t/tools/need.sh install deb
+	@t/tools/deb.sh
+
+test-deb:
+	@t/tools/need.sh install roots
+	@t/tools/test_deb.sh
+
+matrix:
+	@t/tools/need.sh install roots
+	@t/tools/matrix.sh
+
+test-container:
+	@t/tools/need.sh install roots
+	@t/tools/test_container.sh
+
 clean:
 	rm -rf build
 
@@ -126,6 +143,10 @@ help:
 	@echo "make asan           t/*.t with the module under ASan and UBSan"
 	@echo "make bench          the module beside nchan and bare loops, in numbers"
 	@echo "make install        module and example where nginx looks for them"
+	@echo "make deb            a Debian package for the installed nginx"
+	@echo "make test-deb       the same in clean Debians: install, upgrade, ..."
+	@echo "make matrix         t/*.t with several nginx and compilers; an hour"
+	@echo "make test-container the steps of conf/Containerfile, without an engine"
 	@echo "make clean          removes build/"
 	@echo
 	@echo "What runs or tests something installs the Debian packages it needs,"
