@@ -253,7 +253,8 @@ class Channels {
         const links = [];
 
         if (!sort) {
-            links.push(page > 1 && to('Previous', { page: page > 2 ? page - 1 : '' }),
+            links.push(page > 1
+                       && to('Previous', { page: page > 2 ? page - 1 : '' }),
                        pages > 1 && h('span', null, `Page ${page} of ${pages}`),
                        page < pages && to('Next', { page: page + 1 }));
 
