@@ -112,15 +112,25 @@ export function words(line) {
 }
 
 
-function isAlive(pid) {
-    try {
-        const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+/* The state and the parent of a process; of none, where it is gone. */
 
-        return stat.slice(stat.lastIndexOf(')'))[2] !== 'Z';
+function stat(pid) {
+    try {
+        const text = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+        const [, state, parent] = text.slice(text.lastIndexOf(')')).split(' ');
+
+        return { state, parent: Number(parent) };
 
     } catch {
-        return false;
+        return {};
     }
+}
+
+
+function isAlive(pid) {
+    const { state } = stat(pid);
+
+    return state !== undefined && state !== 'Z';
 }
 
 
@@ -334,10 +344,10 @@ export class Held extends Plain {
     /* As systemd does it where the master died: all else is killed, too. */
 
     async kill() {
-        const children = fs.readFileSync(
-            `/proc/${this.main}/task/${this.main}/children`, 'utf8');
+        const workers = fs.readdirSync('/proc').filter((name) => (
+            /^\d+$/.test(name) && stat(name).parent === this.main));
 
-        for (const pid of [this.main, ...children.trim().split(' ')]) {
+        for (const pid of [this.main, ...workers]) {
             process.kill(Number(pid), 'SIGKILL');
         }
 

@@ -297,6 +297,10 @@ listen 127.0.0.1:$self->{tls_port} ssl $parameter $c{listen};
         ssl_certificate_key key.pem;
 END
 
+    # see incident()
+    my $console = $c{locations} =~ /chat_console/ ? ''
+                  : 'location /console/ { chat_console; }';
+
     my ($id, $key, $secret) = (APP_ID, APP_KEY, APP_SECRET);
     my $module = module_path();
 
@@ -345,8 +349,7 @@ http {
         $c{server}
 
 $c{locations}
-
-        location /console/ { chat_console; }
+        $console
     }
 }
 END
