@@ -87,7 +87,7 @@ END
     $piece =~ s/^http \{/http {$own/m;
     $piece =~ s{/var/lib/}{$dir/};
     $piece =~ s{/etc/ssl/\w+/chat\.(pem|key)}{$dir/chat.$1}g;
-    $piece =~ s{listen( +)\d+}{
+    $piece =~ s{listen( +)(?:\[::\]:)?\d+}{
         "listen$1unix:$dir/" . ++$sockets . '.sock' }ge;
 
     return "pid $dir/nginx.pid;\nerror_log $dir/error.log;\n"
