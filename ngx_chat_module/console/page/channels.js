@@ -227,10 +227,13 @@ class Channels {
 
     tellEmpty(total, rows) {
         const { prefix } = this.query;
-        const other = prefix && isValid(prefix)
+        const open = isValid(prefix)
             && h('p', null, link(`Open the channel “${prefix}”`,
                                  channelAddress(this.app.id, prefix)),
                  ' all the same, for its history or to send an event.');
+        const hint = h('p', null, 'A channel is here while a client is in it: '
+            + 'pusher.subscribe("chat"). Others can be opened by their whole '
+            + 'name above.');
 
         this.empty.hidden = rows > 0;
 
@@ -240,7 +243,7 @@ class Channels {
                   ? `No channel with subscribers begins with “${prefix}”.`
                   : total ? 'There are no more.'
                           : 'Nobody is subscribed to a channel now.'),
-                other].filter(Boolean));
+                prefix ? open : hint].filter(Boolean));
         }
     }
 
@@ -253,8 +256,9 @@ class Channels {
         const links = [];
 
         if (!sort) {
-            links.push(page > 1
-                       && to('Previous', { page: page > 2 ? page - 1 : '' }),
+            const before = page > 2 ? page - 1 : '';
+
+            links.push(page > 1 && to('Previous', { page: before }),
                        pages > 1 && h('span', null, `Page ${page} of ${pages}`),
                        page < pages && to('Next', { page: page + 1 }));
 

@@ -22,8 +22,8 @@ import { Watch } from './watch.js';
  * In the order of the navigation; one without a title is not in it.  A page
  * is a module with open(route, context), which returns an object with title,
  * element, close(); where one address leads to another of the same page
- * update(route); and retry(), when the server is back.  Webhooks and the nodes
- * of a cluster will be pages behind the apps.
+ * update(route); and retry(), when the server is back.  Webhooks and the
+ * nodes of a cluster will be pages behind the apps.
  */
 
 const PAGES = [

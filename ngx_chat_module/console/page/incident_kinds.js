@@ -1,7 +1,8 @@
 /*
  * What each kind of incident means, and what to do about it.
  *
- * bad: something was lost, refused or stopped working.
+ * bad: something was lost, refused or stopped working; cases: what to do
+ * where the detail says this.
  */
 
 export const KINDS = {
@@ -19,10 +20,16 @@ export const KINDS = {
         bad: true,
         means: 'Whoever sent them got a 503, and may send them again. What '
                + 'had a 201 before is stored.',
-        todo: 'Full: make room on the disk. Locked: another program has held '
-              + 'the file for more than ten seconds; end it, or give it '
-              + 'shorter transactions. Read-only: the file system, or the '
-              + 'file’s rights.',
+        todo: 'SQLite’s words above say why; the error log may have more.',
+        cases: [
+            [/full/, 'Make room on the disk that the file is on. Messages are '
+                     + 'stored again as soon as there is some.'],
+            [/locked|waited/, 'Another program, or another worker, has held '
+                     + 'the file for more than ten seconds. Find it (fuser '
+                     + 'FILE), and end it or give it shorter transactions.'],
+            [/readonly|read-only/, 'Look at the rights of the file and its '
+                     + 'folder, and whether the file system is read-only.'],
+        ],
     },
     database_read: {
         title: 'History could not be read',

@@ -73,6 +73,8 @@ class Incidents {
     card({ kind, count: n, first, pid, detail }) {
         const known = KINDS[kind] ?? { ...UNKNOWN, title: kind };
         const when = h('span');
+        const [, todo] = known.cases?.find(([says]) => says.test(detail))
+                         ?? [null, known.todo];
 
         return { when, element: h('article', {
             class: `card incident ${known.bad ? 'bad' : ''}` },
@@ -90,7 +92,7 @@ class Incidents {
               h('div', null, h('h3', null, 'What it means'),
                 h('p', null, known.means)),
               h('div', null, h('h3', null, 'What to do'),
-                h('p', null, known.todo)))) };
+                h('p', null, todo)))) };
     }
 }
 

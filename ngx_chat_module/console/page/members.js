@@ -60,12 +60,12 @@ export class Members {
             key: (row) => row.id,
             columns: [
                 { title: 'User', class: 'name', text: (row) => row.id },
-                { title: 'Information', class: 'info', text: (row) => (
-                    row.info === undefined || row.info === null
-                    ? '' : JSON.stringify(row.info)) },
                 { title: 'Action', class: 'action', make: (row) => button(
                     'Disconnect', () => this.terminate(row.id),
                     { 'aria-label': `Disconnect ${row.id}` }) },
+                { title: 'Information', class: 'info', text: (row) => (
+                    row.info === undefined || row.info === null
+                    ? '' : JSON.stringify(row.info)) },
             ],
             attributes: { class: 'scroll card list', hidden: true },
         });

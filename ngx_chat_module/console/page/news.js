@@ -5,7 +5,7 @@
 
 import { gate, get } from './server.js';
 
-const EVERY = 10000;
+const EVERY = 5000;
 const KEY = 'chat-console-incidents-seen';
 
 

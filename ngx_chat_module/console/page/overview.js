@@ -34,7 +34,7 @@ const CHARTS = [
               { name: 'unavailable', label: 'answered 503' }] },
     { title: 'Commit time', format: micros, least: 1000, stored: true,
       lines: [{ name: 'commit', label: 'mean' },
-              { name: 'commitSlow', label: '99 of 100 within' }] },
+              { name: 'commitSlow', label: 'for 99 of 100' }] },
     { title: 'Longest turn of an event loop', format: micros, least: 10000,
       lines: [{ name: 'turn' },
               { name: 'delay', label: 'woken late' }] },
