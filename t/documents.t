@@ -65,12 +65,13 @@ sub whole {
 
         $outside .= "chat_database /var/lib/nginx-chat/chat.db;\n"
             if $piece !~ /chat_database/;
+        $outside .= "include chat_app.conf;\n"
+            if $piece !~ /chat_app\.conf/;
 
         $piece = <<"END";
 load_module  modules/ngx_chat_module.so;
 events { }
 http {
-    chat_app 1001 { key mykey; secret mysecret; client_events on; }
     $outside
     $in_http
     server {
@@ -97,6 +98,8 @@ END
 
 File::Path::make_path($dir);
 make_certificate("$dir/chat.key", "$dir/chat.pem");
+spew("$dir/chat_app.conf",
+     'chat_app 1001 { key mykey; secret mysecret; client_events on; }');
 
 for my $path (sort(glob("$root/*.md"), glob("$root/*/*.md"))) {
     my $file = $path =~ s{^\Q$root\E/}{}r;
