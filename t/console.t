@@ -24,6 +24,13 @@ my $t = Chat::Pusher->new(
     more    => <<"END",
         location /console/ { chat_console; }
         location /closed/  { chat_console; deny all; }
+        location /console/apps/2/ { deny all; }
+        location /one/ { rewrite ^/one/(.*)\$ /console/apps/$id/\$1 last; }
+        location /zipped/ {
+            chat_console;
+            gzip on;
+            gzip_types text/css text/javascript;
+        }
         location = /room   { chat_publish room said app=$id; }
 END
 );
@@ -71,6 +78,8 @@ subtest 'the page' => sub {
     is($http->get('/console/', { 'If-None-Match' => $etag })->{status}, 304,
        'not sent twice');
     is($http->request('HEAD', '/console/')->{status}, 200, 'HEAD');
+    is($http->get('/zipped/console.css', { 'Accept-Encoding' => 'gzip' })
+       ->{headers}{'content-encoding'}, 'gzip', 'gzip_types hold for it');
 
     $res = $http->get('/console');
     is($res->{status}, 301, 'without the slash');
@@ -200,6 +209,15 @@ subtest 'events' => sub {
     like($res->{body}, qr/channel/i, 'in words');
     is(post('apps/9/events', $event)->{status}, 404, 'no such app');
     is(post('nothing', $event)->{status}, 404, 'no such path');
+
+    # nginx's access control goes by the path's beginning
+    is(post('apps/2/events', $event)->{status}, 403, 'an app that is closed');
+    is(post($_, $event)->{status}, 404, "by no detour: $_")
+        for 'x/apps/2/events', "apps/$id/x/apps/2/events",
+            'x/../x/apps%2f2/events';
+    is($http->get('/one/channels/room')->{status}, 200, 'rewritten');
+    is($http->get('/one/x/apps/3/channels/room')->{status}, 404,
+       'not to another app');
 
     $stream->close;
 

@@ -64,6 +64,8 @@ ngx_chat_console_file(ngx_http_request_t *r, ngx_str_t *name)
         }
 
         type = file->type;
+        ngx_str_set(&r->headers_out.charset, "utf-8");
+
         text.data = (u_char *) file->data;
         text.len = file->len;
 

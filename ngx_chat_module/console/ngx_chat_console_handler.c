@@ -27,7 +27,9 @@
 #define NGX_CHAT_CONSOLE_HISTORY_MAX  500
 
 
-static ngx_int_t ngx_chat_console_post(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_console_post(ngx_http_request_t *r,
+    ngx_str_t *path);
+static ngx_int_t ngx_chat_console_api(ngx_http_request_t *r, ngx_str_t *path);
 static ngx_int_t ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path);
 static ngx_int_t ngx_chat_console_history(ngx_http_request_t *r,
     ngx_chat_app_t *app, ngx_str_t *channel);
@@ -47,9 +49,11 @@ ngx_chat_console_handler(ngx_http_request_t *r)
 
     core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-    /* a named location or a rewrite may have another path */
+    /* an "if" in the location may have rewritten the path */
 
-    if (r->uri.len < core->name.len) {
+    if (r->uri.len < core->name.len
+        || ngx_memcmp(r->uri.data, core->name.data, core->name.len) != 0)
+    {
         return NGX_HTTP_NOT_FOUND;
     }
 
@@ -57,7 +61,7 @@ ngx_chat_console_handler(ngx_http_request_t *r)
     path.len = r->uri.len - core->name.len;
 
     if (r->method == NGX_HTTP_POST) {
-        return ngx_chat_console_post(r);
+        return ngx_chat_console_post(r, &path);
     }
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
@@ -87,7 +91,7 @@ ngx_chat_console_handler(ngx_http_request_t *r)
 
 
 static ngx_int_t
-ngx_chat_console_post(ngx_http_request_t *r)
+ngx_chat_console_post(ngx_http_request_t *r, ngx_str_t *path)
 {
     ngx_str_t  value;
 
@@ -96,7 +100,19 @@ ngx_chat_console_post(ngx_http_request_t *r)
                                    "The header X-Chat-Console is missing");
     }
 
-    return ngx_chat_api_operator(r);
+    return ngx_chat_console_api(r, path);
+}
+
+
+/* The slash of the location is the API's first one. */
+
+static ngx_int_t
+ngx_chat_console_api(ngx_http_request_t *r, ngx_str_t *path)
+{
+    path->data--;
+    path->len++;
+
+    return ngx_chat_api_operator(r, path);
 }
 
 
@@ -146,7 +162,7 @@ ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path)
         return ngx_chat_console_history(r, app, &rest);
     }
 
-    return ngx_chat_api_operator(r);
+    return ngx_chat_console_api(r, path);
 }
 
 

@@ -29,7 +29,8 @@ typedef struct {
 
 
 static ngx_chat_api_t *ngx_chat_api_begin(ngx_http_request_t *r,
-    ngx_int_t *rc);
+    ngx_str_t *path, ngx_int_t *rc);
+static void ngx_chat_api_line(ngx_http_request_t *r, ngx_chat_api_t *api);
 static ngx_int_t ngx_chat_api_read(ngx_http_request_t *r,
     ngx_chat_api_t *api);
 static void ngx_chat_api_find(ngx_http_request_t *r, ngx_chat_api_t *api,
@@ -63,7 +64,7 @@ ngx_chat_api_handler(ngx_http_request_t *r)
     ngx_chat_api_auth_t      auth;
     ngx_chat_api_refusal_t   no;
 
-    api = ngx_chat_api_begin(r, &rc);
+    api = ngx_chat_api_begin(r, NULL, &rc);
     if (api == NULL) {
         return rc;
     }
@@ -98,35 +99,53 @@ ngx_chat_api_handler(ngx_http_request_t *r)
 
 
 ngx_int_t
-ngx_chat_api_operator(ngx_http_request_t *r)
+ngx_chat_api_operator(ngx_http_request_t *r, ngx_str_t *path)
 {
+    u_char                  *p;
     ngx_int_t                rc;
+    ngx_str_t                written;
     ngx_chat_api_t          *api;
     ngx_chat_api_refusal_t   no;
 
-    api = ngx_chat_api_begin(r, &rc);
+    /* as a client would write it, since names in it are decoded */
+
+    written.len = path->len + 2 * ngx_escape_uri(NULL, path->data, path->len,
+                                                 NGX_ESCAPE_URI);
+    written.data = ngx_pnalloc(r->pool, written.len + 1);
+
+    if (written.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = written.data;
+    (void) ngx_escape_uri(p, path->data, path->len, NGX_ESCAPE_URI);
+
+    api = ngx_chat_api_begin(r, &written, &rc);
     if (api == NULL) {
         return rc;
     }
 
-    api->is_operator = 1;
-
     ngx_chat_api_find(r, api, &no);
 
-    if (no.status) {
-        return ngx_chat_api_refuse(r, api, &no);
+    /* nginx lets somebody in by the path's beginning, so the app is there */
+
+    if (api->app == NULL || api->route.prefix) {
+        no.status = NGX_HTTP_NOT_FOUND;
+        no.text = "Unknown path";
     }
 
-    return api->app ? ngx_chat_api_take(r, api)
-                    : ngx_chat_reply_line(r, NGX_HTTP_NOT_FOUND,
-                                          "Unknown path");
+    return no.status ? ngx_chat_api_refuse(r, api, &no)
+                     : ngx_chat_api_take(r, api);
 }
 
 
-/* NULL: *rc is what the content handler returns. */
+/*
+ * path is the operator's; NULL: the request line has it.  NULL: *rc is what the
+ * content handler returns.
+ */
 
 static ngx_chat_api_t *
-ngx_chat_api_begin(ngx_http_request_t *r, ngx_int_t *rc)
+ngx_chat_api_begin(ngx_http_request_t *r, ngx_str_t *path, ngx_int_t *rc)
 {
     ngx_chat_api_t  *api;
 
@@ -138,7 +157,15 @@ ngx_chat_api_begin(ngx_http_request_t *r, ngx_int_t *rc)
     }
 
     api->cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
-    api->is_operator = 0;
+    api->is_operator = (path != NULL);
+
+    if (path) {
+        api->path = *path;
+        api->args = r->args;
+
+    } else {
+        ngx_chat_api_line(r, api);
+    }
 
     switch (ngx_chat_api_read(r, api)) {
 
@@ -157,15 +184,14 @@ ngx_chat_api_begin(ngx_http_request_t *r, ngx_int_t *rc)
 
 
 /*
- * Reads the request line as the client wrote and signed it; r->uri and r->args
- * may have been changed since.  NGX_DECLINED: too many parameters.
+ * The request line as the client wrote and signed it; r->uri and r->args may
+ * have been changed since.
  */
 
-static ngx_int_t
-ngx_chat_api_read(ngx_http_request_t *r, ngx_chat_api_t *api)
+static void
+ngx_chat_api_line(ngx_http_request_t *r, ngx_chat_api_t *api)
 {
     u_char  *p, *last;
-    size_t   size;
 
     api->path = r->unparsed_uri;
 
@@ -180,6 +206,16 @@ ngx_chat_api_read(ngx_http_request_t *r, ngx_chat_api_t *api)
         api->args.data = p + 1;
         api->args.len = last - (p + 1);
     }
+}
+
+
+/* NGX_OK; NGX_DECLINED: too many parameters; NGX_ERROR. */
+
+static ngx_int_t
+ngx_chat_api_read(ngx_http_request_t *r, ngx_chat_api_t *api)
+{
+    u_char  *p;
+    size_t   size;
 
     size = ngx_chat_api_query_size(api->args.data, api->args.len);
 

@@ -39,9 +39,10 @@ typedef struct {
 
 /*
  * Answers a request of the console as one that is signed.  The caller knows
- * that its sender is the operator.  A content handler.
+ * that its sender is the operator.  path begins with /apps/ID/, and is decoded.
+ * Returns what a content handler returns.
  */
-ngx_int_t ngx_chat_api_operator(ngx_http_request_t *r);
+ngx_int_t ngx_chat_api_operator(ngx_http_request_t *r, ngx_str_t *path);
 
 /* Each answers, and returns what ngx_http_finalize_request() takes. */
 
