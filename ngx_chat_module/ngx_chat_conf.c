@@ -22,6 +22,7 @@
 #include <ngx_chat_conf.h>
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_database.h>
+#include <ngx_chat_conf_webhook.h>
 #include <websocket/ngx_chat_websocket.h>
 
 
@@ -60,6 +61,7 @@ ngx_chat_conf_create_main(ngx_conf_t *cf)
      *
      *     cmcf->zone = NULL;
      *     cmcf->first_endpoint, cmcf->retention = { 0 };
+     *     cmcf->herald, cmcf->certificate = { 0 };
      *     cmcf->store = { 0 };
      *     cmcf->message_max = 0;
      *     cmcf->hub, cmcf->sessions = { 0 };
@@ -94,6 +96,7 @@ ngx_chat_conf_init_main(ngx_conf_t *cf, void *conf)
         && cmcf->apps.nelts == 0
         && cmcf->refs.nelts == 0
         && cmcf->retention.name.len == 0
+        && cmcf->certificate.name.len == 0
         && cmcf->first_endpoint.name.len == 0)
     {
         /* loaded and not used */
@@ -104,7 +107,8 @@ ngx_chat_conf_init_main(ngx_conf_t *cf, void *conf)
 
     if (ngx_chat_conf_check_refs(cf, cmcf) != NGX_OK
         || ngx_chat_conf_check_zone(cf, cmcf) != NGX_OK
-        || ngx_chat_conf_app_check_store(cf, cmcf) != NGX_OK)
+        || ngx_chat_conf_app_check_store(cf, cmcf) != NGX_OK
+        || ngx_chat_conf_webhook_init(cf, cmcf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -504,6 +508,7 @@ ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     cmcf->store_hooks.zone = cmcf->zone;
     cmcf->store_hooks.apps = &cmcf->apps;
+    cmcf->herald.zone = cmcf->zone;
 
     if (cmcf->store.path.len == 0) {
         return NGX_OK;

@@ -16,6 +16,7 @@
 #include <http/ngx_chat_http_module.h>
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_app_item.h>
+#include <ngx_chat_conf_webhook.h>
 
 
 static char *ngx_chat_conf_app_id(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
@@ -250,7 +251,7 @@ ngx_chat_conf_app_check(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf,
     ngx_conf_init_value(app->cache_ttl, 1800);
     ngx_conf_init_value(app->timestamp_window, 600);
 
-    return NGX_CONF_OK;
+    return ngx_chat_conf_webhook_check_app(cf, app);
 }
 
 

@@ -13,7 +13,8 @@
 
 #include <http/ngx_chat_http_module.h>
 #include <ngx_chat_conf_app_item.h>
-#include <pusher/ngx_chat_name.h>
+#include <ngx_chat_conf_pattern.h>
+#include <ngx_chat_conf_webhook.h>
 
 
 /*
@@ -55,6 +56,9 @@ static ngx_chat_conf_app_item_t  ngx_chat_conf_app_items[] = {
       0 },
 
     { "store", ngx_chat_conf_app_store,
+      0 },
+
+    { "webhook", ngx_chat_conf_webhook,
       0 },
 
     { "enabled", ngx_chat_conf_app_flag,
@@ -114,11 +118,18 @@ ngx_chat_conf_app_item(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
 
     p = (char *) app + item->offset;
 
-    if (item->name == NULL) {
+    if (item->name == NULL
+        && (ngx_strcmp(value[0].data, "webhooks") == 0
+            || ngx_strcmp(value[0].data, "chat_webhook") == 0))
+    {
+        rv = "is not known, write \"webhook\"";
+
+    } else if (item->name == NULL) {
         rv = "is not known";
 
     } else if (cf->args->nelts != 2
-               && item->set != ngx_chat_conf_app_store)
+               && item->set != ngx_chat_conf_app_store
+             && item->set != ngx_chat_conf_webhook)
     {
         rv = "must have one value";
 
@@ -235,7 +246,7 @@ ngx_chat_conf_app_store(ngx_conf_t *cf, ngx_str_t *value, void *p)
 {
     ngx_chat_app_t *app = p;
 
-    ngx_str_t   *pattern, name;
+    char        *rv;
     ngx_uint_t   i;
 
     if (cf->args->nelts < 2) {
@@ -254,25 +265,11 @@ ngx_chat_conf_app_store(ngx_conf_t *cf, ngx_str_t *value, void *p)
     }
 
     for (i = 0; i < cf->args->nelts - 1; i++) {
-        name = value[i];
+        rv = ngx_chat_conf_pattern(app->store, &value[i]);
 
-        if (name.len && name.data[name.len - 1] == '*') {
-            name.len--;
+        if (rv != NGX_CONF_OK) {
+            return rv;
         }
-
-        if ((name.len || value[i].len == 0)
-            && ngx_chat_name_check(&name) != NGX_OK)
-        {
-            return "must have names of channels, or their beginnings and "
-                   "\"*\"";
-        }
-
-        pattern = ngx_array_push(app->store);
-        if (pattern == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *pattern = value[i];
     }
 
     return NGX_CONF_OK;

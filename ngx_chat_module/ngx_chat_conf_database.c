@@ -465,5 +465,10 @@ ngx_chat_conf_database_init(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
     cmcf->store.batch_max = zone->sh->ring->size / 8;
     cmcf->store.data = &cmcf->store_hooks;
 
+    if (cmcf->herald.n) {
+        cmcf->store.stored = ngx_chat_herald_stored;
+        cmcf->store.stored_data = &cmcf->herald;
+    }
+
     return NGX_OK;
 }

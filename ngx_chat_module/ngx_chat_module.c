@@ -23,6 +23,7 @@
 #include <ngx_chat_conf_events.h>
 #include <ngx_chat_conf_location.h>
 #include <ngx_chat_conf_origin.h>
+#include <ngx_chat_conf_webhook.h>
 #include <pusher/ngx_chat_digest.h>
 #include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_share.h>
@@ -63,6 +64,13 @@ static ngx_command_t  ngx_chat_commands[] = {
     { ngx_string("chat_retention"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE123,
       ngx_chat_conf_retention,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("chat_webhook_trusted_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_chat_conf_webhook_certificate,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -293,7 +301,12 @@ ngx_chat_init_process(ngx_cycle_t *cycle)
     cmcf->live = ngx_chat_store_init(&cmcf->store, cycle);
     cmcf->sessions.store = cmcf->live;
 
-    return cmcf->live ? NGX_OK : NGX_ERROR;
+    if (cmcf->live == NULL) {
+        return NGX_ERROR;
+    }
+
+    return cmcf->herald.n ? ngx_chat_herald_start(&cmcf->herald, cycle)
+                          : NGX_OK;
 }
 
 
@@ -309,6 +322,8 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
     if (cmcf == NULL || cmcf->zone == NULL || cmcf->sessions.hub == NULL) {
         return;
     }
+
+    ngx_chat_herald_stop();
 
     ngx_chat_wait_exit();
     ngx_chat_door_exit();

@@ -46,6 +46,7 @@ ngx_chat_fallback_close(ngx_chat_session_t *s, ngx_uint_t code,
 
     f->leaving = 1;
     f->code = code;
+    s->end_code = (uint16_t) code;
 
     ngx_chat_fallback_park(s);
     ngx_chat_session_leave(s);

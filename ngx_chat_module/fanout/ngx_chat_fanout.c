@@ -282,6 +282,10 @@ ngx_chat_fanout_record(ngx_chat_fanout_t *f, uint64_t at, size_t len)
         return NGX_OK;
     }
 
+    if (e.type == NGX_CHAT_ENVELOPE_HOOK_e) {
+        return NGX_OK;
+    }
+
     ch = ngx_chat_channel_find(&f->channels, e.app, e.hash, &e.channel);
     if (ch == NULL) {
         goto done;

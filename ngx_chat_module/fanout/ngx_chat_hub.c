@@ -242,6 +242,7 @@ ngx_chat_hub_publish(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
     if (rc == NGX_OK && cached) {
         ngx_chat_cache_set(zone, e->app, e->hash, &e->channel, &e->payload,
                            cached);
+        ngx_chat_registry_filled(zone, e->app, e->hash, &e->channel);
     }
 
     ngx_chat_failpoint("publish");

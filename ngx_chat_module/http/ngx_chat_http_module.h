@@ -18,6 +18,7 @@
 #include <fanout/ngx_chat_hub.h>
 #include <http/ngx_chat_origin.h>
 #include <http/ngx_chat_store_hooks.h>
+#include <hook/ngx_chat_herald.h>
 #include <pusher/ngx_chat_app.h>
 #include <session/ngx_chat_session.h>
 #include <session/ngx_chat_sessions.h>
@@ -88,6 +89,8 @@ typedef struct {
     ngx_chat_place_t           database;   /* where its directive stands */
     ngx_chat_place_t           retention;  /* the same; name.len 0: nowhere */
     size_t                     message_max;    /* the largest configured */
+    ngx_chat_herald_conf_t     herald;
+    ngx_chat_place_t           certificate;    /* where its directive stands */
 
     /* this worker's */
     ngx_chat_hub_t             hub;

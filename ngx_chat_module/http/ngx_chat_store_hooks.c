@@ -15,6 +15,7 @@
 #include <http/ngx_chat_store_hooks.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
+#include <shared/ngx_chat_hook.h>
 #include <wire/ngx_chat_message.h>
 
 
@@ -124,6 +125,10 @@ ngx_chat_store_hooks_event(ngx_chat_store_hooks_t *hooks,
     rc = ngx_chat_hub_publish(hooks->zone, &e,
                               ngx_chat_store_hooks_cached(hooks, rec),
                               position);
+
+    if (ngx_chat_hook_is_wanted(hooks->zone, NGX_CHAT_HOOK_STORED_e)) {
+        ngx_chat_hook_added(hooks->zone);
+    }
 
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_ALERT, log, 0,

@@ -148,17 +148,20 @@ ngx_chat_app_find(ngx_chat_app_t *app, ngx_str_t *key, ngx_uint_t any_case)
 ngx_uint_t
 ngx_chat_app_stores(ngx_chat_app_t *app, ngx_str_t *channel)
 {
+    return app->store && ngx_chat_app_matches(app->store, channel);
+}
+
+
+ngx_uint_t
+ngx_chat_app_matches(ngx_array_t *patterns, ngx_str_t *channel)
+{
     size_t       len;
     ngx_str_t   *pattern;
     ngx_uint_t   i, open;
 
-    if (app->store == NULL) {
-        return 0;
-    }
+    pattern = patterns->elts;
 
-    pattern = app->store->elts;
-
-    for (i = 0; i < app->store->nelts; i++) {
+    for (i = 0; i < patterns->nelts; i++) {
         len = pattern[i].len;
         open = (pattern[i].data[len - 1] == '*');
         len -= open;

@@ -35,6 +35,8 @@ typedef struct {
     ngx_array_t       *store;          /* of ngx_str_t, patterns of channels
                                           whose triggered events are kept;
                                           NULL: none */
+    ngx_array_t       *webhooks;       /* of ngx_chat_webhook_t; NULL: none */
+    ngx_uint_t         hooks;          /* bits of the kinds they want */
     ngx_str_t          file;           /* where the app is configured first */
     ngx_uint_t         line;
     ngx_uint_t         index;          /* in the configuration */
@@ -79,6 +81,12 @@ ngx_str_t *ngx_chat_app_secret_any_case(ngx_chat_app_t *app, ngx_str_t *key);
 
 /* 1 where events of the channel are stored, by one of the app's patterns. */
 ngx_uint_t ngx_chat_app_stores(ngx_chat_app_t *app, ngx_str_t *channel);
+
+/*
+ * 1 where a channel has one of the names in an array of ngx_str_t, or begins as
+ * one that ends in "*".
+ */
+ngx_uint_t ngx_chat_app_matches(ngx_array_t *patterns, ngx_str_t *channel);
 
 
 #endif /* _NGX_CHAT_APP_H_INCLUDED_ */

@@ -16,6 +16,7 @@
 #include <pusher/ngx_chat_member.h>
 #include <pusher/ngx_chat_name.h>
 #include <session/ngx_chat_client_event.h>
+#include <session/ngx_chat_hook_notice.h>
 #include <shared/ngx_chat_registry.h>
 
 
@@ -158,9 +159,10 @@ static void
 ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     ngx_str_t *data, ngx_str_t *user)
 {
-    ssize_t              len;
-    ngx_chat_fanout_t   *f;
-    ngx_chat_envelope_t  e;
+    ssize_t                  len;
+    ngx_chat_fanout_t       *f;
+    ngx_chat_envelope_t      e;
+    ngx_chat_hook_notice_t   hook;
 
     f = &s->sessions->hub->fanout;
 
@@ -182,6 +184,13 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     }
 
     ngx_chat_fanout_post(f);
+
+    hook.zone = f->zone;
+    hook.app = s->app->number;
+    hook.id = &s->subscriber.id;
+    hook.user = user;
+
+    ngx_chat_hook_notice_client_event(&hook, cmd, data);
 
     ngx_chat_count(NGX_CHAT_CLIENT_EVENTS_e, 1);
 }

@@ -15,6 +15,7 @@
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
 #include <session/ngx_chat_notice.h>
+#include <shared/ngx_chat_hook.h>
 #include <shared/ngx_chat_index.h>
 #include <shared/ngx_chat_registry.h>
 
@@ -29,14 +30,22 @@ static void ngx_chat_notice_occupied(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *channel, ngx_uint_t on);
 static void ngx_chat_notice_counted(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *channel, ngx_uint_t n);
+static void ngx_chat_notice_joined(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel, ngx_str_t *user);
+static void ngx_chat_notice_missed(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel);
 static void ngx_chat_notice_append(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *channel, u_char *payload, ssize_t len);
+static void ngx_chat_notice_hook(ngx_chat_zone_t *zone, ngx_uint_t kind,
+    uint64_t app, ngx_str_t *channel, ngx_str_t *user, ngx_uint_t n);
 
 
 ngx_chat_zone_handlers_t  ngx_chat_notice_handlers = {
     ngx_chat_notice_removed,
     ngx_chat_notice_occupied,
-    ngx_chat_notice_counted
+    ngx_chat_notice_counted,
+    ngx_chat_notice_joined,
+    ngx_chat_notice_missed
 };
 
 
@@ -60,6 +69,8 @@ ngx_chat_notice_removed(ngx_chat_zone_t *zone, uint64_t app,
     ngx_chat_notice_append(zone, app, channel, buf,
                 ngx_chat_event_render_member_removed(buf, sizeof(buf),
                                                      channel, user));
+
+    ngx_chat_notice_hook(zone, NGX_CHAT_HOOK_REMOVED_e, app, channel, user, 0);
 }
 
 
@@ -72,6 +83,10 @@ ngx_chat_notice_occupied(ngx_chat_zone_t *zone, uint64_t app,
     u_char     buf[NGX_CHAT_NOTICE_SIZE], name[NGX_CHAT_NOTICE_NAME];
     size_t     len;
     ngx_str_t  user, watch;
+
+    ngx_chat_notice_hook(zone, on ? NGX_CHAT_HOOK_OCCUPIED_e
+                                  : NGX_CHAT_HOOK_VACATED_e,
+                         app, channel, NULL, 0);
 
     len = sizeof(NGX_CHAT_NAME_USER) - 1;
 
@@ -106,6 +121,25 @@ ngx_chat_notice_counted(ngx_chat_zone_t *zone, uint64_t app,
     ngx_chat_notice_append(zone, app, channel, buf,
                 ngx_chat_event_render_subscription_count(buf, sizeof(buf),
                                                          channel, n));
+
+    ngx_chat_notice_hook(zone, NGX_CHAT_HOOK_COUNT_e, app, channel, NULL, n);
+}
+
+
+static void
+ngx_chat_notice_joined(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel, ngx_str_t *user)
+{
+    ngx_chat_notice_hook(zone, NGX_CHAT_HOOK_ADDED_e, app, channel, user, 0);
+}
+
+
+static void
+ngx_chat_notice_missed(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel)
+{
+    ngx_chat_notice_hook(zone, NGX_CHAT_HOOK_CACHE_MISS_e, app, channel, NULL,
+                         0);
 }
 
 
@@ -131,4 +165,31 @@ ngx_chat_notice_append(ngx_chat_zone_t *zone, uint64_t app,
     e.payload.len = len;
 
     (void) ngx_chat_index_append(zone, &e, NULL);
+}
+
+
+/* Tells webhooks; a name that begins with "#" is none of the app's. */
+
+static void
+ngx_chat_notice_hook(ngx_chat_zone_t *zone, ngx_uint_t kind, uint64_t app,
+    ngx_str_t *channel, ngx_str_t *user, ngx_uint_t n)
+{
+    ngx_chat_hook_record_t  rec;
+
+    if (!ngx_chat_hook_is_wanted(zone, kind) || channel->data[0] == '#') {
+        return;
+    }
+
+    ngx_memzero(&rec, sizeof(ngx_chat_hook_record_t));
+
+    rec.kind = kind;
+    rec.app = app;
+    rec.channel = *channel;
+    rec.number = n;
+
+    if (user) {
+        rec.user = *user;
+    }
+
+    ngx_chat_hook_append(zone, &rec);
 }

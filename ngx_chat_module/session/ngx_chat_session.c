@@ -15,6 +15,7 @@
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
+#include <session/ngx_chat_hook_notice.h>
 #include <session/ngx_chat_session.h>
 #include <shared/ngx_chat_incident.h>
 
@@ -57,6 +58,8 @@ ngx_chat_session_open(ngx_chat_sessions_t *w, ngx_chat_session_t *s,
     }
 
     ngx_chat_count(NGX_CHAT_CONNECTIONS_TOTAL_e, 1);
+
+    s->is_told = !s->is_reader;
 
     return NGX_OK;
 }
@@ -277,6 +280,8 @@ ngx_chat_session_end_handler(ngx_event_t *ev)
 void
 ngx_chat_session_leave(ngx_chat_session_t *s)
 {
+    ngx_chat_hook_notice_t  hook;
+
     if (s->closed) {
         return;
     }
@@ -292,6 +297,15 @@ ngx_chat_session_leave(ngx_chat_session_t *s)
         s->in_quota = 0;
         ngx_chat_hub_connection_remove(s->sessions->hub,
                                        &s->sessions->quotas[s->app->index]);
+    }
+
+    if (s->is_told) {
+        hook.zone = s->sessions->hub->fanout.zone;
+        hook.app = s->app->number;
+        hook.id = &s->subscriber.id;
+        hook.user = s->user ? &s->user->id : NULL;
+
+        ngx_chat_hook_notice_closed(&hook, s->end_code);
     }
 
     ngx_chat_count(NGX_CHAT_CONNECTIONS_e, -1);

@@ -108,6 +108,7 @@ struct ngx_chat_session_s {
     unsigned                 closed:1;     /* takes and sends no more */
     unsigned                 is_anonymous:1;
     unsigned                 in_quota:1;   /* counts for max_connections */
+    unsigned                 is_told:1;    /* webhooks hear of its end */
     unsigned                 user_channel:1;   /* has subscribed to its
                                                   user's own channel */
     unsigned                 user_recovered:1; /* has got what it missed of
@@ -131,7 +132,9 @@ struct ngx_chat_session_s {
     uint32_t                 nevents;      /* client events so far */
     uint32_t                 events[NGX_CHAT_SESSION_EVENTS];  /* ms, times
                                               of the last ones */
-    uint32_t                 close_code;   /* to end with; 0: reconnect-now */
+    uint16_t                 close_code;   /* to end with; 0: reconnect-now */
+    uint16_t                 end_code;     /* it has ended with; 0: the
+                                              connection was lost */
 };
 
 

@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include <hook/ngx_chat_herald.h>
 #include <pusher/ngx_chat_error.h>
 #include <session/ngx_chat_delivery.h>
 #include <session/ngx_chat_notice.h>
@@ -141,6 +142,7 @@ ngx_chat_sessions_timer_handler(ngx_event_t *ev)
     ngx_chat_recovery_tick(w);
 
     if (ngx_exiting) {
+        ngx_chat_herald_leave();
         ngx_chat_sessions_drain(w);
     }
 

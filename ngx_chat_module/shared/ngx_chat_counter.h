@@ -56,6 +56,17 @@ typedef enum {
     NGX_CHAT_TOKENS_SHARED_e,              /* by two clients at a time */
     NGX_CHAT_RECOVERED_EVENTS_e,           /* sent again */
 
+    /* of webhooks; counted in the zone itself */
+    NGX_CHAT_WEBHOOK_EVENTS_e,             /* delivered */
+    NGX_CHAT_WEBHOOK_DEAD_e,               /* events given up */
+
+    /* requests, by how they ended */
+    NGX_CHAT_WEBHOOK_REQUESTS_e,
+    NGX_CHAT_WEBHOOK_OK_e = NGX_CHAT_WEBHOOK_REQUESTS_e,
+    NGX_CHAT_WEBHOOK_STATUS_e,             /* a status other than 2xx */
+    NGX_CHAT_WEBHOOK_TIMEOUT_e,
+    NGX_CHAT_WEBHOOK_BROKEN_e,             /* no connection, half an answer */
+
     /* subscriptions of clients with a token, by what they get back */
     NGX_CHAT_RECOVERY_e,
     NGX_CHAT_RECOVERY_RING_e = NGX_CHAT_RECOVERY_e,

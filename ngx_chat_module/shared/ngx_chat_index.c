@@ -36,7 +36,11 @@ ngx_chat_index_append(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
     uint64_t    at, *last;
     ngx_int_t   rc;
 
-    last = ngx_chat_index_last(zone, e->hash);
+    /* records for webhooks have a chain of their own */
+
+    last = (e->type == NGX_CHAT_ENVELOPE_HOOK_e)
+           ? &zone->sh->hooks.last : ngx_chat_index_last(zone, e->hash);
+
     e->previous = *last;
 
     at = ngx_chat_ring_next(zone->sh->ring, ngx_chat_envelope_size(e));
@@ -48,6 +52,10 @@ ngx_chat_index_append(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
     }
 
     __atomic_store_n(last, at, __ATOMIC_RELEASE);
+
+    if (e->type == NGX_CHAT_ENVELOPE_HOOK_e) {
+        zone->sh->hooks.records++;
+    }
 
     if (e->type == NGX_CHAT_ENVELOPE_EVENT_e && e->message == 0) {
         __atomic_store_n(ngx_chat_index_last_unstored(zone, e->hash), at,

@@ -17,7 +17,12 @@
 #include <shared/ngx_chat_presence.h>
 #include <shared/ngx_chat_registry.h>
 #include <shared/ngx_chat_share.h>
+#include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
+
+
+/* s between two events that tell that nothing is cached */
+#define NGX_CHAT_REGISTRY_MISSED  30
 
 
 static uint64_t ngx_chat_registry_lock(ngx_chat_zone_t *zone);
@@ -30,6 +35,8 @@ static ngx_int_t ngx_chat_registry_snapshot(ngx_chat_zone_t *zone,
 static ngx_int_t ngx_chat_registry_enter(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_channel_sh_t *ch,
     ngx_chat_registry_join_t *j);
+static void ngx_chat_registry_missed(ngx_chat_zone_t *zone,
+    ngx_chat_channel_sh_t *ch, ngx_str_t *name);
 
 
 ngx_int_t
@@ -298,6 +305,14 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         zone->handlers->occupied(zone, ch->app, j->name, 1);
     }
 
+    if (j->is_new) {
+        zone->handlers->joined(zone, ch->app, j->name, j->user);
+    }
+
+    if (j->cached && j->cached_len == 0) {
+        ngx_chat_registry_missed(zone, ch, j->name);
+    }
+
     ngx_chat_grace_end_user(zone, ch);
 
     j->due = ch->counting ? ngx_chat_registry_channel_tell(zone, ch) : 0;
@@ -369,6 +384,7 @@ ngx_chat_registry_enter(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_uint_t  added;
 
     j->slot_member = NULL;
+    j->is_new = 0;
 
     if (j->user == NULL) {
         return NGX_OK;
@@ -390,10 +406,49 @@ ngx_chat_registry_enter(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
         j->members_len += len;
         j->nmembers++;
+        j->is_new = 1;
 
         j->added->hash = j->hash;
         (void) ngx_chat_index_append(zone, j->added, NULL);
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Tells once of many subscribers that nothing is cached: again when there was
+ * something in between, and after a while, since whoever was told may not have
+ * been able to fill the cache.  With the channel's end it is forgotten.
+ */
+
+static void
+ngx_chat_registry_missed(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
+    ngx_str_t *name)
+{
+    uint32_t  now;
+
+    now = (uint32_t) (ngx_chat_clock_msec() / 1000) + 1;
+
+    if (ch->missed && now - ch->missed < NGX_CHAT_REGISTRY_MISSED) {
+        return;
+    }
+
+    ch->missed = now;
+
+    zone->handlers->missed(zone, ch->app, name);
+}
+
+
+void
+ngx_chat_registry_filled(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
+    ngx_str_t *name)
+{
+    ngx_chat_channel_sh_t  *ch;
+
+    ch = ngx_chat_registry_find(zone, app, hash, name);
+
+    if (ch != NULL) {
+        ch->missed = 0;
+    }
 }

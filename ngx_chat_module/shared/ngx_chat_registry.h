@@ -54,6 +54,7 @@ typedef struct {
     ngx_uint_t                  total;         /* subscriptions */
     ngx_chat_slot_member_sh_t  *slot_member;   /* for leave() */
     ngx_uint_t                  due;           /* 1: call tell() later */
+    ngx_uint_t                  is_new;        /* 1: the user was not there */
 } ngx_chat_registry_join_t;
 
 
@@ -99,6 +100,10 @@ ngx_int_t ngx_chat_registry_user(ngx_chat_zone_t *zone,
  */
 ngx_int_t ngx_chat_registry_clear(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_uint_t n);
+
+/* The channel has a cached event now.  The caller holds the lock. */
+void ngx_chat_registry_filled(ngx_chat_zone_t *zone, uint64_t app,
+    uint32_t hash, ngx_str_t *name);
 
 /* Ends at most n members and users who were cut off and have not come back. */
 void ngx_chat_registry_expire(ngx_chat_zone_t *zone, ngx_uint_t n);

@@ -20,6 +20,8 @@ static void ngx_chat_share_enter(ngx_chat_zone_sh_t *sh,
     ngx_chat_app_t *apps, ngx_uint_t n);
 static void ngx_chat_share_link(ngx_chat_zone_sh_t *sh);
 static void ngx_chat_share_divide(ngx_chat_zone_sh_t *sh);
+static void ngx_chat_share_hook(ngx_chat_zone_sh_t *sh,
+    ngx_chat_app_t *apps, ngx_uint_t n);
 
 
 void
@@ -36,6 +38,7 @@ ngx_chat_share_configure(ngx_chat_zone_t *zone, ngx_chat_app_t *apps,
 
     for (i = 0; i < sh->nshares; i++) {
         sh->shares[i].is_configured = 0;
+        sh->shares[i].hooks = 0;
     }
 
     for (i = 0; i < n; i++) {
@@ -59,6 +62,7 @@ ngx_chat_share_configure(ngx_chat_zone_t *zone, ngx_chat_app_t *apps,
     sh->napps = n;
 
     ngx_chat_share_divide(sh);
+    ngx_chat_share_hook(sh, apps, n);
 
     ngx_chat_zone_unlock(zone);
 }
@@ -161,4 +165,28 @@ ngx_chat_share_divide(ngx_chat_zone_sh_t *sh)
         ngx_chat_arena_share(sh->arena, &share->owner,
                              ngx_chat_zone_share(sh, share));
     }
+}
+
+
+/* Notes which events the apps' webhooks want: old workers know it, too. */
+
+static void
+ngx_chat_share_hook(ngx_chat_zone_sh_t *sh, ngx_chat_app_t *apps,
+    ngx_uint_t n)
+{
+    ngx_uint_t            i, kinds;
+    ngx_chat_share_sh_t  *share;
+
+    kinds = 0;
+
+    for (i = 0; i < n; i++) {
+        share = ngx_chat_share_find(sh, apps[i].number);
+
+        if (share != sh->shares) {
+            share->hooks = (uint16_t) apps[i].hooks;
+            kinds |= apps[i].hooks;
+        }
+    }
+
+    sh->hooks.kinds = kinds;
 }

@@ -51,7 +51,7 @@ ngx_chat_stats_take(ngx_chat_zone_t *zone, ngx_chat_stats_t *t,
     t->uptime = ngx_current_msec - sh->started;
     t->position = ngx_chat_ring_head(sh->ring);
 
-    t->counters[NGX_CHAT_EVENTS_e] = sh->ring->records;
+    t->counters[NGX_CHAT_EVENTS_e] = sh->ring->records - sh->hooks.records;
     t->counters[NGX_CHAT_STORED_e] = sh->ring->marks;
     t->counters[NGX_CHAT_WIPES_e] = sh->generation;
 

@@ -15,6 +15,7 @@
 #include <bus/ngx_chat_wakeup.h>
 #include <shared/ngx_chat_mutex.h>
 #include <shared/ngx_chat_zone.h>
+#include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
 
 
@@ -99,6 +100,7 @@ ngx_chat_zone_lock(ngx_chat_zone_t *zone)
 
     if (zone->sh->busy) {
         ngx_chat_zone_empty(zone->sh);
+        zone->sh->hooks.wiped = ngx_chat_clock_msec();
         zone->sh->generation++;
     }
 
@@ -173,7 +175,9 @@ ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
     sh = zone->sh;
     sh->started = ngx_current_msec;
 
-    if (RAND_bytes((u_char *) &sh->key, sizeof(ngx_chat_hash_key_t)) != 1) {
+    if (RAND_bytes((u_char *) &sh->key, sizeof(ngx_chat_hash_key_t)) != 1
+        || RAND_bytes((u_char *) &sh->hooks.id, sizeof(uint64_t)) != 1)
+    {
         ngx_log_error(NGX_LOG_EMERG, log, 0, "RAND_bytes() failed");
         return NGX_ERROR;
     }
@@ -183,6 +187,12 @@ ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size, ngx_log_t *log)
             return NGX_ERROR;
         }
     }
+
+    if (ngx_chat_mutex_init(&sh->hooks.lease) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    sh->hooks.last = (uint64_t) -1;
 
     ngx_chat_ring_init(sh->ring, size / 2);
     ngx_chat_zone_empty(sh);
@@ -248,9 +258,15 @@ ngx_chat_zone_alloc(ngx_chat_zone_t *zone, size_t size)
     sh->wakeups = ngx_slab_calloc(pool,
                                 sh->nwakeups * sizeof(ngx_chat_wakeup_sh_t));
 
+    sh->hooks.nhooks = ngx_min(size / NGX_CHAT_ZONE_PER_HOOK
+                               + NGX_CHAT_ZONE_HOOKS, NGX_CHAT_ZONE_HOOKS_MAX);
+    sh->hooks.hooks = ngx_slab_calloc(pool, sh->hooks.nhooks
+                                            * sizeof(ngx_chat_hook_sh_t));
+
     if (sh->ring == NULL || sh->channels == NULL || sh->members == NULL
         || sh->caches == NULL || sh->shares == NULL || sh->slots == NULL
         || sh->tokens == NULL || sh->wakeups == NULL
+        || sh->hooks.hooks == NULL
         || ngx_chat_zone_alloc_index(sh, pool, size) != NGX_OK
         || pool->pfree < 16)
     {

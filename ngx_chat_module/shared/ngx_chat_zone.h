@@ -44,6 +44,13 @@
     ngx_max((size_t) 1024 * 1024, 64 * (size_t) ngx_pagesize)
 
 #define NGX_CHAT_INCIDENT_DETAIL  160  /* bytes */
+#define NGX_CHAT_HOOK_ERROR     96     /* bytes of a webhook's last error */
+
+/* zone bytes for each webhook that the console can show, and the least and the
+   most of them */
+#define NGX_CHAT_ZONE_PER_HOOK  65536
+#define NGX_CHAT_ZONE_HOOKS     16
+#define NGX_CHAT_ZONE_HOOKS_MAX  1024
 
 #define NGX_CHAT_ZONE_SLOTS     64
 #define NGX_CHAT_ZONE_GRACES    2          /* slots of no worker */
@@ -100,6 +107,8 @@ typedef enum {
     NGX_CHAT_INCIDENT_RING_OVERRUN_e,
     NGX_CHAT_INCIDENT_SLOW_CLIENT_e,
     NGX_CHAT_INCIDENT_LOOP_STALL_e,
+    NGX_CHAT_INCIDENT_WEBHOOK_FAILED_e,
+    NGX_CHAT_INCIDENT_WEBHOOK_DEAD_e,
     NGX_CHAT_INCIDENTS_e
 } ngx_chat_incident_e;
 
@@ -130,6 +139,9 @@ struct ngx_chat_channel_sh_s {
     uint32_t                     subscriptions;
     uint32_t                     nmembers;
     uint32_t                     hash;
+    uint32_t                     missed;       /* s, when a subscriber found
+                                                  no cached event; 0: not since
+                                                  there was one */
     uint16_t                     share;        /* index of the app's share */
     unsigned                     counting:1;   /* that number is told */
     u_char                       len;
@@ -271,8 +283,48 @@ typedef struct {
     uint64_t                     refused;      /* times it got no memory */
     uint16_t                     first;        /* entry in this bucket, and */
     uint16_t                     next;         /* behind this entry; 0: none */
+    uint16_t                     hooks;        /* bits of the kinds of events
+                                                  that its webhooks want */
     unsigned                     is_configured:1;
 } ngx_chat_share_sh_t;
+
+
+/*
+ * A webhook as the console shows it.  The herald's thread writes it, without a
+ * lock; each word is right by itself.
+ */
+
+typedef struct {
+    uint64_t                     key;          /* of the webhook; 0: none */
+    uint64_t                     queued;       /* events that wait */
+    uint64_t                     dead;         /* that were given up */
+    uint64_t                     tries;        /* of the events at hand */
+    uint64_t                     status;       /* of the last answer; 0 */
+    uint64_t                     success;      /* ms since 1970; 0: never */
+    uint64_t                     oldest;       /* the same, of what waits */
+    ngx_atomic_t                 revive;       /* the operator wants the dead
+                                                  to be sent again */
+    size_t                       len;
+    u_char                       error[NGX_CHAT_HOOK_ERROR];
+} ngx_chat_hook_sh_t;
+
+
+/* What all workers know of webhooks, see ngx_chat_hook.h. */
+
+typedef struct {
+    pthread_mutex_t              lease;        /* its holder is the herald */
+    uint64_t                     id;           /* of this zone, by chance */
+    ngx_atomic_t                 kinds;        /* bits: wanted by any app */
+    uint64_t                     last;         /* position of the last record
+                                                  in the ring */
+    uint64_t                     records;      /* their number */
+    uint64_t                     read;         /* what is before is in the
+                                                  database, but for state */
+    uint64_t                     wiped;        /* ms, when the zone was */
+    ngx_atomic_t                 added;        /* rows added by others */
+    ngx_chat_hook_sh_t          *hooks;
+    ngx_uint_t                   nhooks;       /* entries of that table */
+} ngx_chat_hooks_sh_t;
 
 
 /*
@@ -292,6 +344,14 @@ typedef struct {
     /* The channel's number of subscriptions is to be told. */
     void  (*counted)(ngx_chat_zone_t *zone, uint64_t app,
                      ngx_str_t *channel, ngx_uint_t n);
+
+    /* The user's first socket joined the channel. */
+    void  (*joined)(ngx_chat_zone_t *zone, uint64_t app,
+                    ngx_str_t *channel, ngx_str_t *user);
+
+    /* A subscriber of a cache channel has found no event. */
+    void  (*missed)(ngx_chat_zone_t *zone, uint64_t app,
+                    ngx_str_t *channel);
 } ngx_chat_zone_handlers_t;
 
 
@@ -347,6 +407,8 @@ typedef struct {
     uint64_t                     counters[NGX_CHAT_COUNTERS_e];
 
     ngx_chat_incident_sh_t       incidents[NGX_CHAT_INCIDENTS_e];
+
+    ngx_chat_hooks_sh_t          hooks;
 
     void                        *store;        /* the store's part, its own */
 } ngx_chat_zone_sh_t;

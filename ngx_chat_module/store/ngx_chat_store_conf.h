@@ -125,6 +125,14 @@ typedef struct {
     void                   (*begun)(void *data, uint64_t id,
                                     ngx_uint_t another);
 
+    /*
+     * On a thread, in the transaction of a message that was just inserted: what
+     * else goes with it.  NULL: nothing.  NGX_OK, NGX_BUSY, NGX_ERROR.
+     */
+    ngx_int_t              (*stored)(void *data, ngx_chat_db_t *db,
+                                     ngx_chat_record_t *rec);
+    void                    *stored_data;
+
     /* On the event loop: so many messages of this worker are not stored yet. */
     void                   (*queued)(ngx_uint_t n);
 

@@ -49,6 +49,11 @@ ngx_chat_write_lock_take(ngx_chat_store_sh_t *sh, ngx_msec_t wait,
         return NGX_BUSY;
 
     case ETIMEDOUT:
+
+        if (log == NULL) {
+            return NGX_BUSY;
+        }
+
         ngx_log_error(NGX_LOG_CRIT, log, 0,
                       "chat store waited %M ms for the write lock", wait);
 
@@ -57,7 +62,9 @@ ngx_chat_write_lock_take(ngx_chat_store_sh_t *sh, ngx_msec_t wait,
         return NGX_BUSY;
     }
 
-    ngx_log_error(NGX_LOG_ALERT, log, err, "pthread_mutex_lock() failed");
+    if (log) {
+        ngx_log_error(NGX_LOG_ALERT, log, err, "pthread_mutex_lock() failed");
+    }
 
     return NGX_ERROR;
 }

@@ -27,7 +27,8 @@
 
 /*
  * Waits for so many ms at most, with 0 not at all.  NGX_OK; NGX_BUSY: somebody
- * else has the lock, which is logged after a wait; NGX_ERROR: logged.
+ * else has the lock, which is logged after a wait; NGX_ERROR: logged.  Without
+ * a log nothing is.
  */
 ngx_int_t ngx_chat_write_lock_take(ngx_chat_store_sh_t *sh, ngx_msec_t wait,
     ngx_log_t *log);

@@ -356,6 +356,11 @@ ngx_chat_writer_insert(ngx_chat_writer_t *wr)
             rc = ngx_chat_batch_insert(&wr->handle.db, &w->record, now);
         }
 
+        if (rc == NGX_OK && wr->conf->stored && !w->record.repeated) {
+            rc = wr->conf->stored(wr->conf->stored_data, &wr->handle.db,
+                                  &w->record);
+        }
+
         if (!w->record.repeated) {
             wr->first = wr->first ? wr->first : w->record.id;
             wr->last = w->record.id;

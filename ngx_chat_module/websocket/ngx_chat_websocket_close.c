@@ -89,6 +89,8 @@ ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
 
     ws->leaving = 1;
 
+    s->end_code = (uint16_t) code;
+
     ngx_chat_websocket_park(s);
     ngx_chat_session_leave(s);
 

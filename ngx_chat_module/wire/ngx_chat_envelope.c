@@ -83,7 +83,7 @@ ngx_chat_envelope_unpack(ngx_chat_envelope_t *e, u_char *p, size_t len)
     len -= sizeof(ngx_chat_envelope_header_t);
 
     if (h.type < NGX_CHAT_ENVELOPE_EVENT_e
-        || h.type > NGX_CHAT_ENVELOPE_NOTICE_e
+        || h.type > NGX_CHAT_ENVELOPE_HOOK_e
         || h.channel_len == 0
         || h.channel_len > 255
         || h.channel_len > len

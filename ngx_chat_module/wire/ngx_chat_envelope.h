@@ -29,8 +29,10 @@ typedef enum {
     NGX_CHAT_ENVELOPE_EVENT_e = 1,     /* to the channel's subscribers */
     NGX_CHAT_ENVELOPE_TERMINATE_e,     /* the subscribers are disconnected and
                                           must not reconnect; no payload */
-    NGX_CHAT_ENVELOPE_NOTICE_e         /* an event about subscriptions: it is
+    NGX_CHAT_ENVELOPE_NOTICE_e,        /* an event about subscriptions: it is
                                           not sent again to whoever missed it */
+    NGX_CHAT_ENVELOPE_HOOK_e           /* for webhooks, see shared/
+                                          ngx_chat_hook.h: no client gets it */
 } ngx_chat_envelope_type_e;
 
 

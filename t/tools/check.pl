@@ -25,7 +25,8 @@ my %includes;
 # rooms from the top down; those of one number do not know each other
 my %layer = (
     root   => 0, console => 1, websocket => 2, fallback => 2, events => 2,
-    http   => 3, session => 4, fanout => 5, store => 6, shared => 7, bus => 8,
+    http   => 3, session => 4, fanout => 5, hook => 5, store => 6, shared => 7,
+    bus    => 8,
     pusher => 8, wire => 9,
 );
 

@@ -75,7 +75,8 @@ fetch()
 }
 
 
-packages="build-essential libsqlite3-dev libssl-dev libyajl-dev"
+packages="build-essential libsqlite3-dev libssl-dev libyajl-dev
+          libcurl4-openssl-dev"
 
 if [ -n "${NGINX_SRC:-}" ]; then
     packages="$packages libpcre2-dev zlib1g-dev"

@@ -138,7 +138,10 @@ wiped(void)
 }
 
 
-static ngx_chat_zone_handlers_t  zone_handlers = { removed, told, told };
+static ngx_chat_zone_handlers_t  zone_handlers = {
+    removed, told, told, NULL, NULL
+};
+
 
 static ngx_chat_fanout_handlers_t  handlers = {
     NULL, NULL, NULL, NULL, flush, NULL, NULL, wiped

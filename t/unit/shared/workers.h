@@ -131,10 +131,32 @@ bus_counted(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel,
 }
 
 
+static void
+bus_joined(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel,
+    ngx_str_t *user)
+{
+    (void) zone;
+    (void) app;
+    (void) channel;
+    (void) user;
+}
+
+
+static void
+bus_missed(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel)
+{
+    (void) zone;
+    (void) app;
+    (void) channel;
+}
+
+
 static ngx_chat_zone_handlers_t  workers_handlers = {
     bus_removed,
     bus_occupied,
-    bus_counted
+    bus_counted,
+    bus_joined,
+    bus_missed
 };
 
 

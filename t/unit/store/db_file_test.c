@@ -156,7 +156,7 @@ test_newer(void)
     (void) sqlite3_close(handle);
 
     check_refused("the file has schema 999, this module knows schemas up to"
-                  " 3:");
+                  " 4:");
 
     handle = store_stranger();
     CHECK(store_exec(handle, "PRAGMA user_version = -1"));

@@ -29,7 +29,7 @@ test_new_file(void)
     CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
     CHECK(store_idle(&db));
 
-    CHECK_INT(store_number(db.handle, "PRAGMA user_version"), 3);
+    CHECK_INT(store_number(db.handle, "PRAGMA user_version"), 4);
     CHECK_INT(store_number(db.handle, "PRAGMA application_id"), 0x4e434854);
     CHECK_INT(store_number(db.handle, "SELECT count(*) FROM messages"), 0);
     CHECK_INT(store_number(db.handle, "SELECT journal_mode = 'wal' FROM"
@@ -345,6 +345,11 @@ test_epoch_lost(void)
 }
 
 
+#define WITHOUT_WEBHOOKS                                                      \
+    "DROP TABLE webhook_events; DROP TABLE webhook_state;"                    \
+    "DROP TABLE webhooks;"
+
+
 /*
  * A file of an older schema is brought up, and keeps what it holds.  An older
  * module's handle that is open meanwhile goes on.
@@ -357,9 +362,10 @@ test_older_schemas(void)
     ngx_chat_db_t   db;
 
     static const char  *sql[] = {
-        "DROP TABLE keys; PRAGMA user_version = 2",
-        "DROP TABLE keys; ALTER TABLE messages DROP COLUMN kind;"
-        "PRAGMA user_version = 1"
+        WITHOUT_WEBHOOKS "PRAGMA user_version = 3",
+        WITHOUT_WEBHOOKS "DROP TABLE keys; PRAGMA user_version = 2",
+        WITHOUT_WEBHOOKS "DROP TABLE keys;"
+        "ALTER TABLE messages DROP COLUMN kind; PRAGMA user_version = 1"
     };
 
     store_setup();
@@ -373,7 +379,7 @@ test_older_schemas(void)
         CHECK(store_exec(handle, sql[i]));
 
         CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
-        CHECK_INT(store_number(db.handle, "PRAGMA user_version"), 3);
+        CHECK_INT(store_number(db.handle, "PRAGMA user_version"), 4);
         CHECK_INT(store_number(db.handle, "SELECT count(*) FROM messages WHERE"
                                           " kind = 0 AND content = 'a'"), 1);
         CHECK_INT(store_number(db.handle, "SELECT count(*) FROM keys"), 0);

@@ -1,0 +1,570 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The outbox: a row for each event and webhook.
+ *
+ * A webhook sends its rows in the order of their ids, one request at a time.
+ * Before the first try the rows of a request are marked as a batch, which has
+ * the id of the first of them.  So whoever tries again, be it another herald,
+ * sends the same rows under the same id, and a receiver can drop what it has
+ * seen.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <hook/ngx_chat_herald_work.h>
+#include <shared/ngx_chat_hook.h>
+#include <wire/ngx_chat_clock.h>
+#include <wire/ngx_chat_failpoint.h>
+
+#include <stdio.h>
+
+
+#define NGX_CHAT_HERALD_BATCH   20         /* events of a request, at most */
+#define NGX_CHAT_HERALD_WINDOW  250        /* ms that an event waits for more */
+#define NGX_CHAT_HERALD_BODY    (1024 * 1024)  /* bytes of a body that gets no
+                                              further event */
+#define NGX_CHAT_HERALD_STAMP   280000     /* ms: older than that a body gets
+                                              the time of now, since a receiver
+                                              may refuse it after 300 s */
+#define NGX_CHAT_HERALD_BACKOFF  60000     /* ms, the longest */
+#define NGX_CHAT_HERALD_QUEUED  100000     /* rows of a webhook that wait */
+#define NGX_CHAT_HERALD_DEAD    10000      /* and that were given up */
+#define NGX_CHAT_HERALD_KEEP    ((int64_t) 7 * 24 * 3600 * 1000)   /* ms that
+                                              those are kept */
+#define NGX_CHAT_HERALD_STRANGERS  16      /* webhooks that are not configured
+                                              any more, in one round */
+
+
+static ngx_int_t ngx_chat_herald_rows(ngx_chat_herald_t *h,
+    ngx_chat_herald_hook_t *hook, ngx_uint_t fresh, uint64_t first);
+static ngx_int_t ngx_chat_herald_mark(ngx_chat_herald_t *h, uint64_t batch,
+    uint64_t row, int64_t now);
+static ngx_int_t ngx_chat_herald_body_event(ngx_chat_herald_hook_t *hook,
+    u_char *event, size_t len);
+static ngx_int_t ngx_chat_herald_body_end(ngx_chat_herald_hook_t *hook,
+    int64_t time);
+static ngx_int_t ngx_chat_herald_counted(ngx_chat_herald_t *h,
+    ngx_chat_herald_hook_t *hook, uint64_t queued, uint64_t dead);
+static ngx_int_t ngx_chat_herald_strangers(ngx_chat_herald_t *h,
+    int64_t *keys, ngx_uint_t n);
+static ngx_int_t ngx_chat_herald_sql(ngx_chat_herald_t *h,
+    ngx_chat_hook_db_statement_e n, int64_t a, int64_t b, int64_t c);
+
+
+ngx_int_t
+ngx_chat_herald_add(ngx_chat_herald_t *h, ngx_chat_hook_record_t *rec)
+{
+    size_t               size;
+    ssize_t              len;
+    ngx_int_t            rc;
+    ngx_str_t            event;
+    ngx_uint_t           i;
+    sqlite3_stmt        *st;
+    ngx_chat_webhook_t  *conf;
+
+    len = 0;
+
+    for (i = 0; i < h->conf->n; i++) {
+        conf = h->hooks[i].conf;
+
+        if (conf->app->number != rec->app
+            || !ngx_chat_webhook_wants(conf, ngx_chat_hook_bit(rec->kind),
+                                       &rec->channel))
+        {
+            continue;
+        }
+
+        if (len == 0) {
+            len = ngx_chat_webhook_render(NULL, 0, rec);
+            size = len;
+
+            if (len != NGX_ERROR && size > h->json_size) {
+                free(h->json);
+                h->json = malloc(size);
+                h->json_size = h->json ? size : 0;
+            }
+
+            if (len == NGX_ERROR || h->json == NULL) {
+                return NGX_ERROR;
+            }
+
+            (void) ngx_chat_webhook_render(h->json, size, rec);
+        }
+
+        st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_ADD_e);
+        if (st == NULL) {
+            return NGX_ERROR;
+        }
+
+        event.data = h->json;
+        event.len = len;
+
+        (void) sqlite3_bind_int64(st, 1, (int64_t) rec->app);
+        (void) sqlite3_bind_int64(st, 2, conf->key);
+        (void) sqlite3_bind_int64(st, 3, rec->time);
+        (void) ngx_chat_db_bind_text(st, 4, &event);
+
+        rc = ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_ADD_e, NULL);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        h->hooks[i].due = 0;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_herald_choose(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
+{
+    int64_t        now, created, due;
+    uint64_t       first, batch;
+    ngx_int_t      rc;
+    sqlite3_stmt  *st;
+
+    now = ngx_chat_clock_wall();
+
+    if (hook->state != NGX_CHAT_HERALD_IDLE_e || hook->due > now) {
+        return NGX_OK;
+    }
+
+    hook->due = NGX_CHAT_HERALD_NEVER;
+
+    st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_FIRST_e);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) sqlite3_bind_int64(st, 1, hook->conf->key);
+
+    rc = ngx_chat_hook_db_step(&h->db, NGX_CHAT_HOOK_DB_FIRST_e);
+
+    if (rc != NGX_OK) {
+
+        if (hook->sh && rc == NGX_DONE) {
+            hook->sh->oldest = 0;
+        }
+
+        return (rc == NGX_DONE) ? NGX_OK : rc;
+    }
+
+    first = sqlite3_column_int64(st, 0);
+    batch = sqlite3_column_int64(st, 1);
+    due = sqlite3_column_int64(st, 2);
+    hook->tries = sqlite3_column_int64(st, 3);
+    hook->tried = sqlite3_column_int64(st, 4);
+    created = sqlite3_column_int64(st, 5);
+
+    ngx_chat_hook_db_reset(&h->db, NGX_CHAT_HOOK_DB_FIRST_e);
+
+    if (hook->sh) {
+        hook->sh->oldest = created;
+        hook->sh->tries = hook->tries;
+    }
+
+    /* the clock may have been set back */
+
+    if (due > now && due - now <= NGX_CHAT_HERALD_BACKOFF) {
+        hook->due = due;
+        return NGX_OK;
+    }
+
+    if (hook->tried == 0 || hook->tried > now) {
+        hook->tried = now;
+    }
+
+    return ngx_chat_herald_rows(h, hook, batch == 0, batch ? batch : first);
+}
+
+
+/*
+ * Gathers a batch: the one that there is, or with fresh set rows from the
+ * first on that were not tried yet, if there are enough or they are old enough.
+ */
+
+static ngx_int_t
+ngx_chat_herald_rows(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
+    ngx_uint_t fresh, uint64_t first)
+{
+    int                            len;
+    int64_t                        created, oldest, now;
+    uint64_t                       rows[NGX_CHAT_HERALD_BATCH];
+    ngx_int_t                      rc;
+    ngx_uint_t                     i, max;
+    sqlite3_stmt                  *st;
+    ngx_chat_hook_db_statement_e   n;
+
+    max = hook->conf->batch || !fresh ? NGX_CHAT_HERALD_BATCH : 1;
+    n = fresh ? NGX_CHAT_HOOK_DB_FRESH_e : NGX_CHAT_HOOK_DB_BATCH_e;
+
+    st = ngx_chat_hook_db_get(&h->db, n);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    i = 0;
+
+    if (fresh) {
+        (void) sqlite3_bind_int64(st, ++i, hook->conf->key);
+    }
+
+    (void) sqlite3_bind_int64(st, ++i, (int64_t) first);
+    (void) sqlite3_bind_int64(st, ++i, max);
+
+    hook->n = 0;
+    hook->body.len = 0;
+    created = 0;
+    oldest = 0;
+
+    while ((rc = ngx_chat_hook_db_step(&h->db, n)) == NGX_OK) {
+
+        len = sqlite3_column_bytes(st, 2);
+
+        if (fresh && (sqlite3_column_int64(st, 3) != 0
+                      || (hook->n && hook->body.len + len
+                                     > NGX_CHAT_HERALD_BODY)))
+        {
+            max = hook->n;
+            break;
+        }
+
+        created = sqlite3_column_int64(st, 1);
+        oldest = hook->n ? oldest : created;
+        rows[hook->n++] = sqlite3_column_int64(st, 0);
+
+        if (ngx_chat_herald_body_event(hook,
+                                       (u_char *) sqlite3_column_text(st, 2),
+                                       len)
+            != NGX_OK)
+        {
+            rc = NGX_ERROR;
+            break;
+        }
+    }
+
+    ngx_chat_hook_db_reset(&h->db, n);
+
+    if ((rc != NGX_OK && rc != NGX_DONE) || hook->n == 0) {
+        return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
+    }
+
+    now = ngx_chat_clock_wall();
+
+    if (fresh && hook->n < max && oldest <= now
+        && now - oldest < NGX_CHAT_HERALD_WINDOW)
+    {
+        hook->due = oldest + NGX_CHAT_HERALD_WINDOW;
+        return NGX_OK;
+    }
+
+    for (i = 0; fresh && i < hook->n; i++) {
+        rc = ngx_chat_herald_mark(h, first, rows[i], hook->tried);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    hook->batch = first;
+    hook->state = NGX_CHAT_HERALD_READY_e;
+
+    if (now - created > NGX_CHAT_HERALD_STAMP || created > now) {
+        created = now;
+    }
+
+    return ngx_chat_herald_body_end(hook, created);
+}
+
+
+static ngx_int_t
+ngx_chat_herald_mark(ngx_chat_herald_t *h, uint64_t batch, uint64_t row,
+    int64_t now)
+{
+    return ngx_chat_herald_sql(h, NGX_CHAT_HOOK_DB_MARK_e, (int64_t) batch,
+                               now, (int64_t) row);
+}
+
+
+/*
+ * The body grows behind room for its beginning, which is written last: it has
+ * the time of the last event.
+ */
+
+static ngx_int_t
+ngx_chat_herald_body_event(ngx_chat_herald_hook_t *hook, u_char *event,
+    size_t len)
+{
+    u_char  *p;
+    size_t   size;
+
+    if (hook->body.len == 0) {
+        hook->body.len = NGX_CHAT_WEBHOOK_BEGIN;
+    }
+
+    size = hook->body.len + 1 + len + NGX_CHAT_WEBHOOK_END;
+
+    if (size > hook->size) {
+        size = ngx_max(size, 2 * hook->size);
+
+        p = realloc(hook->body.data, size);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        hook->body.data = p;
+        hook->size = size;
+    }
+
+    p = hook->body.data + hook->body.len;
+
+    if (hook->n > 1) {
+        *p++ = ',';
+    }
+
+    if (len) {
+        p = ngx_cpymem(p, event, len);
+    }
+
+    hook->body.len = p - hook->body.data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_herald_body_end(ngx_chat_herald_hook_t *hook, int64_t time)
+{
+    u_char  begin[NGX_CHAT_WEBHOOK_BEGIN], *p, *last;
+    size_t  len;
+
+    len = ngx_chat_webhook_begin(begin, time) - begin;
+    last = ngx_chat_webhook_end(hook->body.data + hook->body.len);
+
+    /* to the memory's start, so that it can be freed */
+
+    p = hook->body.data + NGX_CHAT_WEBHOOK_BEGIN;
+
+    ngx_memmove(hook->body.data + len, p, last - p);
+    ngx_memcpy(hook->body.data, begin, len);
+
+    hook->body.len = len + (last - p);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_herald_settle(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
+{
+    int64_t        now, wait, end;
+    ngx_str_t      error;
+    sqlite3_stmt  *st;
+
+    now = ngx_chat_clock_wall();
+
+    ngx_chat_failpoint("hook settle");
+
+    hook->due = 0;
+    hook->given_up = 0;
+
+    if (hook->delivered) {
+        return ngx_chat_herald_sql(h, NGX_CHAT_HOOK_DB_DONE_e,
+                                   (int64_t) hook->batch, 0, 0);
+    }
+
+    error.data = hook->error;
+    error.len = ngx_strlen(hook->error);
+
+    end = hook->tried + (int64_t) hook->conf->retry;
+
+    if (now >= end || hook->tried > now) {
+        hook->given_up = 1;
+
+        st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_DEAD_e);
+        if (st == NULL) {
+            return NGX_ERROR;
+        }
+
+        (void) sqlite3_bind_int64(st, 1, now);
+        (void) ngx_chat_db_bind_text(st, 2, &error);
+        (void) sqlite3_bind_int64(st, 3, (int64_t) hook->batch);
+
+        return ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_DEAD_e, NULL);
+    }
+
+    wait = (hook->tries < 6) ? (int64_t) 1000 << hook->tries
+                             : NGX_CHAT_HERALD_BACKOFF;
+
+    st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_RETRY_e);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) sqlite3_bind_int64(st, 1, (int64_t) hook->tries + 1);
+    (void) sqlite3_bind_int64(st, 2, hook->tried);
+    (void) sqlite3_bind_int64(st, 3, ngx_min(now + wait, end));
+    (void) ngx_chat_db_bind_text(st, 4, &error);
+    (void) sqlite3_bind_int64(st, 5, (int64_t) hook->batch);
+
+    return ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_RETRY_e, NULL);
+}
+
+
+ngx_int_t
+ngx_chat_herald_count(ngx_chat_herald_t *h)
+{
+    int64_t        key, strangers[NGX_CHAT_HERALD_STRANGERS];
+    uint64_t      *counts;
+    ngx_int_t      rc;
+    ngx_uint_t     i, n;
+    sqlite3_stmt  *st;
+
+    counts = calloc(h->conf->n * 2, sizeof(uint64_t));
+    if (counts == NULL) {
+        return NGX_ERROR;
+    }
+
+    st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_COUNT_e);
+    if (st == NULL) {
+        free(counts);
+        return NGX_ERROR;
+    }
+
+    n = 0;
+
+    while ((rc = ngx_chat_hook_db_step(&h->db, NGX_CHAT_HOOK_DB_COUNT_e))
+           == NGX_OK)
+    {
+        key = sqlite3_column_int64(st, 0);
+
+        for (i = 0; i < h->conf->n && h->hooks[i].conf->key != key; i++) {
+            /* void */
+        }
+
+        if (i < h->conf->n) {
+            counts[i * 2 + sqlite3_column_int(st, 1)] =
+                                                  sqlite3_column_int64(st, 2);
+
+        } else if (sqlite3_column_int(st, 1) == 0
+                   && n < NGX_CHAT_HERALD_STRANGERS)
+        {
+            strangers[n++] = key;
+        }
+    }
+
+    rc = (rc == NGX_DONE) ? ngx_chat_herald_strangers(h, strangers, n) : rc;
+
+    for (i = 0; rc == NGX_OK && i < h->conf->n; i++) {
+        rc = ngx_chat_herald_counted(h, &h->hooks[i], counts[i * 2],
+                                     counts[i * 2 + 1]);
+    }
+
+    free(counts);
+
+    return rc;
+}
+
+
+/* The bounds of a webhook.  A batch stays together. */
+
+static ngx_int_t
+ngx_chat_herald_counted(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
+    uint64_t queued, uint64_t dead)
+{
+    int64_t    now, surplus;
+    ngx_int_t  rc;
+
+    now = ngx_chat_clock_wall();
+    surplus = (int64_t) queued - NGX_CHAT_HERALD_QUEUED;
+    rc = NGX_OK;
+
+    if (surplus > 0) {
+        ngx_log_error(NGX_LOG_WARN, h->log, 0,
+                      "chat webhook \"%V\" of app \"%V\": too many events "
+                      "wait, the oldest %L are given up",
+                      &hook->conf->shown, &hook->conf->app->id, surplus);
+
+        rc = ngx_chat_herald_sql(h, NGX_CHAT_HOOK_DB_SURPLUS_e, now,
+                                 hook->conf->key, surplus);
+        queued -= surplus;
+        dead += surplus;
+    }
+
+    surplus = (int64_t) dead - NGX_CHAT_HERALD_DEAD;
+
+    if (rc == NGX_OK && surplus > 0) {
+        rc = ngx_chat_herald_sql(h, NGX_CHAT_HOOK_DB_BURY_e, hook->conf->key,
+                                 surplus, 0);
+        dead -= surplus;
+    }
+
+    if (rc == NGX_OK && dead) {
+        rc = ngx_chat_herald_sql(h, NGX_CHAT_HOOK_DB_EXPIRE_e, hook->conf->key,
+                                 now - NGX_CHAT_HERALD_KEEP, 0);
+    }
+
+    if (hook->sh) {
+        hook->sh->queued = queued;
+        hook->sh->dead = dead;
+    }
+
+    return rc;
+}
+
+
+/* Rows that nobody sends.  A worker that leaves does not know who will. */
+
+static ngx_int_t
+ngx_chat_herald_strangers(ngx_chat_herald_t *h, int64_t *keys, ngx_uint_t n)
+{
+    char        sql[256];
+    ngx_int_t   rc;
+    ngx_uint_t  i;
+
+    rc = NGX_OK;
+
+    if (__atomic_load_n(&h->leave, __ATOMIC_RELAXED)) {
+        return NGX_OK;
+    }
+
+    for (i = 0; rc == NGX_OK && i < n; i++) {
+        (void) snprintf(sql, sizeof(sql),
+                        "UPDATE webhook_events SET dead_at = %lld,"
+                        " error = 'the webhook is not configured any more'"
+                        " WHERE webhook = %lld AND dead_at = 0",
+                        (long long) ngx_chat_clock_wall(),
+                        (long long) keys[i]);
+
+        rc = ngx_chat_db_exec(&h->db.handle.db, sql);
+    }
+
+    return rc;
+}
+
+
+/* Runs a statement that has at most three numbers as parameters. */
+
+static ngx_int_t
+ngx_chat_herald_sql(ngx_chat_herald_t *h, ngx_chat_hook_db_statement_e n,
+    int64_t a, int64_t b, int64_t c)
+{
+    sqlite3_stmt  *st;
+
+    st = ngx_chat_hook_db_get(&h->db, n);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) sqlite3_bind_int64(st, 1, a);
+    (void) sqlite3_bind_int64(st, 2, b);
+    (void) sqlite3_bind_int64(st, 3, c);
+
+    return ngx_chat_hook_db_run(&h->db, n, NULL);
+}

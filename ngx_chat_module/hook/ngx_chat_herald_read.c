@@ -1,0 +1,366 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The ring's records.
+ *
+ * Beginnings and ends of states are compared to what the receivers believe, so
+ * it does no harm to read a record again.  Ends are held back for some seconds.
+ * Whether one was back in time is told by the records' own times: the herald
+ * may be late.
+ *
+ * All other events are told once: the position up to which they were is in the
+ * database, in the same transaction.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <hook/ngx_chat_herald_work.h>
+#include <shared/ngx_chat_incident.h>
+#include <shared/ngx_chat_index.h>
+#include <wire/ngx_chat_clock.h>
+
+
+static ngx_int_t ngx_chat_herald_find(ngx_chat_herald_t *h);
+static ngx_int_t ngx_chat_herald_push(ngx_chat_herald_t *h,
+    uint64_t position);
+static ngx_int_t ngx_chat_herald_record(ngx_chat_herald_t *h,
+    ngx_chat_hook_record_t *rec, uint64_t position);
+static ngx_int_t ngx_chat_herald_release(ngx_chat_herald_t *h, ngx_uint_t *n);
+static ngx_int_t ngx_chat_herald_forget(ngx_chat_herald_t *h,
+    ngx_chat_hook_record_t *rec);
+static void ngx_chat_herald_overrun(ngx_chat_herald_t *h);
+
+
+#define ngx_chat_herald_last(h)                                               \
+    __atomic_load_n(&(h)->zone->sh->hooks.last, __ATOMIC_ACQUIRE)
+
+
+ngx_uint_t
+ngx_chat_herald_has_records(ngx_chat_herald_t *h)
+{
+    uint64_t  last;
+
+    last = ngx_chat_herald_last(h);
+
+    return h->nrecords
+           || (last != NGX_CHAT_INDEX_NONE && last >= h->position);
+}
+
+
+uint64_t
+ngx_chat_herald_position(ngx_chat_herald_t *h)
+{
+    ngx_chat_hook_held_t  *held;
+
+    held = ngx_chat_hook_held_first(&h->held);
+
+    return held ? ngx_min(held->position, h->position) : h->position;
+}
+
+
+ngx_int_t
+ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
+{
+    uint64_t                 at, position;
+    ngx_int_t                rc;
+    ngx_chat_envelope_t      e;
+    ngx_chat_hook_record_t   rec;
+
+    if (h->nrecords == 0) {
+        rc = ngx_chat_herald_find(h);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    for ( /* void */ ; *n && h->nrecords; (*n)--) {
+
+        at = h->records[--h->nrecords];
+        position = at;
+
+        rc = ngx_chat_index_read(h->zone, &position, &e, &h->buf, h->log);
+
+        if (rc == NGX_ERROR) {
+            return rc;
+        }
+
+        if (rc == NGX_DECLINED) {
+            ngx_chat_herald_overrun(h);
+            return NGX_OK;
+        }
+
+        h->position = at + 1;
+
+        if (ngx_chat_hook_record_unpack(&rec, e.payload.data, e.payload.len)
+            != NGX_OK)
+        {
+            ngx_log_error(NGX_LOG_ALERT, h->log, 0,
+                          "chat ring has a broken record for webhooks");
+            continue;
+        }
+
+        h->at = ngx_max(h->at, rec.at);
+
+        rc = ngx_chat_herald_release(h, n);
+
+        if (rc == NGX_OK && *n == 0) {
+            /* held ones that come before it are left: next time */
+            h->records[h->nrecords++] = at;
+            h->position = at;
+            return NGX_OK;
+        }
+
+        if (rc == NGX_OK) {
+            rc = ngx_chat_herald_record(h, &rec, at);
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (h->nrecords == 0) {
+        h->at = ngx_chat_clock_msec();
+
+        return ngx_chat_herald_release(h, n);
+    }
+
+    return NGX_OK;
+}
+
+
+/* Finds the records from the position on: their chain leads back. */
+
+static ngx_int_t
+ngx_chat_herald_find(ngx_chat_herald_t *h)
+{
+    uint64_t             p, position;
+    ngx_int_t            rc;
+    ngx_chat_envelope_t  e;
+
+    p = ngx_chat_herald_last(h);
+
+    while (p != NGX_CHAT_INDEX_NONE && p >= h->position) {
+
+        position = p;
+        rc = ngx_chat_index_read(h->zone, &position, &e, &h->buf, h->log);
+
+        if (rc == NGX_DECLINED) {
+            ngx_chat_herald_overrun(h);
+            return NGX_OK;
+        }
+
+        if (rc != NGX_OK || ngx_chat_herald_push(h, p) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        p = e.previous;
+    }
+
+    return NGX_OK;
+}
+
+
+/* The memory has a bound: that of the records in the ring. */
+
+static ngx_int_t
+ngx_chat_herald_push(ngx_chat_herald_t *h, uint64_t position)
+{
+    uint64_t    *p;
+    ngx_uint_t   n;
+
+    if (h->nrecords == h->nalloc) {
+        n = h->nalloc ? h->nalloc * 2 : 1024;
+
+        p = realloc(h->records, n * sizeof(uint64_t));
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        h->records = p;
+        h->nalloc = n;
+    }
+
+    h->records[h->nrecords++] = position;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_herald_record(ngx_chat_herald_t *h, ngx_chat_hook_record_t *rec,
+    uint64_t position)
+{
+    switch (rec->kind) {
+
+    case NGX_CHAT_HOOK_OCCUPIED_e:
+    case NGX_CHAT_HOOK_ADDED_e:
+
+        if (ngx_chat_hook_held_drop(&h->held, rec->app, &rec->channel,
+                                    &rec->user))
+        {
+            return NGX_OK;
+        }
+
+        return ngx_chat_herald_believe(h, rec);
+
+    case NGX_CHAT_HOOK_VACATED_e:
+    case NGX_CHAT_HOOK_REMOVED_e:
+
+        if (!ngx_chat_herald_wants(h, rec->app,
+                     ngx_chat_webhook_needs(ngx_chat_hook_bit(rec->kind)),
+                     &rec->channel))
+        {
+            return NGX_OK;
+        }
+
+        return ngx_chat_hook_held_add(&h->held, rec->app, &rec->channel,
+                                      &rec->user,
+                                      rec->at + NGX_CHAT_HERALD_GRACE,
+                                      position);
+
+    default:
+        return (position < h->stateless) ? NGX_OK : ngx_chat_herald_add(h, rec);
+    }
+}
+
+
+/* Ends that were held back, and nobody was back by now. */
+
+static ngx_int_t
+ngx_chat_herald_release(ngx_chat_herald_t *h, ngx_uint_t *n)
+{
+    ngx_int_t                rc;
+    ngx_chat_hook_held_t    *held;
+    ngx_chat_hook_record_t   rec;
+
+    for ( /* void */ ; *n; (*n)--) {
+
+        held = ngx_chat_hook_held_first(&h->held);
+
+        if (held == NULL || held->due > h->at) {
+            return NGX_OK;
+        }
+
+        ngx_memzero(&rec, sizeof(ngx_chat_hook_record_t));
+
+        rec.kind = held->user.len ? NGX_CHAT_HOOK_REMOVED_e
+                                  : NGX_CHAT_HOOK_VACATED_e;
+        rec.app = held->app;
+        rec.channel = held->channel;
+        rec.user = held->user;
+        rec.time = ngx_chat_clock_wall();
+
+        rc = ngx_chat_herald_forget(h, &rec);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        (void) ngx_chat_hook_held_drop(&h->held, held->app, &held->channel,
+                                       &held->user);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_chat_herald_wants(ngx_chat_herald_t *h, uint64_t app, ngx_uint_t kinds,
+    ngx_str_t *channel)
+{
+    ngx_uint_t           i;
+    ngx_chat_webhook_t  *conf;
+
+    for (i = 0; i < h->conf->n; i++) {
+        conf = h->hooks[i].conf;
+
+        if (conf->app->number == app
+            && ngx_chat_webhook_wants(conf, kinds, channel))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_chat_herald_believe(ngx_chat_herald_t *h, ngx_chat_hook_record_t *rec)
+{
+    ngx_int_t      rc;
+    ngx_uint_t     new;
+    sqlite3_stmt  *st;
+
+    if (!ngx_chat_herald_wants(h, rec->app,
+                     ngx_chat_webhook_needs(ngx_chat_hook_bit(rec->kind)),
+                     &rec->channel))
+    {
+        return NGX_OK;
+    }
+
+    st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_BELIEVE_e);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) sqlite3_bind_int64(st, 1, (int64_t) rec->app);
+    (void) ngx_chat_db_bind_text(st, 2, &rec->channel);
+    (void) ngx_chat_db_bind_text(st, 3, &rec->user);
+
+    rc = ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_BELIEVE_e, &new);
+
+    return (rc == NGX_OK && new) ? ngx_chat_herald_add(h, rec) : rc;
+}
+
+
+static ngx_int_t
+ngx_chat_herald_forget(ngx_chat_herald_t *h, ngx_chat_hook_record_t *rec)
+{
+    ngx_int_t      rc;
+    ngx_uint_t     known;
+    sqlite3_stmt  *st;
+
+    st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_FORGET_e);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) sqlite3_bind_int64(st, 1, (int64_t) rec->app);
+    (void) ngx_chat_db_bind_text(st, 2, &rec->channel);
+    (void) ngx_chat_db_bind_text(st, 3, &rec->user);
+
+    rc = ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_FORGET_e, &known);
+
+    return (rc == NGX_OK && known) ? ngx_chat_herald_add(h, rec) : rc;
+}
+
+
+/*
+ * Records were written over before they were read: the database was locked or
+ * full for long.  Who is there can be asked, the other events are lost.
+ */
+
+static void
+ngx_chat_herald_overrun(ngx_chat_herald_t *h)
+{
+    ngx_log_error(NGX_LOG_ERR, h->log, 0,
+                  "chat webhooks were overrun by events: channels and members "
+                  "are compared anew, other events are lost; a larger "
+                  "chat_zone gives more time");
+
+    ngx_chat_incident_note(NGX_CHAT_INCIDENT_RING_OVERRUN_e, "webhooks");
+
+    h->position = ngx_chat_herald_last(h) + 1;
+    h->nrecords = 0;
+
+    ngx_chat_hook_held_clear(&h->held);
+
+    h->census = NGX_CHAT_HERALD_CENSUS_DUE_e;
+    h->census_due = ngx_chat_clock_msec();
+}

@@ -1,0 +1,538 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * A round: all that there is to do, in one transaction.
+ *
+ * What the transaction changes in memory counts only once it is committed.
+ * Where it fails, all that is known is forgotten, and the next round begins as
+ * a successor would: from the position that the database has.  So a failure
+ * needs no other care than a death.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <hook/ngx_chat_herald_work.h>
+#include <shared/ngx_chat_incident.h>
+#include <wire/ngx_chat_clock.h>
+#include <wire/ngx_chat_failpoint.h>
+
+#include <stdio.h>
+
+
+#define NGX_CHAT_HERALD_PAUSE   500        /* ms after a failure */
+#define NGX_CHAT_HERALD_LOOK    1000       /* ms between looks for what others
+                                              have changed in the database */
+#define NGX_CHAT_HERALD_RETURN  10000      /* ms until clients are back */
+
+
+static ngx_int_t ngx_chat_herald_round_all(ngx_chat_herald_t *h,
+    ngx_uint_t last);
+static ngx_int_t ngx_chat_herald_learn(ngx_chat_herald_t *h);
+static ngx_int_t ngx_chat_herald_learn_position(ngx_chat_herald_t *h);
+static ngx_int_t ngx_chat_herald_learn_names(ngx_chat_herald_t *h);
+static ngx_int_t ngx_chat_herald_drop_state(ngx_chat_herald_t *h);
+static ngx_int_t ngx_chat_herald_note(ngx_chat_herald_t *h);
+static ngx_int_t ngx_chat_herald_revive(ngx_chat_herald_t *h,
+    ngx_chat_herald_hook_t *hook);
+static void ngx_chat_herald_look(ngx_chat_herald_t *h);
+static void ngx_chat_herald_committed(ngx_chat_herald_t *h);
+static void ngx_chat_herald_answered(ngx_chat_herald_t *h,
+    ngx_chat_herald_hook_t *hook);
+
+
+void
+ngx_chat_herald_reset(ngx_chat_herald_t *h)
+{
+    ngx_uint_t               i;
+    ngx_chat_herald_hook_t  *hook;
+
+    h->fresh = 1;
+    h->nrecords = 0;
+    h->census = NGX_CHAT_HERALD_CENSUS_NONE_e;
+
+    ngx_chat_hook_held_clear(&h->held);
+
+    /* an answer is kept: it stays true */
+
+    for (i = 0; i < h->conf->n; i++) {
+        hook = &h->hooks[i];
+
+        if (hook->state == NGX_CHAT_HERALD_READY_e) {
+            hook->state = NGX_CHAT_HERALD_IDLE_e;
+        }
+
+        hook->due = 0;
+        hook->given_up = 0;
+    }
+}
+
+
+ngx_uint_t
+ngx_chat_herald_is_due(ngx_chat_herald_t *h)
+{
+    int64_t                  wall;
+    uint64_t                 now;
+    ngx_uint_t               i;
+    ngx_chat_herald_hook_t  *hook;
+    ngx_chat_hook_held_t    *held;
+
+    now = ngx_chat_clock_msec();
+    wall = ngx_chat_clock_wall();
+
+    if (now < h->pause) {
+        return 0;
+    }
+
+    held = ngx_chat_hook_held_first(&h->held);
+
+    if (h->fresh
+        || now >= h->look
+        || h->added != h->zone->sh->hooks.added
+        || h->generation != h->zone->sh->generation
+        || (held && held->due <= now)
+        || h->census == NGX_CHAT_HERALD_CENSUS_TAKEN_e
+        || (h->census == NGX_CHAT_HERALD_CENSUS_DUE_e && h->census_due <= now)
+        || ngx_chat_herald_has_records(h))
+    {
+        return 1;
+    }
+
+    for (i = 0; i < h->conf->n; i++) {
+        hook = &h->hooks[i];
+
+        if (hook->state == NGX_CHAT_HERALD_ANSWERED_e
+            || (hook->state == NGX_CHAT_HERALD_IDLE_e && hook->due <= wall)
+            || (hook->sh && hook->sh->revive))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_chat_herald_round(ngx_chat_herald_t *h, ngx_uint_t last)
+{
+    ngx_int_t  rc;
+
+    /* who is there is asked before, without a lock */
+
+    if (!last && !h->fresh
+        && h->census == NGX_CHAT_HERALD_CENSUS_DUE_e
+        && h->census_due <= ngx_chat_clock_msec()
+        && ngx_chat_herald_census_take(h) != NGX_OK)
+    {
+        goto failed;
+    }
+
+    rc = ngx_chat_hook_db_begin(&h->db, h->log);
+
+    if (rc != NGX_OK) {
+        goto failed;
+    }
+
+    rc = ngx_chat_herald_round_all(h, last);
+
+    if (ngx_chat_hook_db_end(&h->db, rc, h->log) == NGX_OK) {
+        ngx_chat_herald_committed(h);
+        return;
+    }
+
+failed:
+
+    ngx_chat_herald_reset(h);
+    h->pause = ngx_chat_clock_msec() + NGX_CHAT_HERALD_PAUSE;
+}
+
+
+static ngx_int_t
+ngx_chat_herald_round_all(ngx_chat_herald_t *h, ngx_uint_t last)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               i, n;
+    ngx_chat_herald_hook_t  *hook;
+
+    rc = NGX_OK;
+
+    if (h->fresh
+        || ngx_memcmp(h->epoch, h->db.handle.db.epoch, NGX_CHAT_DB_EPOCH_LEN)
+           != 0)
+    {
+        rc = ngx_chat_herald_learn(h);
+    }
+
+    ngx_chat_herald_look(h);
+
+    for (i = 0; rc == NGX_OK && i < h->conf->n; i++) {
+        hook = &h->hooks[i];
+
+        if (hook->state == NGX_CHAT_HERALD_ANSWERED_e) {
+            rc = ngx_chat_herald_settle(h, hook);
+        }
+
+        if (rc == NGX_OK && hook->sh && hook->sh->revive) {
+            rc = ngx_chat_herald_revive(h, hook);
+        }
+    }
+
+    /* who was listed as being there may have left by the next record */
+
+    n = NGX_CHAT_HERALD_RECORDS;
+
+    if (rc == NGX_OK && h->census == NGX_CHAT_HERALD_CENSUS_TAKEN_e) {
+        rc = ngx_chat_herald_census_compare(h, &n);
+
+    } else if (rc == NGX_OK) {
+        rc = ngx_chat_herald_read(h, &n);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_herald_note(h);
+    }
+
+    for (i = 0; rc == NGX_OK && !last && i < h->conf->n; i++) {
+        rc = ngx_chat_herald_choose(h, &h->hooks[i]);
+    }
+
+    if (rc == NGX_OK && h->look == 0) {
+        rc = ngx_chat_herald_count(h);
+    }
+
+    return rc;
+}
+
+
+/* The first round of a herald, or the first with another database. */
+
+static ngx_int_t
+ngx_chat_herald_learn(ngx_chat_herald_t *h)
+{
+    uint64_t              back, now;
+    ngx_int_t             rc;
+    ngx_chat_zone_sh_t   *sh;
+
+    sh = h->zone->sh;
+
+    ngx_chat_herald_reset(h);
+
+    ngx_memcpy(h->epoch, h->db.handle.db.epoch, NGX_CHAT_DB_EPOCH_LEN);
+
+    rc = ngx_chat_herald_learn_position(h);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_herald_learn_names(h);
+    }
+
+    if (rc == NGX_OK && !__atomic_load_n(&h->leave, __ATOMIC_RELAXED)) {
+        rc = ngx_chat_herald_drop_state(h);
+    }
+
+    /*
+     * Behind a start or a wipe clients are about to come back, and most are
+     * those that the receivers know.
+     */
+
+    now = ngx_chat_clock_msec();
+    back = ngx_max((uint64_t) sh->started, sh->hooks.wiped)
+           + NGX_CHAT_HERALD_RETURN;
+
+    h->generation = sh->generation;
+    h->census = NGX_CHAT_HERALD_CENSUS_DUE_e;
+    h->census_due = (back - now <= NGX_CHAT_HERALD_RETURN) ? back : now;
+
+    h->at = now;
+    h->look = 0;
+    h->fresh = (rc != NGX_OK);
+
+    return rc;
+}
+
+
+/*
+ * Where the database has no position of this zone, it is the first one that the
+ * zone has, and all records are to be read; or another one was put in place,
+ * and what is before was told by that one.
+ */
+
+static ngx_int_t
+ngx_chat_herald_learn_position(ngx_chat_herald_t *h)
+{
+    ngx_int_t            rc;
+    const char          *text;
+    unsigned long long   id, position, read;
+
+    h->position = h->zone->sh->hooks.read;
+    h->stateless = h->position;
+    h->noted = (uint64_t) -1;
+
+    if (ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_GET_e) == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_chat_hook_db_step(&h->db, NGX_CHAT_HOOK_DB_GET_e);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DONE) ? NGX_OK : rc;
+    }
+
+    text = (const char *) sqlite3_column_text(
+                              h->db.statements[NGX_CHAT_HOOK_DB_GET_e], 0);
+
+    if (text && sscanf(text, "%llx %llu %llu", &id, &position, &read) == 3
+        && id == h->zone->sh->hooks.id)
+    {
+        h->position = position;
+        h->stateless = ngx_max(h->stateless, read);
+        h->noted = position;
+        h->noted_read = read;
+    }
+
+    ngx_chat_hook_db_reset(&h->db, NGX_CHAT_HOOK_DB_GET_e);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_herald_learn_names(ngx_chat_herald_t *h)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           i;
+    sqlite3_stmt        *st;
+    ngx_chat_webhook_t  *conf;
+
+    st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_NAME_e);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_OK;
+
+    for (i = 0; rc == NGX_OK && i < h->conf->n; i++) {
+        conf = h->hooks[i].conf;
+
+        (void) sqlite3_bind_int64(st, 1, conf->key);
+        (void) sqlite3_bind_int64(st, 2, (int64_t) conf->app->number);
+        (void) ngx_chat_db_bind_text(st, 3, &conf->shown);
+
+        rc = ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_NAME_e, NULL);
+    }
+
+    return rc;
+}
+
+
+/* Nobody believes anything any more of an app that has no webhook. */
+
+static ngx_int_t
+ngx_chat_herald_drop_state(ngx_chat_herald_t *h)
+{
+    char       *sql, *p;
+    size_t      size;
+    ngx_int_t   rc;
+    ngx_uint_t  i;
+
+    size = 128 + h->conf->n * 24;
+
+    sql = malloc(size);
+    if (sql == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = sql + snprintf(sql, size,
+                       "DELETE FROM webhook_state WHERE app NOT IN (0");
+
+    for (i = 0; i < h->conf->n; i++) {
+        p += snprintf(p, size - (p - sql), ",%lld",
+                      (long long) h->hooks[i].conf->app->number);
+    }
+
+    (void) snprintf(p, size - (p - sql), ")");
+
+    rc = ngx_chat_db_exec(&h->db.handle.db, sql);
+
+    free(sql);
+
+    return rc;
+}
+
+
+/* The position goes into the transaction of what was read before it. */
+
+static ngx_int_t
+ngx_chat_herald_note(ngx_chat_herald_t *h)
+{
+    char            text[80];
+    uint64_t        position;
+    ngx_str_t       value;
+    sqlite3_stmt   *st;
+
+    position = ngx_chat_herald_position(h);
+
+    if (position == h->noted && h->position == h->noted_read) {
+        return NGX_OK;
+    }
+
+    st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_SET_e);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = (u_char *) text;
+    value.len = snprintf(text, sizeof(text), "%llx %llu %llu",
+                         (unsigned long long) h->zone->sh->hooks.id,
+                         (unsigned long long) position,
+                         (unsigned long long) h->position);
+
+    (void) ngx_chat_db_bind_text(st, 1, &value);
+
+    h->noted = position;
+    h->noted_read = h->position;
+
+    return ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_SET_e, NULL);
+}
+
+
+static ngx_int_t
+ngx_chat_herald_revive(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
+{
+    sqlite3_stmt  *st;
+
+    st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_REVIVE_e);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) sqlite3_bind_int64(st, 1, hook->conf->key);
+
+    hook->revived = 1;
+    hook->due = 0;
+    h->look = 0;
+
+    return ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_REVIVE_e, NULL);
+}
+
+
+/* Whether somebody else has changed something: another worker's writer, whoever
+   has the sqlite3 shell, a wipe. */
+
+static void
+ngx_chat_herald_look(ngx_chat_herald_t *h)
+{
+    uint64_t            now;
+    ngx_uint_t          i;
+    ngx_atomic_uint_t   added;
+
+    now = ngx_chat_clock_msec();
+    added = h->zone->sh->hooks.added;
+
+    if (h->generation != h->zone->sh->generation) {
+        h->generation = h->zone->sh->generation;
+        h->census = NGX_CHAT_HERALD_CENSUS_DUE_e;
+        h->census_due = now + NGX_CHAT_HERALD_RETURN;
+    }
+
+    if (now < h->look && added == h->added) {
+        return;
+    }
+
+    if (now >= h->look) {
+        h->look = 0;
+    }
+
+    h->added = added;
+
+    for (i = 0; i < h->conf->n; i++) {
+        if (h->hooks[i].due == NGX_CHAT_HERALD_NEVER) {
+            h->hooks[i].due = 0;
+        }
+    }
+}
+
+
+/* What was done is in the database. */
+
+static void
+ngx_chat_herald_committed(ngx_chat_herald_t *h)
+{
+    ngx_uint_t               i;
+    ngx_chat_herald_hook_t  *hook;
+
+    h->zone->sh->hooks.read = h->position;
+
+    ngx_chat_failpoint("hook noted");
+
+    for (i = 0; i < h->conf->n; i++) {
+        hook = &h->hooks[i];
+
+        if (hook->state == NGX_CHAT_HERALD_ANSWERED_e) {
+            ngx_chat_herald_answered(h, hook);
+        }
+
+        if (hook->revived) {
+            hook->revived = 0;
+            hook->sh->revive = 0;
+        }
+    }
+
+    if (h->look == 0) {
+        h->look = ngx_chat_clock_msec() + NGX_CHAT_HERALD_LOOK;
+    }
+}
+
+
+/* Counts and logs an answer. */
+
+static void
+ngx_chat_herald_answered(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
+{
+    uint64_t             *counters;
+    ngx_uint_t            level;
+    ngx_chat_webhook_t   *conf;
+
+    conf = hook->conf;
+    level = hook->failing ? NGX_LOG_INFO : NGX_LOG_WARN;
+    counters = h->zone->sh->counters;
+
+    ngx_chat_zone_lock(h->zone);
+
+    counters[hook->result]++;
+    counters[NGX_CHAT_WEBHOOK_EVENTS_e] += hook->delivered ? hook->n : 0;
+    counters[NGX_CHAT_WEBHOOK_DEAD_e] += hook->given_up ? hook->n : 0;
+
+    ngx_chat_zone_unlock(h->zone);
+
+    if (hook->delivered && hook->failing) {
+        ngx_log_error(NGX_LOG_NOTICE, h->log, 0,
+                      "chat webhook \"%V\" of app \"%V\" answers again",
+                      &conf->shown, &conf->app->id);
+    }
+
+    if (!hook->delivered) {
+        ngx_log_error(level, h->log, 0,
+                      "chat webhook \"%V\" of app \"%V\" failed: %s",
+                      &conf->shown, &conf->app->id, hook->error);
+
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_WEBHOOK_FAILED_e,
+                               "app %V: %s", &conf->app->id, hook->error);
+    }
+
+    if (hook->given_up) {
+        ngx_log_error(NGX_LOG_WARN, h->log, 0,
+                      "chat webhook \"%V\" of app \"%V\": %ui events are given "
+                      "up: %s", &conf->shown, &conf->app->id, hook->n,
+                      hook->error);
+
+        ngx_chat_incident_note(NGX_CHAT_INCIDENT_WEBHOOK_DEAD_e,
+                               "app %V: %ui events", &conf->app->id, hook->n);
+    }
+
+    hook->failing = !hook->delivered;
+    hook->given_up = 0;
+    hook->state = NGX_CHAT_HERALD_IDLE_e;
+}

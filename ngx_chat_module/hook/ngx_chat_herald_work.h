@@ -1,0 +1,209 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The herald's own state, and the parts of its work.  All of this is the
+ * thread's.
+ */
+
+
+#ifndef _NGX_CHAT_HERALD_WORK_H_INCLUDED_
+#define _NGX_CHAT_HERALD_WORK_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <hook/ngx_chat_herald_conf.h>
+#include <hook/ngx_chat_hook_curl.h>
+#include <hook/ngx_chat_hook_db.h>
+#include <hook/ngx_chat_hook_held.h>
+#include <pusher/ngx_chat_webhook.h>
+
+
+#define NGX_CHAT_HERALD_GRACE   3000       /* ms that ends are held back */
+#define NGX_CHAT_HERALD_RECORDS  1000      /* most of them in a transaction */
+#define NGX_CHAT_HERALD_NEVER   INT64_MAX  /* a time */
+
+
+typedef enum {
+    NGX_CHAT_HERALD_IDLE_e = 0,
+    NGX_CHAT_HERALD_READY_e,               /* has a batch to be sent */
+    NGX_CHAT_HERALD_SENDING_e,
+    NGX_CHAT_HERALD_ANSWERED_e             /* the database is to learn it */
+} ngx_chat_herald_state_e;
+
+
+/* A webhook: one batch at a time. */
+
+typedef struct {
+    ngx_chat_webhook_t     *conf;
+    ngx_chat_hook_sh_t     *sh;            /* NULL: the table was too small */
+    ngx_uint_t              state;
+    int64_t                 due;           /* its rows are looked at then, ms
+                                              since 1970; 0: now */
+    uint64_t                batch;
+    ngx_uint_t              n;             /* events of the batch */
+    ngx_uint_t              tries;         /* before this one */
+    int64_t                 tried;         /* time of the first try */
+    ngx_str_t               body;          /* from malloc() */
+    size_t                  size;          /* of that memory */
+
+    ngx_uint_t              delivered;     /* the answer: all is well */
+    ngx_uint_t              result;        /* a counter */
+    long                    status;        /* 0: none */
+    u_char                  error[NGX_CHAT_HOOK_ERROR];    /* NUL-terminated */
+
+    unsigned                failing:1;     /* its last try has failed */
+    unsigned                given_up:1;    /* in this transaction */
+    unsigned                revived:1;     /* the same of dead ones */
+
+#if (NGX_CHAT_CURL)
+    CURL                   *easy;
+    struct curl_slist      *headers;
+    char                    text[CURL_ERROR_SIZE];
+#endif
+} ngx_chat_herald_hook_t;
+
+
+typedef enum {
+    NGX_CHAT_HERALD_CENSUS_NONE_e = 0,
+    NGX_CHAT_HERALD_CENSUS_DUE_e,          /* at a time */
+    NGX_CHAT_HERALD_CENSUS_TAKEN_e         /* is in a table, to be compared */
+} ngx_chat_herald_census_e;
+
+
+typedef struct {
+    ngx_chat_herald_conf_t  *conf;
+    ngx_chat_zone_t         *zone;
+    ngx_log_t               *log;
+
+    pthread_t                thread;
+    pthread_mutex_t          mutex;        /* of the next five */
+    pthread_cond_t           cond;
+    ngx_uint_t               stop;
+    ngx_uint_t               leave;
+    void                    *multi;        /* libcurl's; NULL: not loaded */
+
+    ngx_chat_herald_hook_t  *hooks;        /* as many as conf->n */
+    ngx_chat_hook_db_t       db;
+    u_char                   epoch[NGX_CHAT_DB_EPOCH_LEN];  /* of that */
+    ngx_uint_t               fresh;        /* knows nothing yet */
+    uint64_t                 pause;        /* ms: nothing before that time, by
+                                              the monotonic clock as all of
+                                              these */
+    uint64_t                 look;         /* the next look at everything */
+    ngx_atomic_uint_t        added;        /* the zone's, as last seen */
+    ngx_atomic_uint_t        generation;   /* of the zone */
+
+    /* the ring's records */
+    uint64_t                 position;     /* those before it are read */
+    uint64_t                 stateless;    /* of those before it only state is
+                                              of interest */
+    uint64_t                 noted;        /* positions as in the database */
+    uint64_t                 noted_read;
+    uint64_t                *records;      /* positions, the latest first */
+    ngx_uint_t               nrecords;
+    ngx_uint_t               nalloc;
+    uint64_t                 at;           /* time of the last one read */
+    ngx_str_t                buf;          /* of one record */
+    ngx_chat_hook_held_list_t  held;
+
+    ngx_uint_t               census;
+    uint64_t                 census_due;
+    int64_t                  census_row;   /* compared up to this one */
+
+    u_char                  *json;         /* of one event */
+    size_t                   json_size;
+
+#if (NGX_CHAT_CURL)
+    ngx_chat_hook_curl_t    *curl;
+#endif
+    uint64_t                 curl_due;     /* of the next attempt to load it */
+} ngx_chat_herald_t;
+
+
+/*
+ * ngx_chat_herald.c: waits until it is roused, for at most so many ms.  Returns
+ * 1 where the thread is to end.
+ */
+ngx_uint_t ngx_chat_herald_sleep(ngx_chat_herald_t *h, ngx_msec_t ms);
+
+
+/* ngx_chat_herald_round.c: all that there is to do, in one transaction. */
+
+/* Whether a round is due. */
+ngx_uint_t ngx_chat_herald_is_due(ngx_chat_herald_t *h);
+
+/* The last one only writes down what is known, and sends nothing. */
+void ngx_chat_herald_round(ngx_chat_herald_t *h, ngx_uint_t last);
+
+/* Forgets what is known, and begins anew from the database. */
+void ngx_chat_herald_reset(ngx_chat_herald_t *h);
+
+
+/*
+ * ngx_chat_herald_read.c: the ring's records.  Functions that use the database
+ * return NGX_OK, NGX_BUSY or NGX_ERROR.
+ */
+
+ngx_uint_t ngx_chat_herald_has_records(ngx_chat_herald_t *h);
+
+/* Reads at most *n records, and lets held ones go that are due. */
+ngx_int_t ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n);
+
+/* Before it all is in the database, what is held apart. */
+uint64_t ngx_chat_herald_position(ngx_chat_herald_t *h);
+
+/* 1 where some webhook of the app wants one of the kinds of the channel. */
+ngx_uint_t ngx_chat_herald_wants(ngx_chat_herald_t *h, uint64_t app,
+    ngx_uint_t kinds, ngx_str_t *channel);
+
+/* A state has begun: tells it where the receivers don't know. */
+ngx_int_t ngx_chat_herald_believe(ngx_chat_herald_t *h,
+    ngx_chat_hook_record_t *rec);
+
+
+/* ngx_chat_herald_census.c: what is, compared to what the receivers believe. */
+
+/* Without a transaction: lists what is.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_chat_herald_census_take(ngx_chat_herald_t *h);
+
+/* In one: compares a part, *n channels and members at most. */
+ngx_int_t ngx_chat_herald_census_compare(ngx_chat_herald_t *h, ngx_uint_t *n);
+
+
+/* ngx_chat_herald_outbox.c: the rows. */
+
+/* Adds a row for each webhook that wants the event. */
+ngx_int_t ngx_chat_herald_add(ngx_chat_herald_t *h,
+    ngx_chat_hook_record_t *rec);
+
+/* Chooses the rows that a webhook sends next, if they are due. */
+ngx_int_t ngx_chat_herald_choose(ngx_chat_herald_t *h,
+    ngx_chat_herald_hook_t *hook);
+
+/* Writes down the answer. */
+ngx_int_t ngx_chat_herald_settle(ngx_chat_herald_t *h,
+    ngx_chat_herald_hook_t *hook);
+
+/* Counts the rows, and removes those that are too many or too old. */
+ngx_int_t ngx_chat_herald_count(ngx_chat_herald_t *h);
+
+
+/* ngx_chat_herald_send.c: the requests. */
+
+/* Starts the requests that are ready. */
+void ngx_chat_herald_send(ngx_chat_herald_t *h);
+
+/* Waits, for at most so many ms, and takes the answers that have come. */
+void ngx_chat_herald_wait(ngx_chat_herald_t *h, ngx_uint_t ms);
+
+/* Gives up the requests under way. */
+void ngx_chat_herald_send_exit(ngx_chat_herald_t *h);
+
+/* Ends a wait(); on the event loop, with the mutex. */
+void ngx_chat_herald_rouse(ngx_chat_herald_t *h);
+
+
+#endif /* _NGX_CHAT_HERALD_WORK_H_INCLUDED_ */

@@ -1,0 +1,241 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The herald's transactions.
+ *
+ * The thread must end soon when its worker does.  So it waits for locks only
+ * for a moment, and tries again; nothing is lost meanwhile, as long as the ring
+ * has it.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <hook/ngx_chat_hook_db.h>
+#include <store/ngx_chat_batch.h>
+#include <store/ngx_chat_write_lock.h>
+#include <wire/ngx_chat_clock.h>
+#include <wire/ngx_chat_failpoint.h>
+
+
+#define NGX_CHAT_HOOK_DB_WAIT  250         /* ms, for each lock */
+#define NGX_CHAT_HOOK_DB_LOG   10000       /* ms between logged failures */
+
+
+static void ngx_chat_hook_db_failed(ngx_chat_hook_db_t *db, ngx_int_t rc,
+    ngx_log_t *log);
+
+
+static const char *const  ngx_chat_hook_db_sql[] = {
+
+    "INSERT OR IGNORE INTO webhook_state (app, channel, user)"
+    " VALUES (?, ?, ?)",
+
+    "DELETE FROM webhook_state WHERE app = ? AND channel = ? AND user = ?",
+
+    "INSERT INTO webhook_events (app, webhook, created_at, event)"
+    " VALUES (?, ?, ?, ?)",
+
+    "SELECT id, batch, due_at, tries, tried_at, created_at"
+    " FROM webhook_events WHERE webhook = ? AND dead_at = 0"
+    " ORDER BY id LIMIT 1",
+
+    "SELECT id, created_at, event, batch FROM webhook_events"
+    " WHERE webhook = ? AND dead_at = 0 AND id >= ? ORDER BY id LIMIT ?",
+
+    "SELECT id, created_at, event, batch FROM webhook_events"
+    " WHERE batch = ? AND dead_at = 0 ORDER BY id LIMIT ?",
+
+    "UPDATE webhook_events SET batch = ?, tried_at = ? WHERE id = ?",
+
+    "DELETE FROM webhook_events WHERE batch = ?",
+
+    "UPDATE webhook_events SET tries = ?, tried_at = ?, due_at = ?, error = ?"
+    " WHERE batch = ?",
+
+    "UPDATE webhook_events SET tries = 0, tried_at = 0, due_at = 0,"
+    " dead_at = ?, error = ? WHERE batch = ? AND dead_at = 0",
+
+    "UPDATE webhook_events SET dead_at = 0 WHERE webhook = ? AND dead_at > 0",
+
+    "SELECT webhook, dead_at > 0, count(*) FROM webhook_events GROUP BY 1, 2",
+
+    "UPDATE webhook_events SET dead_at = ?, error = 'too many events wait'"
+    " WHERE id IN (SELECT id FROM webhook_events WHERE webhook = ?"
+    " AND dead_at = 0 AND batch = 0 ORDER BY id LIMIT ?)",
+
+    "DELETE FROM webhook_events WHERE id IN (SELECT id FROM webhook_events"
+    " WHERE webhook = ? AND dead_at > 0 ORDER BY dead_at, id LIMIT ?)",
+
+    "DELETE FROM webhook_events WHERE webhook = ? AND dead_at > 0"
+    " AND dead_at < ?",
+
+    "INSERT OR IGNORE INTO webhooks (id, app, url) VALUES (?, ?, ?)",
+
+    "SELECT value FROM meta WHERE key = 'webhooks'",
+
+    "INSERT OR REPLACE INTO meta (key, value) VALUES ('webhooks', ?)"
+};
+
+
+void
+ngx_chat_hook_db_init(ngx_chat_hook_db_t *db, ngx_chat_store_conf_t *conf)
+{
+    ngx_memzero(db, sizeof(ngx_chat_hook_db_t));
+
+    ngx_chat_handle_init(&db->handle, conf, NGX_CHAT_HOOK_DB_WAIT, 1);
+}
+
+
+ngx_int_t
+ngx_chat_hook_db_begin(ngx_chat_hook_db_t *db, ngx_log_t *log)
+{
+    ngx_int_t              rc;
+    ngx_chat_store_conf_t  *conf;
+
+    conf = db->handle.conf;
+
+    rc = ngx_chat_write_lock_take(conf->sh, NGX_CHAT_HOOK_DB_WAIT, NULL);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_chat_handle_ready(&db->handle, 1, log);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_batch_begin(&db->handle.db);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_chat_hook_db_failed(db, rc, log);
+        ngx_chat_write_lock_give(conf->sh);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_hook_db_end(ngx_chat_hook_db_t *db, ngx_int_t rc, ngx_log_t *log)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_CHAT_HOOK_DB_STATEMENTS_e; i++) {
+        (void) sqlite3_finalize(db->statements[i]);
+        db->statements[i] = NULL;
+    }
+
+    ngx_chat_failpoint("hook commit");
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_batch_commit(&db->handle.db);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_handle_whole(&db->handle);
+    }
+
+    ngx_chat_failpoint("hook committed");
+
+    if (rc != NGX_OK) {
+        ngx_chat_hook_db_failed(db, rc, log);
+    }
+
+    ngx_chat_write_lock_give(db->handle.conf->sh);
+
+    return rc;
+}
+
+
+/* Logs the first failure, and then one now and then. */
+
+static void
+ngx_chat_hook_db_failed(ngx_chat_hook_db_t *db, ngx_int_t rc, ngx_log_t *log)
+{
+    uint64_t  now;
+
+    now = ngx_chat_clock_msec();
+
+    if (db->logged && now - db->logged < NGX_CHAT_HOOK_DB_LOG) {
+        ngx_chat_handle_failed(&db->handle, rc, NULL);
+        return;
+    }
+
+    db->logged = now;
+    ngx_chat_handle_failed(&db->handle, rc, log);
+}
+
+
+void
+ngx_chat_hook_db_close(ngx_chat_hook_db_t *db)
+{
+    ngx_chat_handle_close(&db->handle);
+}
+
+
+sqlite3_stmt *
+ngx_chat_hook_db_get(ngx_chat_hook_db_t *db, ngx_chat_hook_db_statement_e n)
+{
+    if (db->statements[n] == NULL
+        && sqlite3_prepare_v2(db->handle.db.handle, ngx_chat_hook_db_sql[n],
+                              -1, &db->statements[n], NULL)
+           != SQLITE_OK)
+    {
+        (void) ngx_chat_db_failed(&db->handle.db, "sqlite3_prepare_v2()");
+        return NULL;
+    }
+
+    return db->statements[n];
+}
+
+
+ngx_int_t
+ngx_chat_hook_db_run(ngx_chat_hook_db_t *db, ngx_chat_hook_db_statement_e n,
+    ngx_uint_t *changes)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_chat_hook_db_step(db, n);
+
+    if (rc != NGX_DONE) {
+        return (rc == NGX_OK) ? NGX_ERROR : rc;
+    }
+
+    if (changes) {
+        *changes = sqlite3_changes(db->handle.db.handle);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_hook_db_step(ngx_chat_hook_db_t *db, ngx_chat_hook_db_statement_e n)
+{
+    int        rc;
+    ngx_int_t  status;
+
+    rc = sqlite3_step(db->statements[n]);
+
+    if (rc == SQLITE_ROW) {
+        return NGX_OK;
+    }
+
+    status = (rc == SQLITE_DONE) ? NGX_DONE
+             : ngx_chat_db_failed(&db->handle.db, "sqlite3_step()");
+
+    ngx_chat_hook_db_reset(db, n);
+
+    return status;
+}
+
+
+void
+ngx_chat_hook_db_reset(ngx_chat_hook_db_t *db, ngx_chat_hook_db_statement_e n)
+{
+    (void) sqlite3_reset(db->statements[n]);
+    (void) sqlite3_clear_bindings(db->statements[n]);
+}

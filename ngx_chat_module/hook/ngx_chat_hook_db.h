@@ -1,0 +1,91 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The herald's transactions.  Used by its thread only.
+ *
+ * Its handle is one of those of ngx_chat_handle.h.  Statements live from
+ * begin() to end(): between, nobody closes the handle, and a worker that is no
+ * herald has none.
+ */
+
+
+#ifndef _NGX_CHAT_HOOK_DB_H_INCLUDED_
+#define _NGX_CHAT_HOOK_DB_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <store/ngx_chat_handle.h>
+
+
+typedef enum {
+    NGX_CHAT_HOOK_DB_BELIEVE_e = 0,
+    NGX_CHAT_HOOK_DB_FORGET_e,
+    NGX_CHAT_HOOK_DB_ADD_e,
+    NGX_CHAT_HOOK_DB_FIRST_e,          /* the row to be sent next */
+    NGX_CHAT_HOOK_DB_FRESH_e,          /* rows from it on */
+    NGX_CHAT_HOOK_DB_BATCH_e,          /* the rows of a batch */
+    NGX_CHAT_HOOK_DB_MARK_e,           /* makes a row a part of a batch */
+    NGX_CHAT_HOOK_DB_DONE_e,           /* a batch was delivered */
+    NGX_CHAT_HOOK_DB_RETRY_e,          /* is to be tried again */
+    NGX_CHAT_HOOK_DB_DEAD_e,           /* is given up */
+    NGX_CHAT_HOOK_DB_REVIVE_e,         /* a webhook's dead rows */
+    NGX_CHAT_HOOK_DB_COUNT_e,          /* rows by webhook, alive and dead */
+    NGX_CHAT_HOOK_DB_SURPLUS_e,        /* the oldest that are too many */
+    NGX_CHAT_HOOK_DB_BURY_e,           /* dead rows that are too many */
+    NGX_CHAT_HOOK_DB_EXPIRE_e,         /* or too old */
+    NGX_CHAT_HOOK_DB_NAME_e,           /* a webhook's URL */
+    NGX_CHAT_HOOK_DB_GET_e,            /* the position */
+    NGX_CHAT_HOOK_DB_SET_e,
+    NGX_CHAT_HOOK_DB_STATEMENTS_e
+} ngx_chat_hook_db_statement_e;
+
+
+typedef struct {
+    ngx_chat_handle_t   handle;
+    sqlite3_stmt       *statements[NGX_CHAT_HOOK_DB_STATEMENTS_e];
+    uint64_t            logged;        /* ms, when a failure was */
+} ngx_chat_hook_db_t;
+
+
+void ngx_chat_hook_db_init(ngx_chat_hook_db_t *db,
+    ngx_chat_store_conf_t *conf);
+
+/*
+ * Takes the write lock and begins a transaction.  Waits a part of a second at
+ * most.  NGX_OK; else end() must not be called.
+ */
+ngx_int_t ngx_chat_hook_db_begin(ngx_chat_hook_db_t *db, ngx_log_t *log);
+
+/*
+ * Ends it: where rc is NGX_OK by a commit, else by a rollback, which is logged
+ * now and then.  Returns rc, or why the commit failed.
+ */
+ngx_int_t ngx_chat_hook_db_end(ngx_chat_hook_db_t *db, ngx_int_t rc,
+    ngx_log_t *log);
+
+void ngx_chat_hook_db_close(ngx_chat_hook_db_t *db);
+
+/* A statement, ready to be bound; NULL: it can't be prepared. */
+sqlite3_stmt *ngx_chat_hook_db_get(ngx_chat_hook_db_t *db,
+    ngx_chat_hook_db_statement_e n);
+
+/*
+ * Runs a statement that gives no row.  *n, where it is not NULL, becomes the
+ * number of rows that were changed.
+ */
+ngx_int_t ngx_chat_hook_db_run(ngx_chat_hook_db_t *db,
+    ngx_chat_hook_db_statement_e n, ngx_uint_t *changes);
+
+/* Goes to the next row.  NGX_OK; NGX_DONE: there is none, and the statement is
+   reset; NGX_BUSY, NGX_ERROR. */
+ngx_int_t ngx_chat_hook_db_step(ngx_chat_hook_db_t *db,
+    ngx_chat_hook_db_statement_e n);
+
+void ngx_chat_hook_db_reset(ngx_chat_hook_db_t *db,
+    ngx_chat_hook_db_statement_e n);
+
+
+#endif /* _NGX_CHAT_HOOK_DB_H_INCLUDED_ */
