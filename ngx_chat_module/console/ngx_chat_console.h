@@ -36,6 +36,13 @@ ngx_int_t ngx_chat_console_apps(ngx_http_request_t *r);
 ngx_int_t ngx_chat_console_channels(ngx_http_request_t *r,
     ngx_chat_app_t *app);
 
+/* All webhooks, and how each of them does. */
+ngx_int_t ngx_chat_console_webhooks(ngx_http_request_t *r);
+
+/* Has the events that an app's webhooks have given up sent again. */
+ngx_int_t ngx_chat_console_webhooks_revive(ngx_http_request_t *r,
+    ngx_chat_app_t *app);
+
 /* What went wrong lately. */
 ngx_int_t ngx_chat_console_incidents(ngx_http_request_t *r);
 

@@ -30,6 +30,8 @@
 static ngx_int_t ngx_chat_console_post(ngx_http_request_t *r,
     ngx_str_t *path);
 static ngx_int_t ngx_chat_console_api(ngx_http_request_t *r, ngx_str_t *path);
+static ngx_chat_app_t *ngx_chat_console_app_of(ngx_http_request_t *r,
+    ngx_str_t *path, ngx_str_t *rest);
 static ngx_int_t ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path);
 static ngx_int_t ngx_chat_console_history(ngx_http_request_t *r,
     ngx_chat_app_t *app, ngx_str_t *channel);
@@ -80,6 +82,10 @@ ngx_chat_console_handler(ngx_http_request_t *r)
         return ngx_chat_console_apps(r);
     }
 
+    if (ngx_chat_console_path_is(&path, "webhooks")) {
+        return ngx_chat_console_webhooks(r);
+    }
+
     if (ngx_chat_console_path_is(&path, "incidents")) {
         return ngx_chat_console_incidents(r);
     }
@@ -93,11 +99,18 @@ ngx_chat_console_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_chat_console_post(ngx_http_request_t *r, ngx_str_t *path)
 {
-    ngx_str_t  value;
+    ngx_str_t        value, rest;
+    ngx_chat_app_t  *app;
 
     if (ngx_chat_request_header(r, "x-chat-console", &value) != NGX_OK) {
         return ngx_chat_reply_line(r, NGX_HTTP_FORBIDDEN,
                                    "The header X-Chat-Console is missing");
+    }
+
+    app = ngx_chat_console_app_of(r, path, &rest);
+
+    if (app && ngx_chat_console_path_is(&rest, "webhooks/revive")) {
+        return ngx_chat_console_webhooks_revive(r, app);
     }
 
     return ngx_chat_console_api(r, path);
@@ -116,15 +129,21 @@ ngx_chat_console_api(ngx_http_request_t *r, ngx_str_t *path)
 }
 
 
-/* GET apps/ID/... */
+/* The app of a path apps/ID/..., and what is behind that; NULL: none. */
 
-static ngx_int_t
-ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path)
+static ngx_chat_app_t *
+ngx_chat_console_app_of(ngx_http_request_t *r, ngx_str_t *path,
+    ngx_str_t *rest)
 {
     u_char                *p, *last;
-    ngx_str_t              id, rest;
-    ngx_chat_app_t        *app;
+    ngx_str_t              id;
     ngx_chat_main_conf_t  *cmcf;
+
+    rest->len = 0;
+
+    if (path->len <= 5 || ngx_strncmp(path->data, "apps/", 5) != 0) {
+        return NULL;
+    }
 
     id.data = path->data + 5;
     last = path->data + path->len;
@@ -132,19 +151,33 @@ ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path)
     p = ngx_strlchr(id.data, last, '/');
 
     if (p == NULL) {
-        return NGX_HTTP_NOT_FOUND;
+        return NULL;
     }
 
     id.len = p - id.data;
-    rest.data = p + 1;
-    rest.len = last - rest.data;
+    rest->data = p + 1;
+    rest->len = last - rest->data;
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 
-    app = ngx_chat_app_of_id(&cmcf->apps, &id);
+    return ngx_chat_app_of_id(&cmcf->apps, &id);
+}
+
+
+/* GET apps/ID/... */
+
+static ngx_int_t
+ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path)
+{
+    ngx_str_t        rest;
+    ngx_chat_app_t  *app;
+
+    app = ngx_chat_console_app_of(r, path, &rest);
 
     if (app == NULL) {
-        return ngx_chat_reply_line(r, NGX_HTTP_NOT_FOUND, "Unknown app id");
+        return rest.len ? ngx_chat_reply_line(r, NGX_HTTP_NOT_FOUND,
+                                              "Unknown app id")
+                        : NGX_HTTP_NOT_FOUND;
     }
 
     if (ngx_chat_console_path_is(&rest, "channels")) {

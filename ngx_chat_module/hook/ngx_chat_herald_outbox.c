@@ -495,6 +495,10 @@ ngx_chat_herald_counted(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
                                  hook->conf->key, surplus);
         queued -= surplus;
         dead += surplus;
+
+        ngx_chat_zone_lock(h->zone);
+        h->zone->sh->counters[NGX_CHAT_WEBHOOK_DEAD_e] += surplus;
+        ngx_chat_zone_unlock(h->zone);
     }
 
     surplus = (int64_t) dead - NGX_CHAT_HERALD_DEAD;

@@ -62,6 +62,15 @@ ngx_chat_status_json(ngx_chat_json_write_t *w, void *data)
         ngx_chat_status_json_store(w, st);
     }
 
+    if (t->has_hooks) {
+        ngx_chat_json_write_key(w, "webhooks");
+        ngx_chat_json_write_object(w);
+        ngx_chat_json_write_key_uint(w, "queued", t->hooks_queued);
+        ngx_chat_json_write_key_uint(w, "dead", t->hooks_dead);
+        ngx_chat_json_write_key_uint(w, "lag_milliseconds", t->hooks_lag);
+        ngx_chat_json_write_object_end(w);
+    }
+
     ngx_chat_json_write_key(w, "per_worker");
     ngx_chat_json_write_array(w);
 

@@ -27,6 +27,8 @@ static void ngx_chat_status_prometheus_store(ngx_chat_metrics_t *m,
     ngx_chat_status_t *st);
 static void ngx_chat_status_prometheus_commits(ngx_chat_metrics_t *m,
     ngx_chat_status_t *st);
+static void ngx_chat_status_prometheus_hooks(ngx_chat_metrics_t *m,
+    ngx_chat_stats_t *t);
 static void ngx_chat_status_prometheus_workers(ngx_chat_metrics_t *m,
     const ngx_chat_status_column_t  *column, ngx_chat_stats_t *t);
 static void ngx_chat_status_prometheus_apps(ngx_chat_metrics_t *m,
@@ -84,6 +86,10 @@ ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf, size_t size)
     if (st->is_stored) {
         ngx_chat_status_prometheus_store(&m, st);
         ngx_chat_status_prometheus_commits(&m, st);
+    }
+
+    if (t->has_hooks) {
+        ngx_chat_status_prometheus_hooks(&m, t);
     }
 
     for (column = ngx_chat_status_workers; column->key; column++) {
@@ -219,6 +225,23 @@ ngx_chat_status_prometheus_commits(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
     ngx_chat_metrics_sample_part(m, "_sum", NULL, NULL, st->store.usec,
                                  NGX_CHAT_METRICS_USEC);
     ngx_chat_metrics_sample(m, "_count", NULL, NULL, st->commits);
+}
+
+
+static void
+ngx_chat_status_prometheus_hooks(ngx_chat_metrics_t *m, ngx_chat_stats_t *t)
+{
+    ngx_chat_status_metric(m, "ngx_chat_webhook_queue_events",
+                           "Events of webhooks that wait to be sent.",
+                           t->hooks_queued);
+    ngx_chat_status_metric(m, "ngx_chat_webhook_dead_events",
+                           "Events of webhooks that were given up, and are "
+                           "kept.", t->hooks_dead);
+
+    ngx_chat_metrics_begin(m, "ngx_chat_webhook_lag_seconds", "gauge",
+                           "Age of the oldest event that waits.");
+    ngx_chat_metrics_sample_part(m, "", NULL, NULL, t->hooks_lag,
+                                 NGX_CHAT_METRICS_MSEC);
 }
 
 

@@ -57,6 +57,11 @@ static const char *const  ngx_chat_status_resumptions[] = {
 };
 
 
+static const char *const  ngx_chat_status_requests[] = {
+    "ok", "status", "timeout", "broken"
+};
+
+
 static const char *const  ngx_chat_status_client_events[] = {
     "disabled", "invalid", "channel", "not_subscribed", "size", "rate",
     "capacity"
@@ -211,6 +216,20 @@ const ngx_chat_status_counter_t  ngx_chat_status_counters[] = {
     ngx_chat_status_one(SIGNINS_REFUSED, "signins_refused",
         "ngx_chat_signins_refused_total",
         "Sign-ins refused."),
+
+    ngx_chat_status_one(WEBHOOK_EVENTS, "webhook_events_delivered",
+        "ngx_chat_webhook_events_delivered_total",
+        "Events that the receivers of webhooks have taken."),
+
+    ngx_chat_status_one(WEBHOOK_DEAD, "webhook_events_given_up",
+        "ngx_chat_webhook_events_given_up_total",
+        "Events of webhooks that were tried for too long."),
+
+    ngx_chat_status_range(WEBHOOK_REQUESTS, "webhook_requests",
+        "webhook_requests_by_result",
+        "ngx_chat_webhook_requests_total",
+        "Requests to webhooks, by how they ended.",
+        "result", ngx_chat_status_requests),
 
     { 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
 };

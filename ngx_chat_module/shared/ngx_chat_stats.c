@@ -14,10 +14,13 @@
 #include <shared/ngx_chat_share.h>
 #include <shared/ngx_chat_slot.h>
 #include <shared/ngx_chat_stats.h>
+#include <wire/ngx_chat_clock.h>
 
 
 static void ngx_chat_stats_slot(ngx_chat_stats_t *t,
     ngx_chat_slot_sh_t *slot);
+static void ngx_chat_stats_hooks(ngx_chat_stats_t *t,
+    ngx_chat_zone_sh_t *sh);
 static void ngx_chat_stats_parts(ngx_chat_stats_t *t,
     ngx_chat_zone_sh_t *sh);
 static void ngx_chat_stats_part(ngx_chat_stats_part_t *part, size_t used,
@@ -65,6 +68,8 @@ ngx_chat_stats_take(ngx_chat_zone_t *zone, ngx_chat_stats_t *t,
     }
 
     ngx_chat_zone_unlock(zone);
+
+    ngx_chat_stats_hooks(t, sh);
 
     return NGX_OK;
 }
@@ -142,4 +147,34 @@ ngx_chat_stats_part(ngx_chat_stats_part_t *part, size_t used, size_t size)
 {
     part->used = ngx_min(used, size);
     part->free = size - part->used;
+}
+
+
+static void
+ngx_chat_stats_hooks(ngx_chat_stats_t *t, ngx_chat_zone_sh_t *sh)
+{
+    uint64_t             now, oldest;
+    ngx_uint_t           i;
+    ngx_chat_hook_sh_t  *hook;
+
+    t->has_hooks = (sh->hooks.kinds != 0);
+
+    now = ngx_chat_clock_wall();
+
+    for (i = 0; t->has_hooks && i < sh->hooks.nhooks; i++) {
+        hook = &sh->hooks.hooks[i];
+
+        if (hook->key == 0) {
+            continue;
+        }
+
+        t->hooks_queued += hook->queued;
+        t->hooks_dead += hook->dead;
+
+        oldest = hook->oldest;
+
+        if (oldest && oldest < now) {
+            t->hooks_lag = ngx_max(t->hooks_lag, now - oldest);
+        }
+    }
 }

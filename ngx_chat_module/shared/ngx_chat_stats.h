@@ -63,6 +63,10 @@ typedef struct {
     ngx_uint_t               channels;
     ngx_uint_t               members;
     ngx_uint_t               grace;        /* of these, those cut off */
+    ngx_uint_t               has_hooks;    /* webhooks are configured */
+    uint64_t                 hooks_queued; /* their events that wait */
+    uint64_t                 hooks_dead;   /* and that were given up */
+    uint64_t                 hooks_lag;    /* ms, of the oldest that waits */
     uint64_t                 position;     /* of the ring's head */
     ngx_msec_t               uptime;
 
