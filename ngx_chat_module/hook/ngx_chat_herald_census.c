@@ -321,7 +321,8 @@ ngx_chat_herald_census_gone(ngx_chat_herald_t *h)
     st = ngx_chat_herald_census_prepare(h,
              "SELECT app, channel, user FROM webhook_state s WHERE NOT EXISTS"
              " (SELECT 1 FROM temp.webhook_census c WHERE c.app = s.app"
-             " AND c.channel = s.channel AND c.user = s.user)");
+             " AND c.channel = s.channel AND c.user = s.user)"
+             " ORDER BY app, channel, user DESC");
 
     if (st == NULL) {
         return NGX_ERROR;

@@ -31,6 +31,8 @@ static ngx_int_t ngx_chat_herald_record(ngx_chat_herald_t *h,
 static ngx_int_t ngx_chat_herald_release(ngx_chat_herald_t *h, ngx_uint_t *n);
 static ngx_int_t ngx_chat_herald_forget(ngx_chat_herald_t *h,
     ngx_chat_hook_record_t *rec);
+static ngx_int_t ngx_chat_herald_forget_members(ngx_chat_herald_t *h,
+    ngx_chat_hook_record_t *channel);
 static void ngx_chat_herald_overrun(ngx_chat_herald_t *h);
 
 
@@ -64,12 +66,16 @@ ngx_chat_herald_position(ngx_chat_herald_t *h)
 ngx_int_t
 ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
 {
-    uint64_t                 at, position;
+    uint64_t                 at, now, position;
     ngx_int_t                rc;
     ngx_chat_envelope_t      e;
     ngx_chat_hook_record_t   rec;
 
+    now = 0;
+
     if (h->nrecords == 0) {
+        /* before the look: who is back later than that is not found */
+        now = ngx_chat_clock_msec();
         rc = ngx_chat_herald_find(h);
 
         if (rc != NGX_OK) {
@@ -124,7 +130,7 @@ ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
     }
 
     if (h->nrecords == 0) {
-        h->at = ngx_chat_clock_msec();
+        h->at = ngx_max(h->at, now);
 
         return ngx_chat_herald_release(h, n);
     }
@@ -200,11 +206,10 @@ ngx_chat_herald_record(ngx_chat_herald_t *h, ngx_chat_hook_record_t *rec,
     case NGX_CHAT_HOOK_OCCUPIED_e:
     case NGX_CHAT_HOOK_ADDED_e:
 
-        if (ngx_chat_hook_held_drop(&h->held, rec->app, &rec->channel,
-                                    &rec->user))
-        {
-            return NGX_OK;
-        }
+        (void) ngx_chat_hook_held_drop(&h->held, rec->app, &rec->channel,
+                                       &rec->user);
+
+        /* a held end may be one that nobody was told the beginning of */
 
         return ngx_chat_herald_believe(h, rec);
 
@@ -337,7 +342,52 @@ ngx_chat_herald_forget(ngx_chat_herald_t *h, ngx_chat_hook_record_t *rec)
 
     rc = ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_FORGET_e, &known);
 
+    if (rc == NGX_OK && known && rec->kind == NGX_CHAT_HOOK_VACATED_e) {
+        rc = ngx_chat_herald_forget_members(h, rec);
+    }
+
     return (rc == NGX_OK && known) ? ngx_chat_herald_add(h, rec) : rc;
+}
+
+
+/*
+ * A channel that is vacated has no members.  Where nginx was killed the
+ * receivers may still know some, and are told before.
+ */
+
+static ngx_int_t
+ngx_chat_herald_forget_members(ngx_chat_herald_t *h,
+    ngx_chat_hook_record_t *channel)
+{
+    ngx_int_t                rc;
+    sqlite3_stmt            *st;
+    ngx_chat_hook_record_t   rec;
+
+    st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_EMPTY_e);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) sqlite3_bind_int64(st, 1, (int64_t) channel->app);
+    (void) ngx_chat_db_bind_text(st, 2, &channel->channel);
+
+    rec = *channel;
+    rec.kind = NGX_CHAT_HOOK_REMOVED_e;
+
+    while ((rc = ngx_chat_hook_db_step(&h->db, NGX_CHAT_HOOK_DB_EMPTY_e))
+           == NGX_OK)
+    {
+        rec.user.data = (u_char *) sqlite3_column_text(st, 0);
+        rec.user.len = sqlite3_column_bytes(st, 0);
+
+        rc = ngx_chat_herald_add(h, &rec);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return (rc == NGX_DONE) ? NGX_OK : rc;
 }
 
 

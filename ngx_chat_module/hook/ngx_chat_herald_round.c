@@ -245,7 +245,8 @@ ngx_chat_herald_learn(ngx_chat_herald_t *h)
     h->census = NGX_CHAT_HERALD_CENSUS_DUE_e;
     h->census_due = (back - now <= NGX_CHAT_HERALD_RETURN) ? back : now;
 
-    h->at = now;
+    /* who was back in time is told by the records, which are read again */
+    h->at = 0;
     h->look = 0;
     h->fresh = (rc != NGX_OK);
 

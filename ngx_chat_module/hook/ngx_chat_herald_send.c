@@ -37,6 +37,8 @@ static ngx_int_t ngx_chat_herald_header(ngx_chat_herald_t *h,
     ngx_chat_herald_hook_t *hook, const char *name, ngx_str_t *value);
 static ngx_int_t ngx_chat_herald_options(ngx_chat_herald_t *h,
     ngx_chat_herald_hook_t *hook);
+static size_t ngx_chat_herald_head(char *data, size_t size, size_t n,
+    void *ctx);
 static size_t ngx_chat_herald_discard(char *data, size_t size, size_t n,
     void *ctx);
 static void ngx_chat_herald_answers(ngx_chat_herald_t *h);
@@ -196,6 +198,7 @@ static ngx_int_t
 ngx_chat_herald_request(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
 {
     hook->delivered = 0;
+    hook->whole = 0;
     hook->status = 0;
     hook->error[0] = '\0';
     hook->text[0] = '\0';
@@ -316,6 +319,8 @@ ngx_chat_herald_options(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
     ngx_chat_herald_option(CURLOPT_NOSIGNAL, 1L);
     ngx_chat_herald_option(CURLOPT_FOLLOWLOCATION, 0L);
     ngx_chat_herald_option(CURLOPT_WRITEFUNCTION, ngx_chat_herald_discard);
+    ngx_chat_herald_option(CURLOPT_HEADERFUNCTION, ngx_chat_herald_head);
+    ngx_chat_herald_option(CURLOPT_HEADERDATA, hook);
     ngx_chat_herald_option(CURLOPT_PRIVATE, hook);
     ngx_chat_herald_option(CURLOPT_ERRORBUFFER, hook->text);
 
@@ -336,6 +341,23 @@ ngx_chat_herald_options(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
 #undef ngx_chat_herald_option
 
     return (rc == CURLE_OK) ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * A line of an answer's head.  To libcurl a head that breaks off is a good one:
+ * its last line must have come, which is empty.
+ */
+
+static size_t
+ngx_chat_herald_head(char *data, size_t size, size_t n, void *ctx)
+{
+    ngx_chat_herald_hook_t *hook = ctx;
+
+    size *= n;
+    hook->whole = (size > 0 && (data[0] == CR || data[0] == LF));
+
+    return size;
 }
 
 
@@ -391,6 +413,10 @@ ngx_chat_herald_answer(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
 
     (void) h->curl->easy_getinfo(hook->easy, CURLINFO_RESPONSE_CODE,
                                  &hook->status);
+
+    if (code == CURLE_OK && !hook->whole) {
+        code = CURLE_PARTIAL_FILE;
+    }
 
     if (code == CURLE_OK && hook->status >= 200 && hook->status < 300) {
         hook->delivered = 1;

@@ -54,6 +54,7 @@ typedef struct {
     long                    status;        /* 0: none */
     u_char                  error[NGX_CHAT_HOOK_ERROR];    /* NUL-terminated */
 
+    unsigned                whole:1;       /* an answer's head has come */
     unsigned                failing:1;     /* its last try has failed */
     unsigned                given_up:1;    /* in this transaction */
     unsigned                revived:1;     /* the same of dead ones */

@@ -35,6 +35,8 @@ static const char *const  ngx_chat_hook_db_sql[] = {
 
     "DELETE FROM webhook_state WHERE app = ? AND channel = ? AND user = ?",
 
+    "DELETE FROM webhook_state WHERE app = ? AND channel = ? RETURNING user",
+
     "INSERT INTO webhook_events (app, webhook, created_at, event)"
     " VALUES (?, ?, ?, ?)",
 

@@ -23,6 +23,7 @@
 typedef enum {
     NGX_CHAT_HOOK_DB_BELIEVE_e = 0,
     NGX_CHAT_HOOK_DB_FORGET_e,
+    NGX_CHAT_HOOK_DB_EMPTY_e,
     NGX_CHAT_HOOK_DB_ADD_e,
     NGX_CHAT_HOOK_DB_FIRST_e,          /* the row to be sent next */
     NGX_CHAT_HOOK_DB_FRESH_e,          /* rows from it on */
