@@ -171,6 +171,8 @@ my %plain = (
     registry_wipes => 'registry_wipes_total',
     origins_refused => 'origins_refused_total',
     signins_refused => 'signins_refused_total',
+    webhook_events_delivered => 'webhook_events_delivered_total',
+    webhook_events_given_up => 'webhook_events_given_up_total',
     bus_position_bytes => 'bus_position_bytes',
     zone_used_bytes => 'memory_used_bytes{part="arena"}',
     slow_subscribers_closed => 'connections_closed_total{reason="slow"}',
@@ -183,6 +185,7 @@ my %lists = (
     resumptions_by_result => [ 'resumptions', 'result' ],
     subscriptions_refused_by_reason => [ 'subscriptions_refused', 'reason' ],
     client_events_refused_by_reason => [ 'client_events_refused', 'reason' ],
+    webhook_requests_by_result => [ 'webhook_requests', 'result' ],
 );
 
 my %worker = (

@@ -338,6 +338,11 @@ subtest 'receivers that fail' => sub {
     ok($status->{webhooks}{queued}, 'and what waits');
     ok($status->{webhooks}{lag_milliseconds}, 'and how long');
 
+    my $metrics = $t->http->get('/chat_status?format=prometheus')->{body};
+    like($metrics, qr/^ngx_chat_$_ [1-9]/m, "Prometheus: $_")
+        for qw(webhook_queue_events webhook_lag_seconds);
+    like($metrics, qr/^ngx_chat_webhook_dead_events \d/m, 'and the dead');
+
     my $incidents = from_json($t->http->get('/console/incidents')->{body});
     is(scalar(grep { $_->{kind} eq 'webhook_failed' }
               @{ $incidents->{incidents} }), 1, 'an incident');
