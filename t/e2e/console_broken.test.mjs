@@ -301,6 +301,7 @@ describe('the console in trouble', () => {
         const now = new Date().toISOString();
         const detail = '<script>document.title = "taken"</script>';
 
+        await window.is('Live');
         await page.route('**/incidents', (route) => route.fulfill({ json: {
             now, incidents: [{ kind: 'something_new', count: 2, first: now,
                                last: now, pid: 1, detail }] } }));
@@ -309,9 +310,11 @@ describe('the console in trouble', () => {
             const json = await response.json();
 
             json.connections_closed_by_reason['<b>new</b>'] = 7;
+            json.version = 'another';
             await route.fulfill({ response, json });
         });
         await window.says('<b>new</b>');
+        await window.says('nginx has another version of the module now.');
         await window.go('#/incidents');
         await window.says(detail);
         await window.says('something_new');
