@@ -191,10 +191,10 @@ describe('the console where there is much', () => {
         assert.deepEqual(paused, down(paused[0], paused.length));
         await window.says(/paused, [\d,]+ new/);
         await window.button('Resume').click();
-        await page.getByLabel('Only with this text').fill('"n":7');
+        await page.getByLabel('Only with this text').fill('7}');
         await window.until(shown, (all) => (
             all.length > 0
-            && all.every((n) => Number.isNaN(n) || /^7/.test(String(n)))));
+            && all.every((n) => Number.isNaN(n) || n % 10 === 7)));
         await page.getByLabel('Only with this text').fill('');
 
         const rate = await sent;
