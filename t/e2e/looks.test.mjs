@@ -238,7 +238,12 @@ describe('the demo', () => {
 
         await press('Shift+Tab');
         await focused('Messages of Lobby');
+        await window.page.evaluate(() => (
+            addEventListener('scrollend', () => {
+                document.body.dataset.scrolled = '';
+            }, { capture: true })));
         await press('PageUp');
+        await window.page.locator('body[data-scrolled]').waitFor();
         await window.button('To the end').waitFor();
         await press('Tab');
         await focused('To the end');
