@@ -25,9 +25,11 @@ use constant {
     TAKEN   => 20,
 };
 
-# small buffers, so that the worker's own queue is what is tested
+# small buffers, so that the worker's own queue is what is tested; members say
+# nothing, and stay
 my $t = Chat::Pusher->new(workers => 1, listen => 'sndbuf=32k',
-                          more => 'chat_send_buffer 64k;');
+                          more => 'chat_send_buffer 64k;
+                                   chat_activity_timeout 1h;');
 
 for my $channel ('presence-a', 'presence-b') {
     for my $n (1 .. MEMBERS) {

@@ -18,9 +18,10 @@ version()
     number=$(sed -n 's/^#define NGX_CHAT_VERSION *"\(.*\)"/\1/p' \
              ngx_chat_module/*/*.h)
 
-    if [ -e .git ] && ! git describe --tags --exact-match HEAD > /dev/null 2>&1; then
-        number=$number+git$(TZ=UTC git log -1 --date=format-local:%Y%m%d%H%M%S \
-                            --format=%cd.%h)
+    if [ -e .git ] && ! git describe --tags --exact-match > /dev/null 2>&1
+    then
+        number=$number+git$(TZ=UTC git log -1 --format=%cd.%h \
+                            --date=format-local:%Y%m%d%H%M%S)
     fi
 
     echo "$number+$(. /etc/os-release && echo "deb${VERSION_ID:-.$ID}")"

@@ -165,7 +165,7 @@ END
     ln -sf ../command.service \
         "$dir/etc/systemd/system/graphical.target.wants/"
 
-    nice timeout -k 10 900 systemd-nspawn --directory="$dir" --boot \
+    nice timeout -k 10 1800 systemd-nspawn --directory="$dir" --boot \
         --private-network --register=no --keep-unit \
         --bind="${dir%-*}.debs:/var/cache/apt/archives" < /dev/null
 }

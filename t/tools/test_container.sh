@@ -23,6 +23,7 @@ user=root
 health=
 command=
 signal=
+last=
 
 
 ok()
@@ -97,10 +98,16 @@ run()
 }
 
 
-# The words of ["a", "b"], in $words: JSON's escapes are those of $''.
+# The words of a command, in $words: JSON's ["a", "b"], whose escapes are those
+# of printf, or what a shell gets.
 
 words()
 {
+    if [ "${1#[}" = "$1" ]; then
+        words=(sh -c "$1")
+        return
+    fi
+
     local text=${1#[} word
 
     text=${text%]}
@@ -174,12 +181,30 @@ unhealthy() { ! (as $health); }
 ask()
 {
     exec 3<> /dev/tcp/127.0.0.1/$port
-    printf '%s /messages HTTP/1.0\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s' \
-        "\$1" application/json "\${#2}" "\$2" >&3
+    {
+        printf '%s /messages HTTP/1.0\r\n' "\$1"
+        printf 'Content-Type: application/json\r\n'
+        printf 'Content-Length: %d\r\n\r\n%s' "\${#2}" "\$2"
+    } >&3
     cat <&3
 }
 
-check() { echo "\$1: \$(shift; "\$@" > /dev/null 2>&1 && echo yes || echo no)"; }
+check()
+{
+    name=\$1
+    shift
+    "\$@" > /dev/null 2>&1 && echo "\$name: yes" || echo "\$name: no"
+}
+
+no_root()
+{
+    ! grep -h '^Uid:' \$(grep -l '^Name:.nginx' /proc/[0-9]*/status) \
+        | grep -w 0
+}
+
+quiet() { ! grep -E '\[(warn|error|crit|alert|emerg)\]' /tmp/log; }
+
+has() { grep -q "\$1" "\$2"; }
 
 touch /tmp/log
 chown $user /tmp/log
@@ -192,19 +217,18 @@ for turn in first second; do
 
     check "\$turn start, healthy" healthy
     [ \$turn = first ] && ask POST '{"content":"kept"}' > /tmp/answer
-    check "\$turn start, a POST was answered" grep -q '^HTTP/1.1 201' /tmp/answer
+    check "\$turn start, a POST was answered" has '^HTTP/1.1 201' /tmp/answer
     ask GET '' > /tmp/history
-    check "\$turn start, it is in history" grep -q '"content":"kept"' /tmp/history
-    check "\$turn start, no process is root" \
-        bash -c '! grep -h "^Uid:" \$(grep -l "^Name:.nginx" /proc/[0-9]*/status) | grep -w 0'
-    check "\$turn start, access is logged" grep -q 'GET /messages' /tmp/log
+    check "\$turn start, it is in history" has '"content":"kept"' /tmp/history
+    check "\$turn start, no process is root" no_root
+    check "\$turn start, access is logged" has 'GET /messages' /tmp/log
     kill -$signal \$nginx
     wait \$nginx
     check "\$turn start, it stopped well" test \$? = 0
     check "\$turn start, then it is not healthy" unhealthy
 done
 
-check 'nothing alarming is logged' bash -c '! grep -E "\[(warn|error|crit|alert|emerg)\]" /tmp/log'
+check 'nothing alarming is logged' quiet
 cat /tmp/log >&2
 END
 }
@@ -222,10 +246,10 @@ if [ "$n" = "$passed" ]; then
 
     while IFS= read -r line; do
         ok "${line%: *}" test "${line##*: }" = yes
+        last=${line%: *}
     done < <(root_run --alone "$roots/$stage" bash /root/try 2>> "$log")
 
-    ok 'all of it has run' test "${line%: *}" = 'nothing alarming is logged'
-    du -sh --exclude=proc "$roots/$stage" | sed 's/^/# size: /; s/\t.*//'
+    ok 'all of it has run' test "$last" = 'nothing alarming is logged'
 fi
 
 echo "1..$n"

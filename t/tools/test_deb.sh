@@ -92,10 +92,12 @@ clean_root()
     cp t/tools/deb_in_root.sh "$older" "$newer" "$dir/root/"
 
     root_run "$dir" bash -c "
-        apt-get -q update && apt-get -q -y install --no-install-recommends \
-            systemd-sysv dbus curl ca-certificates openssl \
-        && rm /usr/sbin/policy-rc.d && apt-get -q -y install --no-install-recommends --download-only \
-            nginx /root/${newer##*/}"
+        set -e
+        install='apt-get -q -y install --no-install-recommends'
+        apt-get -q update
+        \$install systemd-sysv dbus curl ca-certificates openssl
+        rm /usr/sbin/policy-rc.d
+        \$install --download-only nginx /root/${newer##*/}"
 }
 
 
