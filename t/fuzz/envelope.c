@@ -1,17 +1,18 @@
 
-/* sources: wire/ngx_chat_envelope.c */
+/* sources: wire/ngx_chat_envelope.c wire/ngx_chat_hook_record.c */
 
 /*
  * Copyright (C) the ngx_chat_module authors
  *
  * Envelopes: what unpack() takes is what pack() makes, to the last byte, and
- * nothing shorter or longer.
+ * nothing shorter or longer.  The same of the webhooks' records in them.
  */
 
 
 #include "fuzz.h"
 
 #include <wire/ngx_chat_envelope.h>
+#include <wire/ngx_chat_hook_record.h>
 
 
 /* Bytes that anybody may have put into the ring. */
@@ -40,13 +41,38 @@ check_bytes(unit_pool_t *pool, ngx_str_t *record)
 
 
 static void
+check_hook(unit_pool_t *pool, ngx_str_t *record)
+{
+    u_char                  *p;
+    size_t                   size;
+    ngx_chat_hook_record_t   rec;
+
+    if (ngx_chat_hook_record_unpack(&rec, record->data, record->len)
+        != NGX_OK)
+    {
+        return;
+    }
+
+    EXPECT(rec.kind < NGX_CHAT_HOOK_KINDS_e);
+
+    size = ngx_chat_hook_record_size(&rec);
+    EXPECT(size == record->len);
+
+    p = unit_alloc(pool, size);
+
+    EXPECT(ngx_chat_hook_record_pack(p, &rec) == p + size);
+    EXPECT(memcmp(p, record->data, size) == 0);
+}
+
+
+static void
 check_event(unit_pool_t *pool, fuzz_t *f)
 {
     u_char               *p, *cut;
     size_t                size, n;
     ngx_chat_envelope_t   e, back;
 
-    e.type = 1 + fuzz_byte(f) % 3;
+    e.type = 1 + fuzz_byte(f) % 4;
     e.app = fuzz_number(f);
     e.message = fuzz_number(f);
     e.except.high = fuzz_number(f);
@@ -101,6 +127,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         record = fuzz_take(&f, &pool, f.len);
         check_bytes(&pool, &record);
+        check_hook(&pool, &record);
     }
 
     unit_pool_free(&pool);
