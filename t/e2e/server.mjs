@@ -203,8 +203,12 @@ class Server {
         fs.writeFileSync(conf, this.text.replace(listen, `$1${this.port}`));
 
         /* before it has read the file: where Debian's nginx logs to as well */
-        this.child = spawn(nginx, ['-e', 'stderr', '-p', `${this.prefix}/`,
-                                   '-c', conf, '-g', `daemon off; ${user}`],
+        const [program, ...first] = [...this.options.under ?? [], nginx];
+
+        this.child = spawn(program, [...first,
+                                     '-e', 'stderr', '-p', `${this.prefix}/`,
+                                     '-c', conf,
+                                     '-g', `daemon off; ${user}`],
                            { stdio: ['ignore', 'pipe', 'pipe'] });
 
         this.exit = once(this.child, 'exit');
@@ -444,6 +448,7 @@ class Server {
  * (more lines of those blocks), id (of the app), apps (more of them, as
  * blocks), locations, listen (more of its parameters); demo, for
  * conf/nginx.conf as it is, or as change() makes it;
+ * port, where it must not be any; under, a command that becomes nginx;
  * transports, those that clients in Node may use;
  * allow, a pattern of lines that may be in the error log: any other alert or
  * worse there fails the test.
@@ -453,7 +458,7 @@ export async function withServer(options, test) {
     const server = new Server(options);
 
     try {
-        await server.start();
+        await server.start(options.port);
         await test(server);
 
         const before = server.log().split('\n').length - 1;

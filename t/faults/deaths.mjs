@@ -1,0 +1,91 @@
+/*
+ * Who is to be killed, and what is to come back where it was.
+ */
+
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+
+/*
+ * A port for a server that many clients come back to: none that the kernel
+ * would give to one of them while the server is away.
+ */
+
+export async function freePort() {
+    const [low] = fs.readFileSync('/proc/sys/net/ipv4/ip_local_port_range',
+                                  'utf8').split(/\s/);
+
+    for ( ;; ) {
+        const port = 5000 + Math.floor(Math.random() * (low - 5000));
+        const server = net.createServer().listen(port, '127.0.0.1');
+
+        try {
+            await once(server, 'listening');
+
+        } catch {
+            continue;
+        }
+
+        server.close();
+        await once(server, 'close');
+
+        return port;
+    }
+}
+
+
+function state(pid) {
+    try {
+        const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+
+        return stat.slice(stat.lastIndexOf(')')).split(' ')[1];
+
+    } catch {
+        return 'gone';
+    }
+}
+
+
+/* The master first, or it would start others. */
+
+export async function killAll(server) {
+    const pids = [server.child.pid, ...server.workers()];
+
+    pids.forEach((pid) => process.kill(pid, 'SIGKILL'));
+    await server.exit;
+
+    while (pids.some((pid) => !['gone', 'Z', 'X'].includes(state(pid)))) {
+        await sleep(2);
+    }
+}
+
+
+/* Those of the processes that have a connection to that port. */
+
+export function senders(pids, port) {
+    const hex = port.toString(16).toUpperCase().padStart(4, '0');
+    const inodes = fs.readFileSync('/proc/net/tcp', 'utf8').split('\n')
+        .map((line) => line.trim().split(/\s+/))
+        .filter(([, , remote, status]) => remote?.endsWith(`:${hex}`)
+                                          && status === '01')
+        .map((fields) => `socket:[${fields[9]}]`);
+
+    const has = (file) => {
+        try {
+            return inodes.includes(fs.readlinkSync(file));
+
+        } catch {
+            return false;               // it was closed meanwhile
+        }
+    };
+
+    return pids.filter((pid) => {
+        const folder = `/proc/${pid}/fd`;
+
+        return state(pid) !== 'gone'
+               && fs.readdirSync(folder).some((name) => (
+                   has(`${folder}/${name}`)));
+    });
+}
