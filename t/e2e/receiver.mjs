@@ -160,11 +160,12 @@ export class Receiver {
         const { id } = read;
 
         if (this.pending !== null && this.pending !== id) {
-            this.fault(`${id} came, but ${this.pending} has no answer`);
+            this.fault(`${id} came, but ${this.pending} was ${this.how}`);
         }
 
         if (this.mode !== 'answers') {
             this.pending = id;
+            this.how = `refused, ${this.mode}`;
             this.counts.refused++;
             return this.mode;
         }
@@ -183,6 +184,7 @@ export class Receiver {
 
         if (how !== 'answers') {
             this.pending = id;
+            this.how = `not answered, ${how}`;
         }
 
         return how;

@@ -62,15 +62,28 @@ export async function killAll(server) {
 }
 
 
-/* Those of the processes that have a connection to that port. */
+/* Those that are established, to that port: their inodes. */
 
-export function senders(pids, port) {
+function established(port) {
     const hex = port.toString(16).toUpperCase().padStart(4, '0');
-    const inodes = fs.readFileSync('/proc/net/tcp', 'utf8').split('\n')
+
+    return fs.readFileSync('/proc/net/tcp', 'utf8').split('\n')
         .map((line) => line.trim().split(/\s+/))
         .filter(([, , remote, status]) => remote?.endsWith(`:${hex}`)
                                           && status === '01')
-        .map((fields) => `socket:[${fields[9]}]`);
+        .map((fields) => fields[9]);
+}
+
+
+export function connections(port) {
+    return established(port).length;
+}
+
+
+/* Those of the processes that have a connection to that port. */
+
+export function senders(pids, port) {
+    const inodes = established(port).map((inode) => `socket:[${inode}]`);
 
     const has = (file) => {
         try {
