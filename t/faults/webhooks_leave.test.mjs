@@ -17,7 +17,7 @@ import { withServer } from '../e2e/server.mjs';
 const whole = Boolean(process.env.CHAT_WHOLE);
 const MEMBERS = whole ? 10000 : 1000;
 const CHANNELS = whole ? 40 : 10;
-const MORE = 8 * 1024;                  // kB of a worker, at most
+const MORE = 16 * 1024;                 // kB of a worker, at most
 const LATE = 300000;
 
 
