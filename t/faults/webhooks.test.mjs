@@ -291,6 +291,9 @@ async function truth(server, receivers, seed) {
             assert.equal(receiver.pending, null);
         }
 
+        await server.until(({ webhooks: { queued, dead } }) => (
+            queued === 0 && dead === 0), 'empty outbox');
+
         assert.ok(Object.keys(counted).length > 50);
         assert.ok(all.counts.repeated > 0);
         assert.deepEqual(trial.crowd.faults, []);
