@@ -474,7 +474,8 @@ export async function withServer(options, test) {
             && !options.allow?.test(line)));
 
         if (bad.length) {
-            throw new Error('the error log has alerts');
+            throw new Error('the error log has alerts: '
+                            + bad.slice(0, 5).join('\n'));
         }
 
     } catch (error) {
