@@ -39,10 +39,13 @@ my $http = $t->http;
 my %may = ('X-Chat-Console' => 1, 'Content-Type' => 'application/json');
 
 
+sub ask { return $http->get("/console/$_[0]", \%may) }
+
+
 sub get {
     my ($path) = @_;
 
-    my $res = $http->get("/console/$path");
+    my $res = ask($path);
 
     is($res->{status}, 200, "GET $path") or diag($res->{body});
 
@@ -85,11 +88,14 @@ subtest 'the page' => sub {
     is($res->{status}, 301, 'without the slash');
     like($res->{headers}{location}, qr{/console/$}, 'leads there');
 
-    is($http->get("/console/$_")->{status}, 404, "no $_")
+    is(ask($_)->{status}, 404, "no $_")
         for 'nothing', 'page/index.html', '..%2findex.html', 'apps/',
             'apps/1', 'apps/1/channels', "apps/$id/nothing", 'console.c';
     is($http->request('PUT', '/console/')->{status}, 405, 'PUT');
     is($http->get('/closed/')->{status}, 403, "nginx's own access control");
+    is($http->get("/console/$_")->{status}, 403, "$_: not without the header")
+        for 'status', 'apps', 'incidents', 'webhooks', 'nothing',
+            "apps/$id/channels", "apps/$id/stream?channels=room";
     is($http->request('OPTIONS', '/console/status', {
            Origin => 'https://evil.example',
            'Access-Control-Request-Method' => 'POST',
@@ -117,8 +123,8 @@ subtest 'counters and apps' => sub {
     ok($own->{zone_share_bytes} > 0, 'its share of the zone');
     ok(!exists $apps->[1]{connections}, 'not counted without a limit');
 
-    my $all = $http->get('/console/apps')->{body}
-              . $http->get('/console/status')->{body};
+    my $all = ask('apps')->{body}
+              . ask('status')->{body};
 
     unlike($all, qr/\Q$_\E/, 'no secret')
         for APP_SECRET, 'other-secret', 'a-secret-of-3';
@@ -157,9 +163,9 @@ subtest 'channels' => sub {
        'a prefix');
     is($list->('filter_by_prefix=none'), '0:', 'none');
 
-    is($http->get("/console/apps/$id/channels?$_")->{status}, 400, "bad: $_")
+    is(ask("apps/$id/channels?$_")->{status}, 400, "bad: $_")
         for 'limit=0', 'limit=501', 'limit=x', 'sort=size', 'after=room-1';
-    is($http->get("/console/apps/$id/channels?" . 'a&' x 300)->{status}, 400,
+    is(ask("apps/$id/channels?" . 'a&' x 300)->{status}, 400,
        'too many parameters');
 
     is_deeply(get("apps/$id/channels/room-3?info=subscription_count"),
@@ -183,7 +189,7 @@ subtest 'events' => sub {
     subscribe_to($ws, 'private-room',
                  auth => channel_auth($ws, 'private-room'));
 
-    my $stream = Chat::Events->open(port => $t->port,
+    my $stream = Chat::Events->open(port => $t->port, headers => \%may,
         path => "/console/apps/$id/stream?channels=private-room");
     my $event = { name => 'said', channel => 'private-room', data => 'hi' };
 
@@ -215,19 +221,21 @@ subtest 'events' => sub {
     is(post($_, $event)->{status}, 404, "by no detour: $_")
         for 'x/apps/2/events', "apps/$id/x/apps/2/events",
             'x/../x/apps%2f2/events';
-    is($http->get('/one/channels/room')->{status}, 200, 'rewritten');
-    is($http->get('/one/x/apps/3/channels/room')->{status}, 404,
+    is($http->get('/one/channels/room', \%may)->{status}, 200, 'rewritten');
+    is($http->get('/one/x/apps/3/channels/room', \%may)->{status}, 404,
        'not to another app');
+
+    is((grep { $_->{id} eq $id } @{ get('apps')->{apps} })[0]{connections}, 1,
+       'which does not count for max_connections');
 
     $stream->close;
 
-    is($http->get("/console/apps/$id/stream?channels=$_")->{status}, 400,
+    is(ask("apps/$id/stream?channels=$_")->{status}, 400,
        "no stream of '$_'") for '', 'no+spaces';
-    is($http->get("/console/apps/$id/stream?channels="
-                  . '%23server-to-user-ann')->{status}, 403, 'of a user');
+    is(ask("apps/$id/stream?channels=%23server-to-user-ann")->{status}, 403, 'of a user');
 
     # an EventSource that was cut off goes on
-    my $again = Chat::Events->open(port => $t->port, id => $stream->id,
+    my $again = Chat::Events->open(port => $t->port, headers => \%may, id => $stream->id,
         path => "/console/apps/$id/stream?channels=private-room");
 
     post("apps/$id/events", { %$event, data => 'later' });
@@ -249,10 +257,10 @@ subtest 'history' => sub {
     is($contents->("apps/$id/history/room?limit=2&after=$ids[1]"), 'm3 m4',
        'after');
     is($contents->('apps/3/history/room'), '', 'of another app');
-    like($http->get("/console/apps/$id/history/room?limit=2")->{headers}{link},
+    like(ask("apps/$id/history/room?limit=2")->{headers}{link},
          qr{^</console/apps/$id/history/room\?limit=2&before=$ids[3]>},
          'Link');
-    is($http->get("/console/apps/$id/history/$_")->{status}, 400, "bad: $_")
+    is(ask("apps/$id/history/$_")->{status}, 400, "bad: $_")
         for 'room?limit=501', 'no%20spaces';
 };
 
@@ -284,7 +292,7 @@ subtest 'what went wrong' => sub {
     my $got;
 
     wait_for(10, sub {
-        $got = from_json($http->get('/console/incidents')->{body});
+        $got = from_json(ask('incidents')->{body});
         return scalar @{ $got->{incidents} };
     });
 

@@ -77,7 +77,8 @@ sub sqlite {
 sub console {
     my ($name) = @_;
 
-    my $list = from_json($t->http->get('/console/webhooks')->{body});
+    my $list = from_json($t->http->get('/console/webhooks',
+                                       { 'X-Chat-Console' => 1 })->{body});
     my ($hook) = grep { $_->{url} eq $r{$name}->url } @{ $list->{webhooks} };
 
     return $hook;
@@ -352,7 +353,8 @@ subtest 'receivers that fail' => sub {
         for qw(webhook_queue_events webhook_lag_seconds);
     like($metrics, qr/^ngx_chat_webhook_dead_events \d/m, 'and the dead');
 
-    my $incidents = from_json($t->http->get('/console/incidents')->{body});
+    my $incidents = from_json($t->http->get('/console/incidents',
+                                            { 'X-Chat-Console' => 1 })->{body});
     is(scalar(grep { $_->{kind} eq 'webhook_failed' }
               @{ $incidents->{incidents} }), 1, 'an incident');
 };

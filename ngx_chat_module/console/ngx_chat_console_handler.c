@@ -6,9 +6,10 @@
  *
  * Paths are those behind the location.  What is the same as elsewhere is
  * answered by the same functions: counters, history, events, the HTTP API.
- * Whatever changes something needs a header that pages of other sites can't
+ * All but the page's files needs a header that pages of other sites can't
  * send, since a browser that has the operator's password sends it along with
- * requests of all pages.
+ * requests of all pages.  That goes for reading, too: a stream has a
+ * subscriber's place in its channel.
  */
 
 
@@ -27,6 +28,7 @@
 #define NGX_CHAT_CONSOLE_HISTORY_MAX  500
 
 
+static ngx_int_t ngx_chat_console_get(ngx_http_request_t *r, ngx_str_t *path);
 static ngx_int_t ngx_chat_console_post(ngx_http_request_t *r,
     ngx_str_t *path);
 static ngx_int_t ngx_chat_console_api(ngx_http_request_t *r, ngx_str_t *path);
@@ -42,7 +44,7 @@ ngx_int_t
 ngx_chat_console_handler(ngx_http_request_t *r)
 {
     ngx_int_t                  rc;
-    ngx_str_t                  path;
+    ngx_str_t                  path, value;
     ngx_http_core_loc_conf_t  *core;
 
     if (r != r->main) {
@@ -62,50 +64,60 @@ ngx_chat_console_handler(ngx_http_request_t *r)
     path.data = r->uri.data + core->name.len;
     path.len = r->uri.len - core->name.len;
 
-    if (r->method == NGX_HTTP_POST) {
-        return ngx_chat_console_post(r, &path);
-    }
-
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_POST))) {
         return ngx_chat_reply_not_allowed(r, "GET, HEAD, POST");
     }
 
-    if (path.len > 5 && ngx_strncmp(path.data, "apps/", 5) == 0) {
-        return ngx_chat_console_app(r, &path);
+    if (r->method != NGX_HTTP_POST) {
+        rc = ngx_chat_console_file(r, &path);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
     }
 
-    if (ngx_chat_console_path_is(&path, "status")) {
+    if (ngx_chat_request_header(r, "x-chat-console", &value) != NGX_OK) {
+        return ngx_chat_reply_line(r, NGX_HTTP_FORBIDDEN,
+                                   "The header X-Chat-Console is missing");
+    }
+
+    return (r->method == NGX_HTTP_POST) ? ngx_chat_console_post(r, &path)
+                                        : ngx_chat_console_get(r, &path);
+}
+
+
+static ngx_int_t
+ngx_chat_console_get(ngx_http_request_t *r, ngx_str_t *path)
+{
+    if (path->len > 5 && ngx_strncmp(path->data, "apps/", 5) == 0) {
+        return ngx_chat_console_app(r, path);
+    }
+
+    if (ngx_chat_console_path_is(path, "status")) {
         return ngx_chat_status_handler(r);
     }
 
-    if (ngx_chat_console_path_is(&path, "apps")) {
+    if (ngx_chat_console_path_is(path, "apps")) {
         return ngx_chat_console_apps(r);
     }
 
-    if (ngx_chat_console_path_is(&path, "webhooks")) {
+    if (ngx_chat_console_path_is(path, "webhooks")) {
         return ngx_chat_console_webhooks(r);
     }
 
-    if (ngx_chat_console_path_is(&path, "incidents")) {
+    if (ngx_chat_console_path_is(path, "incidents")) {
         return ngx_chat_console_incidents(r);
     }
 
-    rc = ngx_chat_console_file(r, &path);
-
-    return (rc == NGX_DECLINED) ? NGX_HTTP_NOT_FOUND : rc;
+    return NGX_HTTP_NOT_FOUND;
 }
 
 
 static ngx_int_t
 ngx_chat_console_post(ngx_http_request_t *r, ngx_str_t *path)
 {
-    ngx_str_t        value, rest;
+    ngx_str_t        rest;
     ngx_chat_app_t  *app;
-
-    if (ngx_chat_request_header(r, "x-chat-console", &value) != NGX_OK) {
-        return ngx_chat_reply_line(r, NGX_HTTP_FORBIDDEN,
-                                   "The header X-Chat-Console is missing");
-    }
 
     app = ngx_chat_console_app_of(r, path, &rest);
 

@@ -30,7 +30,7 @@
 static ngx_int_t ngx_chat_events_open(ngx_http_request_t *r,
     ngx_chat_events_query_t *q);
 static ngx_int_t ngx_chat_events_session(ngx_chat_events_t *ev,
-    ngx_chat_app_t *app);
+    ngx_chat_events_query_t *q);
 static ngx_int_t ngx_chat_events_subscribe(ngx_chat_events_t *ev,
     ngx_chat_events_query_t *q);
 static ngx_int_t ngx_chat_events_join(ngx_chat_events_t *ev, ngx_str_t *name,
@@ -128,7 +128,7 @@ ngx_chat_events_open(ngx_http_request_t *r, ngx_chat_events_query_t *q)
                : (q->n == 1 || q->is_raw) ? NGX_CHAT_EVENTS_DATA_e
                                           : NGX_CHAT_EVENTS_OBJECT_e;
 
-    rc = ngx_chat_events_session(ev, q->app);
+    rc = ngx_chat_events_session(ev, q);
 
     if (rc == NGX_OK) {
         rc = ngx_chat_events_subscribe(ev, q);
@@ -173,7 +173,7 @@ ngx_chat_events_open(ngx_http_request_t *r, ngx_chat_events_query_t *q)
  */
 
 static ngx_int_t
-ngx_chat_events_session(ngx_chat_events_t *ev, ngx_chat_app_t *app)
+ngx_chat_events_session(ngx_chat_events_t *ev, ngx_chat_events_query_t *q)
 {
     ngx_int_t              rc;
     ngx_http_request_t    *r;
@@ -192,11 +192,12 @@ ngx_chat_events_session(ngx_chat_events_t *ev, ngx_chat_app_t *app)
     }
 
     s->is_reader = 1;
+    s->is_operator = q->is_operator;
     s->connection = r->connection;
     s->conf = &clcf->session;
     s->transport = &ngx_chat_events_transport;
 
-    rc = ngx_chat_session_open(&cmcf->sessions, s, app);
+    rc = ngx_chat_session_open(&cmcf->sessions, s, q->app);
 
     if (rc == NGX_OK) {
         ev->opened = 1;

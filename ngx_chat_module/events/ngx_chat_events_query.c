@@ -71,6 +71,7 @@ ngx_chat_events_query_read(ngx_chat_events_query_t *q, ngx_http_request_t *r,
     ngx_memzero(q, sizeof(ngx_chat_events_query_t));
 
     q->app = app;
+    q->is_operator = (app != NULL);
 
     *rc = ngx_chat_events_query_line(r, &line);
 

@@ -32,6 +32,7 @@ typedef struct {
     unsigned                 is_poll:1;
     unsigned                 is_raw:1;
     unsigned                 is_fixed:1;   /* channels of the configuration */
+    unsigned                 is_operator:1;    /* whoever asks may hear all */
 } ngx_chat_events_query_t;
 
 

@@ -111,6 +111,10 @@ ngx_chat_hook_db_begin(ngx_chat_hook_db_t *db, ngx_log_t *log)
         rc = ngx_chat_batch_begin(&db->handle.db);
     }
 
+    if (rc != NGX_BUSY) {
+        db->busy = 0;
+    }
+
     if (rc != NGX_OK) {
         ngx_chat_hook_db_failed(db, rc, log);
         ngx_chat_write_lock_give(conf->sh);
@@ -160,6 +164,16 @@ ngx_chat_hook_db_failed(ngx_chat_hook_db_t *db, ngx_int_t rc, ngx_log_t *log)
     uint64_t  now;
 
     now = ngx_chat_clock_msec();
+
+    /* somebody else's lock is no failure as long as a POST would wait for it */
+
+    if (rc == NGX_BUSY) {
+        db->busy = db->busy ? db->busy : now;
+
+        if (now - db->busy < NGX_CHAT_HOOK_DB_LOG) {
+            return;
+        }
+    }
 
     if (db->logged && now - db->logged < NGX_CHAT_HOOK_DB_LOG) {
         ngx_chat_handle_failed(&db->handle, rc, NULL);

@@ -47,6 +47,7 @@ typedef enum {
 typedef struct {
     ngx_chat_handle_t   handle;
     sqlite3_stmt       *statements[NGX_CHAT_HOOK_DB_STATEMENTS_e];
+    uint64_t            busy;              /* locked since then; 0: is not */
     uint64_t            logged;        /* ms, when a failure was */
 } ngx_chat_hook_db_t;
 

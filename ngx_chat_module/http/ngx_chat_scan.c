@@ -12,6 +12,7 @@
 
 #include <http/ngx_chat_scan.h>
 #include <shared/ngx_chat_turn.h>
+#include <wire/ngx_chat_clock.h>
 
 
 #define NGX_CHAT_SCAN_PAUSE  1             /* ms, between turns */
@@ -19,6 +20,7 @@
 
 
 static ngx_int_t ngx_chat_scan_part(ngx_chat_scan_t *scan);
+static ngx_int_t ngx_chat_scan_look(ngx_chat_scan_t *scan);
 static void ngx_chat_scan_handler(ngx_event_t *ev);
 static void ngx_chat_scan_cleanup(void *data);
 
@@ -61,14 +63,40 @@ ngx_chat_scan_start(ngx_chat_scan_t *scan)
     ngx_chat_request_suspend(r);
     ngx_add_timer(&scan->timer, NGX_CHAT_SCAN_PAUSE);
 
+    /* nobody needs the answer when the client has left, perhaps already */
+
+    ngx_chat_request_watch(r);
+
     return NGX_DONE;
 }
 
 
-/* NGX_AGAIN: there is more; NGX_OK; NGX_ERROR. */
+/*
+ * NGX_AGAIN: there is more; NGX_OK; NGX_ERROR.  Several scans share a turn as
+ * long as it is short.
+ */
 
 static ngx_int_t
 ngx_chat_scan_part(ngx_chat_scan_t *scan)
+{
+    uint64_t   start;
+    ngx_int_t  rc;
+
+    if (ngx_chat_turn_is_long()) {
+        return NGX_AGAIN;
+    }
+
+    start = ngx_chat_clock_usec();
+    rc = ngx_chat_scan_look(scan);
+
+    ngx_chat_turn_add(ngx_chat_clock_usec() - start);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_chat_scan_look(ngx_chat_scan_t *scan)
 {
     ngx_int_t  rc;
 
@@ -104,8 +132,6 @@ ngx_chat_scan_handler(ngx_event_t *ev)
 
     scan = (ngx_chat_scan_t *)
                ((u_char *) ev - offsetof(ngx_chat_scan_t, timer));
-
-    ngx_chat_turn_add(0);
 
     scan->rc = ngx_chat_scan_part(scan);
 

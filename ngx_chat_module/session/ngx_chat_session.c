@@ -528,7 +528,7 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
 
     static ngx_str_t  name = ngx_string(NGX_CHAT_NAME_CONNECTIONS);
 
-    if (s->app->max_connections == 0) {
+    if (s->app->max_connections == 0 || s->is_operator) {
         return 0;
     }
 

@@ -97,6 +97,8 @@ struct ngx_chat_session_s {
     unsigned                 is_ending:1;
     unsigned                 has_token:1;
     unsigned                 is_withheld:1;    /* gets no more events */
+    unsigned                 is_operator:1;    /* of the console: does not
+                                          count for max_connections */
     unsigned                 is_reader:1;  /* reads the ring by itself, and
                                               gets nothing else */
     unsigned                 is_js:1;      /* the client is pusher-js */

@@ -74,7 +74,7 @@ ngx_chat_incident_note_once(ngx_chat_incident_e kind, uint64_t mark)
     sh = &ngx_chat_incident_zone->sh->incidents[kind];
     old = sh->mark;
 
-    if (old != mark && ngx_atomic_cmp_set(&sh->mark, old, mark)) {
+    if (old < mark && ngx_atomic_cmp_set(&sh->mark, old, mark)) {
         ngx_chat_incident_count(sh, ngx_chat_clock_wall());
     }
 }

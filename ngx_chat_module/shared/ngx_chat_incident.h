@@ -43,7 +43,7 @@ void ngx_chat_incident_init(ngx_chat_zone_t *zone);
  */
 void ngx_chat_incident_note(ngx_chat_incident_e kind, const char *fmt, ...);
 
-/* The same for what all workers see: one note for each mark but 0. */
+/* The same for what all workers see: one note for each mark, which grows. */
 void ngx_chat_incident_note_once(ngx_chat_incident_e kind, uint64_t mark);
 
 /* Copies what was noted of a kind.  NGX_OK, or NGX_DECLINED: nothing was. */

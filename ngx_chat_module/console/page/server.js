@@ -84,12 +84,20 @@ export function encode(segment) {
 
 
 /*
+ * Pages of other sites can't send this header, or would have to ask first,
+ * which the server does not answer.
+ */
+
+const OURS = { 'X-Chat-Console': '1' };
+
+
+/*
  * The answer.  Where the caller's own signal ends the request, the error is
  * that of fetch(), which callers drop.
  */
 
 export async function request(path, options = {}) {
-    const { signal, limit = LIMIT, ...rest } = options;
+    const { signal, limit = LIMIT, headers, ...rest } = options;
     const late = new AbortController();
     const timer = limit && setTimeout(() => late.abort(), limit);
 
@@ -98,7 +106,8 @@ export async function request(path, options = {}) {
 
     try {
         const response = await fetch(path, { cache: 'no-store',
-            redirect: 'manual', signal: late.signal, ...rest });
+            redirect: 'manual', signal: late.signal,
+            headers: { ...headers, ...OURS }, ...rest });
 
         gate.closed = response.status === 401;
 
@@ -136,15 +145,10 @@ export async function get(path, options) {
 }
 
 
-/*
- * Forms and links of other sites can't send this header, and scripts of
- * theirs would have to ask first, which the server does not answer.
- */
-
 export function post(path, body) {
     return request(path, {
         method: 'POST',
-        headers: { 'Content-Type': 'application/json', 'X-Chat-Console': '1' },
+        headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify(body ?? {}),
     });
 }

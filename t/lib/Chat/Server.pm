@@ -362,7 +362,8 @@ END
 sub incident {
     my ($self, $kind) = @_;
 
-    my $res = Chat::HTTP->new(port => $self->port)->get('/console/incidents');
+    my $res = Chat::HTTP->new(port => $self->port)
+                        ->get('/console/incidents', { 'X-Chat-Console' => 1 });
     my ($one) = grep { $_->{kind} eq $kind }
                 @{ Chat::HTTP::from_json($res->{body})->{incidents} };
 
