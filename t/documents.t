@@ -55,7 +55,7 @@ sub whole {
     my ($piece) = @_;
 
     my ($first) = $piece =~ /^\s*(?:#.*\n\s*)*(\w+)/;
-    my $http = $first =~ /^(?:map|log_format|chat_zone)$/;
+    my $http = $first =~ /^(?:map|log_format|chat_zone|chat_database)$/;
     my $outside = join "\n", map { $needs{$_} }
                   grep { $piece =~ /\$$_\b/ && $piece !~ /map .*\$$_\b/ }
                   sort keys %needs;
@@ -66,7 +66,7 @@ sub whole {
         $outside .= "chat_database /var/lib/nginx-chat/chat.db;\n"
             if $piece !~ /chat_database/;
         $outside .= "include chat_app.conf;\n"
-            if $piece !~ /chat_app\.conf/;
+            if $piece !~ /chat_app/;
 
         $piece = <<"END";
 load_module  modules/ngx_chat_module.so;
