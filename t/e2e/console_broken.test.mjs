@@ -53,7 +53,27 @@ function watchNumbers() {
 }
 
 
+const source = new URL('../../ngx_chat_module/console/'
+                       + 'ngx_chat_console_incidents.c', import.meta.url);
+
+
 describe('the console in trouble', () => {
+
+    test('has words for each kind of incident', async ({ open }) => {
+        const window = await open();
+        const [, list] = fs.readFileSync(source, 'utf8')
+                           .match(/_incident_kinds\[\] = \{([^}]+)\}/);
+        const kinds = [...list.matchAll(/"(\w+)"/g)].map(([, kind]) => kind);
+        const known = await window.page.evaluate(async () => {
+            const { KINDS } = await import('./incident_kinds.js');
+
+            return Object.keys(KINDS).filter((kind) => (
+                KINDS[kind].title && KINDS[kind].means && KINDS[kind].todo));
+        });
+
+        assert.ok(kinds.length > 10);
+        assert.deepEqual(known.sort(), kinds.sort());
+    });
 
     test('says that the server is away, and comes back', async (
         { server, open }) =>

@@ -107,6 +107,23 @@ export const KINDS = {
         todo: 'A larger max_queue in thread_pool, or more threads. Look also '
               + 'at what else uses the pool (aio threads).',
     },
+    webhook_failed: {
+        title: 'A webhook did not answer as it should',
+        bad: false,
+        means: 'Its events wait, and are sent again until the time of retry '
+               + 'is over.',
+        todo: 'Look at the server that the webhook names: whether it can be '
+              + 'reached from here, and what its own log says.',
+    },
+    webhook_dead: {
+        title: 'Events of a webhook were given up',
+        bad: true,
+        means: 'It has failed for as long as retry says. They are kept, and '
+               + 'not sent any more by themselves.',
+        todo: 'Mend the server that the webhook names, then have them sent '
+              + 'again: POST apps/ID/webhooks/revive at the console’s '
+              + 'address, with the header X-Chat-Console: 1.',
+    },
     loop_stall: {
         title: 'An event loop stood still',
         bad: false,
