@@ -5,11 +5,14 @@
  * that the event goes to all others, and the answer is what gets shown.
  * How it is stored once: it has an Idempotency-Key, the same whenever it is
  * sent again, since an answer may get lost on its way; nginx knows the key for
- * ten minutes.
+ * ten minutes, so what is older is sent again by hand only.
  */
 
 import { makeKey, request } from './ask.js';
 import { bubble, make } from './message.js';
+
+const KNOWN = 9 * 60000;                // ms for which a key surely is
+const LONGEST = 60000;                  // ms between two tries
 
 export class Outbox {
     letters = new Set();                // not there yet, or refused
@@ -23,7 +26,8 @@ export class Outbox {
     }
 
     send(room, content) {
-        const letter = { room, content, key: makeKey() };
+        const letter = { room, content, key: makeKey(), begun: Date.now(),
+                         pause: 500 };
 
         letter.item = bubble(content);
         letter.fate = make('div', 'fate');
@@ -100,17 +104,22 @@ export class Outbox {
                 : button('Try again', () => this.post(letter)),
             button('Discard', () => this.drop(letter)));
 
-        if (error.after > 0 && !error.correctable) {
-            letter.timer = setTimeout(() => this.post(letter),
-                                      error.after * 1000);
+        if (error.after > 0 && this.canRepeat(letter)) {
+            letter.pause = Math.min(LONGEST, Math.max(error.after * 1000,
+                                                      2 * letter.pause));
+            letter.timer = setTimeout(() => this.post(letter), letter.pause);
         }
 
         room.settle();
     }
 
+    canRepeat({ failed, begun }) {
+        return failed && !failed.correctable && Date.now() - begun < KNOWN;
+    }
+
     again() {
         this.letters.forEach((letter) => {
-            if (letter.failed && !letter.failed.correctable) {
+            if (this.canRepeat(letter)) {
                 this.post(letter);
             }
         });

@@ -20,13 +20,16 @@ if [ -z "$modules" ]; then
     [ -n "$modules" ] || modules=/usr/local/nginx/modules
 fi
 
-mkdir -p "$destdir$modules" "$destdir$doc/examples"
+mkdir -p "$destdir$modules" "$destdir$doc/examples/systemd"
 
 install -m 644 "$build/ngx_chat_module.so" "$destdir$modules/"
 install -m 644 conf/nginx.conf conf/*.html conf/*.js conf/*.css \
-    "$destdir$doc/examples/"
+    conf/prometheus-alerts.yml conf/grafana.json "$destdir$doc/examples/"
+install -m 755 conf/chat.sh "$destdir$doc/examples/"
+install -m 644 conf/systemd/* "$destdir$doc/examples/systemd/"
+install -m 644 conf/*.md "$destdir$doc/"
 
 echo "$destdir$modules/ngx_chat_module.so"
-echo "$destdir$doc/examples/"
+echo "$destdir$doc/"
 echo
 echo "In nginx.conf, at the top:  load_module $modules/ngx_chat_module.so;"

@@ -91,7 +91,7 @@ function reasonsTable(title) {
             { title: 'Reason', class: 'reason', make: (row) => [
                 h('code', null, row.reason), ' ',
                 h('span', { class: 'faint' }, row.text)] },
-            { title: '10 min', class: 'number',
+            { title: '≤ 10 min', class: 'number',
               text: (row) => count(row.recent) },
             { title: 'In all', class: 'number',
               text: (row) => count(row.total) },
