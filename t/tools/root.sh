@@ -1,9 +1,9 @@
 # Sourced by bash scripts that need another Debian: root directories, made by
 # debootstrap in build/roots/ and entered by chroot.
 #
-#     SUITE.base   what debootstrap has made; never entered
-#     SUITE-NAME   a copy of it, for one purpose
-#     SUITE.debs   the packages that the copies have fetched
+#     SUITE.base        what debootstrap has made; never entered
+#     SUITE-NAME        a copy of it, for one purpose
+#     SUITE-NAME.debs   the packages that were fetched for that
 #
 # What runs in one has its own mounts and processes, and all of them end with
 # it.  A suite is bookworm, trixie or unstable.
@@ -106,7 +106,7 @@ root_run()
     shift
 
     cp -L --remove-destination /etc/resolv.conf /etc/hosts "$dir/etc/"
-    debs=${dir%-*}.debs
+    debs=$dir.debs
     mkdir -p "$debs/partial" "$dir/src"
 
     # shellcheck disable=SC2016,SC2086
@@ -167,5 +167,5 @@ END
 
     nice timeout -k 10 1800 systemd-nspawn --directory="$dir" --boot \
         --private-network --register=no --keep-unit \
-        --bind="${dir%-*}.debs:/var/cache/apt/archives" < /dev/null
+        --bind="$dir.debs:/var/cache/apt/archives" < /dev/null
 }
