@@ -77,7 +77,7 @@ one()
 
     if [ -z "$counts" ]; then
         bad=1
-        row "$nginx" "$compiler $cc" - - "not built, see build/matrix/$1.log"
+        row "$nginx" "$compiler $cc" - - "no result, see build/matrix/$1.log"
         return
     fi
 
