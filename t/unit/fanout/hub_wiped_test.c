@@ -138,8 +138,17 @@ wiped(void)
 }
 
 
+static void
+missed(ngx_chat_zone_t *z, uint64_t app, ngx_str_t *channel)
+{
+    (void) z;
+    (void) app;
+    (void) channel;
+}
+
+
 static ngx_chat_zone_handlers_t  zone_handlers = {
-    removed, told, told, NULL, NULL
+    removed, told, told, removed, missed
 };
 
 
