@@ -13,7 +13,8 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Inbox } from './inbox.mjs';
-import { freePort, withServer } from './server.mjs';
+import { freePort } from './port.mjs';
+import { withServer } from './server.mjs';
 
 const repo = fileURLToPath(new URL('../../', import.meta.url));
 const hook = new URL('hosts.mjs', import.meta.url).href;

@@ -16,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import { launch, Window } from './browser.mjs';
 import { key, libraries, oldest, options } from './libraries.mjs';
+import { freePort } from './port.mjs';
 import { withServer } from './server.mjs';
 
 const limit = { timeout: 120000 };
@@ -193,19 +194,6 @@ class Page {
     close() {
         return this.window.close();
     }
-}
-
-
-async function freePort() {
-    const listener = net.createServer().listen(0, '127.0.0.1');
-
-    await once(listener, 'listening');
-
-    const { port } = listener.address();
-
-    await new Promise((resolve) => { listener.close(resolve); });
-
-    return port;
 }
 
 

@@ -19,6 +19,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from './port.mjs';
 
 const repo = fileURLToPath(new URL('../../', import.meta.url));
 const build = path.join(repo, 'build/');
@@ -150,26 +151,49 @@ function demo(change) {
 }
 
 
-export async function freePort() {
-    const server = net.createServer().listen(0, '127.0.0.1');
-
-    await once(server, 'listening');
-
-    const { port } = server.address();
-
-    server.close();
-    await once(server, 'close');
-
-    return port;
-}
-
-
 function accepts(port) {
     return new Promise((resolve) => {
         const socket = net.connect(port, '127.0.0.1');
 
         socket.on('connect', () => { socket.destroy(); resolve(true); });
         socket.on('error', () => resolve(false));
+    });
+}
+
+
+/*
+ * A request on a connection of its own, so that no worker's death meets it
+ * half way; members are sent as JSON.
+ */
+
+export function request(url, method, members, headers = {},
+                        timeout = limit) {
+    const options = { method, agent: false, timeout,
+                      headers: { ...headers } };
+
+    if (members) {
+        options.headers['Content-Type'] = 'application/json';
+    }
+
+    return new Promise((resolve, reject) => {
+        const asked = http.request(url, options);
+
+        asked.on('error', reject);
+        asked.on('timeout', () => {
+            asked.destroy(new Error(`no answer to ${method} ${url}`));
+        });
+        asked.on('response', (response) => {
+            let text = '';
+
+            response.setEncoding('utf8');
+            response.on('data', (part) => { text += part; });
+            response.on('error', reject);
+            response.on('end', () => {
+                resolve({ status: response.statusCode,
+                          headers: response.headers, text });
+            });
+        });
+        asked.end(members && JSON.stringify(members));
     });
 }
 
@@ -339,39 +363,8 @@ class Server {
             [pid, connections])));
     }
 
-    /*
-     * A request on a connection of its own, so that no worker's death
-     * meets it half way.
-     */
-
-    request(method, target, members, headers = {}) {
-        const options = { method, agent: false, timeout: limit,
-                          headers: { ...headers } };
-
-        if (members) {
-            options.headers['Content-Type'] = 'application/json';
-        }
-
-        return new Promise((resolve, reject) => {
-            const request = http.request(this.url + target, options);
-
-            request.on('error', reject);
-            request.on('timeout', () => {
-                request.destroy(new Error(`no answer to ${method} ${target}`));
-            });
-            request.on('response', (response) => {
-                let text = '';
-
-                response.setEncoding('utf8');
-                response.on('data', (part) => { text += part; });
-                response.on('error', reject);
-                response.on('end', () => {
-                    resolve({ status: response.statusCode,
-                              headers: response.headers, text });
-                });
-            });
-            request.end(members && JSON.stringify(members));
-        });
+    request(method, target, members, headers) {
+        return request(this.url + target, method, members, headers);
     }
 
     async post(content, socketId) {

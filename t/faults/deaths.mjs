@@ -1,39 +1,9 @@
 /*
- * Who is to be killed, and what is to come back where it was.
+ * Who is to be killed.
  */
 
-import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-
-
-/*
- * A port for a server that many clients come back to: none that the kernel
- * would give to one of them while the server is away.
- */
-
-export async function freePort() {
-    const [low] = fs.readFileSync('/proc/sys/net/ipv4/ip_local_port_range',
-                                  'utf8').split(/\s/);
-
-    for ( ;; ) {
-        const port = 5000 + Math.floor(Math.random() * (low - 5000));
-        const server = net.createServer().listen(port, '127.0.0.1');
-
-        try {
-            await once(server, 'listening');
-
-        } catch {
-            continue;
-        }
-
-        server.close();
-        await once(server, 'close');
-
-        return port;
-    }
-}
 
 
 function state(pid) {

@@ -13,37 +13,20 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import http from 'node:http';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { key, packages } from '../e2e/server.mjs';
+import { key, packages, request } from '../e2e/server.mjs';
 import { DEBIAN, Held, Plain, Reloaded, Upgraded, until } from './ways.mjs';
 
 const KNOCK = 5;                        // ms
 
 
-function request(port, method, target, members, headers = {}) {
-    return new Promise((resolve, reject) => {
-        const asked = http.request({
-            host: '127.0.0.1', port, method, path: target, agent: false,
-            headers: { 'Content-Type': 'application/json', ...headers },
-        });
+/* nginx may be away for a while, and the socket open all the same. */
 
-        asked.on('error', reject);
-        asked.on('response', (response) => {
-            let text = '';
-
-            response.setEncoding('utf8');
-            response.on('data', (part) => { text += part; });
-            response.on('error', reject);
-            response.on('end', () => {
-                resolve({ status: response.statusCode,
-                          headers: response.headers, text });
-            });
-        });
-        asked.end(members && JSON.stringify(members));
-    });
+function ask(port, method, target, members) {
+    return request(`http://127.0.0.1:${port}${target}`, method, members, {},
+                   60000);
 }
 
 
@@ -102,7 +85,7 @@ class Page {
 
         for ( ;; ) {
             try {
-                const { status, text } = await request(this.port, 'GET',
+                const { status, text } = await ask(this.port, 'GET',
                     `/messages?limit=1000&after=${after}`);
 
                 if (status !== 200) {
@@ -151,8 +134,8 @@ class Load {
 
     post() {
         const start = performance.now();
-        const done = request(this.port, 'POST', '/messages',
-                             { content: `message ${this.posted++}` })
+        const done = ask(this.port, 'POST', '/messages',
+                         { content: `message ${this.posted++}` })
             .then(({ status, text }) => {
                 if (status !== 201) {
                     throw Object.assign(new Error(text), { code: status });
@@ -198,7 +181,7 @@ async function history(port, after) {
     const ids = [];
 
     for ( ;; ) {
-        const { text } = await request(port, 'GET',
+        const { text } = await ask(port, 'GET',
             `/messages?limit=1000&after=${ids.at(-1) ?? after}`);
         const page = JSON.parse(text);
 
@@ -256,8 +239,8 @@ export async function measure(server, { clients, rate, act }) {
         await until(back, 'reconnections', states);
 
         /* the last one tells that all before it have come */
-        const { text } = await request(server.port, 'POST', '/messages',
-                                       { content: 'the last' });
+        const { text } = await ask(server.port, 'POST', '/messages',
+                                   { content: 'the last' });
         const { id: last } = JSON.parse(text);
 
         await until(() => pages.every(({ ids }) => ids.has(last)),

@@ -7,12 +7,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import readline from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Inbox } from '../e2e/inbox.mjs';
+import { freePort } from '../e2e/port.mjs';
 import { key } from '../e2e/server.mjs';
 
 const repo = fileURLToPath(new URL('../../', import.meta.url));
@@ -142,20 +142,6 @@ export async function until(done, what, details, ms = LATE) {
             throw new Error(`no ${what} in ${ms} ms\n${details?.() ?? ''}`);
         }
     }
-}
-
-
-async function freePort() {
-    const server = net.createServer().listen(0, '127.0.0.1');
-
-    await once(server, 'listening');
-
-    const { port } = server.address();
-
-    server.close();
-    await once(server, 'close');
-
-    return port;
 }
 
 

@@ -20,9 +20,10 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { generator } from '../e2e/churn.mjs';
+import { freePort } from '../e2e/port.mjs';
 import { Receiver } from '../e2e/receiver.mjs';
 import { key, packages, secret, withServer } from '../e2e/server.mjs';
-import { freePort, killAll, senders } from './deaths.mjs';
+import { killAll, senders } from './deaths.mjs';
 import { Visitors } from './visitors.mjs';
 
 const Pusher = packages('pusher');

@@ -7,6 +7,9 @@
 # and faults (what valgrind or the sanitizers have logged meanwhile, where
 # CHAT_VALGRIND or CHAT_ASAN is set).  All of them speak TAP; a file that
 # breaks off, or ends badly, counts as one more failure.
+#
+# Two files run at a time, or as many as CHAT_JOBS says; one where much is
+# measured (CHAT_WHOLE).
 
 use strict;
 use warnings;
@@ -24,6 +27,9 @@ my $root = Cwd::getcwd();
 my $build = "$root/build";
 my $taps = "$build/tap";
 
+# reads what all others have logged, and so comes behind them
+my $faults = 't/tools/faults.pl';
+
 my %parts = (
     check  => sub { 't/tools/check.pl' },
     builds => sub { 't/tools/builds.pl' },
@@ -34,11 +40,14 @@ my %parts = (
     perl   => sub { glob('t/*.t') },
     e2e    => sub { glob('t/e2e/*.test.mjs') },
     storms => sub { glob('t/faults/*.test.mjs') },
-    faults => sub { 't/tools/faults.pl' },
+    faults => sub { $faults },
 );
 
 # the limit of one file, in seconds
 my $limit = $ENV{CHAT_VALGRIND} || $ENV{CHAT_WHOLE} ? 3600 : 900;
+
+# most files wait more than they work
+my $jobs = $ENV{CHAT_JOBS} || ($ENV{CHAT_WHOLE} ? 1 : 2);
 
 
 sub unit_tests {
@@ -169,6 +178,9 @@ my $harness = TAP::Harness->new({
     exec      => \&command,
     color     => -t STDOUT ? 1 : 0,
     verbosity => 0,
+    jobs      => $jobs,
+    rules     => { seq => [ { par => [ grep { $_ ne $faults } @files ] },
+                            $faults ] },
 });
 
 my $result = $harness->runtests(@files);

@@ -167,6 +167,18 @@ unit_done(void)
 }
 
 
+static ngx_inline ngx_str_t
+unit_str(const char *text)
+{
+    ngx_str_t  s;
+
+    s.data = (u_char *) text;
+    s.len = strlen(text);
+
+    return s;
+}
+
+
 /* Of the form of ngx_chat_json_alloc_pt, with a unit_pool_t as ctx. */
 static ngx_inline void *
 unit_alloc(void *ctx, size_t size)

@@ -9,7 +9,7 @@ use warnings;
 use IO::Select;
 use Time::HiRes qw(time);
 
-use Chat::HTTP qw(json_bytes);
+use Chat::HTTP;
 use Chat::Server qw(SCALE build_dir slurp spew);
 
 my $serial = 0;
@@ -86,18 +86,9 @@ sub request {
 }
 
 
-sub get { my $self = shift; return $self->request('GET', @_) }
-
-
-sub post {
-    my ($self, $path, $body, $headers) = @_;
-
-    $body = json_bytes($body) if ref $body;
-
-    return $self->request('POST', $path,
-                          { 'Content-Type' => 'application/json',
-                            %{ $headers || {} } }, $body);
-}
+# of what request() does
+*get = \&Chat::HTTP::get;
+*post = \&Chat::HTTP::post;
 
 
 # stream([PATH, OPTIONS...], ...): begins requests, all of one connection where

@@ -41,23 +41,15 @@ ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
 
 
 static void
-str(ngx_str_t *s, const char *value)
-{
-    s->data = (u_char *) value;
-    s->len = strlen(value);
-}
-
-
-static void
 add(ngx_chat_events_form_e form, const char *event, const char *data)
 {
     ngx_str_t                id;
     ngx_chat_events_event_t  e;
 
-    str(&id, "7-8");
-    str(&e.channel, "chat");
-    str(&e.event, event);
-    str(&e.data, data);
+    id = unit_str("7-8");
+    e.channel = unit_str("chat");
+    e.event = unit_str(event);
+    e.data = unit_str(data);
 
     CHECK_INT(ngx_chat_events_text_add(&text, form, &id, &e), NGX_OK);
 }
@@ -116,10 +108,10 @@ test_payload(void)
     ngx_int_t  rc;
     ngx_str_t  id, channel, payload;
 
-    str(&id, "1");
-    str(&channel, "chat");
-    str(&payload, "{\"event\":\"a\\u000ab\",\"channel\":\"chat\","
-                  "\"data\":\"{\\\"c\\\":1}\",\"user_id\":\"7\"}");
+    id = unit_str("1");
+    channel = unit_str("chat");
+    payload = unit_str("{\"event\":\"a\\u000ab\",\"channel\":\"chat\","
+                       "\"data\":\"{\\\"c\\\":1}\",\"user_id\":\"7\"}");
 
     rc = ngx_chat_events_text_add_payload(&text, NGX_CHAT_EVENTS_DATA_e, &id,
                                           &channel, &payload, &pool,
@@ -131,7 +123,7 @@ test_payload(void)
 
     unit_log.log_level = NGX_LOG_ALERT;
 
-    str(&payload, "{\"event\":1,\"data\":\"a\"}");
+    payload = unit_str("{\"event\":1,\"data\":\"a\"}");
 
     rc = ngx_chat_events_text_add_payload(&text, NGX_CHAT_EVENTS_DATA_e, &id,
                                           &channel, &payload, &pool,

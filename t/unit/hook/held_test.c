@@ -19,27 +19,15 @@
 static ngx_chat_hook_held_list_t  list;
 
 
-static ngx_str_t
-str(const char *text)
-{
-    ngx_str_t  s;
-
-    s.data = (u_char *) text;
-    s.len = strlen(text);
-
-    return s;
-}
-
-
 static void
 test_order(void)
 {
     ngx_str_t              a, b, nobody, ann;
     ngx_chat_hook_held_t  *held;
 
-    a = str("a");
-    b = str("b");
-    ann = str("ann");
+    a = unit_str("a");
+    b = unit_str("b");
+    ann = unit_str("ann");
     ngx_str_null(&nobody);
 
     ngx_chat_hook_held_init(&list);
@@ -89,10 +77,10 @@ test_names(void)
 {
     ngx_str_t  a, ab, bc, c;
 
-    a = str("a");
-    ab = str("ab");
-    bc = str("bc");
-    c = str("c");
+    a = unit_str("a");
+    ab = unit_str("ab");
+    bc = unit_str("bc");
+    c = unit_str("c");
 
     ngx_chat_hook_held_init(&list);
 
@@ -110,13 +98,13 @@ test_many(void)
     ngx_uint_t             i, dropped;
     ngx_chat_hook_held_t  *held;
 
-    channel = str("presence-room");
+    channel = unit_str("presence-room");
 
     ngx_chat_hook_held_init(&list);
 
     for (i = 0; i < MANY; i++) {
         snprintf(name, sizeof(name), "u%d", (int) i);
-        user = str(name);
+        user = unit_str(name);
         (void) ngx_chat_hook_held_add(&list, 1, &channel, &user, i, i);
     }
 
@@ -126,7 +114,7 @@ test_many(void)
 
     for (i = 1; i < MANY; i += 2) {
         snprintf(name, sizeof(name), "u%d", (int) i);
-        user = str(name);
+        user = unit_str(name);
         dropped += ngx_chat_hook_held_drop(&list, 1, &channel, &user);
     }
 

@@ -15,18 +15,6 @@
 #include <pusher/ngx_chat_webhook.h>
 
 
-static ngx_str_t
-str(const char *text)
-{
-    ngx_str_t  s;
-
-    s.data = (u_char *) text;
-    s.len = strlen(text);
-
-    return s;
-}
-
-
 /* The vector of the protocol's section 7.1: P100. */
 
 static void
@@ -38,7 +26,7 @@ test_signature(void)
     static const char  event[] =
         "{\"name\":\"channel_occupied\",\"channel\":\"room-1\"}";
 
-    secret = str("app-secret-1");
+    secret = unit_str("app-secret-1");
 
     p = ngx_chat_webhook_begin(body, 1700000000000);
     p = ngx_cpymem(p, event, sizeof(event) - 1);
@@ -78,7 +66,7 @@ test_events(void)
 
     memset(&rec, 0, sizeof(ngx_chat_hook_record_t));
 
-    rec.channel = str("room");
+    rec.channel = unit_str("room");
 
     rec.kind = NGX_CHAT_HOOK_OCCUPIED_e;
     check_event(&rec, "{\"name\":\"channel_occupied\",\"channel\":\"room\"}");
@@ -95,7 +83,7 @@ test_events(void)
                       "\"subscription_count\":3}");
 
     rec.kind = NGX_CHAT_HOOK_ADDED_e;
-    rec.user = str("7");
+    rec.user = unit_str("7");
     check_event(&rec, "{\"name\":\"member_added\",\"channel\":\"room\","
                       "\"user_id\":\"7\"}");
 
@@ -104,9 +92,9 @@ test_events(void)
                       "\"user_id\":\"7\"}");
 
     rec.kind = NGX_CHAT_HOOK_CLIENT_EVENT_e;
-    rec.event = str("client-typing");
-    rec.data = str("{\"on\":true}");
-    rec.socket_id = str("10.20");
+    rec.event = unit_str("client-typing");
+    rec.data = unit_str("{\"on\":true}");
+    rec.socket_id = unit_str("10.20");
     check_event(&rec, "{\"name\":\"client_event\",\"channel\":\"room\","
                       "\"event\":\"client-typing\","
                       "\"data\":\"{\\\"on\\\":true}\","
@@ -123,7 +111,7 @@ test_events(void)
 
     rec.kind = NGX_CHAT_HOOK_CLOSED_e;
     rec.channel.len = 0;
-    rec.socket_id = str("10.20");
+    rec.socket_id = unit_str("10.20");
     rec.number = 1006;
     check_event(&rec, "{\"name\":\"connection_closed\",\"channel\":\"\","
                       "\"socket_id\":\"10.20\",\"code\":\"1006\"}");
@@ -135,16 +123,16 @@ test_names(void)
 {
     ngx_str_t  name;
 
-    name = str("member_removed");
+    name = unit_str("member_removed");
     CHECK_INT(ngx_chat_webhook_kind(&name), NGX_CHAT_HOOK_REMOVED_e);
 
-    name = str("connection_closed");
+    name = unit_str("connection_closed");
     CHECK_INT(ngx_chat_webhook_kind(&name), NGX_CHAT_HOOK_CLOSED_e);
 
-    name = str("member_remove");
+    name = unit_str("member_remove");
     CHECK_INT(ngx_chat_webhook_kind(&name), NGX_ERROR);
 
-    name = str("");
+    name = unit_str("");
     CHECK_INT(ngx_chat_webhook_kind(&name), NGX_ERROR);
 
     CHECK(ngx_chat_webhook_names[NGX_CHAT_HOOK_KINDS_e] == NULL);
@@ -181,7 +169,7 @@ test_urls(void)
     };
 
     for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        url = str(good[i]);
+        url = unit_str(good[i]);
         error = ngx_chat_webhook_url(&url, &user);
 
         CHECK(error == NULL);
@@ -190,7 +178,7 @@ test_urls(void)
     CHECK_STR(user, "user:p%40ss@");
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        url = str(bad[i]);
+        url = unit_str(bad[i]);
 
         CHECK(ngx_chat_webhook_url(&url, &user) != NULL);
     }
@@ -202,10 +190,10 @@ test_keys(void)
 {
     ngx_str_t  a, b, one, two;
 
-    a = str("1");
-    b = str("2");
-    one = str("https://host/1");
-    two = str("https://host/2");
+    a = unit_str("1");
+    b = unit_str("2");
+    one = unit_str("https://host/1");
+    two = unit_str("https://host/2");
 
     CHECK_INT(ngx_chat_webhook_key(&a, &one), ngx_chat_webhook_key(&a, &one));
     CHECK(ngx_chat_webhook_key(&a, &one) != ngx_chat_webhook_key(&a, &two));
@@ -228,22 +216,22 @@ test_wants(void)
     memset(&list, 0, sizeof(ngx_array_t));
 
     hook.events = ngx_chat_hook_bit(NGX_CHAT_HOOK_ADDED_e);
-    name = str("presence-a");
+    name = unit_str("presence-a");
 
     CHECK_INT(ngx_chat_webhook_wants(&hook, hook.events, &name), 1);
     CHECK_INT(ngx_chat_webhook_wants(&hook,
                                  ngx_chat_hook_bit(NGX_CHAT_HOOK_REMOVED_e),
                                  &name), 0);
 
-    patterns[0] = str("room");
-    patterns[1] = str("presence-*");
+    patterns[0] = unit_str("room");
+    patterns[1] = unit_str("presence-*");
     list.elts = patterns;
     list.nelts = 2;
     hook.channels = &list;
 
     CHECK_INT(ngx_chat_webhook_wants(&hook, hook.events, &name), 1);
 
-    name = str("room-1");
+    name = unit_str("room-1");
     CHECK_INT(ngx_chat_webhook_wants(&hook, hook.events, &name), 0);
 
     name.len = 0;
@@ -264,17 +252,17 @@ test_credentials(void)
     memset(&app, 0, sizeof(ngx_chat_app_t));
     memset(&list, 0, sizeof(ngx_array_t));
 
-    app.key = str("new");
-    app.secret = str("new-secret");
+    app.key = unit_str("new");
+    app.secret = unit_str("new-secret");
 
     ngx_chat_webhook_credentials(&app, &key, &secret);
     CHECK_STR(key, "new");
     CHECK_STR(secret, "new-secret");
 
-    pairs[0].key = str("middle");
-    pairs[0].secret = str("middle-secret");
-    pairs[1].key = str("old");
-    pairs[1].secret = str("old-secret");
+    pairs[0].key = unit_str("middle");
+    pairs[0].secret = unit_str("middle-secret");
+    pairs[1].key = unit_str("old");
+    pairs[1].secret = unit_str("old-secret");
     list.elts = pairs;
     list.nelts = 2;
     app.keys = &list;

@@ -86,8 +86,7 @@ digest_of(const char *text)
 {
     ngx_str_t  s;
 
-    s.data = (u_char *) text;
-    s.len = strlen(text);
+    s = unit_str(text);
 
     return ngx_chat_token_digest(&zone, 1, &s);
 }

@@ -96,7 +96,7 @@ test_columns(void)
 
     /* the previous author and content are not left bound */
 
-    store_str(&rec.author, "ann");
+    rec.author = unit_str("ann");
     CHECK_INT(ngx_chat_batch_insert(&db, &rec, STORE_NOW + 1), NGX_OK);
 
     memset(&rec.author, 0, sizeof(ngx_str_t));

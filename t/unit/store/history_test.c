@@ -74,7 +74,7 @@ page(ngx_chat_db_t *db, ngx_chat_history_t *h, rows_t *rows,
     memset(h, 0xff, sizeof(ngx_chat_history_t));
 
     h->app = 1;
-    store_str(&h->channel, "chat");
+    h->channel = unit_str("chat");
     h->from = from;
     h->id = id;
     h->limit = limit;
@@ -380,7 +380,7 @@ test_to(void)
         rows.max = ROWS;
 
         h.app = 1;
-        store_str(&h.channel, "chat");
+        h.channel = unit_str("chat");
         h.from = NGX_CHAT_HISTORY_AFTER_e;
         h.limit = 10;
         h.to = to;
@@ -447,14 +447,14 @@ test_columns(void)
     CHECK_INT(ngx_chat_batch_insert(&db, &rec, STORE_NOW), NGX_OK);
 
     store_record(&rec, UINT64_MAX, "room;x", "");
-    store_str(&rec.author, "J\xc3\xbcrgen");
+    rec.author = unit_str("J\xc3\xbcrgen");
     CHECK_INT(ngx_chat_batch_insert(&db, &rec, STORE_NOW), NGX_OK);
     CHECK_INT(ngx_chat_batch_commit(&db), NGX_OK);
 
     memset(&h, 0, sizeof(ngx_chat_history_t));
 
     h.app = UINT64_MAX;
-    store_str(&h.channel, "room;x");
+    h.channel = unit_str("room;x");
     h.limit = 10;
     h.row = check_row;
 

@@ -502,7 +502,7 @@ test_history(void)
 
     memset(&h, 0, sizeof(h));
     h.app = 1;
-    store_str(&h.channel, "a");
+    h.channel = unit_str("a");
     h.from = NGX_CHAT_HISTORY_AFTER_e;
     h.id = 3;
     h.limit = 4;

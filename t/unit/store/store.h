@@ -166,14 +166,6 @@ store_idle(ngx_chat_db_t *db)
 
 
 static ngx_inline void
-store_str(ngx_str_t *str, const char *text)
-{
-    str->data = (u_char *) text;
-    str->len = strlen(text);
-}
-
-
-static ngx_inline void
 store_record(ngx_chat_record_t *rec, uint64_t app, const char *channel,
     const char *content)
 {
@@ -181,9 +173,9 @@ store_record(ngx_chat_record_t *rec, uint64_t app, const char *channel,
 
     rec->app = app;
 
-    store_str(&rec->channel, channel);
-    store_str(&rec->event, "new_message");
-    store_str(&rec->content, content);
+    rec->channel = unit_str(channel);
+    rec->event = unit_str("new_message");
+    rec->content = unit_str(content);
 }
 
 
