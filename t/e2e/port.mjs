@@ -1,11 +1,14 @@
 /*
  * A port for a server: none that the kernel would give to somebody's client
- * before the server listens there, or while it is away.
+ * before the server listens there, or while it is away; and none that browsers
+ * refuse, which are all below FIRST.
  */
 
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
+
+const FIRST = 10100;
 
 
 export async function freePort() {
@@ -13,7 +16,7 @@ export async function freePort() {
                                   'utf8').split(/\s/);
 
     for ( ;; ) {
-        const port = 5000 + Math.floor(Math.random() * (low - 5000));
+        const port = FIRST + Math.floor(Math.random() * (low - FIRST));
         const server = net.createServer().listen(port, '127.0.0.1');
 
         try {
