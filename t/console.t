@@ -265,6 +265,51 @@ subtest 'history' => sub {
 };
 
 
+subtest 'what webhooks gave up' => sub {
+    my $path = $t->server->database;
+    my $dead = "apps/$id/webhooks/dead";
+    my $ids = sub { join ' ', map { $_->{id} } @{ get("$dead?$_[0]") } };
+
+    is($ids->(''), '', 'nothing');
+
+    # URLs and errors are of others
+    my $sql = "INSERT INTO webhooks VALUES (1, $id, 'http://a/\"'),"
+              . " (2, 3, 'http://b/');";
+
+    $sql .= "INSERT INTO webhook_events (app, webhook, created_at, event,"
+            . " tries, dead_at, error) VALUES ($id, 1, 1700000000000,"
+            . " '{\"name\":$_}', 7, "
+            . ($_ == 3 ? 0 : 1700000300000) . ", 'status 50$_');"
+        for 1 .. 105;
+    $sql .= "INSERT INTO webhook_events (app, webhook, created_at, event,"
+            . " dead_at) VALUES (3, 2, 1, '{}', 2);";
+
+    open my $shell, '|-', 'sqlite3', '-cmd', '.timeout 10000', $path or die $!;
+    print $shell $sql;
+    close $shell or die 'sqlite3';
+
+    is_deeply(get("$dead?limit=1"), [ {
+        id => 105, url => 'http://a/"', event => '{"name":105}', tries => 7,
+        error => 'status 50105', created_at => '2023-11-14T22:13:20.000Z',
+        dead_at => '2023-11-14T22:18:20.000Z' } ], 'the last one');
+    is($ids->('limit=3'), '103 104 105', 'a page');
+    is($ids->('before=103&limit=2'), '101 102', 'the page before');
+    is($ids->('before=5&limit=9'), '1 2 4', 'without what is still sent');
+    is(scalar @{ get($dead) }, 50, 'as many as 50');
+    is(scalar @{ get("$dead?limit=100") }, 100, 'or 100');
+    like(ask("$dead?limit=3")->{headers}{link},
+         qr{^</console/$dead\?limit=3&before=103>; rel="prev"$}, 'Link');
+    ok(!exists ask("$dead?before=5")->{headers}{link}, 'no Link at the end');
+    is(scalar @{ get('apps/3/webhooks/dead') }, 1, 'of another app');
+
+    is(ask("$dead?$_")->{status}, 400, "bad: $_")
+        for 'limit=101', 'limit=0', 'after=1', 'before=x';
+    is($http->get("/console/$dead")->{status}, 403, 'not without the header');
+    is(ask('apps/9/webhooks/dead')->{status}, 404, 'no such app');
+    is(ask('apps/2/webhooks/dead')->{status}, 403, 'an app that is closed');
+};
+
+
 subtest 'members are sent away' => sub {
     my $ws = $t->ws;
 

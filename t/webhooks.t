@@ -372,6 +372,11 @@ subtest 'what is given up can be sent again' => sub {
     is(sqlite('SELECT error FROM webhook_events WHERE dead_at > 0'),
        "status 503\n", 'kept, with the reason');
 
+    my ($row) = @{ from_json($t->http->get("/console/apps/$id/webhooks/dead",
+                                     { 'X-Chat-Console' => 1 })->{body}) };
+    is($row->{tries}, $tries, 'and with the number of tries');
+    is($row->{url}, $r{dead}->url, 'and the URL');
+
     $r{dead}->answer(200);
 
     is($t->http->request('POST', "/console/apps/$id/webhooks/revive", {},

@@ -43,6 +43,10 @@ ngx_int_t ngx_chat_console_webhooks(ngx_http_request_t *r);
 ngx_int_t ngx_chat_console_webhooks_revive(ngx_http_request_t *r,
     ngx_chat_app_t *app);
 
+/* What an app's webhooks have given up, a page at a time. */
+ngx_int_t ngx_chat_console_webhooks_dead(ngx_http_request_t *r,
+    ngx_chat_app_t *app);
+
 /* What went wrong lately. */
 ngx_int_t ngx_chat_console_incidents(ngx_http_request_t *r);
 

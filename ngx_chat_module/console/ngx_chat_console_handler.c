@@ -200,6 +200,10 @@ ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path)
         return ngx_chat_events_serve(r, app);
     }
 
+    if (ngx_chat_console_path_is(&rest, "webhooks/dead")) {
+        return ngx_chat_console_webhooks_dead(r, app);
+    }
+
     if (rest.len > 8 && ngx_strncmp(rest.data, "history/", 8) == 0) {
         rest.data += 8;
         rest.len -= 8;

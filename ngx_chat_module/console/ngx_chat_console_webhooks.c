@@ -3,7 +3,8 @@
  * Copyright (C) the ngx_chat_module authors
  *
  * The console's list of webhooks.  What the herald's thread knows of each is in
- * the zone, so nobody waits for it or for the database.
+ * the zone, so nobody waits for it or for the database.  What was given up is
+ * read from there as history is, by the store's threads.
  */
 
 
@@ -12,12 +13,19 @@
 #include <ngx_http.h>
 
 #include <console/ngx_chat_console.h>
+#include <http/ngx_chat_handlers.h>
 #include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_reply.h>
 #include <pusher/ngx_chat_webhook.h>
 #include <wire/ngx_chat_message.h>
 
 
+#define NGX_CHAT_CONSOLE_DEAD      50      /* events of a page */
+#define NGX_CHAT_CONSOLE_DEAD_MAX  100
+
+
+static ssize_t ngx_chat_console_webhooks_render(ngx_chat_record_t *rec,
+    u_char *buf, size_t size);
 static void ngx_chat_console_webhooks_write(ngx_chat_json_write_t *w,
     void *data);
 static void ngx_chat_console_webhook_write(ngx_chat_json_write_t *w,
@@ -77,6 +85,53 @@ ngx_chat_console_webhooks_revive(ngx_http_request_t *r, ngx_chat_app_t *app)
     ngx_str_set(&done, "{}");
 
     return ngx_chat_reply_send(r, NGX_HTTP_OK, &done);
+}
+
+
+/* An app without webhooks may have had some, so this asks for none. */
+
+ngx_int_t
+ngx_chat_console_webhooks_dead(ngx_http_request_t *r, ngx_chat_app_t *app)
+{
+    ngx_chat_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+
+    if (cmcf->live == NULL) {
+        return ngx_chat_reply_error(r, NGX_HTTP_NOT_FOUND,
+                                    "there is no chat_database");
+    }
+
+    return ngx_chat_get_history_dead(r, app, NGX_CHAT_CONSOLE_DEAD,
+                                     NGX_CHAT_CONSOLE_DEAD_MAX,
+                                     ngx_chat_console_webhooks_render);
+}
+
+
+/* On a thread.  The event is a text that holds JSON. */
+
+static ssize_t
+ngx_chat_console_webhooks_render(ngx_chat_record_t *rec, u_char *buf,
+    size_t size)
+{
+    ngx_chat_json_write_t  w;
+
+    ngx_chat_json_write_init(&w, buf, size);
+
+    ngx_chat_json_write_object(&w);
+    ngx_chat_json_write_key_uint(&w, "id", rec->id);
+    ngx_chat_json_write_key(&w, "url");
+    ngx_chat_json_write_string(&w, &rec->channel);
+    ngx_chat_json_write_key(&w, "event");
+    ngx_chat_json_write_string(&w, &rec->content);
+    ngx_chat_json_write_key(&w, "error");
+    ngx_chat_json_write_string(&w, &rec->author);
+    ngx_chat_json_write_key_uint(&w, "tries", rec->kind);
+    ngx_chat_console_webhook_time(&w, "created_at", rec->created);
+    ngx_chat_console_webhook_time(&w, "dead_at", rec->updated);
+    ngx_chat_json_write_object_end(&w);
+
+    return ngx_chat_json_write_done(&w);
 }
 
 

@@ -158,8 +158,11 @@ ngx_chat_herald_choose(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
     first = sqlite3_column_int64(st, 0);
     batch = sqlite3_column_int64(st, 1);
     due = sqlite3_column_int64(st, 2);
-    hook->tries = sqlite3_column_int64(st, 3);
     hook->tried = sqlite3_column_int64(st, 4);
+
+    /* what is sent again after it was given up has the tries of before */
+    hook->tries = hook->tried ? sqlite3_column_int64(st, 3) : 0;
+
     created = sqlite3_column_int64(st, 5);
 
     ngx_chat_hook_db_reset(&h->db, NGX_CHAT_HOOK_DB_FIRST_e);

@@ -57,7 +57,7 @@ static const char *const  ngx_chat_hook_db_sql[] = {
     "UPDATE webhook_events SET tries = ?, tried_at = ?, due_at = ?, error = ?"
     " WHERE batch = ?",
 
-    "UPDATE webhook_events SET tries = 0, tried_at = 0, due_at = 0,"
+    "UPDATE webhook_events SET tries = tries + 1, tried_at = 0, due_at = 0,"
     " dead_at = ?, error = ? WHERE batch = ? AND dead_at = 0",
 
     "UPDATE webhook_events SET dead_at = 0 WHERE webhook = ? AND dead_at > 0",

@@ -33,7 +33,7 @@ typedef struct {
 static const char *ngx_chat_get_history_args(ngx_http_request_t *r,
     ngx_uint_t max, ngx_chat_history_t *h);
 static ngx_int_t ngx_chat_get_history_start(ngx_http_request_t *r,
-    ngx_chat_history_t *h);
+    ngx_chat_history_t *h, ngx_chat_record_render_pt render);
 static ngx_chat_read_client_t *ngx_chat_get_history_client(
     ngx_chat_get_history_t *page);
 static void ngx_chat_get_history_client_cleanup(void *data);
@@ -99,7 +99,43 @@ ngx_chat_get_history_of(ngx_http_request_t *r, ngx_chat_app_t *app,
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
     }
 
-    return ngx_chat_get_history_start(r, &history);
+    return ngx_chat_get_history_start(r, &history, NULL);
+}
+
+
+ngx_int_t
+ngx_chat_get_history_dead(ngx_http_request_t *r, ngx_chat_app_t *app,
+    ngx_uint_t limit, ngx_uint_t max, ngx_chat_record_render_pt render)
+{
+    ngx_int_t            rc;
+    const char          *error;
+    ngx_chat_history_t   history;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_memzero(&history, sizeof(ngx_chat_history_t));
+
+    history.app = app->number;
+    history.limit = limit;
+    history.id = NGX_CHAT_HISTORY_QUERY_ID_MAX;
+
+    error = ngx_chat_get_history_args(r, max, &history);
+
+    if (error == NULL && history.from == NGX_CHAT_HISTORY_AFTER_e) {
+        error = "after is not possible here";
+    }
+
+    if (error) {
+        return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST, error);
+    }
+
+    history.from = NGX_CHAT_HISTORY_DEAD_e;
+
+    return ngx_chat_get_history_start(r, &history, render);
 }
 
 
@@ -133,7 +169,8 @@ ngx_chat_get_history_args(ngx_http_request_t *r, ngx_uint_t max,
 
 
 static ngx_int_t
-ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h)
+ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h,
+    ngx_chat_record_render_pt render)
 {
     ngx_chat_get_history_t  *page;
     ngx_http_cleanup_t      *cln;
@@ -167,6 +204,8 @@ ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h)
     page->read->done = ngx_chat_get_history_done;
     page->read->data = page;
     page->read->client = page->client;
+    page->read->render = render;
+    page->read->is_json = 1;
 
     if (ngx_chat_store_read(page->store, page->read) != NGX_OK) {
         return ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,

@@ -17,6 +17,7 @@
 #include <ngx_http.h>
 
 #include <pusher/ngx_chat_app.h>
+#include <store/ngx_chat_batch.h>
 
 
 /* Content handlers; the messages' one gives GET and HEAD to get_history(). */
@@ -33,6 +34,14 @@ ngx_int_t ngx_chat_status_handler(ngx_http_request_t *r);
  */
 ngx_int_t ngx_chat_get_history_of(ngx_http_request_t *r, ngx_chat_app_t *app,
     ngx_str_t *channel, ngx_uint_t limit, ngx_uint_t max);
+
+/*
+ * The same with what an app's webhooks have given up.  render() makes the JSON
+ * of each event, on a thread; ngx_chat_history.h says what its record has.
+ */
+ngx_int_t ngx_chat_get_history_dead(ngx_http_request_t *r,
+    ngx_chat_app_t *app, ngx_uint_t limit, ngx_uint_t max,
+    ngx_chat_record_render_pt render);
 
 /* In the preaccess phase: read the body of chat_auth; answer a preflight. */
 ngx_int_t ngx_chat_auth_params_handler(ngx_http_request_t *r);

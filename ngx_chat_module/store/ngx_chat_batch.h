@@ -40,6 +40,12 @@ typedef struct {
 } ngx_chat_record_t;
 
 
+/* Renders a record; with buf NULL it only counts.  Returns the length, or
+   NGX_ERROR. */
+typedef ssize_t (*ngx_chat_record_render_pt)(ngx_chat_record_t *rec,
+    u_char *buf, size_t size);
+
+
 /* Fills m with what clients see of a record.  The strings stay the record's. */
 #define ngx_chat_record_message(rec, m)                                       \
     (m)->kind = (rec)->kind;                                                  \

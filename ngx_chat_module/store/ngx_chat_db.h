@@ -52,6 +52,8 @@ typedef enum {
     NGX_CHAT_DB_ADD_KEY_e,
     NGX_CHAT_DB_OLD_KEY_e,             /* whether the oldest may go */
     NGX_CHAT_DB_DELETE_KEYS_e,         /* some of the oldest, that may go */
+    NGX_CHAT_DB_DEAD_e,                /* what an app's webhooks gave up */
+    NGX_CHAT_DB_HAS_DEAD_e,
     NGX_CHAT_DB_STATEMENTS_e           /* the number of statements */
 } ngx_chat_db_statement_e;
 

@@ -26,6 +26,12 @@
 
 #define NGX_CHAT_DB_CHANNEL  " WHERE app = ?1 AND channel = ?2"
 
+/* in this order of the tables the index on webhook and dead_at is used */
+
+#define NGX_CHAT_DB_DEAD                                                      \
+    " FROM webhooks w CROSS JOIN webhook_events e ON e.webhook = w.id"        \
+    " AND e.dead_at > 0 WHERE w.app = ?1"
+
 
 static ngx_int_t ngx_chat_db_expect(ngx_chat_db_t *db,
     ngx_chat_db_conf_t *conf);
@@ -105,7 +111,14 @@ static const char  *ngx_chat_db_statements[NGX_CHAT_DB_STATEMENTS_e] = {
 
     "DELETE FROM keys WHERE message IN"               /* DELETE_KEYS */
     " (SELECT message FROM keys ORDER BY message LIMIT 256)"
-    " AND created_at NOT BETWEEN ?1 AND ?2"
+    " AND created_at NOT BETWEEN ?1 AND ?2",
+
+    "SELECT e.id, e.app, w.url, '', e.event, e.error,"    /* DEAD */
+    " e.created_at, e.dead_at, e.tries" NGX_CHAT_DB_DEAD
+    " AND e.id < ?3 ORDER BY e.id DESC LIMIT ?4",
+
+    "SELECT 1" NGX_CHAT_DB_DEAD                       /* HAS_DEAD */
+    " AND e.id <= ?3 LIMIT ?4"
 };
 
 

@@ -89,6 +89,9 @@ ngx_chat_history_page(ngx_chat_db_t *db, ngx_chat_history_t *h)
     case NGX_CHAT_HISTORY_BEFORE_e:
         return ngx_chat_history_rows(db, h, NGX_CHAT_DB_BEFORE_e);
 
+    case NGX_CHAT_HISTORY_DEAD_e:
+        return ngx_chat_history_rows(db, h, NGX_CHAT_DB_DEAD_e);
+
     default: /* NGX_CHAT_HISTORY_NEWEST_e */
         return ngx_chat_history_rows(db, h, NGX_CHAT_DB_NEWEST_e);
     }
@@ -102,6 +105,14 @@ ngx_chat_history_bounds(ngx_chat_db_t *db, ngx_chat_history_t *h)
 {
     uint64_t   below, above;
     ngx_int_t  rc;
+
+    if (h->from == NGX_CHAT_HISTORY_DEAD_e) {
+        h->more_after = 0;
+
+        return ngx_chat_history_has(db, h, NGX_CHAT_DB_HAS_DEAD_e,
+                                    h->first ? h->first - 1 : h->id,
+                                    &h->more_before);
+    }
 
     if (h->first) {
         below = h->first - 1;

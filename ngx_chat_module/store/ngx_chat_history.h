@@ -20,7 +20,9 @@
 typedef enum {
     NGX_CHAT_HISTORY_NEWEST_e = 0,     /* the newest */
     NGX_CHAT_HISTORY_AFTER_e,          /* the first that follow id */
-    NGX_CHAT_HISTORY_BEFORE_e          /* the last that precede id */
+    NGX_CHAT_HISTORY_BEFORE_e,         /* the last that precede id */
+    NGX_CHAT_HISTORY_DEAD_e            /* the same of the events that the app's
+                                          webhooks have given up */
 } ngx_chat_history_from_e;
 
 
@@ -60,7 +62,10 @@ typedef struct {
  * oldest first, those of NEWEST and BEFORE newest first.  first and last are
  * the lowest and the highest id that row() took.  more_before and more_after
  * tell whether the channel has messages below and above them; for an empty
- * page, whether it has messages up to id, and from id on.  NGX_OK, NGX_BUSY,
+ * page, whether it has messages up to id, and from id on.  DEAD is like BEFORE,
+ * for all channels: a record's channel is the webhook's URL, its content the
+ * event's JSON, its author the error, its kind the number of tries, its second
+ * time that of the giving up.  more_after is 0.  NGX_OK, NGX_BUSY,
  * NGX_ERROR, and NGX_ABORT where row() gave that.  Where row() failed,
  * db->error is empty.
  */

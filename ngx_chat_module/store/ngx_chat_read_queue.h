@@ -62,13 +62,12 @@ struct ngx_chat_read_s {
 
     ngx_chat_history_t        history;     /* row and data are the store's */
     ngx_str_t                 page;        /* a JSON array; where render is
-                                              set, what it has made */
+                                              set and is_json is not, what it
+                                              has made */
     ngx_uint_t                nrows;       /* of the page */
 
-    /* On a thread: renders a message; with buf NULL it only counts.  Returns
-       the length, or NGX_ERROR. */
-    ssize_t                 (*render)(ngx_chat_record_t *rec, u_char *buf,
-                                      size_t size);
+    ngx_chat_record_render_pt  render;     /* called on a thread */
+    ngx_uint_t                is_json;     /* what it makes is */
     u_char                    epoch[NGX_CHAT_DB_EPOCH_LEN];
 
     void                    (*done)(ngx_chat_read_t *rd, ngx_int_t rc);

@@ -357,7 +357,7 @@ ngx_chat_reader_render(ngx_chat_reader_t *reader, ngx_chat_record_t *rec,
 }
 
 
-/* The rows, oldest first: as a JSON array, where render() is not set. */
+/* The rows, oldest first: as a JSON array, unless render() makes no JSON. */
 
 static ngx_int_t
 ngx_chat_reader_join(ngx_chat_reader_t *reader)
@@ -368,7 +368,7 @@ ngx_chat_reader_join(ngx_chat_reader_t *reader)
     ngx_chat_read_t  *rd;
 
     rd = reader->read;
-    array = (rd->render == NULL);
+    array = (rd->render == NULL || rd->is_json);
 
     rd->nrows = reader->nrows;
     rd->page.len = reader->len;

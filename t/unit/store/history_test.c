@@ -530,6 +530,73 @@ test_since(void)
 }
 
 
+/* What webhooks gave up, of one app, with all that is told of it. */
+
+static ngx_int_t
+dead_row(void *data, ngx_chat_record_t *rec)
+{
+    char  *text = data;
+
+    (void) snprintf(text, 128, "%lu %.*s %.*s %.*s %lu %ld %ld",
+                    (unsigned long) rec->id,
+                    (int) rec->channel.len, (char *) rec->channel.data,
+                    (int) rec->content.len, (char *) rec->content.data,
+                    (int) rec->author.len, (char *) rec->author.data,
+                    (unsigned long) rec->kind, (long) rec->created,
+                    (long) rec->updated);
+
+    return NGX_OK;
+}
+
+
+static void
+test_dead(void)
+{
+    char                text[128];
+    ngx_chat_db_t       db;
+    ngx_chat_history_t  h;
+
+    store_setup();
+    CHECK_INT(store_open(&db, 0, 1), NGX_OK);
+
+#define DEAD(id, limit, ids, more)                                            \
+    expect(&db, NGX_CHAT_HISTORY_DEAD_e, id, limit, ids, more, __LINE__)
+
+    DEAD(INT64_MAX, 2, "", "");
+
+    CHECK(store_exec(db.handle,
+        "INSERT INTO webhooks VALUES (-5, 1, 'http://a'), (6, 1, 'http://b'),"
+        " (7, 2, 'http://c');"
+        "INSERT INTO webhook_events (app, webhook, created_at, event, tries,"
+        " dead_at, error) VALUES"
+        " (1, 6, 10, '{1}', 3, 20, 'status 500'),"
+        " (1, 6, 11, '{2}', 3, 0, 'waits'),"
+        " (1, -5, 12, '{3}', 0, 22, NULL),"
+        " (2, 7, 13, '{4}', 1, 23, 'of another app'),"
+        " (1, 6, 14, '{5}', 1, 23, 'refused')"));
+
+    DEAD(INT64_MAX, 2, "5 3", "b");
+    DEAD(3, 2, "1", "");
+    DEAD(1, 2, "", "b");
+    DEAD(INT64_MAX, 9, "5 3 1", "");
+
+    memset(&h, 0, sizeof(ngx_chat_history_t));
+
+    h.app = 1;
+    h.from = NGX_CHAT_HISTORY_DEAD_e;
+    h.id = 2;
+    h.limit = 1;
+    h.row = dead_row;
+    h.data = text;
+
+    CHECK_INT(ngx_chat_history_read(&db, &h), NGX_OK);
+    CHECK(strcmp(text, "1 http://b {1} status 500 3 10 20") == 0);
+
+    ngx_chat_db_close(&db);
+    store_teardown();
+}
+
+
 /* A reader sees all of a state while somebody writes, and waits for none. */
 static void
 test_locked(void)
@@ -588,6 +655,7 @@ main(void)
     RUN(test_to);
     RUN(test_columns);
     RUN(test_since);
+    RUN(test_dead);
     RUN(test_locked);
 
     return unit_done();
