@@ -345,7 +345,7 @@ subtest 'what went wrong' => sub {
 
     is($one->{kind}, 'worker_died', 'a worker');
     is($one->{count}, 1, 'once');
-    like($one->{detail}, qr/^process $pid, 1 clients$/, 'which one');
+    like($one->{detail}, qr/^process $pid, 1 client$/, 'which one');
     isnt($one->{pid}, $pid, 'told by another');
     is($one->{first}, $one->{last}, 'at one time');
     like($got->{now}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, 'now');

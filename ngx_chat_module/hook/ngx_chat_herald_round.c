@@ -530,7 +530,8 @@ ngx_chat_herald_answered(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
                       hook->error);
 
         ngx_chat_incident_note(NGX_CHAT_INCIDENT_WEBHOOK_DEAD_e,
-                               "app %V: %ui events", &conf->app->id, hook->n);
+                               "app %V: %ui event%s", &conf->app->id, hook->n,
+                               (hook->n == 1) ? "" : "s");
     }
 
     hook->failing = !hook->delivered;

@@ -80,6 +80,31 @@ ngx_chat_incident_note_once(ngx_chat_incident_e kind, uint64_t mark)
 }
 
 
+uint64_t
+ngx_chat_incident_most(ngx_chat_incident_e kind, uint64_t value)
+{
+    ngx_atomic_uint_t        old;
+    ngx_chat_incident_sh_t  *sh;
+
+    if (ngx_chat_incident_zone == NULL) {
+        return value;
+    }
+
+    sh = &ngx_chat_incident_zone->sh->incidents[kind];
+
+    do {
+        old = sh->mark;
+
+        if (old >= value) {
+            return old;
+        }
+
+    } while (!ngx_atomic_cmp_set(&sh->mark, old, value));
+
+    return value;
+}
+
+
 static void
 ngx_chat_incident_count(ngx_chat_incident_sh_t *sh, uint64_t now)
 {

@@ -46,6 +46,12 @@ void ngx_chat_incident_note(ngx_chat_incident_e kind, const char *fmt, ...);
 /* The same for what all workers see: one note for each mark, which grows. */
 void ngx_chat_incident_note_once(ngx_chat_incident_e kind, uint64_t mark);
 
+/*
+ * For kinds that are not noted by note_once(): keeps the largest value that it
+ * was ever given, by any worker, and returns that.
+ */
+uint64_t ngx_chat_incident_most(ngx_chat_incident_e kind, uint64_t value);
+
 /* Copies what was noted of a kind.  NGX_OK, or NGX_DECLINED: nothing was. */
 ngx_int_t ngx_chat_incident_get(ngx_chat_zone_t *zone,
     ngx_chat_incident_e kind, ngx_chat_incident_t *in);

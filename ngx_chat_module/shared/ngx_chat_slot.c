@@ -147,8 +147,10 @@ ngx_chat_slot_trylock(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     if (slot->pid) {
         ngx_chat_incident_note(NGX_CHAT_INCIDENT_WORKER_DIED_e,
-                               "process %P, %uL clients", slot->pid,
-                               slot->counters[NGX_CHAT_CONNECTIONS_e]);
+                               "process %P, %uL client%s", slot->pid,
+                               slot->counters[NGX_CHAT_CONNECTIONS_e],
+                               (slot->counters[NGX_CHAT_CONNECTIONS_e] == 1)
+                               ? "" : "s");
 
         slot->counters[NGX_CHAT_WORKERS_DIED_e]++;
         slot->counters[NGX_CHAT_CLOSED_LOST_e] +=

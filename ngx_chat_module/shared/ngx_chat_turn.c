@@ -106,7 +106,7 @@ ngx_chat_turn_timer(ngx_msec_t due)
 static void
 ngx_chat_turn_handler(ngx_event_t *ev)
 {
-    uint64_t  begin, now, turn;
+    uint64_t  begin, now, turn, longest;
 
     if (!ngx_queue_empty(&ngx_posted_events)
         && ngx_chat_turn_posts++ < NGX_CHAT_TURN_POSTS)
@@ -126,7 +126,11 @@ ngx_chat_turn_handler(ngx_event_t *ev)
                              ngx_current_msec);
 
     if (turn >= NGX_CHAT_TURN_STALL) {
+        longest = ngx_chat_incident_most(NGX_CHAT_INCIDENT_LOOP_STALL_e,
+                                         turn / 1000);
+
         ngx_chat_incident_note(NGX_CHAT_INCIDENT_LOOP_STALL_e,
-                               "%uL ms", turn / 1000);
+                               "%uL ms, the longest %uL ms", turn / 1000,
+                               longest);
     }
 }

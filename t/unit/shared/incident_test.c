@@ -133,6 +133,17 @@ test_once(void)
 }
 
 
+/* The largest of all, whoever has it. */
+
+static void
+test_most(void)
+{
+    CHECK_INT(ngx_chat_incident_most(NGX_CHAT_INCIDENT_LOOP_STALL_e, 300), 300);
+    CHECK_INT(ngx_chat_incident_most(NGX_CHAT_INCIDENT_LOOP_STALL_e, 200), 300);
+    CHECK_INT(ngx_chat_incident_most(NGX_CHAT_INCIDENT_LOOP_STALL_e, 301), 301);
+}
+
+
 int
 main(void)
 {
@@ -142,6 +153,7 @@ main(void)
     RUN(test_long);
     RUN(test_busy);
     RUN(test_once);
+    RUN(test_most);
 
     return unit_done();
 }
