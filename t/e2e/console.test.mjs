@@ -1,7 +1,8 @@
 /*
  * The operator's console: its page in Chromium, as the module serves it.
- * console_channel.test.mjs has the page of a channel, console_broken.test.mjs
- * what goes wrong, and console_busy.test.mjs very many channels and events.
+ * console_channel.test.mjs has the page of a channel, console_webhooks.test.mjs
+ * that of webhooks, console_broken.test.mjs what goes wrong, and
+ * console_busy.test.mjs very many channels and events.
  */
 
 import assert from 'node:assert/strict';
@@ -248,6 +249,27 @@ describe('the console', () => {
 });
 
 
+/* One that fails and one that is new, with long words. */
+
+const now = new Date().toISOString();
+const url = `https://app.example.com/${'pusher/'.repeat(20)}`;
+const refused = `Failed to connect to ${'x'.repeat(60)}: Connection refused`;
+
+const webhooks = [
+    { app, url, events: ['channel_occupied', 'channel_vacated', 'member_added',
+                         'member_removed', 'client_event', 'cache_miss'],
+      channels: [`${'long-'.repeat(30)}*`, 'x'], batch: true, retry: 300,
+      queued: 100000, dead: 10000, tries: 12, last_status: 0,
+      last_error: refused, last_success: now, oldest: now },
+    { app: 'shop', url: 'http://a/', events: ['member_added'], channels: [],
+      batch: false, retry: 60 },
+];
+
+const dead = [{ id: 123456789, url, tries: 12, error: refused,
+                event: `{"name":"client_event","data":"${'w'.repeat(500)}"}`,
+                created_at: now, dead_at: now }];
+
+
 describe('the console for all', () => {
 
     test('goes by keyboard alone', async ({ server, connect, open }) => {
@@ -277,6 +299,7 @@ describe('the console for all', () => {
         assert.deepEqual((await focus()).name, 'h1');
         await page.keyboard.press('Shift+Tab');     // Incidents
         assert.match((await focus()).text, /^Incidents/);
+        await page.keyboard.press('Shift+Tab');     // Webhooks
         await page.keyboard.press('Shift+Tab');
         await page.keyboard.press('Shift+Tab');
         assert.deepEqual(await focus(), { text: 'Channels', name: 'a',
@@ -355,6 +378,23 @@ describe('the console for all', () => {
                 await look(channel('presence-hall'), 'Resume');
                 await look('#/apps', 'channels_per_connection');
                 await look('#/incidents', 'Nothing went wrong.');
+                await page.route('**/webhooks', (route) => route.fulfill({
+                    json: { webhooks } }));
+                await page.route('**/webhooks/dead?*', (route) => (
+                    route.fulfill({ json: dead })));
+                await look('#/webhooks', 'Nobody listens there');
+                await look(`#/webhooks/${app}`, 'Connection refused');
+                await page.locator('.rows summary').click();
+                await look(`#/webhooks/${app}`, 'given up after 12 tries');
+
+                /* something new beside the last one of the navigation */
+
+                await page.route('**/incidents', (route) => route.fulfill({
+                    json: { now, incidents: [{ kind: 'loop_stall', count: 1,
+                        first: now, last: now, pid: 1, detail: '' }] } }));
+                await page.reload();
+                await window.link('Incidents 1 new').waitFor();
+                await window.sound('something new');
             });
         }
     }

@@ -16,14 +16,16 @@ import * as incidents from './incidents.js';
 import { News } from './news.js';
 import * as overview from './overview.js';
 import { Watch } from './watch.js';
+import * as webhooks from './webhooks.js';
 
 
 /*
  * In the order of the navigation; one without a title is not in it.  A page
  * is a module with open(route, context), which returns an object with title,
  * element, close(); where one address leads to another of the same page
- * update(route); and retry(), when the server is back.  Webhooks and the
- * nodes of a cluster will be pages behind the apps.
+ * update(route), false where the page is to be opened anew; and retry(), when
+ * the server is back.  The nodes of a cluster will be a page behind the
+ * webhooks.
  */
 
 const PAGES = [
@@ -31,6 +33,7 @@ const PAGES = [
     { path: 'channels', title: 'Channels', page: channels },
     { path: 'channel', page: channel, within: 'channels' },
     { path: 'apps', title: 'Apps', page: apps },
+    { path: 'webhooks', title: 'Webhooks', page: webhooks },
     { path: 'incidents', title: 'Incidents', page: incidents },
 ];
 
@@ -186,8 +189,10 @@ function tell() {
         const { title, advice } = words(error);
         const since = answered
             ? ` Numbers are from ${clock(new Date(answered))}.` : '';
+        const again = watch.slowly ? ' It is asked again every half minute.'
+                                   : '';
 
-        tellBanner({ title, advice: advice + since },
+        tellBanner({ title, advice: advice + since + again },
                    error.kind === 'sign-in');
     }
 }

@@ -27,6 +27,8 @@ export const KINDS = {
             [/locked|waited/, 'Another program, or another worker, has held '
                      + 'the file for more than ten seconds. Find it (fuser '
                      + 'FILE), and end it or give it shorter transactions.'],
+            [/I\/O/, 'The disk, or a limit of the file’s size, does not let it '
+                     + 'be written. The error log has the system’s words.'],
             [/readonly|read-only/, 'Look at the rights of the file and its '
                      + 'folder, and whether the file system is read-only.'],
         ],
@@ -112,8 +114,8 @@ export const KINDS = {
         bad: false,
         means: 'Its events wait, and are sent again until the time of retry '
                + 'is over.',
-        todo: 'Look at the server that the webhook names: whether it can be '
-              + 'reached from here, and what its own log says.',
+        todo: 'The page Webhooks says which one, and what may be wrong with '
+              + 'the server that it names.',
     },
     webhook_dead: {
         title: 'Events of a webhook were given up',
@@ -121,8 +123,7 @@ export const KINDS = {
         means: 'It has failed for as long as retry says. They are kept, and '
                + 'not sent any more by themselves.',
         todo: 'Mend the server that the webhook names, then have them sent '
-              + 'again: POST apps/ID/webhooks/revive at the console’s '
-              + 'address, with the header X-Chat-Console: 1.',
+              + 'again on the page Webhooks.',
     },
     loop_stall: {
         title: 'An event loop stood still',
