@@ -12,6 +12,7 @@ import { arrange, render } from './message.js';
 import { People } from './people.js';
 
 const NEAR = 60;                        // px from the end count as the end
+const KEPT = 500;                       // messages, of whoever is at the end
 
 async function readPage(address) {
     const response = await request(address);
@@ -33,6 +34,7 @@ export class Room {
     newest = 0;                         // last id that came live
     earlier = null;                     // address of the page before
     automatic = true;                   // scrolling up reads earlier ones
+    reaching = false;                   // is reading them now
     stuck = true;                       // scrolled to the end
     unread = 0;
     fault = '';                         // why its history can't be read
@@ -102,6 +104,34 @@ export class Room {
         }
     }
 
+    /*
+     * The oldest leave the page, but not below somebody who reads them; they
+     * are a page of the history again.
+     */
+
+    get full() {
+        return this.stuck && !this.reaching && this.items.size > KEPT;
+    }
+
+    trim() {
+        if (!this.full) {
+            return;
+        }
+
+        while (this.items.size > KEPT) {
+            const item = this.list.firstElementChild;
+
+            this.items.delete(item.message.id);
+            item.remove();
+        }
+
+        const first = this.list.firstElementChild;
+
+        arrange(first);
+        this.earlier = `${this.link.dataset.messages}?limit=50`
+                       + `&before=${first.dataset.id}`;
+    }
+
     /* another day has begun, or one has another name */
 
     arrange() {
@@ -109,6 +139,7 @@ export class Room {
     }
 
     settle() {
+        this.trim();
         this.empty.hidden = this.complete === null
                             || this.list.childElementCount > 0;
         this.closed.hidden = this.entered && !this.refused;
@@ -128,7 +159,7 @@ export class Room {
         const { scrollHeight, scrollTop, clientHeight } = this.section;
 
         this.stuck = scrollHeight - scrollTop - clientHeight < NEAR;
-        this.changed();
+        this.full ? this.settle() : this.changed();
     }
 
     toEnd() {
@@ -231,6 +262,7 @@ export class Room {
         }
 
         this.earlier = null;            // one request at a time
+        this.reaching = true;
         this.log.ariaBusy = 'true';
         this.settle();
 
@@ -241,6 +273,7 @@ export class Room {
 
             page.messages.reverse().forEach((message) => this.show(message));
             this.earlier = page.prev;
+            this.reaching = false;
             this.automatic = true;
             this.fault = '';
             this.settle();
@@ -248,6 +281,7 @@ export class Room {
 
         } catch (error) {
             this.earlier = address;
+            this.reaching = false;
             this.automatic = false;     // or it would ask without end
             this.fault = error.message;
             this.settle();

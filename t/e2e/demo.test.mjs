@@ -308,6 +308,42 @@ describe('messages of the demo', () => {
             await window.button('Earlier messages')
                         .waitFor({ state: 'hidden' });
         }));
+
+    it('are a bounded list, whose rest is history', limit, demo(
+        async ({ server, open }) => {
+            const all = [];
+            const say = async (n) => {
+                while (all.length < n) {
+                    const { content } = await server.post(
+                        `message ${all.length + 1}`);
+
+                    all.push(content);
+                }
+            };
+            const window = await open();
+            const { room } = window;
+
+            await window.live();
+            await say(520);
+            await window.shows(all.slice(-500));
+            assert.ok(await room.evaluate((e) => (
+                e.scrollHeight - e.scrollTop - e.clientHeight < 2)), 'the end');
+            await room.locator('.day').first().waitFor();
+
+            /* whoever reads them keeps them */
+
+            await room.evaluate((e) => { e.scrollTop = 0; });
+            await window.shows(all);
+            await say(525);
+            await window.shows(all);
+
+            await room.evaluate((e) => { e.scrollTop = e.scrollHeight; });
+            await window.shows(all.slice(-500));
+            await say(530);
+            await window.shows(all.slice(-500));
+            await room.evaluate((e) => { e.scrollTop = 0; });
+            await window.shows(all);
+        }));
 });
 
 
