@@ -4,6 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -50,6 +51,41 @@ function watchNumbers() {
         }
     }).observe(document.body, { childList: true, characterData: true,
                                 subtree: true });
+}
+
+
+/*
+ * Puts the database on a small file system where root can mount one; else a
+ * limit of the file size stands for it: write() fails in the same place.
+ * Returns a function that makes room, and one that takes it all back.
+ */
+
+async function fillUp(server) {
+    const folder = path.join(server.prefix, 'data');
+    const ballast = path.join(folder, 'ballast');
+    const run = (...command) => (
+        execFileSync(command[0], command.slice(1), { stdio: 'ignore' }));
+    const limitTo = (size) => server.workers().forEach((pid) => (
+        run('prlimit', '--pid', String(pid), `--fsize=${size}:unlimited`)));
+
+    await server.stop();
+
+    try {
+        run('mount', '-t', 'tmpfs', '-o', 'size=1m,mode=0777', 'chat', folder);
+
+    } catch {
+        await server.start(server.port);
+        limitTo(400000);
+        return { makeRoom: () => limitTo('unlimited'), restore: () => {} };
+    }
+
+    fs.writeFileSync(ballast, 'x'.repeat(400000));
+    await server.start(server.port);
+
+    return { makeRoom: () => fs.unlinkSync(ballast), restore: async () => {
+        await server.stop();
+        run('umount', folder);
+    } };
 }
 
 
@@ -209,6 +245,63 @@ describe('the console in trouble', () => {
         await window.button('Try again').click();
         await window.line('again').waitFor();
     }, { allow: /chat database/ });
+
+    test('says that the disk is full', async ({ server, open }) => {
+        const { makeRoom, restore } = await fillUp(server);
+
+        try {
+            const window = await open(chat);
+            const { page } = window;
+            const content = 'x'.repeat(9000);
+            const post = async () => (await server.request('POST', '/messages',
+                                                    { content })).status;
+            const waits = (name) => page.locator('.chart').filter({
+                has: page.getByRole('heading', { name, exact: true }) });
+
+            await window.says('Listening');
+
+            while (await post() === 201) {
+                /* void */
+            }
+
+            await window.go('#/incidents');
+            await window.says('Messages could not be stored');
+            await window.says(/database or disk is full|disk I\/O error/);
+            await window.says(/^(Make room on the disk|The disk, or a limit)/);
+            await window.sound('a full disk');
+
+            /* what needs no room goes on: events, and history */
+
+            await window.go(chat);
+            await window.says('Listening');
+            await trigger(server, 'chat', 'goes on', '{}');
+            await window.line('goes on').waitFor();
+            await window.link('History').click();
+            await window.line('xxx').first().waitFor();
+
+            /* refused ones are counted, and show in the chart */
+
+            await window.go('#/');
+            await window.is('Live');
+            await window.until(async () => {
+                await post();
+                return waits('Messages stored').locator('.legend').innerText();
+            }, (text) => /[1-9][\d.]*\/s answered 503/.test(text));
+
+            makeRoom();
+            await window.until(post, 201);
+            await post();
+            await window.until(async () => {
+                await post();
+                return waits('Messages stored').locator('.number').innerText();
+            }, (text) => /^[1-9]/.test(text));
+            await window.is('Live');
+
+        } finally {
+            await restore();
+        }
+    }, { allow: /chat database|File too large|No space left/,
+         under: ['sh', '-c', 'trap "" XFSZ; exec "$@"', 'sh'] });
 
     test('says what keeps one out', async ({ server, open }) => {
         const window = await open(null, { path: '/moody/' });
