@@ -20,7 +20,8 @@ my $t = Chat::Pusher->new(
     workers => 2,
     http    => "chat_cors *;\n",
     app     => 'max_connections 50;',
-    apps    => "chat_app 3 { key odd-key; secret a-secret-of-3; }\n",
+    apps    => "chat_app 3 { key odd-key; secret a-secret-of-3; }\n"
+               . "chat_app off { key off; secret s; enabled off; }\n",
     more    => <<"END",
         location /console/ { chat_console; }
         location /closed/  { chat_console; deny all; }
@@ -111,7 +112,8 @@ subtest 'counters and apps' => sub {
 
     my $apps = get('apps')->{apps};
 
-    is_deeply([ map { $_->{id} } @$apps ], [ $id, 2, 3 ], 'all apps');
+    is_deeply([ map { $_->{id} } @$apps ], [ $id, 2, 3, 'off' ],
+              'all apps');
 
     my ($own) = grep { $_->{id} eq $id } @$apps;
 
@@ -241,6 +243,15 @@ subtest 'events' => sub {
     post("apps/$id/events", { %$event, data => 'later' });
     is($again->event->{data}, 'later', 'goes on from an id');
     $again->close;
+
+    # what clients may not, the operator may
+    my $off = Chat::Events->open(port => $t->port, headers => \%may,
+        path => '/console/apps/off/stream?channels=room');
+
+    is(post('apps/off/events', { %$event, channel => 'room' })->{status}, 200,
+       'an event of an app that is not enabled');
+    is($off->event->{data}, 'hi', 'and its stream');
+    $off->close;
     $ws->disconnect;
 };
 

@@ -87,6 +87,31 @@ describe('the console', () => {
         await window.sound('Overview with its table');
     });
 
+    test('says that commits take longer than it knows', async ({ open }) => {
+        const window = await open(null);
+        const { page } = window;
+        let n = 0;
+
+        /* each time ten more, which have all taken 20 s */
+
+        await page.route('**/status', async (route) => {
+            const response = await route.fetch();
+            const json = await response.json();
+            const times = json.store.commit_times;
+
+            n += 10;
+            json.store.commits = n;
+            json.store.commits_microseconds = n * 20000000;
+            times.forEach((bucket) => { bucket.commits = 0; });
+            times.at(-1).commits = n;
+            await route.fulfill({ response, json });
+        });
+        await page.goto(`${window.base}#/`);
+        await page.locator('.legend').getByText('over 10 s')
+                  .waitFor();
+        await page.locator('.number').getByText('20 s mean').waitFor();
+    });
+
     test('shows an earlier moment, by the keyboard', async ({ open }) => {
         const window = await open();
         const { page } = window;
@@ -167,6 +192,15 @@ describe('the console', () => {
         await window.until(async () => (await names()).length, 21);
         await page.goBack();
         await window.says('Page 2 of 3');
+
+        /* what is no page is the first one */
+
+        for (const page of ['-5', '0', 'x', 'Infinity']) {
+            await window.go(`#/channels/${app}?page=${page}`);
+            await window.until(async () => (await names())[0],
+                               page === 'Infinity' ? 'room-099'
+                                                   : 'presence-hall');
+        }
 
         /* by name, which has no end */
 
@@ -409,11 +443,28 @@ describe('the console for all', () => {
 
     test('works below any path', async ({ server, open }) => {
         const window = await open('#/channels', { path: '/a/b/' });
+        const { page } = window;
 
         await window.says('Nobody is subscribed to a channel now.');
         await window.go(channel('chat'));
         await window.says('Listening');
         await server.post('hello');
         await window.line('hello').waitFor();
+
+        /* another console of this host has what it has seen for itself */
+
+        await page.route('**/incidents', (route) => route.fulfill({ json: {
+            now, incidents: [{ kind: 'slow_client', count: 1, first: now,
+                               last: now, pid: 1, detail: '' }] } }));
+        await window.go('#/incidents');
+        await window.says('A client did not read');
+        await window.go('#/apps');
+        await window.link('Incidents').waitFor();
+        window.base = `${server.url}/`;
+        await page.goto(`${server.url}/console/#/apps`);
+        await window.link('Incidents 1 new').waitFor();
+        assert.deepEqual(await page.evaluate(() => (
+            Object.keys(localStorage))), [
+                'chat-console-incidents-seen /a/b/']);
     }, { locations: 'location /a/b/ { chat_console; }' });
 });

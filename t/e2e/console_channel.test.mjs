@@ -264,6 +264,48 @@ describe('a channel of the console', () => {
         await window.says('The events of a channel with a comma');
     });
 
+    test('says what has no address', async ({ connect, open }) => {
+        const clients = [connect('..'), connect('ann')];
+
+        for (const client of clients) {
+            await client.connected();
+            await client.listen('..').subscribed();
+        }
+
+        await clients[0].listen('presence-hall').subscribed();
+
+        const window = await open('#/channels');
+
+        await window.link('..').click();
+        await window.heading('..');
+        await window.says('A channel with this name can’t be opened here');
+        await window.sound('a channel that can’t be opened');
+        await window.go(channel('presence-hall', '/members'));
+        await window.button('Disconnect ..').click();
+        await window.says('A user named “..” can’t be disconnected');
+    });
+
+    test('shows numbers of members as they are', async (
+        { server, connect, open }) =>
+    {
+        const client = connect('ann', { channels: `${server.url}/numbers` });
+
+        await client.connected();
+        await client.listen('presence-hall').subscribed();
+
+        const window = await open(channel('presence-hall', '/members'));
+
+        await window.until(() => window.table('Members'), [
+            ['ann', 'Disconnect', '{"id":12345678901234567890,"sum":1.50}']]);
+        await window.page.getByLabel('Only with this text')
+                         .fill('2345678901234567890,');
+        await window.until(async () => (await window.table('Members')).length,
+                           1);
+    }, { locations: `location = /numbers {
+        chat_auth user_id=$http_x_user
+                  'user_info={"id":12345678901234567890,"sum":1.50}';
+    }` });
+
     test('shows a cached event', async ({ server, connect, open }) => {
         const client = connect();
 

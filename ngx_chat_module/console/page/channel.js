@@ -10,7 +10,7 @@ import { count, duration } from './format.js';
 import { History } from './history.js';
 import { Live } from './live.js';
 import { Members } from './members.js';
-import { address, channelAddress, isCache, isPresence, isUser, kinds, tags }
+import { address, channelAddress, isCache, isPresence, isStep, tags }
     from './names.js';
 import { Row } from './row.js';
 import { encode, get } from './server.js';
@@ -173,6 +173,27 @@ class Channel {
 }
 
 
+/* In place of a channel that has no address. */
+
+class Unreachable {
+    constructor([, app, name]) {
+        this.title = name;
+        this.element = h('div', { class: 'channel' },
+            h('p', { class: 'crumbs' },
+              link('Channels', address(['channels', app])),
+              ' of app ', h('code', null, app)),
+            h('h1', { tabindex: -1 }, name),
+            h('p', { class: 'fault' }, 'A channel with this name can’t be ',
+              'opened here: browsers take the name for a step in the path.'));
+    }
+
+    close() {
+        /* nothing is open */
+    }
+}
+
+
 export function open(route, context) {
-    return new Channel(route, context);
+    return isStep(route.path[2]) ? new Unreachable(route.path)
+                                 : new Channel(route, context);
 }

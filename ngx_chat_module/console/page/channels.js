@@ -52,13 +52,19 @@ class Channels {
         this.query = { prefix: route.query.get('prefix') ?? '',
                        sort: route.query.get('sort') === 'name' ? 'name' : '',
                        after: route.query.get('after') ?? '',
-                       page: Number(route.query.get('page')) || '' };
+                       page: this.pageOf(route) };
 
         if (this.prefix.value !== this.query.prefix) {
             this.prefix.value = this.query.prefix;
         }
 
         this.sort.value = this.query.sort;
+    }
+
+    /* A number from 1 on, or ''. */
+
+    pageOf(route) {
+        return Math.max(0, Math.trunc(Number(route.query.get('page')))) || '';
     }
 
     update(route) {

@@ -67,8 +67,9 @@ function area(points) {
 
 
 /*
- * title; format, of a value; lines: [{ name, label }], where the first is the
- * large number; least, the smallest ceiling; ceil, a fixed one, of the
+ * title; format, of a value; lines: [{ name, label, over }], where the first is
+ * the large number, and over names the samples that say whether a value is but
+ * a lower bound; least, the smallest ceiling; ceil, a fixed one, of the
  * status; note, of the status, in place of the labels.
  */
 
@@ -134,13 +135,15 @@ export class Chart {
     }
 
     tell(samples, status, index) {
-        const read = ({ name }) => (index === null
+        const read = (name) => (index === null
             ? samples.latest(name) : samples.values[name][index]);
+        const text = ({ name, over }) => (
+            (over && read(over) ? 'over ' : '') + this.format(read(name)));
 
-        this.number.textContent = this.format(read(this.lines[0]));
+        this.number.textContent = text(this.lines[0]);
         this.noted.textContent = this.note?.(status) ?? '';
         this.labels.forEach((label, i) => {
-            label.textContent = this.format(read(this.lines[i + 1]));
+            label.textContent = text(this.lines[i + 1]);
         });
     }
 

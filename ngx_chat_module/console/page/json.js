@@ -99,6 +99,19 @@ export function read(text) {
 }
 
 
+/*
+ * JSON.parse(), but numbers are what JSON.stringify() writes as they came;
+ * where a browser can't do that yet, those with many digits are rounded.
+ */
+
+export function exact(text) {
+    return JSON.rawJSON
+           ? JSON.parse(text, (key, value, { source }) => (
+               typeof value === 'number' ? JSON.rawJSON(source) : value))
+           : JSON.parse(text);
+}
+
+
 function write(node, indent) {
     const inner = `${indent}  `;
 

@@ -4,7 +4,8 @@
  * A browser can't show a thousand lines a second, and nobody can read them.
  * So the list is drawn four times a second, with at most some lines each
  * time, and says how many it left out.  All of the last thousand are kept:
- * when the list is paused it shows them without gaps.
+ * when the list is paused it shows as many of them as it has lines, without
+ * gaps.
  */
 
 import { button, field, h, options, write } from './element.js';
@@ -190,7 +191,7 @@ export class Live {
         if (left > 0) {
             made.push(h('li', { class: 'gap' },
                         `${plural(left, 'event')} left out. Pause shows `
-                        + 'the last thousand without gaps.'));
+                        + `the last ${count(this.limit)} without gaps.`));
         }
 
         this.list.prepend(...made);

@@ -6,6 +6,8 @@ import { Again } from './again.js';
 import { ask, button, field, h, write } from './element.js';
 import { fault, sentence } from './fault.js';
 import { count } from './format.js';
+import { exact } from './json.js';
+import { isStep } from './names.js';
 import { encode, get, post } from './server.js';
 import { Table } from './table.js';
 
@@ -75,7 +77,7 @@ export class Members {
 
     async read(signal) {
         try {
-            const { data } = await get(this.path, { signal });
+            const { data } = await get(this.path, { signal, parse: exact });
 
             this.members = data.users;
             this.problem.replaceChildren();
@@ -106,6 +108,13 @@ export class Members {
     }
 
     async terminate(user) {
+        if (isStep(user)) {
+            write(this.done, `A user named “${user}” can’t be disconnected: `
+                             + 'browsers take the name for a step in the '
+                             + 'path.');
+            return;
+        }
+
         const sure = await ask(`Disconnect ${user}?`,
             `Closes every connection that has signed in as ${user}, in all of `
             + `the app ${this.app}. pusher-js does not come back by itself. `

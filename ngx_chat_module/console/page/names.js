@@ -30,7 +30,14 @@ export function isUser(name) {
 
 
 export function isValid(name) {
-    return name.length <= LONGEST && VALID.test(name);
+    return name.length <= LONGEST && VALID.test(name) && !isStep(name);
+}
+
+
+/* Browsers take these out of a path, %2E as well; so they lead nowhere. */
+
+export function isStep(name) {
+    return name === '.' || name === '..';
 }
 
 

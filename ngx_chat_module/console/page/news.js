@@ -3,7 +3,7 @@
  * looks at this browser.
  */
 
-import { gate, get } from './server.js';
+import { gate, get, own } from './server.js';
 
 const EVERY = 5000;
 const KEY = 'chat-console-incidents-seen';
@@ -60,7 +60,7 @@ export class News extends EventTarget {
 
     #read() {
         try {
-            return localStorage.getItem(KEY) ?? '';
+            return localStorage.getItem(own(KEY)) ?? '';
 
         } catch {
             return '';
@@ -69,7 +69,7 @@ export class News extends EventTarget {
 
     #write(value) {
         try {
-            localStorage.setItem(KEY, value);
+            localStorage.setItem(own(KEY), value);
 
         } catch {
             /* then they stay new */

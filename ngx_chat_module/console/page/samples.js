@@ -6,11 +6,15 @@
  * a gap.
  */
 
+import { own } from './server.js';
+
 export const SPAN = 600000;             // ms that are kept
 
 const STEP = 30000;                     // between snapshots of the reasons
 const MARKS = 20;
-const KEY = 'chat-console-samples-2';
+const KEY = 'chat-console-samples-3';
+
+const NOTHING = [null, null, null];     // of the commits
 
 const sum = (values) => values.reduce((all, value) => all + value, 0);
 const most = (values) => (values.length ? Math.max(...values) : null);
@@ -52,7 +56,7 @@ const rates = {
 };
 
 export const NAMES = [...Object.keys(gauges), ...Object.keys(rates),
-                      'commit', 'commitSlow'];
+                      'commit', 'commitSlow', 'commitOver'];
 
 
 function rateOf(read, before, now, seconds) {
@@ -65,7 +69,8 @@ function rateOf(read, before, now, seconds) {
 
 /*
  * Of the commits between two answers: the mean, and the time within which 99
- * of 100 have ended, as exact as the buckets are.
+ * of 100 have ended, as exact as the buckets are: the last one has no bound, so
+ * that some took more than the one before, and how much more is not known.
  */
 
 function commitTimes(before, now) {
@@ -76,14 +81,15 @@ function commitTimes(before, now) {
         n - (before.store.commit_times[i]?.commits ?? 0)));
 
     if (commits <= 0 || time < 0 || more.some((n) => n < 0)) {
-        return [null, null];
+        return NOTHING;
     }
 
     const i = more.findIndex((n) => n >= 0.99 * commits);
     const bounds = now.store.commit_times.map((b) => b.microseconds);
     const last = bounds.findLast((bound) => bound !== null);
 
-    return [time / commits, bounds[i] ?? last];
+    return [time / commits, bounds[i] ?? last,
+            (bounds[i] ?? null) === null ? 1 : 0];
 }
 
 
@@ -98,8 +104,8 @@ function sample(before, now, seconds) {
         made[name] = before ? rateOf(read, before, now, seconds) : null;
     }
 
-    [made.commit, made.commitSlow] = before?.store && now.store
-                                     ? commitTimes(before, now) : [null, null];
+    [made.commit, made.commitSlow, made.commitOver] =
+        before?.store && now.store ? commitTimes(before, now) : NOTHING;
 
     return made;
 }
@@ -267,8 +273,8 @@ export class Samples {
         const { times, values, marks, snapshots, last } = this;
 
         try {
-            sessionStorage.setItem(KEY, JSON.stringify({ times, values, marks,
-                                                         snapshots, last }));
+            sessionStorage.setItem(own(KEY), JSON.stringify({
+                times, values, marks, snapshots, last }));
 
         } catch {
             /* no storage, or it is full: the charts begin anew */
@@ -277,7 +283,7 @@ export class Samples {
 
     load(now) {
         try {
-            const kept = JSON.parse(sessionStorage.getItem(KEY));
+            const kept = JSON.parse(sessionStorage.getItem(own(KEY)));
 
             if (kept && now - kept.times.at(-1) < SPAN
                 && NAMES.every((name) => (

@@ -78,6 +78,16 @@ export async function refusal(response) {
 }
 
 
+/*
+ * A name in the browser's storage.  That is the same for all of a host, which
+ * may have several consoles.
+ */
+
+export function own(name) {
+    return `${name} ${new URL('.', location).pathname}`;
+}
+
+
 export function encode(segment) {
     return encodeURIComponent(segment);
 }
@@ -133,11 +143,11 @@ export async function request(path, options = {}) {
 }
 
 
-export async function get(path, options) {
+export async function get(path, { parse = JSON.parse, ...options } = {}) {
     const { response, text } = await request(path, options);
 
     try {
-        return { data: JSON.parse(text), headers: response.headers };
+        return { data: parse(text), headers: response.headers };
 
     } catch {
         throw new ServerError('broken', 'The answer is not JSON.');

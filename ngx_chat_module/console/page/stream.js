@@ -184,10 +184,6 @@ export class Stream {
             const { response } = await request(this.path, {
                 headers, signal: silent.signal, limit: 0 });
 
-            if (response.status === 204) {
-                throw new ServerError('refused', 'The app is not enabled.');
-            }
-
             const reader = response.body.pipeThrough(new TextDecoderStream())
                                         .getReader();
 

@@ -1,5 +1,6 @@
 /*
- * Asks for `status` every two seconds, and tells how that goes.
+ * Asks for `status` every two seconds, and tells how that goes.  Where the
+ * location lets nobody in, or is not there, it asks more slowly.
  *
  * state: starting, live, slow (no answer for some seconds), or the kind of a
  * ServerError.  Each view may listen to "change", and takes what it needs
@@ -13,8 +14,7 @@ const EVERY = 2000;
 const SLOW = 4000;
 const SAVED = 20000;
 
-/* Asking again by itself would only open the browser's dialog again. */
-const HOPELESS = ['sign-in', 'forbidden', 'missing'];
+const SLOWLY = 30000;                   // the time between requests then
 
 
 export class Watch extends EventTarget {
@@ -33,6 +33,10 @@ export class Watch extends EventTarget {
         addEventListener('pagehide', () => this.samples.save());
     }
 
+    get slowly() {
+        return ['forbidden', 'missing'].includes(this.error?.kind);
+    }
+
     /* At once, and also where it had given up. */
 
     retry() {
@@ -45,8 +49,12 @@ export class Watch extends EventTarget {
 
             await this.#ask();
 
-            const rest = EVERY - (performance.now() - begun);
-            const hopeless = HOPELESS.includes(this.error?.kind);
+            const rest = (this.slowly ? SLOWLY : EVERY)
+                         - (performance.now() - begun);
+
+            /* asking after a 401 would only open the browser's dialog again */
+
+            const hopeless = this.error?.kind === 'sign-in';
 
             await new Promise((resolve) => {
                 const timer = hopeless ? null
