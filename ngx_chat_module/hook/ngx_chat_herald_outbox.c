@@ -20,8 +20,6 @@
 #include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
 
-#include <stdio.h>
-
 
 #define NGX_CHAT_HERALD_BATCH   20         /* events of a request, at most */
 #define NGX_CHAT_HERALD_WINDOW  250        /* ms that an event waits for more */
@@ -31,28 +29,31 @@
                                               the time of now, since a receiver
                                               may refuse it after 300 s */
 #define NGX_CHAT_HERALD_BACKOFF  60000     /* ms, the longest */
-#define NGX_CHAT_HERALD_QUEUED  100000     /* rows of a webhook that wait */
-#define NGX_CHAT_HERALD_DEAD    10000      /* and that were given up */
-#define NGX_CHAT_HERALD_KEEP    ((int64_t) 7 * 24 * 3600 * 1000)   /* ms that
-                                              those are kept */
-#define NGX_CHAT_HERALD_STRANGERS  16      /* webhooks that are not configured
-                                              any more, in one round */
+
+
+/* Rows that may become a request. */
+
+typedef struct {
+    uint64_t    rows[NGX_CHAT_HERALD_BATCH];
+    int64_t     oldest;                    /* times of the first and the last
+                                              of their events */
+    int64_t     latest;
+    ngx_uint_t  fresh;                     /* they were not tried yet */
+    ngx_uint_t  full;                      /* no further one goes with them */
+} ngx_chat_herald_batch_t;
 
 
 static ngx_int_t ngx_chat_herald_rows(ngx_chat_herald_t *h,
     ngx_chat_herald_hook_t *hook, ngx_uint_t fresh, uint64_t first);
+static ngx_int_t ngx_chat_herald_gather(ngx_chat_herald_t *h,
+    ngx_chat_herald_hook_t *hook, uint64_t first,
+    ngx_chat_herald_batch_t *batch);
 static ngx_int_t ngx_chat_herald_mark(ngx_chat_herald_t *h, uint64_t batch,
     uint64_t row, int64_t now);
 static ngx_int_t ngx_chat_herald_body_event(ngx_chat_herald_hook_t *hook,
     u_char *event, size_t len);
 static ngx_int_t ngx_chat_herald_body_end(ngx_chat_herald_hook_t *hook,
     int64_t time);
-static ngx_int_t ngx_chat_herald_counted(ngx_chat_herald_t *h,
-    ngx_chat_herald_hook_t *hook, uint64_t queued, uint64_t dead);
-static ngx_int_t ngx_chat_herald_strangers(ngx_chat_herald_t *h,
-    int64_t *keys, ngx_uint_t n);
-static ngx_int_t ngx_chat_herald_sql(ngx_chat_herald_t *h,
-    ngx_chat_hook_db_statement_e n, int64_t a, int64_t b, int64_t c);
 
 
 ngx_int_t
@@ -188,24 +189,74 @@ ngx_chat_herald_choose(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
 
 
 /*
- * Gathers a batch: the one that there is, or with fresh set rows from the
- * first on that were not tried yet, if there are enough or they are old enough.
+ * Makes a request: of the batch that there is, or with fresh set of rows from
+ * the first on that were not tried yet, if there are enough or they are old
+ * enough.
  */
 
 static ngx_int_t
 ngx_chat_herald_rows(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
     ngx_uint_t fresh, uint64_t first)
 {
-    int                            len;
-    int64_t                        created, oldest, now;
-    uint64_t                       rows[NGX_CHAT_HERALD_BATCH];
+    int64_t                  now, time;
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_chat_herald_batch_t  batch;
+
+    ngx_memzero(&batch, sizeof(ngx_chat_herald_batch_t));
+
+    batch.fresh = fresh;
+
+    rc = ngx_chat_herald_gather(h, hook, first, &batch);
+
+    if (rc != NGX_OK || hook->n == 0) {
+        return rc;
+    }
+
+    now = ngx_chat_clock_wall();
+
+    if (fresh && !batch.full && batch.oldest <= now
+        && now - batch.oldest < NGX_CHAT_HERALD_WINDOW)
+    {
+        hook->due = batch.oldest + NGX_CHAT_HERALD_WINDOW;
+        return NGX_OK;
+    }
+
+    for (i = 0; fresh && i < hook->n; i++) {
+        rc = ngx_chat_herald_mark(h, first, batch.rows[i], hook->tried);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    hook->batch = first;
+    hook->state = NGX_CHAT_HERALD_READY_e;
+
+    time = batch.latest;
+
+    if (now - time > NGX_CHAT_HERALD_STAMP || time > now) {
+        time = now;
+    }
+
+    return ngx_chat_herald_body_end(hook, time);
+}
+
+
+/* Reads the rows and puts their events into the body. */
+
+static ngx_int_t
+ngx_chat_herald_gather(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
+    uint64_t first, ngx_chat_herald_batch_t *batch)
+{
+    int                            i, len;
     ngx_int_t                      rc;
-    ngx_uint_t                     i, max;
+    ngx_uint_t                     max;
     sqlite3_stmt                  *st;
     ngx_chat_hook_db_statement_e   n;
 
-    max = hook->conf->batch || !fresh ? NGX_CHAT_HERALD_BATCH : 1;
-    n = fresh ? NGX_CHAT_HOOK_DB_FRESH_e : NGX_CHAT_HOOK_DB_BATCH_e;
+    max = hook->conf->batch || !batch->fresh ? NGX_CHAT_HERALD_BATCH : 1;
+    n = batch->fresh ? NGX_CHAT_HOOK_DB_FRESH_e : NGX_CHAT_HOOK_DB_BATCH_e;
 
     st = ngx_chat_hook_db_get(&h->db, n);
     if (st == NULL) {
@@ -214,7 +265,7 @@ ngx_chat_herald_rows(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
 
     i = 0;
 
-    if (fresh) {
+    if (batch->fresh) {
         (void) sqlite3_bind_int64(st, ++i, hook->conf->key);
     }
 
@@ -223,24 +274,24 @@ ngx_chat_herald_rows(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
 
     hook->n = 0;
     hook->body.len = 0;
-    created = 0;
-    oldest = 0;
+    batch->full = 0;
 
     while ((rc = ngx_chat_hook_db_step(&h->db, n)) == NGX_OK) {
 
         len = sqlite3_column_bytes(st, 2);
 
-        if (fresh && (sqlite3_column_int64(st, 3) != 0
-                      || (hook->n && hook->body.len + len
-                                     > NGX_CHAT_HERALD_BODY)))
+        if (batch->fresh && (sqlite3_column_int64(st, 3) != 0
+                             || (hook->n && hook->body.len + len
+                                            > NGX_CHAT_HERALD_BODY)))
         {
-            max = hook->n;
+            batch->full = 1;
+            rc = NGX_DONE;
             break;
         }
 
-        created = sqlite3_column_int64(st, 1);
-        oldest = hook->n ? oldest : created;
-        rows[hook->n++] = sqlite3_column_int64(st, 0);
+        batch->latest = sqlite3_column_int64(st, 1);
+        batch->oldest = hook->n ? batch->oldest : batch->latest;
+        batch->rows[hook->n++] = sqlite3_column_int64(st, 0);
 
         if (ngx_chat_herald_body_event(hook,
                                        (u_char *) sqlite3_column_text(st, 2),
@@ -254,35 +305,9 @@ ngx_chat_herald_rows(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
 
     ngx_chat_hook_db_reset(&h->db, n);
 
-    if ((rc != NGX_OK && rc != NGX_DONE) || hook->n == 0) {
-        return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
-    }
+    batch->full = batch->full || hook->n == max;
 
-    now = ngx_chat_clock_wall();
-
-    if (fresh && hook->n < max && oldest <= now
-        && now - oldest < NGX_CHAT_HERALD_WINDOW)
-    {
-        hook->due = oldest + NGX_CHAT_HERALD_WINDOW;
-        return NGX_OK;
-    }
-
-    for (i = 0; fresh && i < hook->n; i++) {
-        rc = ngx_chat_herald_mark(h, first, rows[i], hook->tried);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    hook->batch = first;
-    hook->state = NGX_CHAT_HERALD_READY_e;
-
-    if (now - created > NGX_CHAT_HERALD_STAMP || created > now) {
-        created = now;
-    }
-
-    return ngx_chat_herald_body_end(hook, created);
+    return (rc == NGX_DONE) ? NGX_OK : rc;
 }
 
 
@@ -290,8 +315,8 @@ static ngx_int_t
 ngx_chat_herald_mark(ngx_chat_herald_t *h, uint64_t batch, uint64_t row,
     int64_t now)
 {
-    return ngx_chat_herald_sql(h, NGX_CHAT_HOOK_DB_MARK_e, (int64_t) batch,
-                               now, (int64_t) row);
+    return ngx_chat_hook_db_change(&h->db, NGX_CHAT_HOOK_DB_MARK_e,
+                                   (int64_t) batch, now, (int64_t) row);
 }
 
 
@@ -378,8 +403,8 @@ ngx_chat_herald_settle(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
     hook->given_up = 0;
 
     if (hook->delivered) {
-        return ngx_chat_herald_sql(h, NGX_CHAT_HOOK_DB_DONE_e,
-                                   (int64_t) hook->batch, 0, 0);
+        return ngx_chat_hook_db_change(&h->db, NGX_CHAT_HOOK_DB_DONE_e,
+                                       (int64_t) hook->batch, 0, 0);
     }
 
     error.data = hook->error;
@@ -417,161 +442,4 @@ ngx_chat_herald_settle(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
     (void) sqlite3_bind_int64(st, 5, (int64_t) hook->batch);
 
     return ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_RETRY_e, NULL);
-}
-
-
-ngx_int_t
-ngx_chat_herald_count(ngx_chat_herald_t *h)
-{
-    int64_t        key, strangers[NGX_CHAT_HERALD_STRANGERS];
-    uint64_t      *counts;
-    ngx_int_t      rc;
-    ngx_uint_t     i, n;
-    sqlite3_stmt  *st;
-
-    counts = calloc(h->conf->n * 2, sizeof(uint64_t));
-    if (counts == NULL) {
-        return NGX_ERROR;
-    }
-
-    st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_COUNT_e);
-    if (st == NULL) {
-        free(counts);
-        return NGX_ERROR;
-    }
-
-    n = 0;
-
-    while ((rc = ngx_chat_hook_db_step(&h->db, NGX_CHAT_HOOK_DB_COUNT_e))
-           == NGX_OK)
-    {
-        key = sqlite3_column_int64(st, 0);
-
-        for (i = 0; i < h->conf->n && h->hooks[i].conf->key != key; i++) {
-            /* void */
-        }
-
-        if (i < h->conf->n) {
-            counts[i * 2 + sqlite3_column_int(st, 1)] =
-                                                  sqlite3_column_int64(st, 2);
-
-        } else if (sqlite3_column_int(st, 1) == 0
-                   && n < NGX_CHAT_HERALD_STRANGERS)
-        {
-            strangers[n++] = key;
-        }
-    }
-
-    rc = (rc == NGX_DONE) ? ngx_chat_herald_strangers(h, strangers, n) : rc;
-
-    for (i = 0; rc == NGX_OK && i < h->conf->n; i++) {
-        rc = ngx_chat_herald_counted(h, &h->hooks[i], counts[i * 2],
-                                     counts[i * 2 + 1]);
-    }
-
-    free(counts);
-
-    return rc;
-}
-
-
-/* The bounds of a webhook.  A batch stays together. */
-
-static ngx_int_t
-ngx_chat_herald_counted(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
-    uint64_t queued, uint64_t dead)
-{
-    int64_t    now, surplus;
-    ngx_int_t  rc;
-
-    now = ngx_chat_clock_wall();
-    surplus = (int64_t) queued - NGX_CHAT_HERALD_QUEUED;
-    rc = NGX_OK;
-
-    if (surplus > 0) {
-        ngx_log_error(NGX_LOG_WARN, h->log, 0,
-                      "chat webhook \"%V\" of app \"%V\": too many events "
-                      "wait, the oldest %L are given up",
-                      &hook->conf->shown, &hook->conf->app->id, surplus);
-
-        rc = ngx_chat_herald_sql(h, NGX_CHAT_HOOK_DB_SURPLUS_e, now,
-                                 hook->conf->key, surplus);
-        queued -= surplus;
-        dead += surplus;
-
-        ngx_chat_zone_lock(h->zone);
-        h->zone->sh->counters[NGX_CHAT_WEBHOOK_DEAD_e] += surplus;
-        ngx_chat_zone_unlock(h->zone);
-    }
-
-    surplus = (int64_t) dead - NGX_CHAT_HERALD_DEAD;
-
-    if (rc == NGX_OK && surplus > 0) {
-        rc = ngx_chat_herald_sql(h, NGX_CHAT_HOOK_DB_BURY_e, hook->conf->key,
-                                 surplus, 0);
-        dead -= surplus;
-    }
-
-    if (rc == NGX_OK && dead) {
-        rc = ngx_chat_herald_sql(h, NGX_CHAT_HOOK_DB_EXPIRE_e, hook->conf->key,
-                                 now - NGX_CHAT_HERALD_KEEP, 0);
-    }
-
-    if (hook->sh) {
-        hook->sh->queued = queued;
-        hook->sh->dead = dead;
-    }
-
-    return rc;
-}
-
-
-/* Rows that nobody sends.  A worker that leaves does not know who will. */
-
-static ngx_int_t
-ngx_chat_herald_strangers(ngx_chat_herald_t *h, int64_t *keys, ngx_uint_t n)
-{
-    char        sql[256];
-    ngx_int_t   rc;
-    ngx_uint_t  i;
-
-    rc = NGX_OK;
-
-    if (__atomic_load_n(&h->leave, __ATOMIC_RELAXED)) {
-        return NGX_OK;
-    }
-
-    for (i = 0; rc == NGX_OK && i < n; i++) {
-        (void) snprintf(sql, sizeof(sql),
-                        "UPDATE webhook_events SET dead_at = %lld,"
-                        " error = 'the webhook is not configured any more'"
-                        " WHERE webhook = %lld AND dead_at = 0",
-                        (long long) ngx_chat_clock_wall(),
-                        (long long) keys[i]);
-
-        rc = ngx_chat_db_exec(&h->db.handle.db, sql);
-    }
-
-    return rc;
-}
-
-
-/* Runs a statement that has at most three numbers as parameters. */
-
-static ngx_int_t
-ngx_chat_herald_sql(ngx_chat_herald_t *h, ngx_chat_hook_db_statement_e n,
-    int64_t a, int64_t b, int64_t c)
-{
-    sqlite3_stmt  *st;
-
-    st = ngx_chat_hook_db_get(&h->db, n);
-    if (st == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) sqlite3_bind_int64(st, 1, a);
-    (void) sqlite3_bind_int64(st, 2, b);
-    (void) sqlite3_bind_int64(st, 3, c);
-
-    return ngx_chat_hook_db_run(&h->db, n, NULL);
 }

@@ -188,7 +188,11 @@ ngx_int_t ngx_chat_herald_choose(ngx_chat_herald_t *h,
 ngx_int_t ngx_chat_herald_settle(ngx_chat_herald_t *h,
     ngx_chat_herald_hook_t *hook);
 
-/* Counts the rows, and removes those that are too many or too old. */
+
+/*
+ * ngx_chat_herald_count.c: counts the rows, and removes those that are too many
+ * or too old.
+ */
 ngx_int_t ngx_chat_herald_count(ngx_chat_herald_t *h);
 
 

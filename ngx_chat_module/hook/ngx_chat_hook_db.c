@@ -229,6 +229,25 @@ ngx_chat_hook_db_run(ngx_chat_hook_db_t *db, ngx_chat_hook_db_statement_e n,
 
 
 ngx_int_t
+ngx_chat_hook_db_change(ngx_chat_hook_db_t *db,
+    ngx_chat_hook_db_statement_e n, int64_t a, int64_t b, int64_t c)
+{
+    sqlite3_stmt  *st;
+
+    st = ngx_chat_hook_db_get(db, n);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) sqlite3_bind_int64(st, 1, a);
+    (void) sqlite3_bind_int64(st, 2, b);
+    (void) sqlite3_bind_int64(st, 3, c);
+
+    return ngx_chat_hook_db_run(db, n, NULL);
+}
+
+
+ngx_int_t
 ngx_chat_hook_db_step(ngx_chat_hook_db_t *db, ngx_chat_hook_db_statement_e n)
 {
     int        rc;

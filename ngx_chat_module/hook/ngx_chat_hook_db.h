@@ -81,6 +81,10 @@ sqlite3_stmt *ngx_chat_hook_db_get(ngx_chat_hook_db_t *db,
 ngx_int_t ngx_chat_hook_db_run(ngx_chat_hook_db_t *db,
     ngx_chat_hook_db_statement_e n, ngx_uint_t *changes);
 
+/* Runs one that has at most three numbers as parameters. */
+ngx_int_t ngx_chat_hook_db_change(ngx_chat_hook_db_t *db,
+    ngx_chat_hook_db_statement_e n, int64_t a, int64_t b, int64_t c);
+
 /* Goes to the next row.  NGX_OK; NGX_DONE: there is none, and the statement is
    reset; NGX_BUSY, NGX_ERROR. */
 ngx_int_t ngx_chat_hook_db_step(ngx_chat_hook_db_t *db,
