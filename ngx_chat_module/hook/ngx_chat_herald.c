@@ -277,6 +277,8 @@ ngx_chat_herald_reign(ngx_chat_herald_t *h)
            && ngx_chat_herald_leaves(h) == left)
     {
 
+        ngx_chat_herald_look(h);
+
         if (ngx_chat_herald_is_due(h)) {
             ngx_chat_herald_round(h, 0);
             ngx_chat_herald_send(h);

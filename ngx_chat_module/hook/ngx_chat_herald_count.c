@@ -3,6 +3,11 @@
  * Copyright (C) the ngx_chat_module authors
  *
  * How many rows there are, and the bounds of that.
+ *
+ * With a full outbox a count takes some milliseconds.  So rows are counted
+ * without a lock, at most once a second, and only where somebody has changed
+ * something: the herald itself, another worker's writer, whoever has the
+ * sqlite3 shell.  An idle herald writes nothing and locks nothing.
  */
 
 
@@ -11,10 +16,12 @@
 
 #include <hook/ngx_chat_herald_work.h>
 #include <wire/ngx_chat_clock.h>
+#include <wire/ngx_chat_failpoint.h>
 
 #include <stdio.h>
 
 
+#define NGX_CHAT_HERALD_LOOK    1000       /* ms between looks */
 #define NGX_CHAT_HERALD_QUEUED  100000     /* rows of a webhook that wait */
 #define NGX_CHAT_HERALD_DEAD    10000      /* and that were given up */
 #define NGX_CHAT_HERALD_KEEP    ((int64_t) 7 * 24 * 3600 * 1000)   /* ms that
@@ -23,113 +30,244 @@
                                               any more, in one round */
 
 
-static ngx_int_t ngx_chat_herald_counted(ngx_chat_herald_t *h,
-    ngx_chat_herald_hook_t *hook, uint64_t queued, uint64_t dead);
-static ngx_int_t ngx_chat_herald_strangers(ngx_chat_herald_t *h,
-    int64_t *keys, ngx_uint_t n);
+/* The rows of a webhook. */
+
+typedef struct {
+    int64_t                  key;
+    ngx_chat_herald_hook_t  *hook;         /* NULL: it is not configured */
+    int64_t                  queued;
+    int64_t                  dead;
+    int64_t                  oldest;       /* of the dead, ms since 1970 */
+} ngx_chat_herald_count_t;
 
 
-ngx_int_t
-ngx_chat_herald_count(ngx_chat_herald_t *h)
+static ngx_int_t ngx_chat_herald_count(ngx_chat_herald_t *h,
+    ngx_chat_herald_count_t **counts, ngx_uint_t *n);
+static void ngx_chat_herald_counted(ngx_chat_herald_t *h,
+    ngx_chat_herald_count_t *c);
+static ngx_int_t ngx_chat_herald_remove(ngx_chat_herald_t *h,
+    ngx_chat_herald_count_t *c);
+static ngx_int_t ngx_chat_herald_stranger(ngx_chat_herald_t *h, int64_t key);
+
+
+void
+ngx_chat_herald_look(ngx_chat_herald_t *h)
 {
-    int64_t        key, strangers[NGX_CHAT_HERALD_STRANGERS];
-    uint64_t      *counts;
-    ngx_int_t      rc;
-    ngx_uint_t     i, n;
-    sqlite3_stmt  *st;
+    uint64_t                  now;
+    ngx_int_t                 rc;
+    ngx_uint_t                i, n;
+    ngx_chat_herald_count_t  *counts;
 
-    counts = calloc(h->conf->n * 2, sizeof(uint64_t));
-    if (counts == NULL) {
-        return NGX_ERROR;
+    now = ngx_chat_clock_msec();
+
+    if (h->fresh || now < h->look || now < h->pause) {
+        return;
     }
+
+    h->look = now + NGX_CHAT_HERALD_LOOK;
+
+    ngx_chat_failpoint("hook look");
+
+    rc = ngx_chat_hook_db_look(&h->db, h->log);
+
+    if (rc == NGX_DECLINED) {
+
+        if (ngx_chat_clock_wall() < h->expires) {
+            return;
+        }
+
+        rc = NGX_OK;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_herald_count(h, &counts, &n);
+    }
+
+    ngx_chat_hook_db_done(&h->db);
+
+    if (rc != NGX_OK) {
+        h->trim = 1;
+        ngx_chat_hook_db_forget(&h->db);
+        return;
+    }
+
+    h->expires = NGX_CHAT_HERALD_NEVER;
+
+    for (i = 0; i < n; i++) {
+        ngx_chat_herald_counted(h, &counts[i]);
+    }
+
+    free(counts);
+}
+
+
+/* The caller frees *counts. */
+
+static ngx_int_t
+ngx_chat_herald_count(ngx_chat_herald_t *h, ngx_chat_herald_count_t **counts,
+    ngx_uint_t *n)
+{
+    ngx_int_t                 rc;
+    ngx_uint_t                i;
+    sqlite3_stmt             *st;
+    ngx_chat_herald_count_t  *c;
 
     st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_COUNT_e);
     if (st == NULL) {
-        free(counts);
         return NGX_ERROR;
     }
 
-    n = 0;
+    c = calloc(h->conf->n + NGX_CHAT_HERALD_STRANGERS,
+               sizeof(ngx_chat_herald_count_t));
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    *counts = c;
+
+    for (*n = 0; *n < h->conf->n; (*n)++) {
+        c[*n].hook = &h->hooks[*n];
+        c[*n].key = h->hooks[*n].conf->key;
+    }
 
     while ((rc = ngx_chat_hook_db_step(&h->db, NGX_CHAT_HOOK_DB_COUNT_e))
            == NGX_OK)
     {
-        key = sqlite3_column_int64(st, 0);
-
-        for (i = 0; i < h->conf->n && h->hooks[i].conf->key != key; i++) {
+        for (i = 0; i < *n && c[i].key != sqlite3_column_int64(st, 0); i++) {
             /* void */
         }
 
-        if (i < h->conf->n) {
-            counts[i * 2 + sqlite3_column_int(st, 1)] =
-                                                  sqlite3_column_int64(st, 2);
+        if (i == h->conf->n + NGX_CHAT_HERALD_STRANGERS) {
+            continue;
+        }
 
-        } else if (sqlite3_column_int(st, 1) == 0
-                   && n < NGX_CHAT_HERALD_STRANGERS)
-        {
-            strangers[n++] = key;
+        if (i == *n) {
+            c[i].key = sqlite3_column_int64(st, 0);
+            (*n)++;
+        }
+
+        if (sqlite3_column_int(st, 1)) {
+            c[i].dead = sqlite3_column_int64(st, 2);
+            c[i].oldest = sqlite3_column_int64(st, 3);
+
+        } else {
+            c[i].queued = sqlite3_column_int64(st, 2);
         }
     }
 
-    rc = (rc == NGX_DONE) ? ngx_chat_herald_strangers(h, strangers, n) : rc;
-
-    for (i = 0; rc == NGX_OK && i < h->conf->n; i++) {
-        rc = ngx_chat_herald_counted(h, &h->hooks[i], counts[i * 2],
-                                     counts[i * 2 + 1]);
+    if (rc == NGX_DONE) {
+        return NGX_OK;
     }
 
-    free(counts);
+    free(c);
 
     return rc;
 }
 
 
-/* The bounds of a webhook.  A batch stays together. */
+static void
+ngx_chat_herald_counted(ngx_chat_herald_t *h, ngx_chat_herald_count_t *c)
+{
+    ngx_chat_herald_hook_t  *hook;
+
+    hook = c->hook;
+
+    if (c->dead) {
+        h->expires = ngx_min(h->expires, c->oldest + NGX_CHAT_HERALD_KEEP);
+    }
+
+    if (c->dead > NGX_CHAT_HERALD_DEAD
+        || h->expires <= ngx_chat_clock_wall()
+        || c->queued > (hook ? NGX_CHAT_HERALD_QUEUED : 0))
+    {
+        h->trim = 1;
+    }
+
+    if (hook == NULL) {
+        return;
+    }
+
+    /* somebody else has put rows there */
+
+    if (c->queued && hook->due == NGX_CHAT_HERALD_NEVER) {
+        hook->due = 0;
+    }
+
+    if (hook->sh) {
+        hook->sh->queued = c->queued;
+        hook->sh->dead = c->dead;
+    }
+}
+
+
+ngx_int_t
+ngx_chat_herald_trim(ngx_chat_herald_t *h)
+{
+    ngx_int_t                 rc;
+    ngx_uint_t                i, n;
+    ngx_chat_herald_count_t  *counts;
+
+    rc = ngx_chat_herald_count(h, &counts, &n);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    for (i = 0; rc == NGX_OK && i < n; i++) {
+        rc = ngx_chat_herald_remove(h, &counts[i]);
+    }
+
+    free(counts);
+
+    h->trim = 0;
+
+    return rc;
+}
+
+
+/* What is given up now is counted by the next look.  A batch stays together. */
 
 static ngx_int_t
-ngx_chat_herald_counted(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
-    uint64_t queued, uint64_t dead)
+ngx_chat_herald_remove(ngx_chat_herald_t *h, ngx_chat_herald_count_t *c)
 {
-    int64_t    now, surplus;
-    ngx_int_t  rc;
+    int64_t                  now, surplus;
+    ngx_int_t                rc;
+    ngx_chat_herald_hook_t  *hook;
 
+    hook = c->hook;
     now = ngx_chat_clock_wall();
-    surplus = (int64_t) queued - NGX_CHAT_HERALD_QUEUED;
     rc = NGX_OK;
 
-    if (surplus > 0) {
+    if (hook == NULL && c->queued) {
+        rc = ngx_chat_herald_stranger(h, c->key);
+    }
+
+    surplus = c->queued - NGX_CHAT_HERALD_QUEUED;
+
+    if (hook && surplus > 0) {
         ngx_log_error(NGX_LOG_WARN, h->log, 0,
                       "chat webhook \"%V\" of app \"%V\": too many events "
                       "wait, the oldest %L are given up",
                       &hook->conf->shown, &hook->conf->app->id, surplus);
 
         rc = ngx_chat_hook_db_change(&h->db, NGX_CHAT_HOOK_DB_SURPLUS_e, now,
-                                     hook->conf->key, surplus);
-        queued -= surplus;
-        dead += surplus;
+                                     c->key, surplus);
 
         ngx_chat_zone_lock(h->zone);
         h->zone->sh->counters[NGX_CHAT_WEBHOOK_DEAD_e] += surplus;
         ngx_chat_zone_unlock(h->zone);
     }
 
-    surplus = (int64_t) dead - NGX_CHAT_HERALD_DEAD;
+    surplus = c->dead - NGX_CHAT_HERALD_DEAD;
 
     if (rc == NGX_OK && surplus > 0) {
-        rc = ngx_chat_hook_db_change(&h->db, NGX_CHAT_HOOK_DB_BURY_e,
-                                     hook->conf->key, surplus, 0);
-        dead -= surplus;
+        rc = ngx_chat_hook_db_change(&h->db, NGX_CHAT_HOOK_DB_BURY_e, c->key,
+                                     surplus, 0);
     }
 
-    if (rc == NGX_OK && dead) {
-        rc = ngx_chat_hook_db_change(&h->db, NGX_CHAT_HOOK_DB_EXPIRE_e,
-                                     hook->conf->key,
+    if (rc == NGX_OK && c->dead && c->oldest + NGX_CHAT_HERALD_KEEP <= now) {
+        rc = ngx_chat_hook_db_change(&h->db, NGX_CHAT_HOOK_DB_EXPIRE_e, c->key,
                                      now - NGX_CHAT_HERALD_KEEP, 0);
-    }
-
-    if (hook->sh) {
-        hook->sh->queued = queued;
-        hook->sh->dead = dead;
     }
 
     return rc;
@@ -139,28 +277,19 @@ ngx_chat_herald_counted(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
 /* Rows that nobody sends.  A worker that leaves does not know who will. */
 
 static ngx_int_t
-ngx_chat_herald_strangers(ngx_chat_herald_t *h, int64_t *keys, ngx_uint_t n)
+ngx_chat_herald_stranger(ngx_chat_herald_t *h, int64_t key)
 {
-    char        sql[256];
-    ngx_int_t   rc;
-    ngx_uint_t  i;
-
-    rc = NGX_OK;
+    char  sql[256];
 
     if (__atomic_load_n(&h->leave, __ATOMIC_RELAXED)) {
         return NGX_OK;
     }
 
-    for (i = 0; rc == NGX_OK && i < n; i++) {
-        (void) snprintf(sql, sizeof(sql),
-                        "UPDATE webhook_events SET dead_at = %lld,"
-                        " error = 'the webhook is not configured any more'"
-                        " WHERE webhook = %lld AND dead_at = 0",
-                        (long long) ngx_chat_clock_wall(),
-                        (long long) keys[i]);
+    (void) snprintf(sql, sizeof(sql),
+                    "UPDATE webhook_events SET dead_at = %lld,"
+                    " error = 'the webhook is not configured any more'"
+                    " WHERE webhook = %lld AND dead_at = 0",
+                    (long long) ngx_chat_clock_wall(), (long long) key);
 
-        rc = ngx_chat_db_exec(&h->db.handle.db, sql);
-    }
-
-    return rc;
+    return ngx_chat_db_exec(&h->db.handle.db, sql);
 }

@@ -23,8 +23,6 @@
 
 
 #define NGX_CHAT_HERALD_PAUSE   500        /* ms after a failure */
-#define NGX_CHAT_HERALD_LOOK    1000       /* ms between looks for what others
-                                              have changed in the database */
 #define NGX_CHAT_HERALD_RETURN  10000      /* ms until clients are back */
 
 
@@ -37,7 +35,7 @@ static ngx_int_t ngx_chat_herald_drop_state(ngx_chat_herald_t *h);
 static ngx_int_t ngx_chat_herald_note(ngx_chat_herald_t *h);
 static ngx_int_t ngx_chat_herald_revive(ngx_chat_herald_t *h,
     ngx_chat_herald_hook_t *hook);
-static void ngx_chat_herald_look(ngx_chat_herald_t *h);
+static void ngx_chat_herald_look_zone(ngx_chat_herald_t *h);
 static void ngx_chat_herald_committed(ngx_chat_herald_t *h);
 static void ngx_chat_herald_answered(ngx_chat_herald_t *h,
     ngx_chat_herald_hook_t *hook);
@@ -50,10 +48,12 @@ ngx_chat_herald_reset(ngx_chat_herald_t *h)
     ngx_chat_herald_hook_t  *hook;
 
     h->fresh = 1;
+    h->trim = 0;
     h->nrecords = 0;
     h->census = NGX_CHAT_HERALD_CENSUS_NONE_e;
 
     ngx_chat_hook_held_clear(&h->held);
+    ngx_chat_hook_db_forget(&h->db);
 
     /* an answer is kept: it stays true */
 
@@ -89,7 +89,7 @@ ngx_chat_herald_is_due(ngx_chat_herald_t *h)
     held = ngx_chat_hook_held_first(&h->held);
 
     if (h->fresh
-        || now >= h->look
+        || h->trim
         || h->added != h->zone->sh->hooks.added
         || h->generation != h->zone->sh->generation
         || (held && held->due <= now)
@@ -166,7 +166,7 @@ ngx_chat_herald_round_all(ngx_chat_herald_t *h, ngx_uint_t last)
         rc = ngx_chat_herald_learn(h);
     }
 
-    ngx_chat_herald_look(h);
+    ngx_chat_herald_look_zone(h);
 
     for (i = 0; rc == NGX_OK && i < h->conf->n; i++) {
         hook = &h->hooks[i];
@@ -199,8 +199,8 @@ ngx_chat_herald_round_all(ngx_chat_herald_t *h, ngx_uint_t last)
         rc = ngx_chat_herald_choose(h, &h->hooks[i]);
     }
 
-    if (rc == NGX_OK && h->look == 0) {
-        rc = ngx_chat_herald_count(h);
+    if (rc == NGX_OK && h->trim) {
+        rc = ngx_chat_herald_trim(h);
     }
 
     return rc;
@@ -419,31 +419,24 @@ ngx_chat_herald_revive(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
 }
 
 
-/* Whether somebody else has changed something: another worker's writer, whoever
-   has the sqlite3 shell, a wipe. */
+/* Whether there was a wipe, or another worker's writer has added rows. */
 
 static void
-ngx_chat_herald_look(ngx_chat_herald_t *h)
+ngx_chat_herald_look_zone(ngx_chat_herald_t *h)
 {
-    uint64_t            now;
     ngx_uint_t          i;
     ngx_atomic_uint_t   added;
 
-    now = ngx_chat_clock_msec();
     added = h->zone->sh->hooks.added;
 
     if (h->generation != h->zone->sh->generation) {
         h->generation = h->zone->sh->generation;
         h->census = NGX_CHAT_HERALD_CENSUS_DUE_e;
-        h->census_due = now + NGX_CHAT_HERALD_RETURN;
+        h->census_due = ngx_chat_clock_msec() + NGX_CHAT_HERALD_RETURN;
     }
 
-    if (now < h->look && added == h->added) {
+    if (added == h->added) {
         return;
-    }
-
-    if (now >= h->look) {
-        h->look = 0;
     }
 
     h->added = added;
@@ -479,10 +472,6 @@ ngx_chat_herald_committed(ngx_chat_herald_t *h)
             hook->revived = 0;
             hook->sh->revive = 0;
         }
-    }
-
-    if (h->look == 0) {
-        h->look = ngx_chat_clock_msec() + NGX_CHAT_HERALD_LOOK;
     }
 }
 

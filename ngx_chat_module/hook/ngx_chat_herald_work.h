@@ -93,7 +93,11 @@ typedef struct {
     uint64_t                 pause;        /* ms: nothing before that time, by
                                               the monotonic clock as all of
                                               these */
-    uint64_t                 look;         /* the next look at everything */
+    uint64_t                 look;         /* the next look at what others
+                                              have changed in the database */
+    ngx_uint_t               trim;         /* there are rows to be removed */
+    int64_t                  expires;      /* ms since 1970: the next will be
+                                              too old then */
     ngx_atomic_uint_t        added;        /* the zone's, as last seen */
     ngx_atomic_uint_t        generation;   /* of the zone */
 
@@ -190,10 +194,15 @@ ngx_int_t ngx_chat_herald_settle(ngx_chat_herald_t *h,
 
 
 /*
- * ngx_chat_herald_count.c: counts the rows, and removes those that are too many
- * or too old.
+ * ngx_chat_herald_count.c: how many rows there are.
+ *
+ * Once in a while: counts them where somebody has changed something.  This is
+ * no transaction, and waits for none.
  */
-ngx_int_t ngx_chat_herald_count(ngx_chat_herald_t *h);
+void ngx_chat_herald_look(ngx_chat_herald_t *h);
+
+/* In a transaction: removes rows that are too many or too old. */
+ngx_int_t ngx_chat_herald_trim(ngx_chat_herald_t *h);
 
 
 /* ngx_chat_herald_send.c: the requests. */

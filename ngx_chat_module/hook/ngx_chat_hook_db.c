@@ -62,7 +62,8 @@ static const char *const  ngx_chat_hook_db_sql[] = {
 
     "UPDATE webhook_events SET dead_at = 0 WHERE webhook = ? AND dead_at > 0",
 
-    "SELECT webhook, dead_at > 0, count(*) FROM webhook_events GROUP BY 1, 2",
+    "SELECT webhook, dead_at > 0, count(*), min(dead_at) FROM webhook_events"
+    " GROUP BY 1, 2",
 
     "UPDATE webhook_events SET dead_at = ?, error = 'too many events wait'"
     " WHERE id IN (SELECT id FROM webhook_events WHERE webhook = ?"
@@ -88,6 +89,7 @@ ngx_chat_hook_db_init(ngx_chat_hook_db_t *db, ngx_chat_store_conf_t *conf)
     ngx_memzero(db, sizeof(ngx_chat_hook_db_t));
 
     ngx_chat_handle_init(&db->handle, conf, NGX_CHAT_HOOK_DB_WAIT, 1);
+    ngx_chat_hook_db_forget(db);
 }
 
 
@@ -127,12 +129,7 @@ ngx_chat_hook_db_begin(ngx_chat_hook_db_t *db, ngx_log_t *log)
 ngx_int_t
 ngx_chat_hook_db_end(ngx_chat_hook_db_t *db, ngx_int_t rc, ngx_log_t *log)
 {
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_CHAT_HOOK_DB_STATEMENTS_e; i++) {
-        (void) sqlite3_finalize(db->statements[i]);
-        db->statements[i] = NULL;
-    }
+    ngx_chat_hook_db_done(db);
 
     ngx_chat_failpoint("hook commit");
 
@@ -153,6 +150,58 @@ ngx_chat_hook_db_end(ngx_chat_hook_db_t *db, ngx_int_t rc, ngx_log_t *log)
     ngx_chat_write_lock_give(db->handle.conf->sh);
 
     return rc;
+}
+
+
+void
+ngx_chat_hook_db_done(ngx_chat_hook_db_t *db)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_CHAT_HOOK_DB_STATEMENTS_e; i++) {
+        (void) sqlite3_finalize(db->statements[i]);
+        db->statements[i] = NULL;
+    }
+}
+
+
+/*
+ * SQLite counts the commits of others in data_version, and a handle's own
+ * changes apart from them.
+ */
+
+ngx_int_t
+ngx_chat_hook_db_look(ngx_chat_hook_db_t *db, ngx_log_t *log)
+{
+    int         changes;
+    int64_t     version;
+    uint64_t    file;
+    ngx_int_t   rc;
+    ngx_uint_t  same;
+
+    rc = ngx_chat_handle_look(&db->handle, 0, log);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_db_number(&db->handle.db, "PRAGMA data_version",
+                                &version);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_chat_hook_db_forget(db);
+        return rc;
+    }
+
+    changes = sqlite3_total_changes(db->handle.db.handle);
+    file = db->handle.db.files.file;
+
+    same = (version == db->version && changes == db->changes
+            && file == db->file);
+
+    db->version = version;
+    db->changes = changes;
+    db->file = file;
+
+    return same ? NGX_DECLINED : NGX_OK;
 }
 
 

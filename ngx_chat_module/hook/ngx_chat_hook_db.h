@@ -5,8 +5,8 @@
  * The herald's transactions.  Used by its thread only.
  *
  * Its handle is one of those of ngx_chat_handle.h.  Statements live from
- * begin() to end(): between, nobody closes the handle, and a worker that is no
- * herald has none.
+ * begin() or look() to end() or done(): between, nobody closes the handle, and
+ * a worker that is no herald has none.
  */
 
 
@@ -47,6 +47,9 @@ typedef enum {
 typedef struct {
     ngx_chat_handle_t   handle;
     sqlite3_stmt       *statements[NGX_CHAT_HOOK_DB_STATEMENTS_e];
+    int64_t             version;       /* of what others have committed */
+    int                 changes;           /* of what this handle has */
+    uint64_t            file;              /* in which */
     uint64_t            busy;              /* locked since then; 0: is not */
     uint64_t            logged;        /* ms, when a failure was */
 } ngx_chat_hook_db_t;
@@ -67,6 +70,18 @@ ngx_int_t ngx_chat_hook_db_begin(ngx_chat_hook_db_t *db, ngx_log_t *log);
  */
 ngx_int_t ngx_chat_hook_db_end(ngx_chat_hook_db_t *db, ngx_int_t rc,
     ngx_log_t *log);
+
+/*
+ * Begins a look without a lock, which waits for nobody.  NGX_OK: somebody may
+ * have changed something since the last look, and done() is to follow;
+ * NGX_DECLINED: nobody has; else a transaction will tell what is wrong.
+ */
+ngx_int_t ngx_chat_hook_db_look(ngx_chat_hook_db_t *db, ngx_log_t *log);
+
+void ngx_chat_hook_db_done(ngx_chat_hook_db_t *db);
+
+/* The next look finds a change. */
+#define ngx_chat_hook_db_forget(db)  ((db)->version = -1)
 
 void ngx_chat_hook_db_close(ngx_chat_hook_db_t *db);
 

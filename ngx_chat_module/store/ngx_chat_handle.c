@@ -20,8 +20,6 @@
 #include <store/ngx_chat_write_lock.h>
 
 
-static ngx_int_t ngx_chat_handle_look(ngx_chat_handle_t *h, ngx_uint_t locked,
-    ngx_log_t *log);
 static ngx_int_t ngx_chat_handle_inspect(ngx_chat_handle_t *h,
     ngx_chat_db_files_t *files, ngx_uint_t locked);
 static ngx_int_t ngx_chat_handle_shrunk(ngx_chat_handle_t *h,
@@ -76,9 +74,7 @@ ngx_chat_handle_ready(ngx_chat_handle_t *h, ngx_uint_t locked, ngx_log_t *log)
 }
 
 
-/* NGX_AGAIN: this needs the write lock. */
-
-static ngx_int_t
+ngx_int_t
 ngx_chat_handle_look(ngx_chat_handle_t *h, ngx_uint_t locked, ngx_log_t *log)
 {
     ngx_int_t             rc;

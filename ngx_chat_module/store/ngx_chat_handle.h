@@ -60,6 +60,10 @@ void ngx_chat_handle_init(ngx_chat_handle_t *h, ngx_chat_store_conf_t *conf,
 ngx_int_t ngx_chat_handle_ready(ngx_chat_handle_t *h, ngx_uint_t locked,
     ngx_log_t *log);
 
+/* The same, but NGX_AGAIN where the caller has to get the lock. */
+ngx_int_t ngx_chat_handle_look(ngx_chat_handle_t *h, ngx_uint_t locked,
+    ngx_log_t *log);
+
 /*
  * With the write lock.  Tells whether the files that a handle has open are
  * still whole.  NGX_OK; NGX_BUSY: they are not, and are not used any more.

@@ -1,0 +1,119 @@
+# A herald that has nothing to do: it looks once a second whether somebody else
+# has changed something in the database, without a lock, and begins no
+# transaction.  What others change is seen all the same.
+#
+# Failpoints that kill nobody count how often it looks, and how often it
+# commits.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use File::Path ();
+use Test::More;
+
+use Chat::Pusher qw(subscribe_to);
+use Chat::Receiver;
+use Chat::Server qw(build_dir slurp spew wait_for);
+
+use constant FAR => 1 << 40;
+
+$ENV{CHAT_MODULE} = build_dir() . '/failpoints/ngx_chat_module.so';
+$ENV{CHAT_FAILPOINTS} = build_dir() . "/webhooks-idle-$$";
+
+my $dir = build_dir() . "/t/webhooks_idle-$$-receiver";
+
+File::Path::make_path($dir);
+spew($ENV{CHAT_FAILPOINTS}, pack '(a56 q<)2', 'hook look', FAR,
+                                              'hook commit', FAR);
+
+my $r = Chat::Receiver->new(dir => $dir);
+
+my $t = Chat::Pusher->new(
+    workers => 2,
+    main    => 'env CHAT_FAILPOINTS;',
+    app     => 'webhook ' . $r->url . ' events=channel_occupied;',
+);
+
+my $server = $t->server;
+
+
+# How often it has looked, and committed.
+
+sub passes {
+    my (undef, $look, undef, $commit) = unpack '(a56 q<)2',
+                                               slurp($ENV{CHAT_FAILPOINTS});
+
+    return (FAR - $look, FAR - $commit);
+}
+
+
+# Waits for so many looks more; how often it has committed meanwhile.
+
+sub commits_of {
+    my ($n) = @_;
+
+    my ($looks, $commits) = passes();
+
+    ok(wait_for(20, sub { (passes())[0] >= $looks + $n }), "$n looks more");
+
+    return (passes())[1] - $commits;
+}
+
+
+sub sqlite {
+    my ($sql) = @_;
+
+    my $path = $server->database;
+    my $text = `sqlite3 -cmd '.timeout 10000' '$path' "$sql"`;
+
+    chomp $text;
+
+    return $text;
+}
+
+
+# A herald that has just begun has more to do than that: by now it has compared
+# who is there.
+
+my $ws = $t->ws;
+subscribe_to($ws, 'room');
+is_deeply([ $r->wait_texts(1) ], [ 'channel_occupied room' ], 'one event');
+is(wait_for(30, sub { commits_of(2) == 0 }), 1, 'then there is nothing');
+is(commits_of(4), 0, 'and it begins no transaction');
+
+# messages are none of its own
+$t->publish('room', 'hello');
+is(commits_of(2), 0, 'nor where others have written something else');
+
+# rows of somebody else's
+my $columns = 'app, webhook, created_at, event';
+my $key = sqlite('SELECT id FROM webhooks');
+my $now = time() * 1000;
+my $old = $now - 8 * 24 * 3600 * 1000;
+
+sqlite("INSERT INTO webhook_events ($columns) SELECT app, id, $now,"
+       . " json_object('name', 'foreign', 'channel', 'x') FROM webhooks");
+is_deeply([ grep { /foreign/ } $r->wait_texts(2) ], [ 'foreign x' ],
+          'rows that somebody has inserted are sent');
+
+# what is not configured any more, and what was given up long ago
+sqlite("INSERT INTO webhook_events ($columns) VALUES (1, 77, $now, '{}');"
+       . "INSERT INTO webhook_events ($columns, dead_at)"
+       . " VALUES (1, $key, $old, '{}', $old), (1, 77, $old, '{}', $old)");
+is(wait_for(20, sub {
+       sqlite("SELECT group_concat(webhook || ' ' || coalesce(error, '-'))"
+              . ' FROM webhook_events')
+       eq '77 the webhook is not configured any more' }), 1,
+   'what nobody sends is given up, what is too old is gone');
+
+is(wait_for(30, sub { commits_of(2) == 0 }), 1, 'and then there is nothing');
+
+$t->finish;
+unlink $ENV{CHAT_FAILPOINTS};
+$r->down;
+File::Path::remove_tree($dir) if Test::More->builder->is_passing;
+
+done_testing();
