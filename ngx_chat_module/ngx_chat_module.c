@@ -323,6 +323,9 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    /* as long as there is a thread that writes it down */
+
+    ngx_chat_sessions_tell_end(&cmcf->sessions);
     ngx_chat_herald_stop();
 
     ngx_chat_wait_exit();

@@ -26,7 +26,10 @@
                                               if there is another one, that one
                                               has it by then */
 #define NGX_CHAT_HERALD_WAIT    50         /* ms until the ring is looked at */
-#define NGX_CHAT_HERALD_LAST    20         /* rounds at the end, at most */
+#define NGX_CHAT_HERALD_LAST    50         /* rounds at the end, at most */
+#define NGX_CHAT_HERALD_TURN    10         /* ms between attempts to get it at
+                                              the end */
+#define NGX_CHAT_HERALD_TURNS   50         /* such attempts */
 
 
 #define ngx_chat_herald_leaves(h)                                             \
@@ -35,6 +38,7 @@
 
 static ngx_int_t ngx_chat_herald_create(ngx_chat_herald_t *h);
 static void *ngx_chat_herald_thread(void *data);
+static void ngx_chat_herald_last(ngx_chat_herald_t *h);
 static ngx_uint_t ngx_chat_herald_lease(ngx_chat_herald_t *h);
 static void ngx_chat_herald_reign(ngx_chat_herald_t *h);
 static void ngx_chat_herald_begin(ngx_chat_herald_t *h);
@@ -205,7 +209,35 @@ ngx_chat_herald_thread(void *data)
                                        : NGX_CHAT_HERALD_LEASE;
     }
 
+    ngx_chat_herald_last(h);
+
     return NULL;
+}
+
+
+/*
+ * The worker ends, and others may end with it.  Records that nobody has read
+ * are written down: by who is the herald, or by this thread.
+ */
+
+static void
+ngx_chat_herald_last(ngx_chat_herald_t *h)
+{
+    ngx_uint_t  n;
+
+    for (n = 0; n < NGX_CHAT_HERALD_TURNS; n++) {
+
+        if (ngx_chat_herald_is_all_read(h->zone)) {
+            return;
+        }
+
+        if (ngx_chat_herald_lease(h)) {
+            ngx_chat_herald_reign(h);
+            return;
+        }
+
+        ngx_msleep(NGX_CHAT_HERALD_TURN);
+    }
 }
 
 

@@ -36,8 +36,8 @@ static ngx_int_t ngx_chat_herald_forget_members(ngx_chat_herald_t *h,
 static void ngx_chat_herald_overrun(ngx_chat_herald_t *h);
 
 
-#define ngx_chat_herald_last(h)                                               \
-    __atomic_load_n(&(h)->zone->sh->hooks.last, __ATOMIC_ACQUIRE)
+#define ngx_chat_herald_newest(zone)                                          \
+    __atomic_load_n(&(zone)->sh->hooks.last, __ATOMIC_ACQUIRE)
 
 
 ngx_uint_t
@@ -45,10 +45,22 @@ ngx_chat_herald_has_records(ngx_chat_herald_t *h)
 {
     uint64_t  last;
 
-    last = ngx_chat_herald_last(h);
+    last = ngx_chat_herald_newest(h->zone);
 
     return h->nrecords
            || (last != NGX_CHAT_INDEX_NONE && last >= h->position);
+}
+
+
+ngx_uint_t
+ngx_chat_herald_is_all_read(ngx_chat_zone_t *zone)
+{
+    uint64_t  last;
+
+    last = ngx_chat_herald_newest(zone);
+
+    return last == NGX_CHAT_INDEX_NONE
+           || last < __atomic_load_n(&zone->sh->hooks.read, __ATOMIC_RELAXED);
 }
 
 
@@ -148,7 +160,7 @@ ngx_chat_herald_find(ngx_chat_herald_t *h)
     ngx_int_t            rc;
     ngx_chat_envelope_t  e;
 
-    p = ngx_chat_herald_last(h);
+    p = ngx_chat_herald_newest(h->zone);
 
     while (p != NGX_CHAT_INDEX_NONE && p >= h->position) {
 
@@ -406,7 +418,7 @@ ngx_chat_herald_overrun(ngx_chat_herald_t *h)
 
     ngx_chat_incident_note(NGX_CHAT_INCIDENT_RING_OVERRUN_e, "webhooks");
 
-    h->position = ngx_chat_herald_last(h) + 1;
+    h->position = ngx_chat_herald_newest(h->zone) + 1;
     h->nrecords = 0;
 
     ngx_chat_hook_held_clear(&h->held);

@@ -457,7 +457,7 @@ ngx_chat_herald_committed(ngx_chat_herald_t *h)
     ngx_uint_t               i;
     ngx_chat_herald_hook_t  *hook;
 
-    h->zone->sh->hooks.read = h->position;
+    __atomic_store_n(&h->zone->sh->hooks.read, h->position, __ATOMIC_RELAXED);
 
     ngx_chat_failpoint("hook noted");
 

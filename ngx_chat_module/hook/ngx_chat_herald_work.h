@@ -154,6 +154,9 @@ void ngx_chat_herald_reset(ngx_chat_herald_t *h);
 
 ngx_uint_t ngx_chat_herald_has_records(ngx_chat_herald_t *h);
 
+/* The same, for who is not the herald: 1 where the herald has read all. */
+ngx_uint_t ngx_chat_herald_is_all_read(ngx_chat_zone_t *zone);
+
 /* Reads at most *n records, and lets held ones go that are due. */
 ngx_int_t ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n);
 

@@ -280,8 +280,6 @@ ngx_chat_session_end_handler(ngx_event_t *ev)
 void
 ngx_chat_session_leave(ngx_chat_session_t *s)
 {
-    ngx_chat_hook_notice_t  hook;
-
     if (s->closed) {
         return;
     }
@@ -299,19 +297,32 @@ ngx_chat_session_leave(ngx_chat_session_t *s)
                                        &s->sessions->quotas[s->app->index]);
     }
 
-    if (s->is_told) {
-        hook.zone = s->sessions->hub->fanout.zone;
-        hook.app = s->app->number;
-        hook.id = &s->subscriber.id;
-        hook.user = s->user ? &s->user->id : NULL;
-
-        ngx_chat_hook_notice_closed(&hook, s->end_code);
-    }
+    ngx_chat_session_tell_end(s, s->end_code);
 
     ngx_chat_count(NGX_CHAT_CONNECTIONS_e, -1);
 
     ngx_queue_remove(&s->queue);
     s->sessions->nsessions--;
+}
+
+
+void
+ngx_chat_session_tell_end(ngx_chat_session_t *s, ngx_uint_t code)
+{
+    ngx_chat_hook_notice_t  hook;
+
+    if (!s->is_told) {
+        return;
+    }
+
+    s->is_told = 0;
+
+    hook.zone = s->sessions->hub->fanout.zone;
+    hook.app = s->app->number;
+    hook.id = &s->subscriber.id;
+    hook.user = s->user ? &s->user->id : NULL;
+
+    ngx_chat_hook_notice_closed(&hook, code);
 }
 
 

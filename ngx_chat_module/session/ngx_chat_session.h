@@ -110,7 +110,8 @@ struct ngx_chat_session_s {
     unsigned                 closed:1;     /* takes and sends no more */
     unsigned                 is_anonymous:1;
     unsigned                 in_quota:1;   /* counts for max_connections */
-    unsigned                 is_told:1;    /* webhooks hear of its end */
+    unsigned                 is_told:1;    /* webhooks are to hear of its
+                                              end */
     unsigned                 user_channel:1;   /* has subscribed to its
                                                   user's own channel */
     unsigned                 user_recovered:1; /* has got what it missed of
@@ -224,6 +225,9 @@ void ngx_chat_session_end_handler(ngx_event_t *ev);
  * The transport calls it when it closes.  May be called twice.
  */
 void ngx_chat_session_leave(ngx_chat_session_t *s);
+
+/* Tells webhooks once that it has ended, with a code; 0: it was lost. */
+void ngx_chat_session_tell_end(ngx_chat_session_t *s, ngx_uint_t code);
 
 /* The end, by the transport, before the memory is gone. */
 void ngx_chat_session_end(ngx_chat_session_t *s);

@@ -95,6 +95,23 @@ ngx_chat_sessions_init(ngx_chat_sessions_t *w, ngx_chat_hub_t *hub,
 }
 
 
+/* It is by reconnect-now that they end, where their sockets still take it. */
+
+void
+ngx_chat_sessions_tell_end(ngx_chat_sessions_t *w)
+{
+    ngx_queue_t  *q;
+
+    for (q = ngx_queue_head(&w->sessions);
+         q != ngx_queue_sentinel(&w->sessions);
+         q = ngx_queue_next(q))
+    {
+        ngx_chat_session_tell_end(ngx_queue_data(q, ngx_chat_session_t, queue),
+                                  NGX_CHAT_ERROR_RECONNECT);
+    }
+}
+
+
 void
 ngx_chat_sessions_exit(ngx_chat_sessions_t *w)
 {

@@ -25,6 +25,12 @@ ngx_int_t ngx_chat_sessions_init(ngx_chat_sessions_t *w, ngx_chat_hub_t *hub,
     ngx_uint_t napps, ngx_cycle_t *cycle);
 
 /*
+ * In exit_process, before the herald stops: tells webhooks that the sessions
+ * end, which exit() is about to end.
+ */
+void ngx_chat_sessions_tell_end(ngx_chat_sessions_t *w);
+
+/*
  * In exit_process, before ngx_chat_hub_exit(): ends the sessions that are left.
  * Clients are told to reconnect, as far as their sockets take that at once.
  */
