@@ -25,6 +25,8 @@
 #define NGX_CHAT_HERALD_PART    2000       /* the same of a worker that leaves:
                                               if there is another one, that one
                                               has it by then */
+#define NGX_CHAT_HERALD_LEAVES  1          /* the worker does */
+#define NGX_CHAT_HERALD_EMPTY   2          /* and it has no session any more */
 #define NGX_CHAT_HERALD_WAIT    50         /* ms until the ring is looked at */
 #define NGX_CHAT_HERALD_LAST    50         /* rounds at the end, at most */
 #define NGX_CHAT_HERALD_TURN    10         /* ms between attempts to get it at
@@ -34,6 +36,12 @@
 
 #define ngx_chat_herald_leaves(h)                                             \
     __atomic_load_n(&(h)->leave, __ATOMIC_RELAXED)
+
+/* Clients that are still there may be served by the worker for hours, but they
+   are none of ours. */
+#define ngx_chat_herald_is_over(h)                                            \
+    (ngx_chat_herald_leaves(h) == NGX_CHAT_HERALD_EMPTY                       \
+     && ngx_chat_herald_is_all_read((h)->zone))
 
 
 static ngx_int_t ngx_chat_herald_create(ngx_chat_herald_t *h);
@@ -142,19 +150,21 @@ ngx_chat_herald_create(ngx_chat_herald_t *h)
 
 
 void
-ngx_chat_herald_leave(void)
+ngx_chat_herald_leave(ngx_uint_t sessions)
 {
+    ngx_uint_t          leave;
     ngx_chat_herald_t  *h;
 
     h = ngx_chat_herald;
+    leave = sessions ? NGX_CHAT_HERALD_LEAVES : NGX_CHAT_HERALD_EMPTY;
 
-    if (h == NULL || h->leave) {
+    if (h == NULL || h->leave >= leave) {
         return;
     }
 
     (void) pthread_mutex_lock(&h->mutex);
 
-    __atomic_store_n(&h->leave, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&h->leave, leave, __ATOMIC_RELAXED);
     ngx_chat_herald_rouse(h);
 
     (void) pthread_mutex_unlock(&h->mutex);
@@ -197,9 +207,11 @@ ngx_chat_herald_thread(void *data)
 
     ngx_msec_t  ms;
 
+    ngx_chat_herald_enroll(h);
+
     ms = 0;
 
-    while (!ngx_chat_herald_sleep(h, ms)) {
+    while (!ngx_chat_herald_sleep(h, ms) && !ngx_chat_herald_is_over(h)) {
 
         if (ngx_chat_herald_lease(h)) {
             ngx_chat_herald_reign(h);
@@ -210,6 +222,7 @@ ngx_chat_herald_thread(void *data)
     }
 
     ngx_chat_herald_last(h);
+    ngx_chat_herald_retire(h);
 
     return NULL;
 }
@@ -233,6 +246,12 @@ ngx_chat_herald_last(ngx_chat_herald_t *h)
 
         if (ngx_chat_herald_lease(h)) {
             ngx_chat_herald_reign(h);
+            return;
+        }
+
+        /* who came to this nginx was never told of, and has gone */
+
+        if (h->yields) {
             return;
         }
 
@@ -281,17 +300,27 @@ ngx_chat_herald_lease(ngx_chat_herald_t *h)
         /* fall through */
 
     case 0:
-        return 1;
+        break;
 
     default:
         return 0;
     }
+
+    h->yields = ngx_chat_herald_has_elder(h);
+
+    if (h->yields) {
+        h->waited = ngx_chat_clock_msec();
+        (void) pthread_mutex_unlock(lease);
+    }
+
+    return !h->yields;
 }
 
 
 /*
- * The herald, until the worker ends or begins to leave.  A leaving worker whose
- * thread gets the lease again is the last one there, and keeps it.
+ * The herald, until the worker ends or begins to leave, or an older nginx has
+ * workers again.  A leaving worker whose thread gets the lease again is the
+ * last one there, and keeps it.
  */
 
 static void
@@ -306,7 +335,8 @@ ngx_chat_herald_reign(ngx_chat_herald_t *h)
     ngx_chat_herald_begin(h);
 
     while (!ngx_chat_herald_sleep(h, 0)
-           && ngx_chat_herald_leaves(h) == left)
+           && !ngx_chat_herald_is_over(h)
+           && ngx_chat_herald_leaves(h) == left && !h->yields)
     {
 
         ngx_chat_herald_look(h);

@@ -34,9 +34,11 @@
 ngx_int_t ngx_chat_herald_start(ngx_chat_herald_conf_t *conf,
     ngx_cycle_t *cycle);
 
-/* The worker begins to leave: another worker's thread shall be the herald, if
-   there is one.  May be called again and again. */
-void ngx_chat_herald_leave(void);
+/*
+ * The worker leaves, and has so many sessions yet: another worker's thread
+ * shall be the herald, if there is one.  May be called again and again.
+ */
+void ngx_chat_herald_leave(ngx_uint_t sessions);
 
 /* In exit_process: ends the thread, within about half a second. */
 void ngx_chat_herald_stop(void);

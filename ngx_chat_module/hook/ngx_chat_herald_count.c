@@ -65,6 +65,7 @@ ngx_chat_herald_look(ngx_chat_herald_t *h)
     }
 
     h->look = now + NGX_CHAT_HERALD_LOOK;
+    h->yields = ngx_chat_herald_has_elder(h);
 
     ngx_chat_failpoint("hook look");
 
@@ -274,14 +275,14 @@ ngx_chat_herald_remove(ngx_chat_herald_t *h, ngx_chat_herald_count_t *c)
 }
 
 
-/* Rows that nobody sends.  A worker that leaves does not know who will. */
+/* Rows that nobody sends. */
 
 static ngx_int_t
 ngx_chat_herald_stranger(ngx_chat_herald_t *h, int64_t key)
 {
     char  sql[256];
 
-    if (__atomic_load_n(&h->leave, __ATOMIC_RELAXED)) {
+    if (!ngx_chat_herald_is_last(h)) {
         return NGX_OK;
     }
 

@@ -228,18 +228,18 @@ ngx_chat_herald_learn(ngx_chat_herald_t *h)
         rc = ngx_chat_herald_learn_names(h);
     }
 
-    if (rc == NGX_OK && !__atomic_load_n(&h->leave, __ATOMIC_RELAXED)) {
+    if (rc == NGX_OK && ngx_chat_herald_is_last(h)) {
         rc = ngx_chat_herald_drop_state(h);
     }
 
     /*
-     * Behind a start or a wipe clients are about to come back, and most are
-     * those that the receivers know.
+     * Behind a start, a wipe or the end of an older nginx clients are about to
+     * come back, and most are those that the receivers know.
      */
 
     now = ngx_chat_clock_msec();
-    back = ngx_max((uint64_t) sh->started, sh->hooks.wiped)
-           + NGX_CHAT_HERALD_RETURN;
+    back = ngx_max((uint64_t) sh->started, sh->hooks.wiped);
+    back = ngx_max(back, h->waited) + NGX_CHAT_HERALD_RETURN;
 
     h->generation = sh->generation;
     h->census = NGX_CHAT_HERALD_CENSUS_DUE_e;

@@ -86,6 +86,15 @@ typedef struct {
     ngx_uint_t               leave;
     void                    *multi;        /* libcurl's; NULL: not loaded */
 
+    int                      folder;       /* of the database; -1: can't be
+                                              opened */
+    off_t                    ages;         /* places of locks on it, and this
+                                              one's */
+    off_t                    age;
+    ngx_uint_t               yields;       /* there is an older nginx */
+    uint64_t                 waited;       /* ms, when there was one; 0: never,
+                                              by the monotonic clock */
+
     ngx_chat_herald_hook_t  *hooks;        /* as many as conf->n */
     ngx_chat_hook_db_t       db;
     u_char                   epoch[NGX_CHAT_DB_EPOCH_LEN];  /* of that */
@@ -133,6 +142,23 @@ typedef struct {
  * 1 where the thread is to end.
  */
 ngx_uint_t ngx_chat_herald_sleep(ngx_chat_herald_t *h, ngx_msec_t ms);
+
+
+/*
+ * ngx_chat_herald_age.c: other nginx that have the same database.  The thread
+ * enrolls before all else.
+ */
+void ngx_chat_herald_enroll(ngx_chat_herald_t *h);
+void ngx_chat_herald_retire(ngx_chat_herald_t *h);
+
+/* 1 where there is an older one, whose herald does the work. */
+ngx_uint_t ngx_chat_herald_has_elder(ngx_chat_herald_t *h);
+
+/*
+ * 1 where no younger one is there, and this worker does not leave: only this
+ * configuration tells which webhooks there are.
+ */
+ngx_uint_t ngx_chat_herald_is_last(ngx_chat_herald_t *h);
 
 
 /* ngx_chat_herald_round.c: all that there is to do, in one transaction. */

@@ -159,7 +159,7 @@ ngx_chat_sessions_timer_handler(ngx_event_t *ev)
     ngx_chat_recovery_tick(w);
 
     if (ngx_exiting) {
-        ngx_chat_herald_leave();
+        ngx_chat_herald_leave(w->nsessions);
         ngx_chat_sessions_drain(w);
     }
 
