@@ -425,7 +425,9 @@ ngx_chat_herald_ms(ngx_chat_herald_t *h)
         return ms;
     }
 
-    if (h->nrecords || h->census == NGX_CHAT_HERALD_CENSUS_TAKEN_e) {
+    if (h->nrecords || h->newcomers
+        || h->census == NGX_CHAT_HERALD_CENSUS_TAKEN_e)
+    {
         return 0;
     }
 

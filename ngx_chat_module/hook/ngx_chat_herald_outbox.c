@@ -43,6 +43,8 @@ typedef struct {
 } ngx_chat_herald_batch_t;
 
 
+static ngx_int_t ngx_chat_herald_render(ngx_chat_herald_t *h,
+    ngx_chat_hook_record_t *rec, ngx_str_t *event);
 static ngx_int_t ngx_chat_herald_rows(ngx_chat_herald_t *h,
     ngx_chat_herald_hook_t *hook, ngx_uint_t fresh, uint64_t first);
 static ngx_int_t ngx_chat_herald_gather(ngx_chat_herald_t *h,
@@ -59,64 +61,88 @@ static ngx_int_t ngx_chat_herald_body_end(ngx_chat_herald_hook_t *hook,
 ngx_int_t
 ngx_chat_herald_add(ngx_chat_herald_t *h, ngx_chat_hook_record_t *rec)
 {
-    size_t               size;
-    ssize_t              len;
-    ngx_int_t            rc;
-    ngx_str_t            event;
-    ngx_uint_t           i;
-    sqlite3_stmt        *st;
-    ngx_chat_webhook_t  *conf;
+    ngx_int_t   rc;
+    ngx_str_t   event;
+    ngx_uint_t  i;
 
-    len = 0;
+    ngx_str_null(&event);
 
     for (i = 0; i < h->conf->n; i++) {
-        conf = h->hooks[i].conf;
-
-        if (conf->app->number != rec->app
-            || !ngx_chat_webhook_wants(conf, ngx_chat_hook_bit(rec->kind),
-                                       &rec->channel))
-        {
-            continue;
-        }
-
-        if (len == 0) {
-            len = ngx_chat_webhook_render(NULL, 0, rec);
-            size = len;
-
-            if (len != NGX_ERROR && size > h->json_size) {
-                free(h->json);
-                h->json = malloc(size);
-                h->json_size = h->json ? size : 0;
-            }
-
-            if (len == NGX_ERROR || h->json == NULL) {
-                return NGX_ERROR;
-            }
-
-            (void) ngx_chat_webhook_render(h->json, size, rec);
-        }
-
-        st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_ADD_e);
-        if (st == NULL) {
-            return NGX_ERROR;
-        }
-
-        event.data = h->json;
-        event.len = len;
-
-        (void) sqlite3_bind_int64(st, 1, (int64_t) rec->app);
-        (void) sqlite3_bind_int64(st, 2, conf->key);
-        (void) sqlite3_bind_int64(st, 3, rec->time);
-        (void) ngx_chat_db_bind_text(st, 4, &event);
-
-        rc = ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_ADD_e, NULL);
+        rc = ngx_chat_herald_add_to(h, &h->hooks[i], rec, &event);
 
         if (rc != NGX_OK) {
             return rc;
         }
-
-        h->hooks[i].due = 0;
     }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_herald_add_to(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
+    ngx_chat_hook_record_t *rec, ngx_str_t *event)
+{
+    sqlite3_stmt        *st;
+    ngx_chat_webhook_t  *conf;
+
+    conf = hook->conf;
+
+    if (conf->app->number != rec->app
+        || !ngx_chat_webhook_wants(conf, ngx_chat_hook_bit(rec->kind),
+                                   &rec->channel))
+    {
+        return NGX_OK;
+    }
+
+    if (event->len == 0 && ngx_chat_herald_render(h, rec, event) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_ADD_e);
+    if (st == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) sqlite3_bind_int64(st, 1, (int64_t) rec->app);
+    (void) sqlite3_bind_int64(st, 2, conf->key);
+    (void) sqlite3_bind_int64(st, 3, rec->time);
+    (void) ngx_chat_db_bind_text(st, 4, event);
+
+    hook->due = 0;
+
+    return ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_ADD_e, NULL);
+}
+
+
+/* Into the herald's memory, until the next one. */
+
+static ngx_int_t
+ngx_chat_herald_render(ngx_chat_herald_t *h, ngx_chat_hook_record_t *rec,
+    ngx_str_t *event)
+{
+    ssize_t  len;
+
+    len = ngx_chat_webhook_render(NULL, 0, rec);
+
+    if (len == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if ((size_t) len > h->json_size) {
+        free(h->json);
+        h->json = malloc(len);
+        h->json_size = h->json ? len : 0;
+    }
+
+    if (h->json == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_chat_webhook_render(h->json, len, rec);
+
+    event->data = h->json;
+    event->len = len;
 
     return NGX_OK;
 }
@@ -274,7 +300,6 @@ ngx_chat_herald_gather(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
 
     hook->n = 0;
     hook->body.len = 0;
-    batch->full = 0;
 
     while ((rc = ngx_chat_hook_db_step(&h->db, n)) == NGX_OK) {
 

@@ -49,6 +49,7 @@ ngx_chat_herald_reset(ngx_chat_herald_t *h)
 
     h->fresh = 1;
     h->trim = 0;
+    h->newcomers = 0;
     h->nrecords = 0;
     h->census = NGX_CHAT_HERALD_CENSUS_NONE_e;
 
@@ -90,6 +91,7 @@ ngx_chat_herald_is_due(ngx_chat_herald_t *h)
 
     if (h->fresh
         || h->trim
+        || h->newcomers
         || h->added != h->zone->sh->hooks.added
         || h->generation != h->zone->sh->generation
         || (held && held->due <= now)
@@ -122,7 +124,7 @@ ngx_chat_herald_round(ngx_chat_herald_t *h, ngx_uint_t last)
 
     /* who is there is asked before, without a lock */
 
-    if (!last && !h->fresh
+    if (!last && !h->fresh && h->newcomers == 0
         && h->census == NGX_CHAT_HERALD_CENSUS_DUE_e
         && h->census_due <= ngx_chat_clock_msec()
         && ngx_chat_herald_census_take(h) != NGX_OK)
@@ -184,7 +186,10 @@ ngx_chat_herald_round_all(ngx_chat_herald_t *h, ngx_uint_t last)
 
     n = NGX_CHAT_HERALD_RECORDS;
 
-    if (rc == NGX_OK && h->census == NGX_CHAT_HERALD_CENSUS_TAKEN_e) {
+    if (rc == NGX_OK && h->newcomers) {
+        rc = ngx_chat_herald_newcomers_tell(h, n);
+
+    } else if (rc == NGX_OK && h->census == NGX_CHAT_HERALD_CENSUS_TAKEN_e) {
         rc = ngx_chat_herald_census_compare(h, &n);
 
     } else if (rc == NGX_OK) {
@@ -230,6 +235,10 @@ ngx_chat_herald_learn(ngx_chat_herald_t *h)
 
     if (rc == NGX_OK && ngx_chat_herald_is_last(h)) {
         rc = ngx_chat_herald_drop_state(h);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_herald_newcomers_learn(h);
     }
 
     /*
@@ -303,7 +312,7 @@ static ngx_int_t
 ngx_chat_herald_learn_names(ngx_chat_herald_t *h)
 {
     ngx_int_t            rc;
-    ngx_uint_t           i;
+    ngx_uint_t           i, new;
     sqlite3_stmt        *st;
     ngx_chat_webhook_t  *conf;
 
@@ -321,14 +330,22 @@ ngx_chat_herald_learn_names(ngx_chat_herald_t *h)
         (void) sqlite3_bind_int64(st, 2, (int64_t) conf->app->number);
         (void) ngx_chat_db_bind_text(st, 3, &conf->shown);
 
-        rc = ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_NAME_e, NULL);
+        rc = ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_NAME_e, &new);
+
+        if (rc == NGX_OK && new) {
+            rc = ngx_chat_hook_db_change(&h->db, NGX_CHAT_HOOK_DB_NEW_e,
+                                         conf->key, 0, 0);
+        }
     }
 
     return rc;
 }
 
 
-/* Nobody believes anything any more of an app that has no webhook. */
+/*
+ * Nobody believes anything any more of an app that has no webhook.  And a
+ * webhook that is configured again some day has to be told all.
+ */
 
 static ngx_int_t
 ngx_chat_herald_drop_state(ngx_chat_herald_t *h)
@@ -338,7 +355,7 @@ ngx_chat_herald_drop_state(ngx_chat_herald_t *h)
     ngx_int_t   rc;
     ngx_uint_t  i;
 
-    size = 128 + h->conf->n * 24;
+    size = 256 + 2 * h->conf->n * 24;
 
     sql = malloc(size);
     if (sql == NULL) {
@@ -351,6 +368,16 @@ ngx_chat_herald_drop_state(ngx_chat_herald_t *h)
     for (i = 0; i < h->conf->n; i++) {
         p += snprintf(p, size - (p - sql), ",%lld",
                       (long long) h->hooks[i].conf->app->number);
+    }
+
+    p += snprintf(p, size - (p - sql),
+                  "); INSERT OR REPLACE INTO meta (key, value)"
+                  " SELECT 'webhook ' || id, char(10) FROM webhooks"
+                  " WHERE id NOT IN (0");
+
+    for (i = 0; i < h->conf->n; i++) {
+        p += snprintf(p, size - (p - sql), ",%lld",
+                      (long long) h->hooks[i].conf->key);
     }
 
     (void) snprintf(p, size - (p - sql), ")");

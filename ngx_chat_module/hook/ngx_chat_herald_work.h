@@ -58,6 +58,8 @@ typedef struct {
     unsigned                failing:1;     /* its last try has failed */
     unsigned                given_up:1;    /* in this transaction */
     unsigned                revived:1;     /* the same of dead ones */
+    unsigned                is_new:1;      /* has to be told what the others
+                                              believe */
 
 #if (NGX_CHAT_CURL)
     CURL                   *easy;
@@ -123,6 +125,7 @@ typedef struct {
     ngx_str_t                buf;          /* of one record */
     ngx_chat_hook_held_list_t  held;
 
+    ngx_uint_t               newcomers;    /* webhooks that are new */
     ngx_uint_t               census;
     uint64_t                 census_due;
     int64_t                  census_row;   /* compared up to this one */
@@ -207,11 +210,25 @@ ngx_int_t ngx_chat_herald_census_take(ngx_chat_herald_t *h);
 ngx_int_t ngx_chat_herald_census_compare(ngx_chat_herald_t *h, ngx_uint_t *n);
 
 
+/* ngx_chat_herald_newcomer.c: webhooks that have just been configured. */
+
+/* Which ones there are. */
+ngx_int_t ngx_chat_herald_newcomers_learn(ngx_chat_herald_t *h);
+
+/* Where there is one: tells it of so many channels and members, at most. */
+ngx_int_t ngx_chat_herald_newcomers_tell(ngx_chat_herald_t *h, ngx_uint_t n);
+
+
 /* ngx_chat_herald_outbox.c: the rows. */
 
 /* Adds a row for each webhook that wants the event. */
 ngx_int_t ngx_chat_herald_add(ngx_chat_herald_t *h,
     ngx_chat_hook_record_t *rec);
+
+/* The same for one; event is its JSON, or is made where it is empty. */
+ngx_int_t ngx_chat_herald_add_to(ngx_chat_herald_t *h,
+    ngx_chat_herald_hook_t *hook, ngx_chat_hook_record_t *rec,
+    ngx_str_t *event);
 
 /* Chooses the rows that a webhook sends next, if they are due. */
 ngx_int_t ngx_chat_herald_choose(ngx_chat_herald_t *h,

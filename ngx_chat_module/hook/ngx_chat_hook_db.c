@@ -28,6 +28,18 @@ static void ngx_chat_hook_db_failed(ngx_chat_hook_db_t *db, ngx_int_t rc,
     ngx_log_t *log);
 
 
+/*
+ * Of a newcomer the meta table has the channel and the user that it was told of
+ * last, with a line feed between, which no channel has.
+ */
+
+#define NGX_CHAT_HOOK_DB_STATE                                                \
+    " FROM meta JOIN webhook_state s ON s.app = ?2 AND (s.channel, s.user)"   \
+    " > (substr(value, 1, instr(value, char(10)) - 1),"                       \
+    " substr(value, instr(value, char(10)) + 1))"                             \
+    " WHERE key = 'webhook ' || ?1 ORDER BY s.channel, s.user"
+
+
 static const char *const  ngx_chat_hook_db_sql[] = {
 
     "INSERT OR IGNORE INTO webhook_state (app, channel, user)"
@@ -76,6 +88,18 @@ static const char *const  ngx_chat_hook_db_sql[] = {
     " AND dead_at < ?",
 
     "INSERT OR IGNORE INTO webhooks (id, app, url) VALUES (?, ?, ?)",
+
+    "INSERT OR REPLACE INTO meta (key, value)"
+    " VALUES ('webhook ' || ?, char(10))",
+
+    "SELECT 1 FROM meta WHERE key = 'webhook ' || ?",
+
+    "SELECT s.channel, s.user" NGX_CHAT_HOOK_DB_STATE " LIMIT ?3",
+
+    "UPDATE meta SET value = (SELECT s.channel || char(10) || s.user"
+    NGX_CHAT_HOOK_DB_STATE " LIMIT 1 OFFSET ?3) WHERE key = 'webhook ' || ?1",
+
+    "DELETE FROM meta WHERE key = 'webhook ' || ?",
 
     "SELECT value FROM meta WHERE key = 'webhooks'",
 

@@ -38,6 +38,11 @@ typedef enum {
     NGX_CHAT_HOOK_DB_BURY_e,           /* dead rows that are too many */
     NGX_CHAT_HOOK_DB_EXPIRE_e,         /* or too old */
     NGX_CHAT_HOOK_DB_NAME_e,           /* a webhook's URL */
+    NGX_CHAT_HOOK_DB_NEW_e,            /* it knows nothing */
+    NGX_CHAT_HOOK_DB_IS_NEW_e,
+    NGX_CHAT_HOOK_DB_STATE_e,          /* what it is to be told next */
+    NGX_CHAT_HOOK_DB_TOLD_e,           /* it was told so much of that */
+    NGX_CHAT_HOOK_DB_KNOWS_e,          /* it was told all */
     NGX_CHAT_HOOK_DB_GET_e,            /* the position */
     NGX_CHAT_HOOK_DB_SET_e,
     NGX_CHAT_HOOK_DB_STATEMENTS_e
