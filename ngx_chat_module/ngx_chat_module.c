@@ -25,6 +25,7 @@
 #include <ngx_chat_conf_origin.h>
 #include <ngx_chat_conf_webhook.h>
 #include <pusher/ngx_chat_digest.h>
+#include <shared/ngx_chat_hook.h>
 #include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_share.h>
 #include <websocket/ngx_chat_websocket.h>
@@ -255,6 +256,8 @@ ngx_chat_init_module(ngx_cycle_t *cycle)
     if (cmcf != NULL && cmcf->zone != NULL) {
         ngx_chat_share_configure(cmcf->zone, cmcf->apps.elts,
                                  cmcf->apps.nelts);
+
+        cmcf->herald.number = ngx_chat_hook_configured(cmcf->zone);
     }
 
     return NGX_OK;

@@ -138,6 +138,7 @@ is_deeply([ up_to_fence('first') ], [], 'and the first one nothing');
 
 # one is away for a while
 configure('first');
+ok(wait_for(20, sub { $server->all_worker_pids == 2 }), 'the old have gone');
 push @rooms, 'room-2';
 subscribe_to($member{bob}, 'room-2');
 up_to_fence('first');
@@ -151,6 +152,9 @@ is_deeply([ up_to_fence('added') ], \@more,
 
 # the sender is killed in between: who is there is told once, and no less
 configure('first');
+
+# those from before the reload still told it
+ok(wait_for(20, sub { $server->all_worker_pids == 2 }), 'the old have gone');
 $r{added}->forget;
 
 push @rooms, map { "room-many-$_" } 1 .. CHANNELS;

@@ -91,7 +91,8 @@ ngx_chat_herald_has_elder(ngx_chat_herald_t *h)
 ngx_uint_t
 ngx_chat_herald_is_last(ngx_chat_herald_t *h)
 {
-    return !__atomic_load_n(&h->leave, __ATOMIC_RELAXED)
+    return __atomic_load_n(&h->zone->sh->hooks.configured, __ATOMIC_RELAXED)
+           == h->conf->number
            && !ngx_chat_herald_has_lock(h, h->age + 1,
                                         h->ages + NGX_CHAT_HERALD_TIMES);
 }

@@ -22,6 +22,7 @@ typedef struct {
     ngx_chat_store_conf_t  *store;
     ngx_array_t            *apps;          /* of ngx_chat_app_t */
     ngx_uint_t              n;             /* webhooks of all apps */
+    ngx_atomic_uint_t       number;        /* of this configuration */
     ngx_str_t               certificate;   /* of authorities, PEM; len 0: those
                                               of the system */
 } ngx_chat_herald_conf_t;

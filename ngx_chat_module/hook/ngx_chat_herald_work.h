@@ -158,7 +158,7 @@ void ngx_chat_herald_retire(ngx_chat_herald_t *h);
 ngx_uint_t ngx_chat_herald_has_elder(ngx_chat_herald_t *h);
 
 /*
- * 1 where no younger one is there, and this worker does not leave: only this
+ * 1 where no younger one is there, and there was no reload since: only this
  * configuration tells which webhooks there are.
  */
 ngx_uint_t ngx_chat_herald_is_last(ngx_chat_herald_t *h);

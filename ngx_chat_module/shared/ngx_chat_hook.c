@@ -72,6 +72,13 @@ ngx_chat_hook_publish(ngx_chat_zone_t *zone, ngx_chat_hook_record_t *rec)
 }
 
 
+ngx_atomic_uint_t
+ngx_chat_hook_configured(ngx_chat_zone_t *zone)
+{
+    return ngx_atomic_fetch_add(&zone->sh->hooks.configured, 1) + 1;
+}
+
+
 void
 ngx_chat_hook_added(ngx_chat_zone_t *zone)
 {

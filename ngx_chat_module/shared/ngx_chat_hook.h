@@ -38,6 +38,9 @@ void ngx_chat_hook_append(ngx_chat_zone_t *zone, ngx_chat_hook_record_t *rec);
 ngx_int_t ngx_chat_hook_publish(ngx_chat_zone_t *zone,
     ngx_chat_hook_record_t *rec);
 
+/* In the master: there is another configuration now, and this is its number. */
+ngx_atomic_uint_t ngx_chat_hook_configured(ngx_chat_zone_t *zone);
+
 /* On any thread: rows were added to the database by somebody else. */
 void ngx_chat_hook_added(ngx_chat_zone_t *zone);
 

@@ -322,6 +322,8 @@ typedef struct {
                                                   database, but for state */
     uint64_t                     wiped;        /* ms, when the zone was */
     ngx_atomic_t                 added;        /* rows added by others */
+    ngx_atomic_t                 configured;   /* how often, by a start or a
+                                                  reload */
     ngx_chat_hook_sh_t          *hooks;
     ngx_uint_t                   nhooks;       /* entries of that table */
 } ngx_chat_hooks_sh_t;
