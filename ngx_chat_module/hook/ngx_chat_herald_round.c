@@ -26,6 +26,10 @@
 #define NGX_CHAT_HERALD_RETURN  10000      /* ms until clients are back */
 
 
+#define ngx_chat_herald_added(h)                                              \
+    __atomic_load_n(&(h)->zone->sh->hooks.added, __ATOMIC_ACQUIRE)
+
+
 static ngx_int_t ngx_chat_herald_round_all(ngx_chat_herald_t *h,
     ngx_uint_t last);
 static ngx_int_t ngx_chat_herald_learn(ngx_chat_herald_t *h);
@@ -92,7 +96,7 @@ ngx_chat_herald_is_due(ngx_chat_herald_t *h)
     if (h->fresh
         || h->trim
         || h->newcomers
-        || h->added != h->zone->sh->hooks.added
+        || h->added != ngx_chat_herald_added(h)
         || h->generation != h->zone->sh->generation
         || (held && held->due <= now)
         || h->census == NGX_CHAT_HERALD_CENSUS_TAKEN_e
@@ -454,7 +458,7 @@ ngx_chat_herald_look_zone(ngx_chat_herald_t *h)
     ngx_uint_t          i;
     ngx_atomic_uint_t   added;
 
-    added = h->zone->sh->hooks.added;
+    added = ngx_chat_herald_added(h);
 
     if (h->generation != h->zone->sh->generation) {
         h->generation = h->zone->sh->generation;
