@@ -109,7 +109,7 @@ subtest 'what arrives: header and members' => sub {
     client_event($bob, 'private-a', 'client-x', 'text');
     $t->publish('a-room', "he\x{142}\"lo");
 
-    $r{all}->wait_texts(10);
+    $r{all}->wait_texts(8);
 
     my @reqs = $r{all}->requests;
     my ($req) = @reqs;
