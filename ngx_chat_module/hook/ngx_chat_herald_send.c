@@ -346,7 +346,8 @@ ngx_chat_herald_options(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
 
 /*
  * A line of an answer's head.  To libcurl a head that breaks off is a good one:
- * its last line must have come, which is empty.
+ * its last line must have come, which is empty.  Lines behind that one are of
+ * another head, or trailers, whose end libcurl does not show.
  */
 
 static size_t
@@ -355,7 +356,14 @@ ngx_chat_herald_head(char *data, size_t size, size_t n, void *ctx)
     ngx_chat_herald_hook_t *hook = ctx;
 
     size *= n;
-    hook->whole = (size > 0 && (data[0] == CR || data[0] == LF));
+
+    if (size >= 5 && ngx_strncmp(data, "HTTP/", 5) == 0) {
+        hook->whole = 0;
+    }
+
+    if (size > 0 && (data[0] == CR || data[0] == LF)) {
+        hook->whole = 1;
+    }
 
     return size;
 }
