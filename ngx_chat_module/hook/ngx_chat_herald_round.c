@@ -24,6 +24,7 @@
 
 #define NGX_CHAT_HERALD_PAUSE   500        /* ms after a failure */
 #define NGX_CHAT_HERALD_RETURN  10000      /* ms until clients are back */
+#define NGX_CHAT_HERALD_NO_BATCH  INT64_MAX    /* no row has it */
 
 
 #define ngx_chat_herald_added(h)                                              \
@@ -33,6 +34,7 @@
 static ngx_int_t ngx_chat_herald_round_all(ngx_chat_herald_t *h,
     ngx_uint_t last);
 static ngx_int_t ngx_chat_herald_learn(ngx_chat_herald_t *h);
+static void ngx_chat_herald_learn_epoch(ngx_chat_herald_t *h);
 static ngx_int_t ngx_chat_herald_learn_position(ngx_chat_herald_t *h);
 static ngx_int_t ngx_chat_herald_learn_names(ngx_chat_herald_t *h);
 static ngx_int_t ngx_chat_herald_drop_state(ngx_chat_herald_t *h);
@@ -229,7 +231,7 @@ ngx_chat_herald_learn(ngx_chat_herald_t *h)
 
     ngx_chat_herald_reset(h);
 
-    ngx_memcpy(h->epoch, h->db.handle.db.epoch, NGX_CHAT_DB_EPOCH_LEN);
+    ngx_chat_herald_learn_epoch(h);
 
     rc = ngx_chat_herald_learn_position(h);
 
@@ -264,6 +266,29 @@ ngx_chat_herald_learn(ngx_chat_herald_t *h)
     h->fresh = (rc != NGX_OK);
 
     return rc;
+}
+
+
+/* The answer to a batch of another database says nothing of a batch of this
+   one, which may have the same id. */
+
+static void
+ngx_chat_herald_learn_epoch(ngx_chat_herald_t *h)
+{
+    u_char      *epoch;
+    ngx_uint_t   i;
+
+    epoch = h->db.handle.db.epoch;
+
+    if (ngx_memcmp(h->epoch, epoch, NGX_CHAT_DB_EPOCH_LEN) == 0) {
+        return;
+    }
+
+    ngx_memcpy(h->epoch, epoch, NGX_CHAT_DB_EPOCH_LEN);
+
+    for (i = 0; i < h->conf->n; i++) {
+        h->hooks[i].batch = NGX_CHAT_HERALD_NO_BATCH;
+    }
 }
 
 
