@@ -116,6 +116,50 @@ sub test_tree {
 }
 
 
+# Webhooks are what a module has not that was built without libcurl's headers.
+
+sub test_without_curl {
+    my $root = repository('no-curl');
+    my $none = "$dir/none";
+    my $run = "$dir/no-curl-run";
+
+    spew("$none/curl/curl.h", "#error none\n");
+
+    my ($status, $text) = output("CPATH=$none $root/t/tools/build.sh");
+
+    is($status, 0, "without libcurl's headers it builds") or diag($text);
+
+    my ($nginx) = grep { -x } "$root/build/src-objs/nginx",
+                  map { "$_/nginx" } split(/:/, $ENV{PATH}), '/usr/sbin';
+    my $try = sub {
+        my ($app) = @_;
+
+        spew("$run/nginx.conf", <<"END");
+load_module $root/build/ngx_chat_module.so;
+pid nginx.pid;
+events { }
+http {
+    access_log off;
+    chat_database $run/data/chat.db;
+    chat_app 1 {
+        key k; secret s;
+        $app
+    }
+}
+END
+        return output("$nginx -t -e stderr -p $run -c $run/nginx.conf");
+    };
+
+    ($status, $text) = $try->('');
+    is($status, 0, 'and serves') or diag($text);
+
+    ($status, $text) = $try->('webhook http://localhost/;');
+    is($status, 1, 'nginx -t refuses webhook');
+    like($text, qr/"webhook".* is not available: .*without libcurl in .*:9$/m,
+         'and says why');
+}
+
+
 # A package with what is called promtool, or without it.
 
 sub package_of {
@@ -211,5 +255,6 @@ test_promtool('old-lists', 'promtool', './prometheus' => 0,
 test_promtool('no-debian', undef, './prometheus' => 0);
 
 test_tree();
+test_without_curl();
 
 done_testing();

@@ -5,8 +5,9 @@ package Chat::Receiver;
 # each request.
 #
 # How it answers is the text of a file that it reads for each request: a status,
-# or "hang", "slow" (a byte a second), "reset", "half", "redirect PORT"; before
-# that N times something else: "2*500 200".  Counted by requests.
+# or "hang", "slow" (a byte a second), "reset", "half", "redirect PORT", or a
+# name of %odd; before that N times something else: "2*500 200".  Counted by
+# requests.
 
 use strict;
 use warnings;
@@ -14,7 +15,7 @@ use warnings;
 use Digest::SHA qw(hmac_sha256_hex);
 use IO::Handle;
 use IO::Select;
-use IO::Socket::INET;
+use IO::Socket::IP;
 use JSON::PP ();
 use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER);
@@ -24,8 +25,46 @@ use Chat::Server qw(slurp spew wait_for APP_KEY APP_SECRET);
 
 my $json = JSON::PP->new->canonical->utf8;
 
+my $ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+my $kilobyte = 'x' x 1024;
 
-# new(dir => FOLDER, name => NAME, tls => [ KEY, CERT ])
+# Odd answers, each a list: what it begins with, then code that may go on for
+# as long as the client takes it.  After "ok-..." the request counts as taken.
+my %odd = (
+    # several heads before the answer's own
+    'ok-continue' => [ "HTTP/1.1 100 Continue\r\n\r\n" x 3
+                       . "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+                       . $ok ],
+    'ok-old'      => [ "HTTP/1.0 200 OK\r\n\r\n" ],
+    'ok-bare'     => [ "HTTP/1.1 200\nX: y\n\nto the end" ],
+    'ok-trailer'  => [ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       . "2;x=y\r\nok\r\n0\r\nX-Digest: z\r\n\r\n" ],
+    # the connection ends, and nobody has said so
+    'ok-close'    => [ $ok ],
+    'ok-three'    => [ '', sub { sleep 3; print { $_[0] } $ok } ],
+    'ok-giant'    => [ "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n",
+                       sub { send_much($_[0], $kilobyte x 1024, 1024) } ],
+    'cut'         => [ "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot a",
+                       sub { sleep 0.1; reset_it($_[0]) } ],
+    'torn'        => [ "HTTP/1.1 200 OK\r\nContent-Le" ],
+    'early'       => [ "HTTP/1.1 100 Continue\r\n\r\n" ],
+    'switch'      => [ "HTTP/1.1 101 Other Protocol\r\nUpgrade: x\r\n\r\n" ],
+    'nothing'     => [ '' ],
+    'no-head'     => [ "200 OK\n\nas by HTTP/0.9\n" ],
+    'garbage'     => [ join '', map { chr } 0 .. 255 ],
+    'chunks'      => [ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                       sub { send_much($_[0], "1\r\nx\r\n", 1 << 30, 0.01) } ],
+    'bad-chunk'   => [ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       . "ffffffffffffffffff\r\nok\r\n0\r\n\r\n" ],
+    'heads'       => [ "HTTP/1.1 200 OK\r\n",
+                       sub { send_much($_[0], "X: $kilobyte\r\n", 1 << 30) } ],
+    'line'        => [ "HTTP/1.1 200 OK\r\nX: ",
+                       sub { send_much($_[0], $kilobyte, 1 << 30) } ],
+);
+
+
+# new(dir => FOLDER, name => NAME, host => '::1', tls => [ KEY, CERT ],
+#     tunnel => [ KEY, CERT ]: a proxy that is itself what CONNECT leads to)
 
 sub new {
     my ($class, %args) = @_;
@@ -34,16 +73,25 @@ sub new {
 
     $self->{log} = "$self->{dir}/$self->{name}.log";
     $self->{how} = "$self->{dir}/$self->{name}.how";
-    $self->{socket} = IO::Socket::INET->new(
-        LocalAddr => '127.0.0.1', Listen => 128, ReuseAddr => 1) or die $!;
+    $self->{host} = '127.0.0.1' unless defined $self->{host};
+    $self->{socket} = $self->listen_at(0);
     $self->{port} = $self->{socket}->sockport;
     $self->{owner} = $$;
 
-    spew($self->{log}, '');
+    $self->forget;
     $self->answer(200);
     $self->up;
 
     return $self;
+}
+
+
+sub listen_at {
+    my ($self, $port) = @_;
+
+    return IO::Socket::IP->new(LocalHost => $self->{host}, LocalPort => $port,
+                               Listen => 128, ReuseAddr => 1)
+           || die "listen: $@";
 }
 
 
@@ -70,11 +118,7 @@ sub answer {
 sub up {
     my ($self) = @_;
 
-    if (!$self->{socket}) {
-        $self->{socket} = IO::Socket::INET->new(
-            LocalAddr => '127.0.0.1', LocalPort => $self->{port},
-            Listen => 128, ReuseAddr => 1) or die $!;
-    }
+    $self->{socket} ||= $self->listen_at($self->{port});
 
     my $pid = fork();
     die "fork: $!" unless defined $pid;
@@ -132,19 +176,20 @@ sub serve {
         next if $pid;
 
         $SIG{CHLD} = 'DEFAULT';
-        $self->connection($c) if !$self->{tls} || $self->start_tls($c);
+        $self->connection($c) if !$self->{tls}
+                                 || start_tls($c, @{ $self->{tls} });
         POSIX::_exit(0);
     }
 }
 
 
 sub start_tls {
-    my ($self, $c) = @_;
+    my ($c, $key, $cert) = @_;
 
     require IO::Socket::SSL;
 
     return IO::Socket::SSL->start_SSL($c, SSL_server => 1,
-        SSL_key_file => $self->{tls}[0], SSL_cert_file => $self->{tls}[1]);
+        SSL_key_file => $key, SSL_cert_file => $cert);
 }
 
 
@@ -166,13 +211,19 @@ sub connection {
         my $body = '';
         read $c, $body, $h{'content-length'} || 0;
 
-        my $how = $self->next_answer($path);
+        my $how = $method eq 'CONNECT' ? 'tunnel' : $self->next_answer($path);
 
         open my $log, '>>', $self->{log} or die $!;
         syswrite $log, $json->encode({ method => $method, path => $path,
             headers => \@headers, body => $body, time => time(),
             answer => $how, connection => $$ }) . "\n";
         close $log;
+
+        if ($how eq 'tunnel') {
+            print $c "HTTP/1.1 200 Connection established\r\n\r\n";
+            start_tls($c, @{ $self->{tunnel} }) or return;
+            next;
+        }
 
         $self->respond($c, $how) or return;
     }
@@ -185,7 +236,7 @@ sub next_answer {
     my ($self) = @_;
 
     my $text = slurp($self->{how});
-    my ($n, $how, $rest) = $text =~ /^(\d+)\*(\w+) (.*)/s or return $text;
+    my ($n, $how, $rest) = $text =~ /^(\d+)\*([\w-]+) (.*)/s or return $text;
 
     $self->answer($n > 1 ? $n - 1 . "*$how $rest" : $rest);
 
@@ -198,12 +249,18 @@ sub next_answer {
 sub respond {
     my ($self, $c, $how) = @_;
 
-    if ($how eq 'hang') {
+    if ($odd{$how}) {
+        my ($text, $more) = @{ $odd{$how} };
+
+        print $c $text;
+        $more->($c) if $more;
+        return 0;
+
+    } elsif ($how eq 'hang') {
         sleep 3600;
 
     } elsif ($how eq 'reset') {
-        setsockopt $c, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0);
-        close $c;
+        reset_it($c);
         return 0;
 
     } elsif ($how eq 'half') {
@@ -227,15 +284,47 @@ sub respond {
 }
 
 
+sub reset_it {
+    my ($c) = @_;
+
+    setsockopt $c, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0);
+    close $c;
+}
+
+
+# Many times the same bytes, until the client has gone.
+
+sub send_much {
+    my ($c, $bytes, $n, $pause) = @_;
+
+    while ($n-- && print $c $bytes) {
+        sleep $pause if $pause;
+    }
+}
+
+
 # ---- in the test
 
-# All requests so far.
+# All requests so far, with what their bodies say.  Each is read once: tests
+# ask again and again.
 
 sub requests {
     my ($self) = @_;
 
-    return map { $json->decode($_) } grep { length }
-           split /\n/, slurp($self->{log});
+    open my $log, '<:raw', $self->{log} or die $!;
+    seek $log, $self->{read}, 0 or die $!;
+
+    while (defined(my $line = <$log>)) {
+        last if $line !~ /\n\z/;
+
+        my $req = $json->decode($line);
+
+        $req->{json} = eval { $json->decode($req->{body}) };
+        $self->{read} += length $line;
+        push @{ $self->{requests} }, $req;
+    }
+
+    return @{ $self->{requests} };
 }
 
 
@@ -268,9 +357,9 @@ sub events {
     my (%seen, @events);
 
     for my $req ($self->requests) {
-        next unless $req->{answer} =~ /^2\d\d$/;
+        next unless $req->{answer} =~ /^(?:2\d\d$|ok-)/;
         next if $seen{ header($req, 'X-Chat-Webhook-Id') }++;
-        push @events, @{ $json->decode($req->{body})->{events} };
+        push @events, map { {%$_} } @{ $req->{json}{events} };
     }
 
     return @events;
@@ -303,7 +392,43 @@ sub wait_texts {
 }
 
 
-sub forget { spew($_[0]{log}, '') }
+sub forget {
+    my ($self) = @_;
+
+    spew($self->{log}, '');
+    @$self{qw(read requests)} = (0, []);
+}
+
+
+# What is wrong with all requests so far: nothing, for ''.  Each is signed, and
+# its body is JSON that a strict reader takes; what bears one id is one body,
+# but for its time; and no event comes under two ids, of those that match.
+
+sub faults {
+    my ($self, $re) = @_;
+
+    my (%body, %times, @faults);
+
+    for my $req ($self->requests) {
+        my $id = header($req, 'X-Chat-Webhook-Id');
+        my ($events) = $req->{body} =~ /\A\{"time_ms":\d{13}(,.*)\z/s;
+
+        push @faults, "not signed: $req->{body}" unless is_signed($req);
+        push @faults, "not JSON: $req->{body}" unless $events && $req->{json};
+        push @faults, "of another kind: $req->{body}"
+            if grep { ref || !defined } map { values %$_ }
+               @{ $req->{json}{events} };
+
+        $body{$id} = $events unless defined $body{$id};
+        push @faults, "two bodies have the id $id" if $body{$id} ne $events;
+    }
+
+    $times{$_}++ for $self->texts($re);
+    push @faults, map { "$times{$_} times $_" } grep { $times{$_} > 1 }
+                  sort keys %times;
+
+    return join "\n", @faults;
+}
 
 
 1;
