@@ -343,8 +343,10 @@ ngx_chat_herald_reign(ngx_chat_herald_t *h)
 
         if (ngx_chat_herald_is_due(h)) {
             ngx_chat_herald_round(h, 0);
-            ngx_chat_herald_send(h);
         }
+
+        /* also what waits for libcurl, when nothing else is due */
+        ngx_chat_herald_send(h);
 
         ngx_chat_herald_wait(h, ngx_chat_herald_ms(h));
     }
