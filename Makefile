@@ -138,7 +138,7 @@ help:
 	@echo "make check          style, sizes, layers, symbols"
 	@echo "make unit           unit tests, under ASan and UBSan"
 	@echo "make fuzz           the fuzzers, each for FUZZ_SECONDS=60"
-	@echo "make tsan           threads of bus and store, under ThreadSanitizer"
+	@echo "make tsan           threads of bus, store and webhooks, ThreadSanitizer"
 	@echo "make lint           clang-tidy and cppcheck; not in make test"
 	@echo "make asan           t/*.t with the module under ASan and UBSan"
 	@echo "make bench          the module beside nchan and bare loops, in numbers"

@@ -296,6 +296,45 @@ subtest 'another file is put in place of the database' => sub {
 };
 
 
+# As many messages are in the backup as in the file that it replaces, but fewer
+# events: a receiver that drops what it knows by its id loses none.
+
+subtest 'a backup that has told less is put in place' => sub {
+    my $r = receiver('again');
+    my $t = start("webhook @{[$r->url]} channels=x-*"
+                  . ' events=channel_occupied;');
+    my $path = $t->server->database;
+    my $ws = $t->ws;
+
+    $t->server->expect_log(qr/removed or replaced under the running server/);
+
+    subscribe_to($ws, 'x-0');
+    $r->wait_texts(1);
+    is(sqlite($t, "VACUUM INTO '$path.backup'"), '', 'a backup');
+
+    subscribe_to($ws, "x-$_") for 1 .. 5;
+    $r->wait_texts(6);
+
+    rename "$path.backup", $path or die $!;
+    ok(wait_for(20, sub { (post($t, 'other', 'text'))[0] == 201 }),
+       'messages are taken');
+
+    $ws = $t->ws;
+    subscribe_to($ws, "x-later$_") for 1 .. 8;
+
+    my @texts = map { "channel_occupied x-later$_" } 1 .. 8;
+
+    ok(wait_for(20, sub {
+        my %there = map { $_ => 1 } $r->wait_texts(14, qr/occupied/, 1);
+        return !grep { !$there{$_} } @texts;
+    }), 'all later events are told');
+
+    is($r->faults(qr{x-later}), '', 'no id is that of two requests');
+    $ws->disconnect;
+    $t->finish;
+};
+
+
 subtest 'the database is locked for longer than a POST waits' => sub {
     my $r = receiver('locked');
     my $t = start("webhook @{[$r->url]} $events;");

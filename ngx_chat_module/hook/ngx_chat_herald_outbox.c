@@ -83,6 +83,7 @@ ngx_int_t
 ngx_chat_herald_add_to(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
     ngx_chat_hook_record_t *rec, ngx_str_t *event)
 {
+    ngx_int_t            rc;
     sqlite3_stmt        *st;
     ngx_chat_webhook_t  *conf;
 
@@ -111,7 +112,13 @@ ngx_chat_herald_add_to(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
 
     hook->due = 0;
 
-    return ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_ADD_e, NULL);
+    rc = ngx_chat_hook_db_run(&h->db, NGX_CHAT_HOOK_DB_ADD_e, NULL);
+
+    if (rc == NGX_OK) {
+        ngx_chat_hook_db_added(h->conf->store->sh, &h->db.handle.db);
+    }
+
+    return rc;
 }
 
 

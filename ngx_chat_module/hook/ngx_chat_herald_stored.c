@@ -12,11 +12,12 @@
 #include <ngx_core.h>
 
 #include <hook/ngx_chat_herald.h>
+#include <hook/ngx_chat_hook_db.h>
 #include <pusher/ngx_chat_webhook.h>
 
 
-static ngx_int_t ngx_chat_herald_stored_rows(ngx_chat_db_t *db,
-    ngx_array_t *hooks, ngx_chat_hook_record_t *rec);
+static ngx_int_t ngx_chat_herald_stored_rows(ngx_chat_herald_conf_t *conf,
+    ngx_chat_db_t *db, ngx_array_t *hooks, ngx_chat_hook_record_t *rec);
 static ngx_int_t ngx_chat_herald_stored_row(ngx_chat_db_t *db,
     sqlite3_stmt *st, ngx_chat_webhook_t *hook, ngx_chat_hook_record_t *rec,
     ngx_str_t *event);
@@ -58,7 +59,8 @@ ngx_chat_herald_stored(void *data, ngx_chat_db_t *db, ngx_chat_record_t *rec)
     event.data = rec->content;
 
     if (rec->kind == NGX_CHAT_MESSAGE_EVENT_e) {
-        return ngx_chat_herald_stored_rows(db, apps[i].webhooks, &event);
+        return ngx_chat_herald_stored_rows(conf, db, apps[i].webhooks,
+                                           &event);
     }
 
     /* a message's event has the message as data */
@@ -69,7 +71,8 @@ ngx_chat_herald_stored(void *data, ngx_chat_db_t *db, ngx_chat_record_t *rec)
 
     event.data = text;
 
-    rc = ngx_chat_herald_stored_rows(db, apps[i].webhooks, &event);
+    rc = ngx_chat_herald_stored_rows(conf, db, apps[i].webhooks,
+                                           &event);
 
     free(text.data);
 
@@ -78,8 +81,8 @@ ngx_chat_herald_stored(void *data, ngx_chat_db_t *db, ngx_chat_record_t *rec)
 
 
 static ngx_int_t
-ngx_chat_herald_stored_rows(ngx_chat_db_t *db, ngx_array_t *hooks,
-    ngx_chat_hook_record_t *rec)
+ngx_chat_herald_stored_rows(ngx_chat_herald_conf_t *conf, ngx_chat_db_t *db,
+    ngx_array_t *hooks, ngx_chat_hook_record_t *rec)
 {
     ssize_t              len;
     ngx_int_t            rc;
@@ -116,6 +119,10 @@ ngx_chat_herald_stored_rows(ngx_chat_db_t *db, ngx_array_t *hooks,
 
     (void) sqlite3_finalize(st);
     free(event.data);
+
+    if (rc == NGX_OK) {
+        ngx_chat_hook_db_added(conf->store->sh, db);
+    }
 
     return rc;
 }

@@ -20,6 +20,18 @@
 #include <store/ngx_chat_handle.h>
 
 
+/*
+ * Behind an INSERT: keeps the row's id in the zone.  A file that takes the
+ * database's place and has seen less would give ids again, under which
+ * receivers know other events.
+ */
+#define ngx_chat_hook_db_added(sh, db)                                        \
+    ngx_chat_store_set(&(sh)->rows,                                           \
+                       ngx_max(ngx_chat_store_get(&(sh)->rows),               \
+                               (uint64_t) sqlite3_last_insert_rowid(          \
+                                              (db)->handle)))
+
+
 typedef enum {
     NGX_CHAT_HOOK_DB_BELIEVE_e = 0,
     NGX_CHAT_HOOK_DB_FORGET_e,

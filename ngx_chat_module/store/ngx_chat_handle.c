@@ -392,7 +392,7 @@ ngx_chat_handle_admit(ngx_chat_handle_t *h, ngx_chat_db_files_t *files)
 static ngx_int_t
 ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
 {
-    int64_t                last;
+    int64_t                last, rows;
     ngx_int_t              rc;
     ngx_uint_t             same;
     ngx_chat_store_sh_t   *sh;
@@ -408,8 +408,16 @@ ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
     }
 
     if (sh->file && sh->file != h->db.files.file) {
+        rc = ngx_chat_db_number(&h->db, "SELECT coalesce(max(seq), 0)"
+                                " FROM sqlite_sequence"
+                                " WHERE name = 'webhook_events'", &rows);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
         same = (ngx_memcmp(h->db.epoch, sh->epoch, NGX_CHAT_DB_EPOCH_LEN) == 0
-                && (uint64_t) last >= sh->last);
+                && (uint64_t) last >= sh->last
+                && (uint64_t) rows >= ngx_chat_store_get(&sh->rows));
 
         if (!same) {
             rc = ngx_chat_handle_renew(h, last);
@@ -477,6 +485,7 @@ ngx_chat_handle_renew(ngx_chat_handle_t *h, uint64_t last)
     }
 
     conf->sh->dirty = 0;
+    ngx_chat_store_set(&conf->sh->rows, 0);
     conf->begun(conf->data, last, 1);
 
     /* behind that: whoever asks for it meanwhile is of the database before */

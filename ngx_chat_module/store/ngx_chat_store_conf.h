@@ -46,6 +46,8 @@ typedef struct {
     uint32_t                 dirty;        /* messages above floor may be
                                               committed and not sent */
     uint64_t                 last;         /* the highest id committed */
+    uint64_t                 rows;         /* the highest of webhook_events, be
+                                              it committed or not */
     uint64_t                 removed;      /* the highest that retention has
                                               removed or is about to; read
                                               without the lock */
