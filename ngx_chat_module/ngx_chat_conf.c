@@ -21,6 +21,7 @@
 #include <http/ngx_chat_http_module.h>
 #include <ngx_chat_conf.h>
 #include <ngx_chat_conf_app.h>
+#include <ngx_chat_conf_cluster.h>
 #include <ngx_chat_conf_database.h>
 #include <ngx_chat_conf_webhook.h>
 #include <websocket/ngx_chat_websocket.h>
@@ -62,6 +63,7 @@ ngx_chat_conf_create_main(ngx_conf_t *cf)
      *     cmcf->zone = NULL;
      *     cmcf->first_endpoint, cmcf->retention = { 0 };
      *     cmcf->herald, cmcf->certificate = { 0 };
+     *     cmcf->cluster, cmcf->cluster_tls = { 0 };
      *     cmcf->store = { 0 };
      *     cmcf->message_max = 0;
      *     cmcf->hub, cmcf->sessions = { 0 };
@@ -97,6 +99,7 @@ ngx_chat_conf_init_main(ngx_conf_t *cf, void *conf)
         && cmcf->refs.nelts == 0
         && cmcf->retention.name.len == 0
         && cmcf->certificate.name.len == 0
+        && cmcf->cluster.name.len == 0
         && cmcf->first_endpoint.name.len == 0)
     {
         /* loaded and not used */
@@ -108,7 +111,8 @@ ngx_chat_conf_init_main(ngx_conf_t *cf, void *conf)
     if (ngx_chat_conf_check_refs(cf, cmcf) != NGX_OK
         || ngx_chat_conf_check_zone(cf, cmcf) != NGX_OK
         || ngx_chat_conf_app_check_store(cf, cmcf) != NGX_OK
-        || ngx_chat_conf_webhook_init(cf, cmcf) != NGX_OK)
+        || ngx_chat_conf_webhook_init(cf, cmcf) != NGX_OK
+        || ngx_chat_conf_cluster_init(cf, cmcf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }

@@ -458,12 +458,17 @@ ngx_chat_conf_database_init(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
     cmcf->store.render = ngx_chat_store_hooks_render;
     cmcf->store.append = ngx_chat_store_hooks_append;
     cmcf->store.sent = ngx_chat_store_hooks_sent;
+    cmcf->store.head = ngx_chat_store_hooks_head;
     cmcf->store.begun = ngx_chat_store_hooks_begun;
     cmcf->store.queued = ngx_chat_store_hooks_queued;
     cmcf->store.reading = ngx_chat_store_hooks_reading;
     cmcf->store.event_max = ngx_chat_store_hooks_event_max;
     cmcf->store.batch_max = zone->sh->ring->size / 8;
     cmcf->store.data = &cmcf->store_hooks;
+
+    if (cmcf->store.link) {
+        cmcf->store.link->sh = &sh->link;
+    }
 
     if (cmcf->herald.n) {
         cmcf->store.stored = ngx_chat_herald_stored;

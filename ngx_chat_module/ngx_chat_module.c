@@ -19,6 +19,7 @@
 #include <http/ngx_chat_wait.h>
 #include <ngx_chat_conf.h>
 #include <ngx_chat_conf_app.h>
+#include <ngx_chat_conf_cluster.h>
 #include <ngx_chat_conf_database.h>
 #include <ngx_chat_conf_events.h>
 #include <ngx_chat_conf_location.h>
@@ -74,6 +75,41 @@ static ngx_command_t  ngx_chat_commands[] = {
       ngx_chat_conf_webhook_certificate,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
+      NULL },
+
+    { ngx_string("chat_cluster"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_chat_conf_cluster,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("chat_cluster_password"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_chat_conf_cluster_file,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_chat_main_conf_t, cluster_tls.password),
+      NULL },
+
+    { ngx_string("chat_cluster_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_chat_conf_cluster_file,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_chat_main_conf_t, cluster_tls.certificate),
+      NULL },
+
+    { ngx_string("chat_cluster_certificate_key"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_chat_conf_cluster_file,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_chat_main_conf_t, cluster_tls.key),
+      NULL },
+
+    { ngx_string("chat_cluster_trusted_certificate"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_chat_conf_cluster_file,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_chat_main_conf_t, cluster_tls.trusted),
       NULL },
 
     { ngx_string("chat_app"),

@@ -12,6 +12,7 @@
 #include <ngx_http.h>
 
 #include <http/ngx_chat_api.h>
+#include <http/ngx_chat_commit.h>
 #include <http/ngx_chat_reply.h>
 #include <http/ngx_chat_scan.h>
 #include <pusher/ngx_chat_member.h>
@@ -54,6 +55,9 @@ static ngx_int_t ngx_chat_api_channel_cached(ngx_http_request_t *r,
     ngx_chat_api_t *api, ngx_chat_api_channel_t *ch);
 static void ngx_chat_api_write_channel(ngx_chat_json_write_t *w, void *data);
 static void ngx_chat_api_write_users(ngx_chat_json_write_t *w, void *data);
+static ngx_int_t ngx_chat_api_terminate_done(ngx_http_request_t *r,
+    void *data);
+static ngx_int_t ngx_chat_api_terminated(ngx_http_request_t *r, ngx_int_t rc);
 
 
 ngx_int_t
@@ -444,30 +448,66 @@ ngx_chat_api_write_users(ngx_chat_json_write_t *w, void *data)
 ngx_int_t
 ngx_chat_api_terminate(ngx_http_request_t *r, ngx_chat_api_t *api)
 {
-    ngx_chat_envelope_t  e;
+    ngx_int_t             rc;
+    ngx_chat_record_t     rec;
+    ngx_chat_socket_id_t  nobody;
 
     static ngx_str_t  prefix = ngx_string(NGX_CHAT_NAME_USER);
-    static ngx_str_t  none = ngx_string("{}");
 
     if (api->route.name.len > NGX_CHAT_MEMBER_ID_MAX) {
         return ngx_chat_reply_line(r, NGX_HTTP_BAD_REQUEST, "Invalid user id");
     }
 
-    ngx_memzero(&e, sizeof(ngx_chat_envelope_t));
+    ngx_memzero(&rec, sizeof(ngx_chat_record_t));
+    ngx_memzero(&nobody, sizeof(ngx_chat_socket_id_t));
 
-    e.type = NGX_CHAT_ENVELOPE_TERMINATE_e;
-    e.app = api->app->number;
-    e.channel.len = prefix.len + api->route.name.len;
-    e.channel.data = ngx_pnalloc(r->pool, e.channel.len);
+    rec.kind = NGX_CHAT_MESSAGE_TERMINATE_e;
+    rec.app = api->app->number;
+    rec.channel.len = prefix.len + api->route.name.len;
+    rec.channel.data = ngx_pnalloc(r->pool, rec.channel.len);
 
-    if (e.channel.data == NULL) {
+    if (rec.channel.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_memcpy(ngx_cpymem(e.channel.data, prefix.data, prefix.len),
+    ngx_memcpy(ngx_cpymem(rec.channel.data, prefix.data, prefix.len),
                api->route.name.data, api->route.name.len);
 
-    (void) ngx_chat_hub_publish(api->cmcf->zone, &e, 0, NULL);
+    if (api->cmcf->store.link == NULL) {
+        (void) ngx_chat_store_hooks_append(&api->cmcf->store_hooks, &rec,
+                                           &nobody, NULL, NULL,
+                                           r->connection->log);
 
-    return ngx_chat_reply_send(r, NGX_HTTP_OK, &none);
+        return ngx_chat_api_terminated(r, NGX_OK);
+    }
+
+    rc = ngx_chat_commit(r, &rec, &nobody, 1, ngx_chat_api_terminate_done,
+                         NULL);
+
+    return (rc == NGX_DONE) ? NGX_DONE : ngx_chat_api_terminated(r, rc);
+}
+
+
+/* A ngx_chat_request_pt. */
+
+static ngx_int_t
+ngx_chat_api_terminate_done(ngx_http_request_t *r, void *data)
+{
+    ngx_chat_commit_t *c = data;
+
+    return ngx_chat_api_terminated(r, c->rc);
+}
+
+
+static ngx_int_t
+ngx_chat_api_terminated(ngx_http_request_t *r, ngx_int_t rc)
+{
+    static ngx_str_t  none = ngx_string("{}");
+
+    if (rc == NGX_OK) {
+        return ngx_chat_reply_send(r, NGX_HTTP_OK, &none);
+    }
+
+    return ngx_chat_reply_line(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                               "The connections can't be ended now");
 }

@@ -34,6 +34,8 @@ typedef struct {
     uint64_t                   id;         /* of the stored one */
     ngx_uint_t                 info;       /* that the answer has */
     unsigned                   is_stored:1;
+    unsigned                   is_queued:1;    /* goes by the store: it is
+                                                  stored, or for a cluster */
 } ngx_chat_api_target_t;
 
 
@@ -42,7 +44,7 @@ typedef struct {
     ngx_chat_trigger_t         trigger;
     ngx_chat_api_target_t     *targets;
     ngx_uint_t                 n;
-    ngx_uint_t                 nstored;
+    ngx_uint_t                 nqueued;
     u_char                     digest[NGX_CHAT_KEYS_LEN];
     ngx_chat_idempotency_t     key;
     ngx_str_t                  json;       /* the answer */
@@ -71,7 +73,8 @@ static ngx_int_t ngx_chat_api_events_key(ngx_http_request_t *r,
 static void ngx_chat_api_events_record(ngx_chat_api_events_t *ev,
     ngx_chat_api_target_t *t, ngx_chat_record_t *rec);
 static ngx_int_t ngx_chat_api_events_done(ngx_http_request_t *r, void *data);
-static ngx_int_t ngx_chat_api_events_unavailable(ngx_http_request_t *r);
+static ngx_int_t ngx_chat_api_events_unavailable(ngx_http_request_t *r,
+    ngx_int_t rc);
 static ngx_int_t ngx_chat_api_events_send(ngx_http_request_t *r,
     ngx_chat_api_events_t *ev);
 static ngx_int_t ngx_chat_api_events_reply(ngx_http_request_t *r, void *data);
@@ -156,7 +159,7 @@ ngx_chat_api_events_begin(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     switch (ngx_chat_api_events_find(r, ev)) {
 
     case NGX_OK:
-        return ev->nstored ? ngx_chat_api_events_store(r, ev)
+        return ev->nqueued ? ngx_chat_api_events_store(r, ev)
                            : ngx_chat_api_events_send(r, ev);
 
     case NGX_DONE:
@@ -180,7 +183,7 @@ ngx_chat_api_events_find(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     ngx_int_t              rc;
     ngx_chat_main_conf_t  *cmcf;
 
-    if (!ev->keyed || (ev->nstored && !ev->info)) {
+    if (!ev->keyed || (ev->nqueued && !ev->info)) {
         return NGX_OK;
     }
 
@@ -189,7 +192,7 @@ ngx_chat_api_events_find(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     ngx_chat_idempotency_key(&ev->key, ev->api->app->number, ev->digest,
                              cmcf->hub.fanout.slot);
 
-    rc = ngx_chat_idempotency_begin(cmcf->zone, &ev->key, ev->nstored == 0,
+    rc = ngx_chat_idempotency_begin(cmcf->zone, &ev->key, ev->nqueued == 0,
                                     &ev->json, r->pool);
 
     ev->begun = (rc == NGX_OK);
@@ -235,7 +238,8 @@ ngx_chat_api_events_targets(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
             t->event = event;
             t->found.name = event->channels[k];
             t->is_stored = ngx_chat_app_stores(ev->api->app, &t->found.name);
-            ev->nstored += t->is_stored;
+            t->is_queued = t->is_stored || ev->api->cmcf->store.link;
+            ev->nqueued += t->is_queued;
         }
     }
 
@@ -251,17 +255,17 @@ ngx_chat_api_events_store(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     ngx_chat_record_t     *recs;
     ngx_chat_socket_id_t  *excepts;
 
-    recs = ngx_pcalloc(r->pool, ev->nstored * (sizeof(ngx_chat_record_t)
+    recs = ngx_pcalloc(r->pool, ev->nqueued * (sizeof(ngx_chat_record_t)
                                            + sizeof(ngx_chat_socket_id_t)));
     if (recs == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    excepts = (ngx_chat_socket_id_t *) (recs + ev->nstored);
+    excepts = (ngx_chat_socket_id_t *) (recs + ev->nqueued);
     n = 0;
 
     for (i = 0; i < ev->n; i++) {
-        if (ev->targets[i].is_stored) {
+        if (ev->targets[i].is_queued) {
             ngx_chat_api_events_record(ev, &ev->targets[i], &recs[n]);
             excepts[n++] = ev->targets[i].event->except;
         }
@@ -277,7 +281,7 @@ ngx_chat_api_events_store(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
         return NGX_DONE;
     }
 
-    return (rc == NGX_BUSY) ? ngx_chat_api_events_unavailable(r)
+    return (rc == NGX_BUSY) ? ngx_chat_api_events_unavailable(r, rc)
                             : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
@@ -298,7 +302,7 @@ ngx_chat_api_events_key(ngx_http_request_t *r, ngx_chat_api_events_t *ev,
         return NGX_OK;
     }
 
-    parts = ngx_palloc(r->pool, (1 + 2 * ev->nstored) * sizeof(ngx_str_t));
+    parts = ngx_palloc(r->pool, (1 + 2 * ev->nqueued) * sizeof(ngx_str_t));
     if (parts == NULL) {
         return NGX_ERROR;
     }
@@ -306,7 +310,7 @@ ngx_chat_api_events_key(ngx_http_request_t *r, ngx_chat_api_events_t *ev,
     parts[0].data = ev->digest;
     parts[0].len = NGX_CHAT_KEYS_LEN;
 
-    for (i = 0; i < ev->nstored; i++) {
+    for (i = 0; i < ev->nqueued; i++) {
         parts[1 + 2 * i] = recs[i].channel;
         ngx_str_set(&parts[2 + 2 * i], "\n");
     }
@@ -314,7 +318,7 @@ ngx_chat_api_events_key(ngx_http_request_t *r, ngx_chat_api_events_t *ev,
     recs[0].keyed = 1;
 
     return ngx_chat_idempotency_key_digest(recs[0].key, ev->api->app, parts,
-                                           1 + 2 * ev->nstored);
+                                           1 + 2 * ev->nqueued);
 }
 
 
@@ -324,7 +328,8 @@ ngx_chat_api_events_record(ngx_chat_api_events_t *ev,
 {
     ngx_memzero(rec, sizeof(ngx_chat_record_t));
 
-    rec->kind = NGX_CHAT_MESSAGE_EVENT_e;
+    rec->kind = t->is_stored ? NGX_CHAT_MESSAGE_EVENT_e
+                             : NGX_CHAT_MESSAGE_TRIGGER_e;
     rec->app = ev->api->app->number;
     rec->channel = t->found.name;
     rec->event = t->event->name;
@@ -346,11 +351,11 @@ ngx_chat_api_events_done(ngx_http_request_t *r, void *data)
     n = 0;
 
     if (c->rc != NGX_OK) {
-        return ngx_chat_api_events_unavailable(r);
+        return ngx_chat_api_events_unavailable(r, c->rc);
     }
 
     for (i = 0; i < ev->n; i++) {
-        if (ev->targets[i].is_stored) {
+        if (ev->targets[i].is_queued) {
             ev->targets[i].id = c->results[n++].id;
         }
     }
@@ -364,8 +369,14 @@ ngx_chat_api_events_done(ngx_http_request_t *r, void *data)
 
 
 static ngx_int_t
-ngx_chat_api_events_unavailable(ngx_http_request_t *r)
+ngx_chat_api_events_unavailable(ngx_http_request_t *r, ngx_int_t rc)
 {
+    if (rc == NGX_ABORT) {
+        return ngx_chat_reply_line(r, NGX_HTTP_GATEWAY_TIME_OUT,
+                                   "The event may have been sent; repeat the "
+                                   "request with its idempotency_key");
+    }
+
     return ngx_chat_reply_line(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                "The event can't be stored now");
 }
@@ -388,7 +399,7 @@ ngx_chat_api_events_send(ngx_http_request_t *r, ngx_chat_api_events_t *ev)
     for (i = 0; i < ev->n && rc == NGX_OK; i++) {
         t = &ev->targets[i];
 
-        if (t->is_stored || ev->repeated) {
+        if (t->is_queued || ev->repeated) {
             continue;
         }
 

@@ -75,6 +75,16 @@ typedef struct {
 } ngx_chat_events_conf_t;
 
 
+/* Files of chat_cluster; len 0: not given. */
+
+typedef struct {
+    ngx_str_t                  password;
+    ngx_str_t                  certificate;
+    ngx_str_t                  key;
+    ngx_str_t                  trusted;
+} ngx_chat_cluster_tls_t;
+
+
 typedef struct {
     ngx_cycle_t               *cycle;
     size_t                     zone_size;
@@ -91,6 +101,8 @@ typedef struct {
     size_t                     message_max;    /* the largest configured */
     ngx_chat_herald_conf_t     herald;
     ngx_chat_place_t           certificate;    /* where its directive stands */
+    ngx_chat_place_t           cluster;    /* the same; name.len 0: nowhere */
+    ngx_chat_cluster_tls_t     cluster_tls;
 
     /* this worker's */
     ngx_chat_hub_t             hub;

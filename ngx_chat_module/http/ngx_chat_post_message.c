@@ -360,6 +360,12 @@ ngx_chat_post_message_done(ngx_http_request_t *r, void *data)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (c->rc == NGX_ABORT) {
+        return ngx_chat_reply_error(r, NGX_HTTP_GATEWAY_TIME_OUT,
+                                    "the message may have been stored, repeat "
+                                    "the request with its Idempotency-Key");
+    }
+
     return ngx_chat_reply_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                 "the message can't be stored now");
 }

@@ -22,6 +22,8 @@
 static ngx_int_t ngx_chat_store_hooks_event(ngx_chat_store_hooks_t *hooks,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except, ngx_str_t *text,
     uint64_t *position, ngx_log_t *log);
+static ssize_t ngx_chat_store_hooks_payload(ngx_chat_record_t *rec,
+    ngx_str_t *text, u_char *buf, size_t size);
 static time_t ngx_chat_store_hooks_cached(ngx_chat_store_hooks_t *hooks,
     ngx_chat_record_t *rec);
 
@@ -66,7 +68,7 @@ ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
     ngx_int_t  rc;
     ngx_str_t  text;
 
-    if (rec->kind == NGX_CHAT_MESSAGE_EVENT_e) {
+    if (rec->kind != NGX_CHAT_MESSAGE_POSTED_e) {
         return ngx_chat_store_hooks_event(hooks, rec, except, &rec->content,
                                           position, log);
     }
@@ -109,13 +111,13 @@ ngx_chat_store_hooks_event(ngx_chat_store_hooks_t *hooks,
 
     rc = NGX_ERROR;
 
-    len = ngx_chat_event_render(e.payload.data, size, &rec->event,
-                                &rec->channel, text);
+    len = ngx_chat_store_hooks_payload(rec, text, e.payload.data, size);
     if (len == NGX_ERROR) {
         goto done;
     }
 
-    e.type = NGX_CHAT_ENVELOPE_EVENT_e;
+    e.type = (rec->kind == NGX_CHAT_MESSAGE_TERMINATE_e)
+             ? NGX_CHAT_ENVELOPE_TERMINATE_e : NGX_CHAT_ENVELOPE_EVENT_e;
     e.app = rec->app;
     e.message = rec->id;
     e.except = *except;
@@ -141,6 +143,37 @@ done:
     free(e.payload.data);
 
     return rc;
+}
+
+
+static ssize_t
+ngx_chat_store_hooks_payload(ngx_chat_record_t *rec, ngx_str_t *text,
+    u_char *buf, size_t size)
+{
+    switch (rec->kind) {
+
+    case NGX_CHAT_MESSAGE_TERMINATE_e:
+        return 0;
+
+    case NGX_CHAT_MESSAGE_CLIENT_e:
+        return ngx_chat_event_render_client_event(buf, size, &rec->event,
+                                                  &rec->channel, text,
+                                                  rec->author.len
+                                                  ? &rec->author : NULL);
+
+    default:
+        return ngx_chat_event_render(buf, size, &rec->event, &rec->channel,
+                                     text);
+    }
+}
+
+
+uint64_t
+ngx_chat_store_hooks_head(void *data)
+{
+    ngx_chat_store_hooks_t *hooks = data;
+
+    return ngx_chat_ring_head(hooks->zone->sh->ring);
 }
 
 

@@ -25,6 +25,8 @@ static ngx_chat_subscription_t *ngx_chat_client_event_check(
 static ngx_int_t ngx_chat_client_event_rate(ngx_chat_session_t *s);
 static void ngx_chat_client_event_send(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd, ngx_str_t *data, ngx_str_t *user);
+static ngx_int_t ngx_chat_client_event_log(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd, ngx_str_t *data, ngx_str_t *user);
 static void ngx_chat_client_event_refuse(ngx_chat_session_t *s,
     ngx_chat_counter_e counter, const char *text, ngx_str_t *arg);
 
@@ -166,6 +168,18 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 
     f = &s->sessions->hub->fanout;
 
+    if (s->sessions->store && ngx_chat_store_link(s->sessions->store)) {
+
+        if (ngx_chat_client_event_log(s, cmd, data, user) != NGX_OK) {
+            ngx_chat_client_event_refuse(s, NGX_CHAT_EVENT_REFUSED_CAPACITY_e,
+                                         "Client event rejected - the cluster "
+                                         "can't be reached now", NULL);
+            return;
+        }
+
+        goto sent;
+    }
+
     len = ngx_chat_event_render_client_event(NULL, 0, &cmd->event,
                                              &cmd->channel, data, user);
     if (ngx_chat_session_envelope(s, &e, &cmd->channel, len) != NGX_OK) {
@@ -185,6 +199,8 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 
     ngx_chat_fanout_post(f);
 
+sent:
+
     hook.zone = f->zone;
     hook.app = s->app->number;
     hook.id = &s->subscriber.id;
@@ -193,6 +209,47 @@ ngx_chat_client_event_send(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     ngx_chat_hook_notice_client_event(&hook, cmd, data);
 
     ngx_chat_count(NGX_CHAT_CLIENT_EVENTS_e, 1);
+}
+
+
+/* In a cluster: by the log, like all events. */
+
+static ngx_int_t
+ngx_chat_client_event_log(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
+    ngx_str_t *data, ngx_str_t *user)
+{
+    ngx_chat_write_t       *w;
+    ngx_chat_record_t       rec;
+    ngx_chat_link_conf_t   *link;
+
+    link = ngx_chat_store_link(s->sessions->store);
+
+    if (ngx_chat_link_get(&link->sh->term) == 0) {
+        return NGX_BUSY;
+    }
+
+    ngx_memzero(&rec, sizeof(ngx_chat_record_t));
+
+    rec.kind = NGX_CHAT_MESSAGE_CLIENT_e;
+    rec.app = s->app->number;
+    rec.channel = cmd->channel;
+    rec.event = cmd->event;
+    rec.content = *data;
+
+    if (user) {
+        rec.author = *user;
+    }
+
+    w = ngx_chat_store_write_alloc(&rec, s->connection->log);
+    if (w == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* nobody waits for it: done() is not called */
+
+    w->except = s->subscriber.id;
+
+    return ngx_chat_store_write(s->sessions->store, w);
 }
 
 

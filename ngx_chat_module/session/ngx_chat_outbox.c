@@ -62,8 +62,8 @@
     ((ob)->first != NULL || (ngx_chat_outbox_is_tls(c) && (c)->buffered))
 
 
-struct ngx_chat_link_s {
-    ngx_chat_link_t         *next;
+struct ngx_chat_outbox_link_s {
+    ngx_chat_outbox_link_t         *next;
     ngx_chat_buf_t          *buf;
 };
 
@@ -86,10 +86,10 @@ static ngx_int_t ngx_chat_outbox_queue(ngx_chat_outbox_t *ob,
     ngx_chat_buf_t *b);
 static void ngx_chat_outbox_shift(ngx_chat_outbox_t *ob);
 static void ngx_chat_outbox_drop(ngx_chat_outbox_t *ob,
-    ngx_chat_link_t *link);
+    ngx_chat_outbox_link_t *link);
 
 
-static ngx_chat_link_t  *ngx_chat_outbox_free;
+static ngx_chat_outbox_link_t  *ngx_chat_outbox_free;
 static ngx_uint_t        ngx_chat_outbox_nfree;
 
 /*
@@ -191,7 +191,7 @@ void
 ngx_chat_outbox_truncate(ngx_chat_outbox_t *ob)
 {
     size_t            n;
-    ngx_chat_link_t  *last, *link, *next;
+    ngx_chat_outbox_link_t  *last, *link, *next;
 
     /* what the client has got, and what the record begun brings it yet */
 
@@ -233,7 +233,7 @@ ngx_chat_outbox_clear(ngx_chat_outbox_t *ob)
 void
 ngx_chat_outbox_exit(void)
 {
-    ngx_chat_link_t  *link;
+    ngx_chat_outbox_link_t  *link;
 
     while (ngx_chat_outbox_free) {
         link = ngx_chat_outbox_free;
@@ -427,7 +427,7 @@ ngx_chat_outbox_gather(ngx_chat_outbox_t *ob, size_t len)
 {
     size_t            n, from;
     u_char           *p;
-    ngx_chat_link_t  *link;
+    ngx_chat_outbox_link_t  *link;
 
     p = ngx_chat_outbox_record;
     from = ob->sent;
@@ -457,7 +457,7 @@ ngx_chat_outbox_send_chain(ngx_chat_outbox_t *ob, ngx_connection_t *c)
     ngx_buf_t         bufs[NGX_CHAT_OUTBOX_BUFS];
     ngx_uint_t        i, count;
     ngx_chain_t       chain[NGX_CHAT_OUTBOX_BUFS];
-    ngx_chat_link_t  *link;
+    ngx_chat_outbox_link_t  *link;
 
     count = 0;
 
@@ -530,7 +530,7 @@ ngx_chat_outbox_advance(ngx_chat_outbox_t *ob, size_t n)
 static ngx_int_t
 ngx_chat_outbox_queue(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b)
 {
-    ngx_chat_link_t  *link;
+    ngx_chat_outbox_link_t  *link;
 
     link = ngx_chat_outbox_free;
 
@@ -539,7 +539,7 @@ ngx_chat_outbox_queue(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b)
         ngx_chat_outbox_nfree--;
 
     } else {
-        link = ngx_alloc(sizeof(ngx_chat_link_t), ngx_cycle->log);
+        link = ngx_alloc(sizeof(ngx_chat_outbox_link_t), ngx_cycle->log);
 
         if (link == NULL) {
             return NGX_ERROR;
@@ -571,7 +571,7 @@ ngx_chat_outbox_queue(ngx_chat_outbox_t *ob, ngx_chat_buf_t *b)
 static void
 ngx_chat_outbox_shift(ngx_chat_outbox_t *ob)
 {
-    ngx_chat_link_t  *link;
+    ngx_chat_outbox_link_t  *link;
 
     link = ob->first;
     ob->first = link->next;
@@ -583,7 +583,7 @@ ngx_chat_outbox_shift(ngx_chat_outbox_t *ob)
 /* A link that is out of the queue. */
 
 static void
-ngx_chat_outbox_drop(ngx_chat_outbox_t *ob, ngx_chat_link_t *link)
+ngx_chat_outbox_drop(ngx_chat_outbox_t *ob, ngx_chat_outbox_link_t *link)
 {
     ob->answers -= link->buf->is_answer ? link->buf->len : 0;
 

@@ -29,7 +29,7 @@
 #include <session/ngx_chat_buf.h>
 
 
-typedef struct ngx_chat_link_s  ngx_chat_link_t;
+typedef struct ngx_chat_outbox_link_s  ngx_chat_outbox_link_t;
 
 /* All zeroes: empty. */
 
@@ -42,8 +42,8 @@ typedef struct {
     ngx_ssl_conn_t          *tls;      /* where direct is set, or NULL */
 #endif
     off_t                    unsaid;   /* sent, and not added to c->sent */
-    ngx_chat_link_t         *first;
-    ngx_chat_link_t         *last;
+    ngx_chat_outbox_link_t         *first;
+    ngx_chat_outbox_link_t         *last;
     size_t                   sent;     /* of the first buffer; while the
                                           queue is empty: of the buffer
                                           that try() could not finish */

@@ -160,6 +160,11 @@ ngx_chat_sessions_timer_handler(ngx_event_t *ev)
 
     if (ngx_exiting) {
         ngx_chat_herald_leave(w->nsessions);
+
+        if (w->store) {
+            ngx_chat_store_leave(w->store);
+        }
+
         ngx_chat_sessions_drain(w);
     }
 

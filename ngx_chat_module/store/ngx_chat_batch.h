@@ -62,6 +62,8 @@ typedef ssize_t (*ngx_chat_record_render_pt)(ngx_chat_record_t *rec,
  * insert() gives the record its id and times.  Ids grow, and no id is used
  * twice.  Where the record has a key that is there already, also from the same
  * transaction, nothing is inserted, and the record is marked as repeated.
+ * replicate() inserts a record with the id and times that it has; in place of
+ * one that has that id already, or with fill set only where there is none.
  * commit() leaves no transaction behind, whatever it returns.
  * rollback() may be called at any time.
  */
@@ -71,6 +73,8 @@ typedef ssize_t (*ngx_chat_record_render_pt)(ngx_chat_record_t *rec,
 
 ngx_int_t ngx_chat_batch_insert(ngx_chat_db_t *db, ngx_chat_record_t *rec,
     int64_t now);
+ngx_int_t ngx_chat_batch_replicate(ngx_chat_db_t *db, ngx_chat_record_t *rec,
+    ngx_uint_t fill);
 ngx_int_t ngx_chat_batch_commit(ngx_chat_db_t *db);
 void ngx_chat_batch_rollback(ngx_chat_db_t *db);
 

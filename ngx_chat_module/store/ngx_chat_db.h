@@ -34,6 +34,8 @@ typedef enum {
     NGX_CHAT_DB_COMMIT_e,
     NGX_CHAT_DB_ROLLBACK_e,
     NGX_CHAT_DB_INSERT_e,
+    NGX_CHAT_DB_REPLICATE_e,           /* with its id */
+    NGX_CHAT_DB_FILL_e,                /* the same, where there is none */
     NGX_CHAT_DB_NEWEST_e,
     NGX_CHAT_DB_AFTER_e,
     NGX_CHAT_DB_BEFORE_e,

@@ -58,6 +58,14 @@ static const char  *ngx_chat_db_statements[NGX_CHAT_DB_STATEMENTS_e] = {
     " (app, channel, event, content, author, created_at, updated_at, kind)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)",
 
+    "INSERT OR REPLACE INTO messages"                 /* REPLICATE */
+    " (id, app, channel, event, content, author, created_at, updated_at,"
+    " kind) VALUES (?8, ?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)",
+
+    "INSERT OR IGNORE INTO messages"                  /* FILL */
+    " (id, app, channel, event, content, author, created_at, updated_at,"
+    " kind) VALUES (?8, ?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)",
+
     NGX_CHAT_DB_COLUMNS NGX_CHAT_DB_CHANNEL           /* NEWEST */
     " ORDER BY id DESC LIMIT ?4",
 

@@ -12,6 +12,7 @@
 #include <shared/ngx_chat_incident.h>
 #include <store/ngx_chat_page.h>
 #include <store/ngx_chat_reader.h>
+#include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_message.h>
 
 
@@ -22,6 +23,8 @@ static void ngx_chat_reader_next(ngx_chat_readers_t *rs);
 static void ngx_chat_reader_start(ngx_chat_reader_t *reader,
     ngx_chat_read_t *rd);
 static ngx_int_t ngx_chat_reader_thread(void *data, ngx_log_t *log);
+static ngx_int_t ngx_chat_reader_catch_up(ngx_chat_reader_t *reader,
+    ngx_log_t *log);
 static ngx_int_t ngx_chat_reader_page(ngx_chat_reader_t *reader);
 static ngx_int_t ngx_chat_reader_row(void *data, ngx_chat_record_t *rec);
 static ssize_t ngx_chat_reader_render(ngx_chat_reader_t *reader,
@@ -55,6 +58,10 @@ ngx_chat_reader_init(ngx_chat_readers_t *rs, ngx_chat_store_conf_t *conf,
 
         ngx_chat_handle_init(&reader->handle, conf, NGX_CHAT_STORE_WAIT, 0);
 
+        if (conf->link) {
+            ngx_chat_link_init(&reader->link, conf->link);
+        }
+
         reader->task.thread = ngx_chat_reader_thread;
         reader->task.done = ngx_chat_reader_done;
         reader->task.data = reader;
@@ -77,6 +84,10 @@ ngx_chat_reader_exit(ngx_chat_readers_t *rs)
 
     for (i = 0; i < NGX_CHAT_READERS; i++) {
         ngx_chat_handle_close(&rs->readers[i].handle);
+
+        if (rs->conf->link) {
+            ngx_chat_link_close(&rs->readers[i].link);
+        }
     }
 }
 
@@ -227,6 +238,10 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
         return NGX_ABORT;
     }
 
+    if (reader->read && ngx_chat_reader_catch_up(reader, log) != NGX_OK) {
+        return NGX_BUSY;
+    }
+
     rc = ngx_chat_handle_ready(&reader->handle, 0, log);
 
     if (rc == NGX_OK && reader->read) {
@@ -246,6 +261,38 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
 
     if (sqlite3_db_readonly(reader->handle.db.handle, "main")) {
         ngx_chat_handle_close(&reader->handle);
+    }
+
+    return rc;
+}
+
+
+/*
+ * In a cluster a client may have heard of a message by another node, and reads
+ * here what was before it: so a page has all that the log had when it was asked
+ * for.
+ */
+
+static ngx_int_t
+ngx_chat_reader_catch_up(ngx_chat_reader_t *reader, ngx_log_t *log)
+{
+    ngx_int_t              rc;
+    ngx_chat_link_conf_t  *link;
+
+    link = reader->readers->conf->link;
+
+    if (link == NULL) {
+        return NGX_OK;
+    }
+
+    rc = ngx_chat_link_catch_up(&reader->link,
+                                ngx_chat_clock_msec() + link->timeout);
+
+    if (rc != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "chat cluster: history can't be read, this node does "
+                      "not have all of the log: %s",
+                      reader->link.engine.error);
     }
 
     return rc;
@@ -279,8 +326,14 @@ ngx_chat_reader_page(ngx_chat_reader_t *reader)
         rc = ngx_chat_reader_join(reader);
     }
 
-    ngx_memcpy(reader->read->epoch, reader->handle.db.epoch,
-               NGX_CHAT_DB_EPOCH_LEN);
+    if (reader->readers->conf->link) {
+        ngx_chat_link_sh_epoch(reader->readers->conf->link->sh,
+                               reader->read->epoch);
+
+    } else {
+        ngx_memcpy(reader->read->epoch, reader->handle.db.epoch,
+                   NGX_CHAT_DB_EPOCH_LEN);
+    }
 
     ngx_chat_page_free(reader->rows, reader->size);
     free(reader->ends);

@@ -38,6 +38,7 @@ typedef struct {
     /* the thread's while the task is active */
     ngx_chat_read_t         *read;         /* NULL: look at the handle only */
     ngx_chat_handle_t        handle;
+    ngx_chat_link_t          link;         /* in a cluster */
 
     u_char                  *rows;         /* rendered, as read */
     size_t                   len;

@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 
 #include <shared/ngx_chat_mutex.h>
+#include <store/ngx_chat_back.h>
 #include <store/ngx_chat_maintenance.h>
 #include <store/ngx_chat_store.h>
 
@@ -19,6 +20,7 @@ struct ngx_chat_store_s {
     ngx_chat_maintenance_t   maintenance;
     ngx_chat_writer_t        writer;
     ngx_chat_readers_t       readers;
+    ngx_chat_back_t         *back;         /* NULL: no chat_cluster */
 };
 
 
@@ -31,7 +33,8 @@ ngx_chat_store_init_shared(ngx_chat_store_sh_t *sh)
 {
     ngx_memzero(sh, sizeof(ngx_chat_store_sh_t));
 
-    return ngx_chat_mutex_init(&sh->write_lock);
+    return (ngx_chat_link_sh_init(&sh->link) == NGX_OK)
+           ? ngx_chat_mutex_init(&sh->write_lock) : NGX_ERROR;
 }
 
 
@@ -58,7 +61,29 @@ ngx_chat_store_init(ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle)
         return NULL;
     }
 
+    if (conf->link) {
+        st->back = ngx_chat_back_start(conf, cycle);
+
+        if (st->back == NULL) {
+            return NULL;
+        }
+    }
+
     return st;
+}
+
+
+ngx_chat_link_conf_t *
+ngx_chat_store_link(ngx_chat_store_t *st)
+{
+    return st->conf->link;
+}
+
+
+void
+ngx_chat_store_leave(ngx_chat_store_t *st)
+{
+    ngx_chat_back_leave(st->back);
 }
 
 
@@ -80,6 +105,7 @@ ngx_chat_store_stale(void *data)
 void
 ngx_chat_store_exit(ngx_chat_store_t *st)
 {
+    ngx_chat_back_stop(st->back);
     ngx_chat_maintenance_exit(&st->maintenance);
     ngx_chat_reader_exit(&st->readers);
     ngx_chat_writer_exit(&st->writer);

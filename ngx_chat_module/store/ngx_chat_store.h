@@ -37,6 +37,12 @@ ngx_int_t ngx_chat_store_init_shared(ngx_chat_store_sh_t *sh);
 ngx_chat_store_t *ngx_chat_store_init(ngx_chat_store_conf_t *conf,
     ngx_cycle_t *cycle);
 
+/* The cluster that this node is in, or NULL. */
+ngx_chat_link_conf_t *ngx_chat_store_link(ngx_chat_store_t *st);
+
+/* Event loop: the worker begins to leave. */
+void ngx_chat_store_leave(ngx_chat_store_t *st);
+
 /* In exit_process, when no thread runs any more. */
 void ngx_chat_store_exit(ngx_chat_store_t *st);
 

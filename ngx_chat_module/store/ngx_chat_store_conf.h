@@ -17,6 +17,7 @@
 
 #include <pthread.h>
 
+#include <link/ngx_chat_link.h>
 #include <store/ngx_chat_batch.h>
 #include <store/ngx_chat_retention.h>
 #include <store/ngx_chat_store_stats.h>
@@ -66,6 +67,8 @@ typedef struct {
     ngx_atomic_t             destroyed;    /* its inode: it is not the database
                                               any more */
 
+    ngx_chat_link_sh_t       link;         /* in a cluster */
+
     /* the worker that does the maintenance, and until when, in ms */
     ngx_atomic_t             maintainer;   /* its pid */
     ngx_atomic_t             maintainer_until;
@@ -93,6 +96,7 @@ typedef struct {
     ngx_chat_store_sh_t     *sh;
     ngx_chat_handles_t       handles;
     ngx_chat_retention_limits_t  retention;
+    ngx_chat_link_conf_t    *link;         /* NULL: no chat_cluster */
 
     /* The most bytes that the event of a record can have. */
     size_t                 (*event_max)(ngx_chat_record_t *rec);
@@ -134,6 +138,9 @@ typedef struct {
     ngx_int_t              (*stored)(void *data, ngx_chat_db_t *db,
                                      ngx_chat_record_t *rec);
     void                    *stored_data;
+
+    /* On a thread: the ring's position behind all that was sent. */
+    uint64_t               (*head)(void *data);
 
     /* On the event loop: so many messages of this worker are not stored yet. */
     void                   (*queued)(ngx_uint_t n);

@@ -16,6 +16,9 @@
  * set first sends what the dead worker has not sent.  The ring knows the last
  * id that was appended, so no message is sent twice.
  *
+ * In a cluster a thread gives the batch to the log instead, and the node's back
+ * does the rest: see ngx_chat_front.h and ngx_chat_back.h.
+ *
  * A message whose idempotency key is in the database was committed before.  It
  * is not inserted and not sent, and gets the same answer again, which is made
  * from the row.
@@ -40,6 +43,8 @@
 
 static void ngx_chat_writer_start(ngx_chat_writer_t *wr);
 static ngx_int_t ngx_chat_writer_thread(void *data, ngx_log_t *log);
+static ngx_int_t ngx_chat_writer_forward(ngx_chat_writer_t *wr,
+    ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_locked(ngx_chat_writer_t *wr,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_writer_resend(ngx_chat_writer_t *wr,
@@ -71,6 +76,8 @@ ngx_chat_writer_init(ngx_chat_writer_t *wr, ngx_chat_store_conf_t *conf,
 
     ngx_chat_handle_init(&wr->handle, conf, NGX_CHAT_STORE_WAIT, 1);
 
+    ngx_chat_front_init(&wr->front, conf);
+
     wr->task.thread = ngx_chat_writer_thread;
     wr->task.done = ngx_chat_writer_done;
     wr->task.data = wr;
@@ -91,6 +98,7 @@ void
 ngx_chat_writer_exit(ngx_chat_writer_t *wr)
 {
     ngx_chat_handle_close(&wr->handle);
+    ngx_chat_front_exit(&wr->front);
 }
 
 
@@ -182,6 +190,10 @@ ngx_chat_writer_thread(void *data, ngx_log_t *log)
 
     ngx_int_t  rc;
 
+    if (wr->conf->link) {
+        return ngx_chat_writer_forward(wr, log);
+    }
+
     rc = ngx_chat_write_lock_take(wr->conf->sh, NGX_CHAT_STORE_WAIT, log);
 
     if (rc != NGX_OK) {
@@ -195,6 +207,39 @@ ngx_chat_writer_thread(void *data, ngx_log_t *log)
     }
 
     ngx_chat_write_lock_give(wr->conf->sh);
+
+    return rc;
+}
+
+
+/* In a cluster: what is written comes back by the log. */
+
+static ngx_int_t
+ngx_chat_writer_forward(ngx_chat_writer_t *wr, ngx_log_t *log)
+{
+    ngx_int_t          rc;
+    ngx_queue_t       *q;
+    ngx_chat_write_t  *w;
+
+    if (ngx_queue_empty(&wr->batch)) {
+        ngx_chat_handle_close(&wr->handle);
+        return NGX_OK;
+    }
+
+    rc = ngx_chat_front_take(&wr->front, &wr->batch, log);
+
+    for (q = ngx_queue_head(&wr->batch);
+         rc == NGX_OK && q != ngx_queue_sentinel(&wr->batch);
+         q = ngx_queue_next(q))
+    {
+        w = ngx_queue_data(q, ngx_chat_write_t, queue);
+
+        if (w->record.repeated
+            && ngx_chat_handle_ready(&wr->handle, 0, log) == NGX_OK)
+        {
+            ngx_chat_writer_repeat(wr, w);
+        }
+    }
 
     return rc;
 }

@@ -20,37 +20,10 @@
 #include <ngx_event.h>
 #include <ngx_thread_pool.h>
 
+#include <store/ngx_chat_front.h>
 #include <store/ngx_chat_handle.h>
 #include <store/ngx_chat_store_task.h>
-
-
-typedef struct ngx_chat_write_s  ngx_chat_write_t;
-
-
-/* A message to be stored.  The store owns it from store_write() to done(). */
-
-struct ngx_chat_write_s {
-    ngx_queue_t              queue;
-    ngx_chat_record_t        record;
-    ngx_chat_socket_id_t     except;
-    ngx_str_t                reply;        /* after NGX_OK; of an event none */
-    ngx_msec_t               queued;       /* since when it waits */
-    uint64_t                 position;     /* in the ring, behind its event;
-                                              0: it was not sent (now) */
-    unsigned                 more:1;       /* the next write() is of the same
-                                              request: all are committed, or
-                                              none; only the first has a key,
-                                              and all are repeated, or none */
-
-    /*
-     * rc is NGX_OK: committed and sent, by this write or, where the record is
-     * repeated, by an earlier one; NGX_BUSY: the store can't take it now;
-     * NGX_ERROR.  Where the client has left meanwhile, data is NULL and done()
-     * is not called.  The message is stored all the same.
-     */
-    void                   (*done)(ngx_chat_write_t *w, ngx_int_t rc);
-    void                    *data;
-};
+#include <store/ngx_chat_write.h>
 
 
 typedef struct {
@@ -71,6 +44,7 @@ typedef struct {
     uint64_t                 last;         /* and the highest */
     ngx_chat_write_t        *repeated;     /* whose row is read */
     ngx_chat_handle_t        handle;
+    ngx_chat_front_t         front;        /* in a cluster */
 } ngx_chat_writer_t;
 
 

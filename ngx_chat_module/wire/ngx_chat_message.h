@@ -23,9 +23,27 @@
 
 typedef enum {
     NGX_CHAT_MESSAGE_POSTED_e = 0,     /* by a POST of a message */
-    NGX_CHAT_MESSAGE_EVENT_e           /* triggered by the HTTP API; content
+    NGX_CHAT_MESSAGE_EVENT_e,          /* triggered by the HTTP API; content
                                           is the event's data */
+
+    /* these are in the log of a cluster, and are never stored */
+    NGX_CHAT_MESSAGE_TRIGGER_e,        /* triggered by the HTTP API */
+    NGX_CHAT_MESSAGE_CLIENT_e,         /* a client event; author is its user */
+    NGX_CHAT_MESSAGE_TERMINATE_e,      /* ends the channel's subscribers */
+    NGX_CHAT_MESSAGE_OLD_POSTED_e,     /* for nodes that may have missed it: a
+                                          message that is not sent again, with
+                                          its id and time as socket id */
+    NGX_CHAT_MESSAGE_OLD_EVENT_e,
+    NGX_CHAT_MESSAGE_KINDS_e
 } ngx_chat_message_kind_e;
+
+
+#define ngx_chat_message_is_old(kind)                                         \
+    ((kind) == NGX_CHAT_MESSAGE_OLD_POSTED_e                                  \
+     || (kind) == NGX_CHAT_MESSAGE_OLD_EVENT_e)
+
+#define ngx_chat_message_is_stored(kind)                                      \
+    ((kind) <= NGX_CHAT_MESSAGE_EVENT_e)
 
 
 typedef struct {

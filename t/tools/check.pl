@@ -25,9 +25,10 @@ my %includes;
 # rooms from the top down; those of one number do not know each other
 my %layer = (
     root   => 0, console => 1, websocket => 2, fallback => 2, events => 2,
-    http   => 3, session => 4, fanout => 5, hook => 5, store => 6, shared => 7,
-    bus    => 8,
-    pusher => 8, wire => 9,
+    http   => 3, session => 4, fanout => 5, hook => 5, store => 6, link => 7,
+    shared => 8,
+    bus    => 9,
+    pusher => 9, wire => 10,
 );
 
 # the libraries whose headers the pure files of a room may include
@@ -37,6 +38,7 @@ my %library = (
     store  => qr{^(?:sqlite3|ngx_chat_schema|pthread)\.h$},
     bus    => qr{^$},
     shared => qr{^$},
+    link   => qr{^$},
 );
 
 # C's own and POSIX's, without input and output
@@ -97,6 +99,7 @@ sub is_pure {
            || $file =~ m{/store/ngx_chat_(?:db\w*|migration|batch|history
                                             |keys|retention)\b}x
            || $file =~ m{/bus/ngx_chat_ring\b}
+           || $file =~ m{/link/ngx_chat_(?:link_url|log_item)\b}
            || $file =~ m{/shared/ngx_chat_(?:arena|rolling_max)\b};
 }
 

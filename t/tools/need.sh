@@ -76,7 +76,7 @@ fetch()
 
 
 packages="build-essential libsqlite3-dev libssl-dev libyajl-dev
-          libcurl4-openssl-dev"
+          libcurl4-openssl-dev libhiredis-dev"
 
 if [ -n "${NGINX_SRC:-}" ]; then
     packages="$packages libpcre2-dev zlib1g-dev"
@@ -98,6 +98,11 @@ test|perl|valgrind|asan)
               libprotocol-websocket-perl libtest-base-perl libtext-diff-perl
               libtest-longstring-perl liblist-moreutils-perl
               libipc-run-perl libwww-perl liburi-perl libhttp-message-perl"
+esac
+
+case $target in
+test|perl|valgrind|asan)
+    unless redis-server "redis-server valkey-server"
 esac
 
 case $target in

@@ -1,0 +1,392 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Commands that change what the engine has.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <link/ngx_chat_link.h>
+#include <link/ngx_chat_link_script.h>
+
+#include <openssl/rand.h>
+#include <stdio.h>
+
+
+#define NGX_CHAT_LINK_KEYS_KEPT  "600000"  /* ms */
+
+#define NGX_CHAT_LINK_NUMBER     24        /* bytes of a number as text */
+#define NGX_CHAT_LINK_NAME       (64 + 8 + 2 * NGX_CHAT_LINK_KEY_LEN)
+
+/* words of an append besides the items' own */
+#define NGX_CHAT_LINK_APPEND_WORDS  (NGX_CHAT_LINK_SCRIPT_WORDS + 4 + 7)
+
+
+static ngx_uint_t ngx_chat_link_append_words(ngx_chat_link_t *l,
+    ngx_chat_link_batch_t *b, ngx_str_t *words, u_char *names,
+    ngx_uint_t *nkeys);
+static ngx_int_t ngx_chat_link_appended(ngx_chat_link_batch_t *b,
+    ngx_str_t *answer);
+static ngx_int_t ngx_chat_link_appended_item(ngx_chat_link_item_t *item,
+    u_char **p, int64_t time);
+static ngx_int_t ngx_chat_link_key(ngx_str_t *key, ngx_chat_link_conf_t *conf,
+    const char *name, ngx_pool_t *pool);
+static void ngx_chat_link_number(ngx_str_t *word, u_char *buf,
+    const char *format, uint64_t n);
+
+
+ngx_int_t
+ngx_chat_link_conf(ngx_chat_link_conf_t *conf, ngx_pool_t *pool)
+{
+    if (ngx_chat_link_key(&conf->meta, conf, "meta", pool) != NGX_OK
+        || ngx_chat_link_key(&conf->log, conf, "log", pool) != NGX_OK
+        || ngx_chat_link_key(&conf->nodes, conf, "nodes", pool) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_link_key(ngx_str_t *key, ngx_chat_link_conf_t *conf,
+    const char *name, ngx_pool_t *pool)
+{
+    key->data = ngx_pnalloc(pool, conf->prefix.len + NGX_CHAT_LINK_NAME);
+    if (key->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->len = ngx_sprintf(key->data, "{%V}:%s", &conf->prefix, name)
+               - key->data;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_chat_link_init(ngx_chat_link_t *l, ngx_chat_link_conf_t *conf)
+{
+    l->conf = conf;
+
+    ngx_chat_engine_init(&l->engine, &conf->engine);
+}
+
+
+void
+ngx_chat_link_close(ngx_chat_link_t *l)
+{
+    ngx_chat_engine_close(&l->engine);
+}
+
+
+ngx_int_t
+ngx_chat_link_append(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
+    ngx_msec_t ms)
+{
+    u_char                   *names;
+    ngx_int_t                 rc;
+    ngx_str_t                *words, answer;
+    ngx_uint_t                n, nkeys;
+    ngx_chat_engine_reply_t  *reply;
+
+    rc = ngx_chat_engine_connect(&l->engine, ms);
+    if (rc != NGX_OK) {
+        return NGX_AGAIN;
+    }
+
+    n = NGX_CHAT_LINK_APPEND_WORDS + 3 * b->n;
+
+    words = malloc(n * sizeof(ngx_str_t)
+                   + (b->n + 8) * (l->conf->prefix.len + NGX_CHAT_LINK_NAME));
+    if (words == NULL) {
+        return NGX_AGAIN;
+    }
+
+    names = (u_char *) (words + n);
+    n = ngx_chat_link_append_words(l, b, words, names, &nkeys);
+
+    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_APPEND_e, words,
+                                  nkeys, n, ms, &reply);
+    free(words);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    answer = ngx_chat_engine_text(ngx_chat_engine_item(reply, 1));
+    rc = ngx_chat_link_appended(b, &answer);
+
+    ngx_chat_engine_free(reply);
+
+    if (rc != NGX_OK) {
+        (void) snprintf(l->engine.error, sizeof(l->engine.error),
+                        "it gives an answer that the script does not make");
+        ngx_chat_engine_close(&l->engine);
+    }
+
+    return rc;
+}
+
+
+/* As scripts/append.lua has them. */
+
+static ngx_uint_t
+ngx_chat_link_append_words(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
+    ngx_str_t *words, u_char *names, ngx_uint_t *nkeys)
+{
+    size_t                 size;
+    ngx_str_t             *w;
+    ngx_uint_t             i;
+    ngx_chat_link_conf_t  *conf;
+    ngx_chat_link_item_t  *item;
+
+    conf = l->conf;
+    size = conf->prefix.len + NGX_CHAT_LINK_NAME;
+    w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
+
+    *w++ = conf->meta;
+    *w++ = conf->log;
+    *w++ = conf->nodes;
+
+    w->data = names;
+    w->len = ngx_sprintf(names, "{%V}:w:%016xL", &conf->prefix,
+                         b->incarnation) - names;
+    w++;
+    names += size;
+
+    for (i = 0; i < b->n; i++) {
+
+        if (b->items[i].key) {
+            w->data = names;
+            w->len = ngx_sprintf(names, "{%V}:o:%*s", &conf->prefix,
+                                 (size_t) NGX_CHAT_LINK_KEY_LEN,
+                                 b->items[i].key) - names;
+            w++;
+            names += size;
+        }
+    }
+
+    *nkeys = w - words - NGX_CHAT_LINK_SCRIPT_WORDS;
+
+    ngx_chat_link_number(w++, names, "%uL", conf->sh->term);
+    ngx_chat_link_number(w++, names + size, "%uL", conf->sh->applied);
+    ngx_chat_link_number(w++, names + 2 * size, "%016xL", b->incarnation);
+    ngx_chat_link_number(w++, names + 3 * size, "%016xL", b->worker);
+    ngx_chat_link_number(w++, names + 4 * size, "%016xL", b->nonce);
+    ngx_chat_link_number(w++, names + 5 * size, "%uL", conf->keep);
+    ngx_str_set(w, NGX_CHAT_LINK_KEYS_KEPT);
+    w++;
+
+    for (i = 0; i < b->n; i++) {
+        item = &b->items[i];
+
+        ngx_str_null(w);
+
+        if (i && b->items[i - 1].more) {
+            ngx_str_set(w, "m");
+
+        } else if (item->key) {
+            ngx_str_set(w, "k");
+        }
+
+        w++;
+        *w++ = item->bytes;
+    }
+
+    return w - words;
+}
+
+
+static void
+ngx_chat_link_number(ngx_str_t *word, u_char *buf, const char *format,
+    uint64_t n)
+{
+    word->data = buf;
+    word->len = ngx_snprintf(buf, NGX_CHAT_LINK_NUMBER, format, n) - buf;
+}
+
+
+/* "NONCE TIME SEQ SEQ@TIME ...". */
+
+static ngx_int_t
+ngx_chat_link_appended(ngx_chat_link_batch_t *b, ngx_str_t *answer)
+{
+    u_char      *p;
+    int64_t      time;
+    ngx_uint_t   i;
+
+    /* hiredis puts a zero behind each string */
+
+    p = answer->data;
+    b->last = 0;
+
+    if (p == NULL || answer->len < 17 || p[16] != ' ') {
+        return NGX_ERROR;
+    }
+
+    p += 16;
+    time = (int64_t) strtoull((char *) p, (char **) &p, 10);
+
+    for (i = 0; i < b->n; i++) {
+
+        if (ngx_chat_link_appended_item(&b->items[i], &p, time) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        b->last = ngx_max(b->last, b->items[i].seq);
+    }
+
+    return (p == answer->data + answer->len) ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_chat_link_appended_item(ngx_chat_link_item_t *item, u_char **p,
+    int64_t time)
+{
+    if (**p != ' ') {
+        return NGX_ERROR;
+    }
+
+    item->seq = strtoull((char *) *p, (char **) p, 10);
+    item->created = time;
+    item->repeated = (**p == '@');
+
+    if (item->repeated) {
+        item->created = (int64_t) strtoull((char *) *p + 1, (char **) p, 10);
+    }
+
+    return (item->seq && item->seq <= INT64_MAX) ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_chat_link_replicated(ngx_chat_link_t *l, ngx_msec_t ms)
+{
+    u_char                    n[NGX_CHAT_LINK_NUMBER];
+    u_char                    wait[NGX_CHAT_LINK_NUMBER];
+    ngx_int_t                 rc;
+    ngx_str_t                 words[3];
+    ngx_chat_engine_reply_t  *reply;
+
+    ngx_str_set(&words[0], "WAIT");
+    ngx_chat_link_number(&words[1], n, "%uL", l->conf->replicas);
+    ngx_chat_link_number(&words[2], wait, "%uL", ngx_max(ms, 1));
+
+    rc = ngx_chat_engine_call(&l->engine, words, 3,
+                              ms + NGX_CHAT_LINK_CALL, &reply);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = (ngx_chat_engine_number(reply) >= (int64_t) l->conf->replicas)
+         ? NGX_OK : NGX_AGAIN;
+
+    ngx_chat_engine_free(reply);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
+    uint64_t term, uint64_t seq)
+{
+    u_char                    known[NGX_CHAT_LINK_NUMBER];
+    u_char                    seen[NGX_CHAT_LINK_NUMBER];
+    u_char                    last[NGX_CHAT_LINK_NUMBER];
+    u_char                    nonce[NGX_CHAT_LINK_NUMBER];
+    ngx_int_t                 rc;
+    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 7];
+    ngx_chat_engine_reply_t  *reply;
+
+    w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
+
+    w[0] = l->conf->meta;
+    ngx_chat_link_number(&w[1], known, meta->term ? "%uL" : "", meta->term);
+    ngx_chat_link_number(&w[2], last, "%uL", seq);
+    w[3].data = meta->epoch;
+    w[3].len = NGX_CHAT_LINK_EPOCH;
+    ngx_chat_link_number(&w[4], nonce, "%016xL", ngx_chat_link_random());
+    w[5].data = meta->id;
+    w[5].len = NGX_CHAT_LINK_EPOCH;
+    ngx_chat_link_number(&w[6], seen, "%uL", term);
+
+    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_TERM_e, words, 1,
+                                  NGX_CHAT_LINK_SCRIPT_WORDS + 7,
+                                  NGX_CHAT_LINK_CALL, &reply);
+    if (rc == NGX_OK) {
+        ngx_chat_engine_free(reply);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
+    ngx_uint_t fresh)
+{
+    u_char                    number[NGX_CHAT_LINK_NUMBER];
+    u_char                    lease[NGX_CHAT_LINK_NUMBER];
+    u_char                    name[NGX_CHAT_LINK_NUMBER];
+    ngx_int_t                 rc;
+    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 7];
+    ngx_chat_engine_reply_t  *reply;
+
+    w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
+
+    w[0] = l->conf->meta;
+    w[1] = l->conf->nodes;
+    ngx_chat_link_number(&w[2], number, "%uL", term);
+    ngx_chat_link_number(&w[3], name, "%016xL", incarnation);
+    w[4] = l->conf->name;
+    ngx_chat_link_number(&w[5], lease, "%uL", l->conf->lease);
+
+    if (fresh) {
+        ngx_str_set(&w[6], "1");
+
+    } else {
+        ngx_str_set(&w[6], "0");
+    }
+
+    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_HELLO_e, words, 2,
+                                  NGX_CHAT_LINK_SCRIPT_WORDS + 7,
+                                  NGX_CHAT_LINK_CALL, &reply);
+    if (rc == NGX_OK) {
+        ngx_chat_engine_free(reply);
+    }
+
+    return rc;
+}
+
+
+void
+ngx_chat_link_token(u_char *token)
+{
+    u_char  buf[NGX_CHAT_LINK_EPOCH + 1];
+
+    (void) ngx_sprintf(buf, "%016xL%016xL", ngx_chat_link_random(),
+                       ngx_chat_link_random());
+
+    ngx_memcpy(token, buf, NGX_CHAT_LINK_EPOCH);
+}
+
+
+uint64_t
+ngx_chat_link_random(void)
+{
+    uint64_t  n;
+
+    if (RAND_bytes((u_char *) &n, sizeof(uint64_t)) != 1) {
+        n = ngx_random();
+        n = n << 32 ^ ngx_random();
+    }
+
+    return n ? n : 1;
+}

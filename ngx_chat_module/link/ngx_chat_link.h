@@ -1,0 +1,165 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The cluster's log and what is about it in the engine: the commands of a node.
+ *
+ * All keys begin with "{PREFIX}:", so that they are in one slot of a Redis
+ * Cluster.  The log is a stream.  An entry is a batch of one worker; its id is
+ * TERM-SEQ, where SEQ is the number of its last item; all items are numbered
+ * without a gap.  An entry names itself and the one before by nonces.
+ *
+ * What changes more than one key is a script, in scripts/.
+ *
+ * One thread uses a link at a time, and may wait.
+ */
+
+
+#ifndef _NGX_CHAT_LINK_H_INCLUDED_
+#define _NGX_CHAT_LINK_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <link/ngx_chat_engine.h>
+#include <link/ngx_chat_link_sh.h>
+
+
+#define NGX_CHAT_LINK_KEY_LEN  32      /* of an idempotency key, hexadecimal */
+#define NGX_CHAT_LINK_READ     64      /* entries of a read, at most */
+#define NGX_CHAT_LINK_CALL     3000    /* ms that a command may take */
+
+
+typedef struct {
+    ngx_chat_engine_conf_t  engine;
+    ngx_str_t               prefix;
+    ngx_str_t               name;      /* of this node */
+    ngx_uint_t              replicas;
+    ngx_uint_t              keep;      /* events that the log keeps */
+    ngx_msec_t              lease;
+    ngx_msec_t              timeout;
+    ngx_msec_t              isolate;
+    ngx_chat_link_sh_t     *sh;
+
+    /* keys, made by ngx_chat_link_conf() */
+    ngx_str_t               meta;
+    ngx_str_t               log;
+    ngx_str_t               nodes;
+} ngx_chat_link_conf_t;
+
+
+typedef struct {
+    ngx_chat_link_conf_t   *conf;
+    ngx_chat_engine_t       engine;
+} ngx_chat_link_t;
+
+
+/* What the engine knows of the cluster. */
+
+typedef struct {
+    uint64_t                term;      /* 0: there is no cluster yet */
+    uint64_t                seq;       /* of the last item */
+    uint64_t                nonce;     /* of the last entry */
+    uint64_t                first;     /* the seq before the term's first
+                                          item */
+    uint64_t                start;     /* the nonce before its first entry */
+    u_char                  id[NGX_CHAT_LINK_EPOCH];
+    u_char                  epoch[NGX_CHAT_LINK_EPOCH];
+} ngx_chat_link_meta_t;
+
+
+typedef struct {
+    uint64_t                term;
+    uint64_t                seq;       /* of its last item */
+    uint64_t                n;         /* its items */
+    uint64_t                nonce;
+    uint64_t                previous;  /* nonce of the entry before */
+    int64_t                 time;      /* the engine's, ms since 1970 */
+    ngx_str_t               items;     /* as ngx_chat_log_item.h has them */
+} ngx_chat_link_entry_t;
+
+
+/* An item to be appended. */
+
+typedef struct {
+    ngx_str_t               bytes;
+    u_char                 *key;       /* NULL: it has no idempotency key */
+    unsigned                more:1;    /* of the same request as the one
+                                          before */
+    unsigned                repeated:1;    /* set: it was there already */
+    uint64_t                seq;       /* set */
+    int64_t                 created;   /* set: the engine's, ms since 1970 */
+} ngx_chat_link_item_t;
+
+
+typedef struct {
+    ngx_chat_link_item_t   *items;
+    ngx_uint_t              n;
+    uint64_t                worker;    /* by chance, with its process */
+    uint64_t                incarnation;   /* of the node, as this was first
+                                          sent */
+    uint64_t                nonce;     /* by chance; the same when it is sent
+                                          again */
+    uint64_t                last;      /* set: the highest seq */
+} ngx_chat_link_batch_t;
+
+
+/* Makes the keys.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_chat_link_conf(ngx_chat_link_conf_t *conf, ngx_pool_t *pool);
+
+void ngx_chat_link_init(ngx_chat_link_t *l, ngx_chat_link_conf_t *conf);
+void ngx_chat_link_close(ngx_chat_link_t *l);
+
+/*
+ * The functions below return NGX_OK; NGX_AGAIN: the node has to join (again)
+ * first, nothing was done; NGX_DECLINED: the engine has refused it, nothing was
+ * done, and l->engine.error tells why; NGX_ERROR: the connection is closed, and
+ * nobody knows what came of it.
+ */
+
+ngx_int_t ngx_chat_link_append(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
+    ngx_msec_t ms);
+
+/* NGX_AGAIN: fewer replicas than wanted have what this connection has
+   written. */
+ngx_int_t ngx_chat_link_replicated(ngx_chat_link_t *l, ngx_msec_t ms);
+
+ngx_int_t ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta);
+
+/* Begins a term, unless somebody else has.  meta is what the engine had, but
+   for the epoch and, where it had none, the id; seq of that term is what this
+   node has seen. */
+ngx_int_t ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
+    uint64_t term, uint64_t seq);
+
+/* Begins the node's lease with fresh set, or goes on with it. */
+ngx_int_t ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term,
+    uint64_t incarnation, ngx_uint_t fresh);
+
+/*
+ * Waits up to ms for entries behind an id, and returns those that there are in
+ * *reply, or NULL.
+ */
+ngx_int_t ngx_chat_link_read(ngx_chat_link_t *l, uint64_t term, uint64_t seq,
+    ngx_msec_t ms, ngx_chat_engine_reply_t **reply);
+
+/* Entry n of the reply.  NGX_OK; NGX_DONE: there is none; NGX_ERROR: it is
+   none that a node has made. */
+ngx_int_t ngx_chat_link_entry(ngx_chat_engine_reply_t *reply, ngx_uint_t n,
+    ngx_chat_link_entry_t *entry);
+
+/*
+ * Waits until this node has all that the log has now, up to a time of the
+ * monotonic clock.  NGX_OK; NGX_ERROR: it has not, or can't know.
+ */
+ngx_int_t ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end);
+
+/* NGX_CHAT_LINK_EPOCH hexadecimal digits by chance.  For any thread. */
+void ngx_chat_link_token(u_char *token);
+
+/* A number by chance, never 0.  For any thread. */
+uint64_t ngx_chat_link_random(void);
+
+
+#endif /* _NGX_CHAT_LINK_H_INCLUDED_ */

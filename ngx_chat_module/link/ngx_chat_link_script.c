@@ -1,0 +1,84 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Scripts are called by their SHA-1.  An engine that does not have one gets its
+ * text: it was restarted, or is another one now.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <link/ngx_chat_link_script.h>
+
+#include <openssl/sha.h>
+#include <stdio.h>
+
+/* made by the build from the files in scripts/ */
+#include <ngx_chat_link_scripts.h>
+
+
+static void ngx_chat_link_script_sha(ngx_str_t *text, char *hex);
+
+
+ngx_int_t
+ngx_chat_link_script_run(ngx_chat_engine_t *e, ngx_chat_link_script_e script,
+    ngx_str_t *words, ngx_uint_t nkeys, ngx_uint_t n, ngx_msec_t ms,
+    ngx_chat_engine_reply_t **reply)
+{
+    char       sha[2 * SHA_DIGEST_LENGTH + 1], number[NGX_INT_T_LEN + 1];
+    ngx_int_t  rc;
+    ngx_str_t  text, first;
+
+    text.data = (u_char *) ngx_chat_link_scripts[script];
+    text.len = strlen(ngx_chat_link_scripts[script]);
+
+    ngx_chat_link_script_sha(&text, sha);
+
+    ngx_str_set(&words[0], "EVALSHA");
+    words[1].data = (u_char *) sha;
+    words[1].len = 2 * SHA_DIGEST_LENGTH;
+    words[2].data = (u_char *) number;
+    words[2].len = snprintf(number, sizeof(number), "%u", (unsigned) nkeys);
+
+    rc = ngx_chat_engine_call(e, words, n, ms, reply);
+
+    if (rc == NGX_DECLINED
+        && strncmp(e->error, "NOSCRIPT", 8) == 0)
+    {
+        ngx_str_set(&words[0], "EVAL");
+        words[1] = text;
+
+        rc = ngx_chat_engine_call(e, words, n, ms, reply);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    first = ngx_chat_engine_text(ngx_chat_engine_item(*reply, 0));
+
+    if (first.len == 2 && memcmp(first.data, "OK", 2) == 0) {
+        return NGX_OK;
+    }
+
+    ngx_chat_engine_free(*reply);
+    *reply = NULL;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_chat_link_script_sha(ngx_str_t *text, char *hex)
+{
+    u_char      sum[SHA_DIGEST_LENGTH];
+    ngx_uint_t  i;
+
+    (void) SHA1(text->data, text->len, sum);
+
+    for (i = 0; i < SHA_DIGEST_LENGTH; i++) {
+        (void) snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+    }
+}

@@ -1,0 +1,77 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What all workers of a node know of the cluster, in shared memory.
+ *
+ * The back (store/ngx_chat_back.h), which is one thread of the node, writes it;
+ * all others read it without a lock, each word by itself.  Those that wait for
+ * a change sleep on turns.
+ */
+
+
+#ifndef _NGX_CHAT_LINK_SH_H_INCLUDED_
+#define _NGX_CHAT_LINK_SH_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <pthread.h>
+
+
+#define NGX_CHAT_LINK_EPOCH  32        /* hexadecimal digits */
+
+
+typedef struct {
+    pthread_mutex_t    lease;          /* its holder is the back */
+    uint32_t           turns;          /* goes up with each change */
+    uint32_t           doubt;          /* a front wants the back to look at the
+                                          engine's term */
+    uint64_t           term;           /* 0: the node is not in the cluster */
+    uint64_t           incarnation;    /* of the node in this term */
+    uint64_t           applied;        /* items of the log up to this number
+                                          are in the ring */
+    uint64_t           nonce;          /* of the entry that ends with it, once
+                                          all of that entry is */
+    uint64_t           entry;          /* the number at the entry's end */
+    uint64_t           entry_term;     /* and its term */
+    uint64_t           heard;          /* ms, by the monotonic clock: when the
+                                          engine has answered last */
+    uint64_t           lost;           /* tails of the log that the engine has
+                                          lost */
+    uint64_t           trimmed;        /* times the log did not go back far
+                                          enough */
+    uint32_t           epochs;         /* odd while the epoch changes */
+    u_char             epoch[NGX_CHAT_LINK_EPOCH];
+} ngx_chat_link_sh_t;
+
+
+#define ngx_chat_link_get(p)         __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define ngx_chat_link_set(p, value)  __atomic_store_n(p, value,               \
+                                                      __ATOMIC_RELEASE)
+
+
+/* Master, before it forks: zeroes it but for the lease.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_chat_link_sh_init(ngx_chat_link_sh_t *sh);
+
+/* Any thread: wakes all who sleep, after a change. */
+void ngx_chat_link_sh_turn(ngx_chat_link_sh_t *sh);
+
+/*
+ * A thread that may wait: sleeps until the next turn after the one whose number
+ * was read before, at most so many ms.
+ */
+void ngx_chat_link_sh_sleep(ngx_chat_link_sh_t *sh, uint32_t turns,
+    ngx_msec_t ms);
+
+/* Copies the epoch, NGX_CHAT_LINK_EPOCH bytes. */
+void ngx_chat_link_sh_epoch(ngx_chat_link_sh_t *sh, u_char *epoch);
+
+/* Waits until all items up to a number are in the ring, until a time of the
+   monotonic clock.  NGX_OK, NGX_AGAIN. */
+ngx_int_t ngx_chat_link_sh_wait(ngx_chat_link_sh_t *sh, uint64_t seq,
+    uint64_t end);
+
+
+#endif /* _NGX_CHAT_LINK_SH_H_INCLUDED_ */

@@ -1,0 +1,33 @@
+-- hello: a node begins its lease, or goes on with it.
+--
+-- KEYS  1 meta, 2 nodes
+-- ARGV  1 term, 2 incarnation, 3 name, 4 ms of the lease,
+--       5 "1": a new incarnation; "0": it must be there
+--
+-- {"OK", SEQ}, {"NONE"}, {"TERM", term}, {"GONE"}.
+
+local meta = redis.call('HMGET', KEYS[1], 'term', 'seq')
+
+if not meta[1] then
+    return {'NONE'}
+end
+
+if meta[1] ~= ARGV[1] then
+    return {'TERM', meta[1]}
+end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+if ARGV[5] == '0' then
+    local node = redis.call('HGET', KEYS[2], ARGV[2])
+
+    if not node or tonumber(string.match(node, '^%d+')) < now then
+        return {'GONE'}
+    end
+end
+
+redis.call('HSET', KEYS[2], ARGV[2],
+           string.format('%.0f %s', now + ARGV[4], ARGV[3]))
+
+return {'OK', meta[2]}

@@ -1,0 +1,31 @@
+-- term: begins a new term, where the engine's is still the one that the caller
+-- has read.
+--
+-- A term begins where there is no cluster yet, and where the engine has lost
+-- what a node has seen.  Numbers go on behind the larger one, so that none is
+-- given twice.
+--
+-- KEYS  1 meta
+-- ARGV  1 the engine's term, as read; "": there was none
+--       2 the seq that the caller has seen, 3 epoch, 4 nonce,
+--       5 the cluster's id, where the engine has none
+--       6 the term of that seq
+--
+-- {"OK"}, {"TERM", term}: another one, or "" where there is none.
+
+local meta = redis.call('HMGET', KEYS[1], 'term', 'seq', 'id')
+local term = meta[1] or ''
+
+if term ~= ARGV[1] then
+    return {'TERM', term}
+end
+
+local seq = math.max(tonumber(meta[2] or '0'), tonumber(ARGV[2]))
+local last = string.format('%.0f', seq)
+local new = math.max(tonumber(meta[1] or '0'), tonumber(ARGV[6])) + 1
+
+redis.call('HSET', KEYS[1], 'term', string.format('%.0f', new),
+           'seq', last, 'first', last, 'nonce', ARGV[4], 'start', ARGV[4],
+           'epoch', ARGV[3], 'id', meta[3] or ARGV[5], 'format', '1')
+
+return {'OK'}

@@ -1,0 +1,198 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * The back's thread.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <store/ngx_chat_back.h>
+#include <store/ngx_chat_back_work.h>
+#include <wire/ngx_chat_clock.h>
+#include <wire/ngx_chat_failpoint.h>
+
+#include <stdio.h>
+
+
+#define NGX_CHAT_BACK_READ    200          /* ms that a read waits at most: for
+                                              so long a worker's end waits */
+#define NGX_CHAT_BACK_FIRST   50           /* ms until it tries again, then */
+#define NGX_CHAT_BACK_PAUSE   1000         /* twice as long, up to this */
+#define NGX_CHAT_BACK_TELL    1000         /* ms between two lines of the log */
+
+
+static void ngx_chat_back_reign(void *data);
+static ngx_int_t ngx_chat_back_step(ngx_chat_back_t *b);
+static void ngx_chat_back_fault(ngx_chat_back_t *b);
+
+
+ngx_chat_back_t *
+ngx_chat_back_start(ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle)
+{
+    ngx_chat_back_t  *b;
+
+    b = ngx_pcalloc(cycle->pool, sizeof(ngx_chat_back_t));
+    if (b == NULL) {
+        return NULL;
+    }
+
+    b->conf = conf;
+    b->link_conf = conf->link;
+    b->sh = conf->link->sh;
+    b->worker = ngx_chat_link_random();
+    b->log = cycle->log;
+
+    ngx_chat_handle_init(&b->handle, conf, NGX_CHAT_STORE_WAIT, 1);
+
+    b->single.lease = &conf->link->sh->lease;
+    b->single.reign = ngx_chat_back_reign;
+    b->single.data = b;
+
+    if (ngx_chat_single_start(&b->single) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
+                      "chat could not start the cluster's thread");
+        return NULL;
+    }
+
+    return b;
+}
+
+
+void
+ngx_chat_back_leave(ngx_chat_back_t *b)
+{
+    if (b) {
+        ngx_chat_single_leave(&b->single);
+    }
+}
+
+
+void
+ngx_chat_back_stop(ngx_chat_back_t *b)
+{
+    if (b) {
+        ngx_chat_single_stop(&b->single);
+    }
+}
+
+
+/* On the thread, with the lease. */
+
+static void
+ngx_chat_back_reign(void *data)
+{
+    ngx_chat_back_t *b = data;
+
+    ngx_int_t    rc;
+    ngx_uint_t   joined;
+
+    ngx_chat_failpoint("back leased");
+
+    ngx_chat_link_init(&b->link, b->link_conf);
+
+    joined = 0;
+    b->pause = NGX_CHAT_BACK_FIRST;
+
+    while (ngx_chat_single_goes_on(&b->single)) {
+
+        rc = joined ? ngx_chat_back_step(b) : ngx_chat_back_join(b);
+
+        if (rc == NGX_OK) {
+            joined = 1;
+            b->pause = NGX_CHAT_BACK_FIRST;
+            continue;
+        }
+
+        joined = 0;
+
+        if (rc == NGX_AGAIN) {
+            continue;
+        }
+
+        ngx_chat_link_set(&b->sh->term, 0);
+        ngx_chat_back_fault(b);
+        ngx_chat_link_close(&b->link);
+
+        ngx_chat_single_sleep(&b->single, b->pause + ngx_random() % b->pause);
+
+        b->pause = ngx_min(2 * b->pause, NGX_CHAT_BACK_PAUSE);
+    }
+
+    ngx_chat_link_close(&b->link);
+    ngx_chat_handle_close(&b->handle);
+}
+
+
+/* Reads and applies what is there.  NGX_OK; NGX_AGAIN: join again;
+   NGX_ERROR. */
+
+static ngx_int_t
+ngx_chat_back_step(ngx_chat_back_t *b)
+{
+    uint64_t                  now;
+    ngx_int_t                 rc;
+    ngx_chat_link_sh_t       *sh;
+    ngx_chat_engine_reply_t  *reply;
+
+    sh = b->sh;
+    now = ngx_chat_clock_msec();
+
+    if (now >= b->beat || ngx_chat_link_get(&sh->doubt)) {
+        ngx_chat_link_set(&sh->doubt, 0);
+
+        rc = ngx_chat_back_beat(b);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        b->beat = now + b->link_conf->lease / 4;
+    }
+
+    rc = ngx_chat_link_read(&b->link, b->place.term, b->place.seq,
+                            NGX_CHAT_BACK_READ, &reply);
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_chat_link_set(&sh->heard, ngx_chat_clock_msec());
+
+    rc = ngx_chat_engine_count(reply) ? ngx_chat_back_apply(b, reply) : NGX_OK;
+
+    ngx_chat_engine_free(reply);
+
+    return rc;
+}
+
+
+/* The engine may be away for long: a line a second at most. */
+
+static void
+ngx_chat_back_fault(ngx_chat_back_t *b)
+{
+    uint64_t  now;
+
+    now = ngx_chat_clock_msec();
+
+    if (b->told && now - b->told < NGX_CHAT_BACK_TELL) {
+        return;
+    }
+
+    b->told = now;
+
+    ngx_log_error(NGX_LOG_CRIT, b->log, 0, "chat cluster: %s%s%s",
+                  b->link.engine.host, b->link.engine.host[0] ? ": " : "",
+                  b->link.engine.error);
+}
+
+
+ngx_int_t
+ngx_chat_back_failed(ngx_chat_back_t *b, const char *text)
+{
+    (void) snprintf(b->link.engine.error, sizeof(b->link.engine.error), "%s",
+                    text);
+
+    return NGX_ERROR;
+}

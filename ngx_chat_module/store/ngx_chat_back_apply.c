@@ -1,0 +1,372 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Entries of the log become messages and events.
+ *
+ * What nodes have written is foreign: each item is checked.  An entry must
+ * follow the one before, by numbers and by nonces; the first of a term follows
+ * what the term began with.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <link/ngx_chat_log_item.h>
+#include <store/ngx_chat_back_work.h>
+#include <store/ngx_chat_write_lock.h>
+#include <wire/ngx_chat_failpoint.h>
+
+
+static ngx_int_t ngx_chat_back_apply_locked(ngx_chat_back_t *b,
+    ngx_chat_engine_reply_t *reply);
+static ngx_int_t ngx_chat_back_store(ngx_chat_back_t *b,
+    ngx_chat_engine_reply_t *reply, ngx_uint_t *n);
+static ngx_int_t ngx_chat_back_follow(ngx_chat_back_t *b,
+    ngx_chat_back_place_t *place, ngx_chat_link_entry_t *entry);
+static ngx_int_t ngx_chat_back_store_entry(ngx_chat_back_t *b,
+    ngx_chat_link_entry_t *entry);
+static ngx_int_t ngx_chat_back_send(ngx_chat_back_t *b,
+    ngx_chat_link_entry_t *entry);
+static ngx_int_t ngx_chat_back_send_item(ngx_chat_back_t *b,
+    ngx_chat_log_item_t *item, uint64_t seq, int64_t time, uint64_t sent);
+static void ngx_chat_back_record(ngx_chat_log_item_t *item, uint64_t seq,
+    int64_t time, ngx_chat_record_t *rec);
+
+
+ngx_int_t
+ngx_chat_back_apply(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_chat_write_lock_take(b->conf->sh, NGX_CHAT_STORE_WAIT, b->log);
+    if (rc != NGX_OK) {
+        return ngx_chat_back_failed(b, "the write lock is not to be had");
+    }
+
+    rc = ngx_chat_back_apply_locked(b, reply);
+
+    ngx_chat_write_lock_give(b->conf->sh);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_chat_back_apply_locked(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
+{
+    ngx_int_t              rc;
+    ngx_uint_t             i, n;
+    ngx_chat_link_sh_t    *sh;
+    ngx_chat_link_entry_t  entry;
+
+    rc = ngx_chat_handle_ready(&b->handle, 1, b->log);
+
+    if (rc == NGX_OK) {
+        b->link.engine.error[0] = '\0';
+        rc = ngx_chat_back_store(b, reply, &n);
+    }
+
+    if (rc == NGX_AGAIN) {
+        ngx_chat_batch_rollback(&b->handle.db);
+        return rc;
+    }
+
+    if (rc != NGX_OK) {
+
+        if (b->link.engine.error[0] == '\0') {
+            ngx_chat_handle_failed(&b->handle, rc, b->log);
+            (void) ngx_chat_back_failed(b, "the database takes nothing");
+        }
+
+        ngx_chat_batch_rollback(&b->handle.db);
+
+        return NGX_ERROR;
+    }
+
+    ngx_chat_failpoint("back committed");
+
+    sh = b->sh;
+
+    for (i = 0; i < n; i++) {
+        (void) ngx_chat_link_entry(reply, i, &entry);
+
+        if (ngx_chat_back_send(b, &entry) != NGX_OK) {
+            return ngx_chat_back_failed(b, "out of memory");
+        }
+
+        b->place.term = entry.term;
+        b->place.seq = entry.seq;
+        b->place.nonce = entry.nonce;
+
+        ngx_chat_link_set(&sh->nonce, entry.nonce);
+        ngx_chat_link_set(&sh->entry, entry.seq);
+        ngx_chat_link_set(&sh->entry_term, entry.term);
+
+        ngx_chat_failpoint("back sent");
+    }
+
+    ngx_chat_link_sh_turn(sh);
+
+    return NGX_OK;
+}
+
+
+/* One transaction for all; *n is the number of entries. */
+
+static ngx_int_t
+ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
+    ngx_uint_t *n)
+{
+    ngx_int_t              rc;
+    ngx_chat_link_entry_t  entry;
+    ngx_chat_back_place_t  place;
+
+    place = b->place;
+    *n = 0;
+
+    rc = ngx_chat_batch_begin(&b->handle.db);
+
+    while (rc == NGX_OK) {
+        rc = ngx_chat_link_entry(reply, *n, &entry);
+
+        if (rc == NGX_DONE) {
+            break;
+        }
+
+        if (rc == NGX_ERROR) {
+            return ngx_chat_back_failed(b, "an entry of the log is none of "
+                                        "this module's");
+        }
+
+        rc = ngx_chat_back_follow(b, &place, &entry);
+
+        if (rc == NGX_OK) {
+            rc = ngx_chat_back_store_entry(b, &entry);
+        }
+
+        place.term = entry.term;
+        place.seq = entry.seq;
+        place.nonce = entry.nonce;
+
+        (*n)++;
+    }
+
+    if (rc != NGX_DONE) {
+        return rc;
+    }
+
+    rc = ngx_chat_back_keep(b, &place);
+
+    if (rc == NGX_OK) {
+        ngx_chat_failpoint("back commit");
+        rc = ngx_chat_batch_commit(&b->handle.db);
+    }
+
+    if (rc == NGX_OK) {
+        b->conf->sh->last = ngx_max(b->conf->sh->last, b->stored);
+    }
+
+    return rc;
+}
+
+
+/* NGX_OK: the entry is the next one; NGX_AGAIN: join again; NGX_ERROR: what is
+   between is not in the log any more. */
+
+static ngx_int_t
+ngx_chat_back_follow(ngx_chat_back_t *b, ngx_chat_back_place_t *place,
+    ngx_chat_link_entry_t *entry)
+{
+    uint64_t  before;
+
+    before = entry->seq - entry->n;
+
+    if (entry->term == place->term || place->term == 0) {
+
+        if (before == place->seq
+            && (place->nonce == 0 || entry->previous == place->nonce))
+        {
+            return NGX_OK;
+        }
+
+        if (place->term) {
+            goto trimmed;
+        }
+    }
+
+    if (entry->term < place->term) {
+        return ngx_chat_back_failed(b, "an entry of the log is of an older "
+                                    "term");
+    }
+
+    if (entry->term != b->meta.term) {
+        return NGX_AGAIN;
+    }
+
+    if (before != b->meta.first || entry->previous != b->meta.start
+        || place->term == 0)
+    {
+        goto trimmed;
+    }
+
+    /* ids that clients have seen may be other messages' now */
+
+    ngx_log_error(NGX_LOG_ALERT, b->log, 0,
+                  "chat cluster: term %uL begins behind %uL, this node has "
+                  "seen %uL; clients are told to reconnect", entry->term,
+                  before, place->seq);
+
+    b->conf->begun(b->conf->data, before, 1);
+
+    return NGX_OK;
+
+trimmed:
+
+    b->sh->trimmed++;
+
+    ngx_log_error(NGX_LOG_ALERT, b->log, 0,
+                  "chat cluster: the log goes back to %uL, and this node's "
+                  "database has all up to %uL; stop it, and begin with a copy "
+                  "of another node's database", before, place->seq);
+
+    return ngx_chat_back_failed(b, "the log does not go back far enough");
+}
+
+
+static ngx_int_t
+ngx_chat_back_store_entry(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
+{
+    u_char               *p, *last;
+    uint64_t              seq;
+    ngx_int_t             rc;
+    ngx_chat_record_t     rec;
+    ngx_chat_log_item_t   item;
+
+    p = entry->items.data;
+    last = p + entry->items.len;
+    seq = entry->seq - entry->n;
+
+    while ((rc = ngx_chat_log_item_unpack(&item, &p, last)) == NGX_OK) {
+
+        if (++seq > entry->seq) {
+            break;
+        }
+
+        if (!ngx_chat_message_is_stored(item.kind)
+            && !ngx_chat_message_is_old(item.kind))
+        {
+            continue;
+        }
+
+        ngx_chat_back_record(&item, seq, entry->time, &rec);
+
+        rc = ngx_chat_batch_replicate(&b->handle.db, &rec,
+                                      ngx_chat_message_is_old(item.kind));
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        b->stored = ngx_max(b->stored, rec.id);
+    }
+
+    return (rc == NGX_DONE && seq == entry->seq)
+           ? NGX_OK
+           : ngx_chat_back_failed(b, "an item of the log is none of this "
+                                  "module's");
+}
+
+
+/* Each item is in the ring once: applied moves behind it. */
+
+static ngx_int_t
+ngx_chat_back_send(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
+{
+    u_char               *p, *last;
+    uint64_t              seq, sent;
+    ngx_chat_link_sh_t   *sh;
+    ngx_chat_log_item_t   item;
+
+    sh = b->sh;
+    p = entry->items.data;
+    last = p + entry->items.len;
+    seq = entry->seq - entry->n;
+    sent = b->conf->sent(b->conf->data);
+
+    while (ngx_chat_log_item_unpack(&item, &p, last) == NGX_OK) {
+
+        if (++seq <= ngx_chat_link_get(&sh->applied)) {
+            continue;
+        }
+
+        if (ngx_chat_back_send_item(b, &item, seq, entry->time, sent)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        ngx_chat_link_set(&sh->applied, seq);
+    }
+
+    ngx_chat_link_sh_turn(sh);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_back_send_item(ngx_chat_back_t *b, ngx_chat_log_item_t *item,
+    uint64_t seq, int64_t time, uint64_t sent)
+{
+    ngx_int_t          rc;
+    ngx_chat_record_t  rec;
+
+    if (ngx_chat_message_is_old(item->kind)) {
+        return NGX_OK;
+    }
+
+    /* the one before died behind the ring's store and before that of applied */
+
+    if (ngx_chat_message_is_stored(item->kind) && seq <= sent) {
+        return NGX_OK;
+    }
+
+    ngx_chat_back_record(item, seq, time, &rec);
+
+    if (!ngx_chat_message_is_stored(item->kind)) {
+        rec.id = 0;
+    }
+
+    rc = b->conf->append(b->conf->data, &rec, &item->except, NULL, NULL,
+                         b->log);
+
+    /* append() has logged what is too long for the ring */
+
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+}
+
+
+static void
+ngx_chat_back_record(ngx_chat_log_item_t *item, uint64_t seq, int64_t time,
+    ngx_chat_record_t *rec)
+{
+    ngx_memzero(rec, sizeof(ngx_chat_record_t));
+
+    rec->kind = item->kind;
+    rec->id = seq;
+    rec->created = time;
+    rec->updated = time;
+    rec->app = item->app;
+    rec->channel = item->channel;
+    rec->event = item->event;
+    rec->content = item->content;
+    rec->author = item->author;
+
+    if (ngx_chat_message_is_old(item->kind)) {
+        rec->kind = item->kind - NGX_CHAT_MESSAGE_OLD_POSTED_e;
+        rec->id = item->except.high;
+        rec->created = (int64_t) item->except.low;
+        rec->updated = rec->created;
+    }
+}

@@ -1,0 +1,446 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * How a node becomes a part of the cluster.
+ *
+ * The first node makes the cluster of its own database: numbers of the log go
+ * on behind its ids.  Each other one has an empty database, or a copy of
+ * another node's, or its own from before.
+ *
+ * An engine may lose the end of the log, where it fails over or restarts.  A
+ * node that has seen more than the engine has begins a new term behind that.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <store/ngx_chat_back_work.h>
+#include <store/ngx_chat_write_lock.h>
+#include <wire/ngx_chat_clock.h>
+
+#include <stdio.h>
+
+
+#define NGX_CHAT_BACK_CONNECT  2000    /* ms */
+#define NGX_CHAT_BACK_ROW      128     /* bytes of what is kept */
+
+
+static ngx_int_t ngx_chat_back_locate(ngx_chat_back_t *b);
+static ngx_int_t ngx_chat_back_found(ngx_chat_back_t *b);
+static ngx_int_t ngx_chat_back_first(ngx_chat_back_t *b);
+static ngx_int_t ngx_chat_back_belongs(ngx_chat_back_t *b);
+static ngx_int_t ngx_chat_back_lost(ngx_chat_back_t *b);
+static ngx_int_t ngx_chat_back_enter(ngx_chat_back_t *b);
+static void ngx_chat_back_epoch(ngx_chat_link_sh_t *sh, u_char *epoch);
+static ngx_int_t ngx_chat_back_row(ngx_chat_db_t *db, char *row);
+
+
+ngx_int_t
+ngx_chat_back_join(ngx_chat_back_t *b)
+{
+    ngx_int_t  rc;
+
+    if (ngx_chat_engine_connect(&b->link.engine, NGX_CHAT_BACK_CONNECT)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_chat_back_locked(b, ngx_chat_back_locate) != NGX_OK
+        || ngx_chat_link_meta(&b->link, &b->meta) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (b->meta.term == 0) {
+        rc = ngx_chat_back_found(b);
+
+    } else {
+        rc = ngx_chat_back_belongs(b);
+
+        if (rc == NGX_OK) {
+            rc = ngx_chat_back_lost(b);
+        }
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_back_enter(b);
+    }
+
+    return (rc == NGX_OK) ? ngx_chat_back_offer(b) : rc;
+}
+
+
+/*
+ * There is no cluster, or none any more.  Of several nodes that find that, one
+ * makes it.
+ */
+
+static ngx_int_t
+ngx_chat_back_found(ngx_chat_back_t *b)
+{
+    ngx_int_t  rc;
+
+    ngx_memcpy(b->meta.epoch, b->conf->sh->epoch, NGX_CHAT_LINK_EPOCH);
+
+    if (b->id[0]) {
+        b->sh->lost++;
+
+        ngx_log_error(NGX_LOG_ALERT, b->log, 0,
+                      "chat cluster: the engine has lost all of it; it is made "
+                      "anew, behind %uL", b->place.seq);
+
+        ngx_memcpy(b->meta.id, b->id, NGX_CHAT_LINK_EPOCH);
+        ngx_chat_link_token(b->meta.epoch);
+
+    } else {
+        b->place.seq = b->conf->sh->last;
+        ngx_chat_link_token(b->meta.id);
+    }
+
+    rc = ngx_chat_link_term(&b->link, &b->meta, b->place.term, b->place.seq);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+    }
+
+    rc = ngx_chat_link_meta(&b->link, &b->meta);
+
+    if (rc != NGX_OK || b->meta.term == 0) {
+        return NGX_ERROR;
+    }
+
+    b->offer = (b->id[0] != 0);
+
+    if (b->id[0]) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
+                  "chat cluster: this node has made the cluster, whose "
+                  "numbers begin behind %uL", b->place.seq);
+
+    b->place.term = b->meta.term;
+    b->place.seq = b->meta.first;
+    b->place.nonce = b->meta.start;
+
+    return ngx_chat_back_locked(b, ngx_chat_back_first);
+}
+
+
+/* With the write lock: the database belongs to the cluster from now on. */
+
+static ngx_int_t
+ngx_chat_back_first(ngx_chat_back_t *b)
+{
+    return ngx_chat_back_keep(b, &b->place);
+}
+
+
+ngx_int_t
+ngx_chat_back_locked(ngx_chat_back_t *b,
+    ngx_int_t (*handler)(ngx_chat_back_t *b))
+{
+    ngx_int_t  rc;
+
+    rc = ngx_chat_write_lock_take(b->conf->sh, NGX_CHAT_STORE_WAIT, b->log);
+    if (rc != NGX_OK) {
+        return ngx_chat_back_failed(b, "the write lock is not to be had");
+    }
+
+    rc = ngx_chat_handle_ready(&b->handle, 1, b->log);
+
+    if (rc == NGX_OK) {
+        rc = handler(b);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_chat_handle_failed(&b->handle, rc, b->log);
+    }
+
+    ngx_chat_write_lock_give(b->conf->sh);
+
+    return (rc == NGX_OK) ? NGX_OK
+                          : ngx_chat_back_failed(b, "the database is not to "
+                                                 "be had");
+}
+
+
+/* With the write lock: where this node goes on. */
+
+static ngx_int_t
+ngx_chat_back_locate(ngx_chat_back_t *b)
+{
+    ngx_int_t            rc;
+    ngx_chat_link_sh_t  *sh;
+
+    ngx_memzero(&b->place, sizeof(ngx_chat_back_place_t));
+
+    rc = ngx_chat_back_load(b, &b->place, b->id);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* the one before may have got further with the database than with the
+       ring */
+
+    sh = b->sh;
+
+    if (sh->entry_term) {
+        b->place.term = sh->entry_term;
+        b->place.seq = sh->entry;
+        b->place.nonce = sh->nonce;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Whether the database is one of this cluster's. */
+
+static ngx_int_t
+ngx_chat_back_belongs(ngx_chat_back_t *b)
+{
+    if (b->id[0]) {
+        return (ngx_memcmp(b->id, b->meta.id, NGX_CHAT_LINK_EPOCH) == 0)
+               ? NGX_OK
+               : ngx_chat_back_failed(b, "the database is of another cluster; "
+                                      "use another prefix, or another file");
+    }
+
+    if (b->conf->sh->last) {
+        return ngx_chat_back_failed(b, "the database has messages of its own, "
+                                    "and the cluster is there already; begin "
+                                    "with a copy of another node's database, "
+                                    "or with none");
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The engine does not have any more what this node has seen.  Where somebody
+ * else has begun a term since, offer() sees to what that does not have.
+ */
+
+static ngx_int_t
+ngx_chat_back_lost(ngx_chat_back_t *b)
+{
+    ngx_int_t               rc;
+    ngx_chat_link_meta_t   *meta;
+    ngx_chat_back_place_t  *place;
+
+    meta = &b->meta;
+    place = &b->place;
+
+    if (place->term < meta->term
+        || (place->term == meta->term
+            && (place->seq < meta->seq
+                || (place->seq == meta->seq && place->nonce == meta->nonce))))
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ALERT, b->log, 0,
+                  "chat cluster: the engine has lost the end of the log: it "
+                  "has %uL of term %uL, this node has seen %uL of term %uL; a "
+                  "new term begins", meta->seq, meta->term, place->seq,
+                  place->term);
+
+    b->sh->lost++;
+
+    ngx_chat_link_token(meta->epoch);
+
+    rc = ngx_chat_link_term(&b->link, meta, place->term, place->seq);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+    }
+
+    b->offer = 1;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_chat_back_enter(ngx_chat_back_t *b)
+{
+    uint64_t             incarnation;
+    ngx_int_t            rc;
+    ngx_chat_link_sh_t  *sh;
+
+    sh = b->sh;
+
+    incarnation = sh->incarnation ? sh->incarnation : ngx_chat_link_random();
+
+    rc = ngx_chat_link_hello(&b->link, b->meta.term, incarnation,
+                             sh->incarnation == 0);
+
+    if (rc == NGX_AGAIN) {
+
+        /* the lease is over, or the term */
+
+        ngx_chat_link_set(&sh->incarnation, 0);
+    }
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+    }
+
+    ngx_chat_link_set(&sh->incarnation, incarnation);
+
+    if (sh->entry_term == 0) {
+        ngx_chat_link_set(&sh->nonce, b->place.nonce);
+        ngx_chat_link_set(&sh->entry, b->place.seq);
+        ngx_chat_link_set(&sh->applied, b->place.seq);
+        ngx_chat_link_set(&sh->entry_term, b->place.term);
+    }
+
+    ngx_chat_back_epoch(sh, b->meta.epoch);
+
+    if (sh->term != b->meta.term) {
+        ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
+                      "chat cluster: this node, \"%V\", is in it: term %uL, "
+                      "at %uL of %uL", &b->link_conf->name, b->meta.term,
+                      b->place.seq, b->meta.seq);
+    }
+
+    ngx_chat_link_set(&sh->heard, ngx_chat_clock_msec());
+    ngx_chat_link_set(&sh->term, b->meta.term);
+    ngx_chat_link_sh_turn(sh);
+
+    b->beat = ngx_chat_clock_msec() + b->link_conf->lease / 4;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_back_beat(ngx_chat_back_t *b)
+{
+    ngx_int_t             rc;
+    ngx_chat_link_sh_t   *sh;
+    ngx_chat_link_meta_t  meta;
+
+    sh = b->sh;
+
+    rc = ngx_chat_link_meta(&b->link, &meta);
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (meta.term != b->meta.term || meta.seq < b->place.seq) {
+        return NGX_AGAIN;
+    }
+
+    rc = ngx_chat_link_hello(&b->link, b->meta.term, sh->incarnation, 0);
+
+    if (rc == NGX_AGAIN) {
+        ngx_chat_link_set(&sh->incarnation, 0);
+    }
+
+    return (rc == NGX_DECLINED) ? NGX_ERROR : rc;
+}
+
+
+/* Readers see an odd number while it changes. */
+
+static void
+ngx_chat_back_epoch(ngx_chat_link_sh_t *sh, u_char *epoch)
+{
+    if (ngx_memcmp(sh->epoch, epoch, NGX_CHAT_LINK_EPOCH) == 0) {
+        return;
+    }
+
+    (void) __atomic_fetch_add(&sh->epochs, 1, __ATOMIC_SEQ_CST);
+    ngx_memcpy(sh->epoch, epoch, NGX_CHAT_LINK_EPOCH);
+    (void) __atomic_fetch_add(&sh->epochs, 1, __ATOMIC_SEQ_CST);
+}
+
+
+/* "ID TERM SEQ NONCE". */
+
+ngx_int_t
+ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_back_place_t *place, char *id)
+{
+    char                row[NGX_CHAT_BACK_ROW];
+    ngx_int_t           rc;
+    unsigned long long  term, seq, nonce;
+
+    rc = ngx_chat_back_row(&b->handle.db, row);
+
+    id[0] = '\0';
+
+    if (rc != NGX_OK || row[0] == '\0') {
+        return rc;
+    }
+
+    if (sscanf(row, "%32[0-9a-f] %llu %llu %16llx", id, &term, &seq, &nonce)
+        != 4)
+    {
+        id[0] = '\0';
+        return ngx_chat_db_refuse(&b->handle.db, NGX_ERROR,
+                                  "meta has no place in a cluster's log");
+    }
+
+    place->term = term;
+    place->seq = seq;
+    place->nonce = nonce;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_chat_back_row(ngx_chat_db_t *db, char *row)
+{
+    int            rc;
+    const u_char  *p;
+    sqlite3_stmt  *st;
+
+    row[0] = '\0';
+
+    rc = sqlite3_prepare_v2(db->handle, "SELECT value FROM meta"
+                            " WHERE key = 'cluster'", -1, &st, NULL);
+    if (rc != SQLITE_OK) {
+        return ngx_chat_db_failed(db, "sqlite3_prepare_v2()");
+    }
+
+    rc = sqlite3_step(st);
+
+    if (rc == SQLITE_ROW) {
+        p = sqlite3_column_text(st, 0);
+        (void) snprintf(row, NGX_CHAT_BACK_ROW, "%s", p ? (char *) p : "");
+        rc = SQLITE_DONE;
+    }
+
+    rc = (rc == SQLITE_DONE) ? NGX_OK
+                             : (int) ngx_chat_db_failed(db, "sqlite3_step()");
+
+    (void) sqlite3_finalize(st);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_back_keep(ngx_chat_back_t *b, ngx_chat_back_place_t *place)
+{
+    char  sql[256 + 2 * NGX_CHAT_LINK_EPOCH];
+
+    (void) snprintf(sql, sizeof(sql),
+                    "INSERT OR REPLACE INTO meta (key, value) VALUES"
+                    " ('cluster', '%.32s %llu %llu %016llx'),"
+                    " ('epoch', '%.32s')", (char *) b->meta.id,
+                    (unsigned long long) place->term,
+                    (unsigned long long) place->seq,
+                    (unsigned long long) place->nonce,
+                    (char *) b->meta.epoch);
+
+    return ngx_chat_db_exec(&b->handle.db, sql);
+}

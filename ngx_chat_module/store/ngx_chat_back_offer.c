@@ -1,0 +1,246 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What the engine has lost is given to it again, by nodes that have it.
+ *
+ * Who begins a term has seen most.  The others may lack the last of it, so it
+ * gives them its newest messages, with their ids and times; they keep those
+ * that they miss.
+ *
+ * Another node may have seen some that who began the term has not, and their
+ * numbers are given anew.  It posts them again, and removes what it has under
+ * the old numbers.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <link/ngx_chat_log_item.h>
+#include <store/ngx_chat_back_work.h>
+#include <store/ngx_chat_history.h>
+
+#include <stdio.h>
+
+
+#define NGX_CHAT_BACK_OFFERED  1000    /* newest ids that are offered */
+#define NGX_CHAT_BACK_ITEMS    64      /* of a batch */
+#define NGX_CHAT_BACK_BYTES    (1024 * 1024)
+
+
+typedef struct {
+    ngx_chat_back_t        *back;
+    ngx_chat_link_item_t    items[NGX_CHAT_BACK_ITEMS];
+    u_char                  keys[NGX_CHAT_BACK_ITEMS]
+                                [NGX_CHAT_LINK_KEY_LEN + 1];
+    ngx_uint_t              n;
+    size_t                  bytes;
+    ngx_uint_t              orphans;   /* they get new ids */
+    ngx_int_t               rc;
+} ngx_chat_back_offer_t;
+
+
+static ngx_int_t ngx_chat_back_offer_since(ngx_chat_back_t *b, uint64_t id,
+    ngx_uint_t orphans);
+static ngx_int_t ngx_chat_back_offer_row(void *data, ngx_chat_record_t *rec);
+static ngx_int_t ngx_chat_back_offer_send(ngx_chat_back_offer_t *o);
+static ngx_int_t ngx_chat_back_remove(ngx_chat_back_t *b);
+
+
+ngx_int_t
+ngx_chat_back_offer(ngx_chat_back_t *b)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  orphans;
+
+    orphans = (b->place.term && b->place.term < b->meta.term
+               && b->place.seq > b->meta.first);
+
+    if (orphans) {
+        rc = ngx_chat_back_offer_since(b, b->meta.first, 1);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        b->place.seq = b->meta.first;
+
+        if (ngx_chat_back_locked(b, ngx_chat_back_remove) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        /* numbers behind that are other messages' now, which are to be sent */
+
+        ngx_chat_link_set(&b->sh->applied, b->meta.first);
+        ngx_chat_link_set(&b->sh->entry, b->meta.first);
+    }
+
+    if (b->offer) {
+        rc = ngx_chat_back_offer_since(b, b->meta.first
+                                          - ngx_min(b->meta.first,
+                                                    NGX_CHAT_BACK_OFFERED), 0);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        b->offer = 0;
+    }
+
+    return NGX_OK;
+}
+
+
+/* With the write lock. */
+
+static ngx_int_t
+ngx_chat_back_remove(ngx_chat_back_t *b)
+{
+    char       sql[80];
+    ngx_int_t  rc;
+
+    (void) snprintf(sql, sizeof(sql), "DELETE FROM messages WHERE id > %llu",
+                    (unsigned long long) b->meta.first);
+
+    rc = ngx_chat_batch_begin(&b->handle.db);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_db_exec(&b->handle.db, sql);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_back_keep(b, &b->place);
+    }
+
+    return (rc == NGX_OK) ? ngx_chat_batch_commit(&b->handle.db) : rc;
+}
+
+
+static ngx_int_t
+ngx_chat_back_offer_since(ngx_chat_back_t *b, uint64_t id, ngx_uint_t orphans)
+{
+    ngx_int_t               rc;
+    ngx_chat_back_offer_t  *o;
+
+    o = calloc(1, sizeof(ngx_chat_back_offer_t));
+    if (o == NULL) {
+        return ngx_chat_back_failed(b, "out of memory");
+    }
+
+    o->back = b;
+    o->orphans = orphans;
+
+    rc = ngx_chat_history_since(&b->handle.db, id, ngx_chat_back_offer_row, o);
+
+    if (rc == NGX_OK && o->rc == NGX_OK) {
+        (void) ngx_chat_back_offer_send(o);
+    }
+
+    while (o->n) {
+        free(o->items[--o->n].bytes.data);
+    }
+
+    rc = (rc == NGX_OK || o->rc != NGX_OK)
+         ? o->rc : ngx_chat_back_failed(b, "the database can't be read");
+
+    free(o);
+
+    return rc;
+}
+
+
+/* A ngx_chat_history_row_pt. */
+
+static ngx_int_t
+ngx_chat_back_offer_row(void *data, ngx_chat_record_t *rec)
+{
+    ngx_chat_back_offer_t *o = data;
+
+    ngx_chat_log_item_t    item;
+    ngx_chat_link_item_t  *it;
+
+    it = &o->items[o->n];
+    ngx_memzero(it, sizeof(ngx_chat_link_item_t));
+
+    ngx_memzero(&item, sizeof(ngx_chat_log_item_t));
+
+    item.kind = rec->kind;
+    item.app = rec->app;
+    item.channel = rec->channel;
+    item.event = rec->event;
+    item.content = rec->content;
+    item.author = rec->author;
+
+    if (o->orphans) {
+
+        /* the same where it is offered once more */
+
+        (void) snprintf((char *) o->keys[o->n], NGX_CHAT_LINK_KEY_LEN + 1,
+                        "%016llx%016llx",
+                        (unsigned long long) o->back->place.nonce,
+                        (unsigned long long) rec->id);
+        it->key = o->keys[o->n];
+
+    } else {
+        item.kind += NGX_CHAT_MESSAGE_OLD_POSTED_e;
+        item.except.high = rec->id;
+        item.except.low = (uint64_t) rec->created;
+    }
+
+    it->bytes.len = ngx_chat_log_item_size(&item);
+    it->bytes.data = malloc(it->bytes.len);
+
+    if (it->bytes.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_chat_log_item_pack(it->bytes.data, &item);
+
+    o->n++;
+    o->bytes += it->bytes.len;
+
+    if (o->n < NGX_CHAT_BACK_ITEMS && o->bytes < NGX_CHAT_BACK_BYTES) {
+        return NGX_OK;
+    }
+
+    return (ngx_chat_back_offer_send(o) == NGX_OK) ? NGX_OK : NGX_ABORT;
+}
+
+
+static ngx_int_t
+ngx_chat_back_offer_send(ngx_chat_back_offer_t *o)
+{
+    ngx_chat_back_t        *b;
+    ngx_chat_link_batch_t   batch;
+
+    if (o->n == 0) {
+        return NGX_OK;
+    }
+
+    b = o->back;
+
+    batch.items = o->items;
+    batch.n = o->n;
+    batch.worker = b->worker;
+    batch.incarnation = b->sh->incarnation;
+    batch.nonce = ngx_chat_link_random();
+
+    o->rc = ngx_chat_link_append(&b->link, &batch, NGX_CHAT_LINK_CALL);
+
+    ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
+                  "chat cluster: %ui messages are offered %s", o->n,
+                  o->orphans ? "again, which the log does not have"
+                  : "to nodes that may have missed them");
+
+    if (o->rc == NGX_DECLINED) {
+        o->rc = NGX_ERROR;
+    }
+
+    while (o->n) {
+        free(o->items[--o->n].bytes.data);
+    }
+
+    o->bytes = 0;
+
+    return o->rc;
+}

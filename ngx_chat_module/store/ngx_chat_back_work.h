@@ -1,0 +1,94 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * What the files of the back call of each other.  All runs on its thread.
+ */
+
+
+#ifndef _NGX_CHAT_BACK_WORK_H_INCLUDED_
+#define _NGX_CHAT_BACK_WORK_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <link/ngx_chat_link.h>
+#include <shared/ngx_chat_single.h>
+#include <store/ngx_chat_handle.h>
+
+
+/* A place in the log: the end of an entry. */
+
+typedef struct {
+    uint64_t                term;
+    uint64_t                seq;
+    uint64_t                nonce;     /* 0: not known, at the very beginning */
+} ngx_chat_back_place_t;
+
+
+typedef struct ngx_chat_back_s {
+    ngx_chat_store_conf_t  *conf;
+    ngx_chat_link_conf_t   *link_conf;
+    ngx_chat_link_sh_t     *sh;
+    ngx_chat_single_t       single;
+    uint64_t                worker;    /* its name for the engine, by chance */
+    ngx_log_t              *log;
+
+    /* the thread's */
+    ngx_chat_link_t         link;
+    ngx_chat_handle_t       handle;
+    ngx_chat_link_meta_t    meta;      /* as the node has joined with it */
+    ngx_chat_back_place_t   place;     /* behind what is stored and sent */
+    char                    id[NGX_CHAT_LINK_EPOCH + 1];   /* of the database's
+                                          cluster; empty: it is of none */
+    ngx_uint_t              offer;     /* this node has begun the term */
+    uint64_t                stored;    /* the highest id stored */
+    uint64_t                beat;      /* ms: when the lease is due */
+    uint64_t                told;      /* ms: when a fault was logged last */
+    ngx_msec_t              pause;     /* before the next attempt */
+} ngx_chat_back_t;
+
+
+/*
+ * Connects, and makes the node a part of the cluster: b->place is where it goes
+ * on.  NGX_OK, or NGX_ERROR, with b->link.engine.error.
+ */
+ngx_int_t ngx_chat_back_join(ngx_chat_back_t *b);
+
+/*
+ * Behind a join: gives the others what the engine has lost, out of the
+ * database.  NGX_OK; NGX_AGAIN: join again; NGX_ERROR.
+ */
+ngx_int_t ngx_chat_back_offer(ngx_chat_back_t *b);
+
+/* Calls a handler with the write lock and the handle ready.  NGX_OK,
+   NGX_ERROR. */
+ngx_int_t ngx_chat_back_locked(ngx_chat_back_t *b,
+    ngx_int_t (*handler)(ngx_chat_back_t *b));
+
+/* The node's lease goes on.  NGX_OK; NGX_AGAIN: the node has to join again;
+   NGX_ERROR. */
+ngx_int_t ngx_chat_back_beat(ngx_chat_back_t *b);
+
+/* Stores and sends the entries of a reply.  NGX_OK; NGX_AGAIN: join again;
+   NGX_ERROR: it failed, and is to be done again. */
+ngx_int_t ngx_chat_back_apply(ngx_chat_back_t *b,
+    ngx_chat_engine_reply_t *reply);
+
+/*
+ * With the write lock: what the database knows of the cluster.  *id is empty
+ * where it knows none.  NGX_OK, NGX_BUSY, NGX_ERROR.
+ */
+ngx_int_t ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_back_place_t *place,
+    char *id);
+
+/* In a transaction: keeps a place. */
+ngx_int_t ngx_chat_back_keep(ngx_chat_back_t *b,
+    ngx_chat_back_place_t *place);
+
+/* Copies an error of the database to where faults are logged from. */
+ngx_int_t ngx_chat_back_failed(ngx_chat_back_t *b, const char *text);
+
+
+#endif /* _NGX_CHAT_BACK_WORK_H_INCLUDED_ */
