@@ -500,6 +500,7 @@ ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     cmcf->zone->workers = (ccf->worker_processes > 0) ? ccf->worker_processes
                                                       : 1;
+    cmcf->zone->nnodes = cmcf->store.link ? NGX_CHAT_ZONE_NODES : 0;
     shm_zone->data = cmcf->zone;
 
     if (ngx_chat_zone_init(shm_zone, ocmcf ? ocmcf->zone : NULL, cycle->pool)

@@ -11,6 +11,7 @@
 #include <ngx_event.h>
 
 #include <fallback/ngx_chat_fallback.h>
+#include <session/ngx_chat_claim.h>
 #include <session/ngx_chat_recall.h>
 #include <session/ngx_chat_recovery.h>
 
@@ -97,6 +98,7 @@ ngx_chat_fallback_abort(ngx_chat_session_t *s)
 static void
 ngx_chat_fallback_park(ngx_chat_session_t *s)
 {
+    ngx_chat_claim_cancel(s, NULL);
     ngx_chat_recall_cancel(s, NULL);
     ngx_chat_recovery_end(s);
 }

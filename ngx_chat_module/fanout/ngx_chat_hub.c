@@ -289,6 +289,39 @@ ngx_chat_hub_hidden_add(ngx_chat_hub_t *hub, uint64_t app, ngx_str_t *name,
 }
 
 
+ngx_int_t
+ngx_chat_hub_claim(ngx_chat_hub_t *hub, ngx_chat_registry_join_t *j,
+    ngx_chat_slot_channel_sh_t **slot_channel)
+{
+    ngx_int_t  rc;
+
+    if (hub->fanout.slot == NULL) {
+        return NGX_BUSY;
+    }
+
+    j->hash = ngx_chat_registry_hash(hub->fanout.zone, j->app, j->name);
+
+    rc = ngx_chat_registry_join(hub->fanout.zone, hub->fanout.slot, j,
+                                slot_channel);
+
+    if (rc == NGX_ABORT) {
+        ngx_chat_hub_wiped(hub);
+    }
+
+    return rc;
+}
+
+
+void
+ngx_chat_hub_unclaim(ngx_chat_hub_t *hub,
+    ngx_chat_slot_channel_sh_t **slot_channel,
+    ngx_chat_slot_member_sh_t *slot_member)
+{
+    (void) ngx_chat_registry_leave(hub->fanout.zone, hub->fanout.slot,
+                                   slot_channel, slot_member, 0);
+}
+
+
 void
 ngx_chat_hub_hidden_remove(ngx_chat_hub_t *hub,
     ngx_chat_slot_channel_sh_t **slot_channel)

@@ -98,6 +98,16 @@ ngx_int_t ngx_chat_hub_publish(ngx_chat_zone_t *zone,
 ngx_int_t ngx_chat_hub_hidden_add(ngx_chat_hub_t *hub, uint64_t app,
     ngx_str_t *name, ngx_chat_slot_channel_sh_t **slot_channel,
     ngx_uint_t *total);
+/*
+ * In a cluster: has this node announce a member, whose subscription is to
+ * follow; and takes that back.  As ngx_chat_registry_join() and leave().
+ */
+ngx_int_t ngx_chat_hub_claim(ngx_chat_hub_t *hub, ngx_chat_registry_join_t *j,
+    ngx_chat_slot_channel_sh_t **slot_channel);
+void ngx_chat_hub_unclaim(ngx_chat_hub_t *hub,
+    ngx_chat_slot_channel_sh_t **slot_channel,
+    ngx_chat_slot_member_sh_t *slot_member);
+
 void ngx_chat_hub_hidden_remove(ngx_chat_hub_t *hub,
     ngx_chat_slot_channel_sh_t **slot_channel);
 

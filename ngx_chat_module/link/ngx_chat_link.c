@@ -18,11 +18,10 @@
 
 #define NGX_CHAT_LINK_KEYS_KEPT  "600000"  /* ms */
 
-#define NGX_CHAT_LINK_NUMBER     24        /* bytes of a number as text */
-#define NGX_CHAT_LINK_NAME       (64 + 8 + 2 * NGX_CHAT_LINK_KEY_LEN)
+#define NGX_CHAT_LINK_NAME  (64 + 8 + 2 * NGX_CHAT_LINK_KEY_LEN)  /* of a key */
 
 /* words of an append besides the items' own */
-#define NGX_CHAT_LINK_APPEND_WORDS  (NGX_CHAT_LINK_SCRIPT_WORDS + 4 + 7)
+#define NGX_CHAT_LINK_APPEND_WORDS  (NGX_CHAT_LINK_SCRIPT_WORDS + 5 + 7)
 
 
 static ngx_uint_t ngx_chat_link_append_words(ngx_chat_link_t *l,
@@ -34,8 +33,8 @@ static ngx_int_t ngx_chat_link_appended_item(ngx_chat_link_item_t *item,
     u_char **p, int64_t time);
 static ngx_int_t ngx_chat_link_key(ngx_str_t *key, ngx_chat_link_conf_t *conf,
     const char *name, ngx_pool_t *pool);
-static void ngx_chat_link_number(ngx_str_t *word, u_char *buf,
-    const char *format, uint64_t n);
+static void ngx_chat_link_flags(ngx_str_t *word, ngx_chat_link_item_t *item,
+    ngx_uint_t more);
 
 
 ngx_int_t
@@ -102,7 +101,7 @@ ngx_chat_link_append(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     n = NGX_CHAT_LINK_APPEND_WORDS + 3 * b->n;
 
     words = malloc(n * sizeof(ngx_str_t)
-                   + (b->n + 8) * (l->conf->prefix.len + NGX_CHAT_LINK_NAME));
+                   + (b->n + 9) * (l->conf->prefix.len + NGX_CHAT_LINK_NAME));
     if (words == NULL) {
         return NGX_AGAIN;
     }
@@ -143,7 +142,6 @@ ngx_chat_link_append_words(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     ngx_str_t             *w;
     ngx_uint_t             i;
     ngx_chat_link_conf_t  *conf;
-    ngx_chat_link_item_t  *item;
 
     conf = l->conf;
     size = conf->prefix.len + NGX_CHAT_LINK_NAME;
@@ -153,10 +151,9 @@ ngx_chat_link_append_words(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     *w++ = conf->log;
     *w++ = conf->nodes;
 
-    w->data = names;
-    w->len = ngx_sprintf(names, "{%V}:w:%016xL", &conf->prefix,
-                         b->incarnation) - names;
-    w++;
+    ngx_chat_link_name(w++, names, conf, "w", b->incarnation);
+    names += size;
+    ngx_chat_link_name(w++, names, conf, "s", b->incarnation);
     names += size;
 
     for (i = 0; i < b->n; i++) {
@@ -183,26 +180,50 @@ ngx_chat_link_append_words(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     w++;
 
     for (i = 0; i < b->n; i++) {
-        item = &b->items[i];
-
-        ngx_str_null(w);
-
-        if (i && b->items[i - 1].more) {
-            ngx_str_set(w, "m");
-
-        } else if (item->key) {
-            ngx_str_set(w, "k");
-        }
-
-        w++;
-        *w++ = item->bytes;
+        ngx_chat_link_flags(w++, &b->items[i], i && b->items[i - 1].more);
+        *w++ = b->items[i].bytes;
     }
 
     return w - words;
 }
 
 
+/* The byte before a field is room for its flag. */
+
 static void
+ngx_chat_link_flags(ngx_str_t *word, ngx_chat_link_item_t *item,
+    ngx_uint_t more)
+{
+    if (item->field.len) {
+        word->data = item->field.data - 1;
+        word->len = item->field.len + 1;
+        word->data[0] = item->drop ? 'd' : 's';
+
+    } else if (more) {
+        ngx_str_set(word, "m");
+
+    } else if (item->key) {
+        ngx_str_set(word, "k");
+
+    } else {
+        ngx_str_null(word);
+    }
+}
+
+
+/* A key that belongs to a node. */
+
+void
+ngx_chat_link_name(ngx_str_t *key, u_char *buf, ngx_chat_link_conf_t *conf,
+    const char *kind, uint64_t incarnation)
+{
+    key->data = buf;
+    key->len = ngx_sprintf(buf, "{%V}:%s:%016xL", &conf->prefix, kind,
+                           incarnation) - buf;
+}
+
+
+void
 ngx_chat_link_number(ngx_str_t *word, u_char *buf, const char *format,
     uint64_t n)
 {
@@ -288,79 +309,6 @@ ngx_chat_link_replicated(ngx_chat_link_t *l, ngx_msec_t ms)
          ? NGX_OK : NGX_AGAIN;
 
     ngx_chat_engine_free(reply);
-
-    return rc;
-}
-
-
-ngx_int_t
-ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
-    uint64_t term, uint64_t seq)
-{
-    u_char                    known[NGX_CHAT_LINK_NUMBER];
-    u_char                    seen[NGX_CHAT_LINK_NUMBER];
-    u_char                    last[NGX_CHAT_LINK_NUMBER];
-    u_char                    nonce[NGX_CHAT_LINK_NUMBER];
-    ngx_int_t                 rc;
-    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 7];
-    ngx_chat_engine_reply_t  *reply;
-
-    w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
-
-    w[0] = l->conf->meta;
-    ngx_chat_link_number(&w[1], known, meta->term ? "%uL" : "", meta->term);
-    ngx_chat_link_number(&w[2], last, "%uL", seq);
-    w[3].data = meta->epoch;
-    w[3].len = NGX_CHAT_LINK_EPOCH;
-    ngx_chat_link_number(&w[4], nonce, "%016xL", ngx_chat_link_random());
-    w[5].data = meta->id;
-    w[5].len = NGX_CHAT_LINK_EPOCH;
-    ngx_chat_link_number(&w[6], seen, "%uL", term);
-
-    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_TERM_e, words, 1,
-                                  NGX_CHAT_LINK_SCRIPT_WORDS + 7,
-                                  NGX_CHAT_LINK_CALL, &reply);
-    if (rc == NGX_OK) {
-        ngx_chat_engine_free(reply);
-    }
-
-    return rc;
-}
-
-
-ngx_int_t
-ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
-    ngx_uint_t fresh)
-{
-    u_char                    number[NGX_CHAT_LINK_NUMBER];
-    u_char                    lease[NGX_CHAT_LINK_NUMBER];
-    u_char                    name[NGX_CHAT_LINK_NUMBER];
-    ngx_int_t                 rc;
-    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 7];
-    ngx_chat_engine_reply_t  *reply;
-
-    w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
-
-    w[0] = l->conf->meta;
-    w[1] = l->conf->nodes;
-    ngx_chat_link_number(&w[2], number, "%uL", term);
-    ngx_chat_link_number(&w[3], name, "%016xL", incarnation);
-    w[4] = l->conf->name;
-    ngx_chat_link_number(&w[5], lease, "%uL", l->conf->lease);
-
-    if (fresh) {
-        ngx_str_set(&w[6], "1");
-
-    } else {
-        ngx_str_set(&w[6], "0");
-    }
-
-    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_HELLO_e, words, 2,
-                                  NGX_CHAT_LINK_SCRIPT_WORDS + 7,
-                                  NGX_CHAT_LINK_CALL, &reply);
-    if (rc == NGX_OK) {
-        ngx_chat_engine_free(reply);
-    }
 
     return rc;
 }

@@ -71,6 +71,7 @@ typedef struct {
 
 typedef struct {
     uint64_t                term;
+    uint64_t                node;      /* the incarnation that has written it */
     uint64_t                seq;       /* of its last item */
     uint64_t                n;         /* its items */
     uint64_t                nonce;
@@ -85,6 +86,8 @@ typedef struct {
 typedef struct {
     ngx_str_t               bytes;
     u_char                 *key;       /* NULL: it has no idempotency key */
+    ngx_str_t               field;     /* of the node's census; len 0: none */
+    unsigned                drop:1;    /* that field */
     unsigned                more:1;    /* of the same request as the one
                                           before */
     unsigned                repeated:1;    /* set: it was there already */
@@ -133,9 +136,27 @@ ngx_int_t ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta);
 ngx_int_t ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
     uint64_t term, uint64_t seq);
 
-/* Begins the node's lease with fresh set, or goes on with it. */
+/* Begins the node's lease with fresh set, or goes on with it.  *expired
+   becomes a node whose lease is over, or 0. */
 ngx_int_t ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term,
-    uint64_t incarnation, ngx_uint_t fresh);
+    uint64_t incarnation, ngx_uint_t fresh, uint64_t *expired);
+
+/* Takes a node out of the cluster: where its lease is over, or with force set
+   in any case. */
+ngx_int_t ngx_chat_link_gone(ngx_chat_link_t *l, uint64_t term,
+    uint64_t incarnation, ngx_uint_t force);
+
+/* The incarnations of all nodes: strings in a list, each with a string behind
+   it that is not one. */
+ngx_int_t ngx_chat_link_nodes(ngx_chat_link_t *l,
+    ngx_chat_engine_reply_t **reply);
+
+/* What a node has announced: items in a list, each behind its field. */
+ngx_int_t ngx_chat_link_census(ngx_chat_link_t *l, ngx_str_t *incarnation,
+    ngx_chat_engine_reply_t **reply);
+
+/* Reads an incarnation.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_chat_link_incarnation(ngx_str_t *text, uint64_t *n);
 
 /*
  * Waits up to ms for entries behind an id, and returns those that there are in
@@ -154,6 +175,15 @@ ngx_int_t ngx_chat_link_entry(ngx_chat_engine_reply_t *reply, ngx_uint_t n,
  * monotonic clock.  NGX_OK; NGX_ERROR: it has not, or can't know.
  */
 ngx_int_t ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end);
+
+/* For the functions of this file: a number as a word of a command, in buf of
+   NGX_CHAT_LINK_NUMBER bytes; and a node's key. */
+#define NGX_CHAT_LINK_NUMBER  24
+
+void ngx_chat_link_number(ngx_str_t *word, u_char *buf, const char *format,
+    uint64_t n);
+void ngx_chat_link_name(ngx_str_t *key, u_char *buf,
+    ngx_chat_link_conf_t *conf, const char *kind, uint64_t incarnation);
 
 /* NGX_CHAT_LINK_EPOCH hexadecimal digits by chance.  For any thread. */
 void ngx_chat_link_token(u_char *token);

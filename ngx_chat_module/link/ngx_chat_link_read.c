@@ -11,6 +11,7 @@
 #include <ngx_core.h>
 
 #include <link/ngx_chat_link.h>
+#include <shared/ngx_chat_futex.h>
 #include <wire/ngx_chat_clock.h>
 
 #include <stdio.h>
@@ -127,8 +128,8 @@ ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end)
         }
 
         ngx_chat_link_set(&sh->doubt, 1);
-        ngx_chat_link_sh_sleep(sh, ngx_chat_link_get(&sh->turns),
-                               ngx_min(NGX_CHAT_LINK_PAUSE, end - now));
+        ngx_chat_futex_sleep(&sh->turns, ngx_chat_link_get(&sh->turns),
+                             ngx_min(NGX_CHAT_LINK_PAUSE, end - now));
     }
 
     return (ngx_chat_link_sh_wait(sh, meta.seq, end) == NGX_OK) ? NGX_OK
@@ -240,6 +241,10 @@ ngx_chat_link_read_fields(ngx_chat_engine_reply_t *fields,
 
         switch (name.len == 1 ? name.data[0] : 0) {
 
+        case 'n':
+            rc = ngx_chat_link_read_number(&value, 1, &entry->node);
+            break;
+
         case 'k':
             rc = ngx_chat_link_read_number(&value, 1, &entry->nonce);
             break;
@@ -270,6 +275,13 @@ ngx_chat_link_read_fields(ngx_chat_engine_reply_t *fields,
     return (rc == NGX_OK && entry->nonce && entry->previous && entry->n
             && entry->n <= entry->seq && entry->items.len)
            ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_chat_link_incarnation(ngx_str_t *text, uint64_t *n)
+{
+    return ngx_chat_link_read_number(text, 1, n);
 }
 
 

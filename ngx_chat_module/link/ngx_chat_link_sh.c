@@ -2,8 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * Waiting for another process, without a lock that it could die with: a futex
- * in shared memory.
+ * What all workers of a node know of the cluster.
  */
 
 
@@ -11,11 +10,9 @@
 #include <ngx_core.h>
 
 #include <link/ngx_chat_link_sh.h>
+#include <shared/ngx_chat_futex.h>
 #include <shared/ngx_chat_mutex.h>
 #include <wire/ngx_chat_clock.h>
-
-#include <linux/futex.h>
-#include <sys/syscall.h>
 
 
 ngx_int_t
@@ -23,28 +20,8 @@ ngx_chat_link_sh_init(ngx_chat_link_sh_t *sh)
 {
     ngx_memzero(sh, sizeof(ngx_chat_link_sh_t));
 
-    return ngx_chat_mutex_init(&sh->lease);
-}
-
-
-void
-ngx_chat_link_sh_turn(ngx_chat_link_sh_t *sh)
-{
-    (void) __atomic_fetch_add(&sh->turns, 1, __ATOMIC_RELEASE);
-
-    (void) syscall(SYS_futex, &sh->turns, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
-
-void
-ngx_chat_link_sh_sleep(ngx_chat_link_sh_t *sh, uint32_t turns, ngx_msec_t ms)
-{
-    struct timespec  ts;
-
-    ts.tv_sec = ms / 1000;
-    ts.tv_nsec = (ms % 1000) * 1000000;
-
-    (void) syscall(SYS_futex, &sh->turns, FUTEX_WAIT, turns, &ts, NULL, 0);
+    return (ngx_chat_mutex_init(&sh->announcer) == NGX_OK)
+           ? ngx_chat_mutex_init(&sh->lease) : NGX_ERROR;
 }
 
 
@@ -82,6 +59,6 @@ ngx_chat_link_sh_wait(ngx_chat_link_sh_t *sh, uint64_t seq, uint64_t end)
             return NGX_AGAIN;
         }
 
-        ngx_chat_link_sh_sleep(sh, turns, end - now);
+        ngx_chat_futex_sleep(&sh->turns, turns, end - now);
     }
 }

@@ -6,7 +6,7 @@
  *
  * The back (store/ngx_chat_back.h), which is one thread of the node, writes it;
  * all others read it without a lock, each word by itself.  Those that wait for
- * a change sleep on turns.
+ * a change sleep on turns (shared/ngx_chat_futex.h).
  */
 
 
@@ -25,6 +25,7 @@
 
 typedef struct {
     pthread_mutex_t    lease;          /* its holder is the back */
+    pthread_mutex_t    announcer;      /* of the announcer */
     uint32_t           turns;          /* goes up with each change */
     uint32_t           doubt;          /* a front wants the back to look at the
                                           engine's term */
@@ -36,6 +37,10 @@ typedef struct {
                                           all of that entry is */
     uint64_t           entry;          /* the number at the entry's end */
     uint64_t           entry_term;     /* and its term */
+    uint64_t           census_term;    /* the census was taken in that term, */
+    uint64_t           census_generation;  /* of the zone's generation, plus
+                                          one, */
+    uint64_t           census_from;    /* and has all up to this number */
     uint64_t           heard;          /* ms, by the monotonic clock: when the
                                           engine has answered last */
     uint64_t           lost;           /* tails of the log that the engine has
@@ -52,18 +57,8 @@ typedef struct {
                                                       __ATOMIC_RELEASE)
 
 
-/* Master, before it forks: zeroes it but for the lease.  NGX_OK, NGX_ERROR. */
+/* Master, before it forks.  NGX_OK, NGX_ERROR. */
 ngx_int_t ngx_chat_link_sh_init(ngx_chat_link_sh_t *sh);
-
-/* Any thread: wakes all who sleep, after a change. */
-void ngx_chat_link_sh_turn(ngx_chat_link_sh_t *sh);
-
-/*
- * A thread that may wait: sleeps until the next turn after the one whose number
- * was read before, at most so many ms.
- */
-void ngx_chat_link_sh_sleep(ngx_chat_link_sh_t *sh, uint32_t turns,
-    ngx_msec_t ms);
 
 /* Copies the epoch, NGX_CHAT_LINK_EPOCH bytes. */
 void ngx_chat_link_sh_epoch(ngx_chat_link_sh_t *sh, u_char *epoch);

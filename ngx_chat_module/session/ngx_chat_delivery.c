@@ -13,6 +13,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
+#include <session/ngx_chat_claim.h>
 #include <session/ngx_chat_delivery.h>
 #include <session/ngx_chat_recovery.h>
 #include <wire/ngx_chat_frame.h>
@@ -193,6 +194,8 @@ ngx_chat_delivery_flush(ngx_uint_t max)
                                                            s->connection));
     }
 
+    ngx_chat_claim_post(w);
+
     return n;
 }
 
@@ -225,6 +228,8 @@ ngx_chat_delivery_wiped(void)
     ngx_chat_session_t   *s;
 
     w = ngx_chat_delivery_sessions;
+
+    ngx_chat_claim_wiped(w);
 
     for (q = ngx_queue_head(&w->sessions);
          q != ngx_queue_sentinel(&w->sessions);

@@ -23,6 +23,9 @@
 /* enough for a user id of 128 characters, escaped twice, and the rest */
 #define NGX_CHAT_NOTICE_SIZE  8192
 
+/* and for a member's info besides */
+#define NGX_CHAT_NOTICE_MEMBER  (NGX_CHAT_NOTICE_SIZE + 8192)
+
 
 static void ngx_chat_notice_removed(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *channel, ngx_str_t *user);
@@ -32,6 +35,8 @@ static void ngx_chat_notice_counted(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *channel, ngx_uint_t n);
 static void ngx_chat_notice_joined(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *channel, ngx_str_t *user);
+static void ngx_chat_notice_added(ngx_chat_zone_t *zone, uint64_t app,
+    ngx_str_t *channel, ngx_str_t *user, ngx_str_t *info);
 static void ngx_chat_notice_missed(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *channel);
 static void ngx_chat_notice_append(ngx_chat_zone_t *zone, uint64_t app,
@@ -45,6 +50,7 @@ ngx_chat_zone_handlers_t  ngx_chat_notice_handlers = {
     ngx_chat_notice_occupied,
     ngx_chat_notice_counted,
     ngx_chat_notice_joined,
+    ngx_chat_notice_added,
     ngx_chat_notice_missed
 };
 
@@ -131,6 +137,20 @@ ngx_chat_notice_joined(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *channel, ngx_str_t *user)
 {
     ngx_chat_notice_hook(zone, NGX_CHAT_HOOK_ADDED_e, app, channel, user, 0);
+}
+
+
+/* On one node the session has rendered it before the lock was taken. */
+
+static void
+ngx_chat_notice_added(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel,
+    ngx_str_t *user, ngx_str_t *info)
+{
+    u_char  buf[NGX_CHAT_NOTICE_MEMBER];
+
+    ngx_chat_notice_append(zone, app, channel, buf,
+                ngx_chat_event_render_member_added(buf, sizeof(buf), channel,
+                                                   user, info));
 }
 
 

@@ -135,6 +135,7 @@ struct ngx_chat_session_s {
     uint32_t                 nevents;      /* client events so far */
     uint32_t                 events[NGX_CHAT_SESSION_EVENTS];  /* ms, times
                                               of the last ones */
+    uint16_t                 nclaims;      /* see ngx_chat_claim.h */
     uint16_t                 close_code;   /* to end with; 0: reconnect-now */
     uint16_t                 end_code;     /* it has ended with; 0: the
                                               connection was lost */
@@ -163,6 +164,9 @@ struct ngx_chat_sessions_s {
                                               have, see ngx_chat_recovery.h */
     ngx_uint_t               nasking;
     ngx_event_t              ask;          /* posted: more are to be asked */
+    ngx_queue_t              claims;       /* of ngx_chat_claim.h */
+    ngx_uint_t               nclaims;
+    ngx_event_t              claim;        /* posted for those */
     ngx_queue_t              anonymous;    /* have to authorize in time */
     ngx_chat_slot_channel_sh_t  **quotas;  /* by app: its connections here */
     ngx_pool_t              *scratch;      /* for the command at hand */

@@ -12,6 +12,7 @@
 
 #include <hook/ngx_chat_herald.h>
 #include <pusher/ngx_chat_error.h>
+#include <session/ngx_chat_claim.h>
 #include <session/ngx_chat_delivery.h>
 #include <session/ngx_chat_notice.h>
 #include <session/ngx_chat_recall.h>
@@ -56,6 +57,7 @@ ngx_chat_sessions_init(ngx_chat_sessions_t *w, ngx_chat_hub_t *hub,
     ngx_queue_init(&w->ending);
     ngx_queue_init(&w->anonymous);
     ngx_queue_init(&w->asking);
+    ngx_queue_init(&w->claims);
 
     w->quotas = ngx_pcalloc(cycle->pool,
                             napps * sizeof(ngx_chat_slot_channel_sh_t *));
@@ -71,6 +73,9 @@ ngx_chat_sessions_init(ngx_chat_sessions_t *w, ngx_chat_hub_t *hub,
     w->end.handler = ngx_chat_session_end_handler;
     w->end.data = &w->dummy;
     w->end.log = cycle->log;
+
+    w->claim.data = &w->dummy;
+    w->claim.log = cycle->log;
 
     w->ask.handler = ngx_chat_sessions_ask_handler;
     w->ask.data = &w->dummy;
@@ -127,6 +132,7 @@ ngx_chat_sessions_exit(ngx_chat_sessions_t *w)
 
         s = ngx_queue_data(q, ngx_chat_session_t, queue);
 
+        ngx_chat_claim_cancel(s, NULL);
         ngx_chat_recall_cancel(s, NULL);
         ngx_chat_recovery_end(s);
         ngx_chat_session_end(s);
@@ -157,6 +163,7 @@ ngx_chat_sessions_timer_handler(ngx_event_t *ev)
 
     ngx_chat_sessions_expire(w);
     ngx_chat_recovery_tick(w);
+    ngx_chat_claim_post(w);
 
     if (ngx_exiting) {
         ngx_chat_herald_leave(w->nsessions);

@@ -16,6 +16,7 @@
 #include <pusher/ngx_chat_error.h>
 #include <pusher/ngx_chat_event.h>
 #include <pusher/ngx_chat_name.h>
+#include <session/ngx_chat_claim.h>
 #include <session/ngx_chat_recall.h>
 #include <session/ngx_chat_recovery.h>
 #include <session/ngx_chat_signin.h>
@@ -29,6 +30,8 @@
 #define NGX_CHAT_SUBSCRIBE_MEMBERS  2
 
 
+static void ngx_chat_subscribe_claimed(ngx_chat_session_t *s,
+    ngx_chat_command_t *cmd);
 static void ngx_chat_subscribe_recalled(ngx_chat_recall_t *rc);
 static void ngx_chat_subscribe_make(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd, ngx_uint_t type, ngx_chat_member_t *m,
@@ -60,13 +63,35 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
         return;
     }
 
+    if ((type & NGX_CHAT_CHANNEL_PRESENCE)
+        && ngx_chat_claim(s, cmd, &m, ngx_chat_subscribe_claimed)
+           != NGX_DECLINED)
+    {
+        return;
+    }
+
     if (ngx_chat_recall(s, cmd, ngx_chat_subscribe_recalled) != NGX_OK) {
         ngx_chat_subscribe_make(s, cmd, type, &m, NULL);
     }
 }
 
 
-/* A command that has waited is checked again: limits may be reached by now. */
+/* A ngx_chat_claim_pt.  A command that has waited is checked again: limits may
+   be reached by now. */
+
+static void
+ngx_chat_subscribe_claimed(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
+{
+    ngx_uint_t         type;
+    ngx_chat_member_t  m;
+
+    if (ngx_chat_subscribe_check(s, cmd, &type, &m) == NGX_OK
+        && ngx_chat_recall(s, cmd, ngx_chat_subscribe_recalled) != NGX_OK)
+    {
+        ngx_chat_subscribe_make(s, cmd, type, &m, NULL);
+    }
+}
+
 
 static void
 ngx_chat_subscribe_recalled(ngx_chat_recall_t *rc)
@@ -173,6 +198,7 @@ ngx_chat_unsubscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 
     rc = NGX_DECLINED;
 
+    ngx_chat_claim_cancel(s, &cmd->channel);
     ngx_chat_recall_cancel(s, &cmd->channel);
 
     if (ngx_chat_name_check(&cmd->channel) == NGX_OK) {

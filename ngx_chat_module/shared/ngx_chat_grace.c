@@ -24,6 +24,8 @@ static void ngx_chat_grace_release(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch, ngx_chat_slot_sh_t *slot);
 static ngx_chat_slot_channel_sh_t *ngx_chat_grace_find(
     ngx_chat_channel_sh_t *ch, ngx_chat_slot_sh_t *slot);
+static ngx_uint_t ngx_chat_grace_is_last(ngx_chat_zone_t *zone,
+    ngx_chat_slot_member_sh_t *sm);
 static ngx_uint_t ngx_chat_grace_is_user(ngx_chat_channel_sh_t *ch);
 
 
@@ -47,7 +49,7 @@ ngx_chat_grace_keep_member(ngx_chat_zone_t *zone, ngx_chat_slot_member_sh_t *sm)
     m = sm->member;
     ch = m->channel;
 
-    if (zone->grace == 0 || m->slots != sm || sm->next != NULL) {
+    if (zone->grace == 0 || !ngx_chat_grace_is_last(zone, sm)) {
         return;
     }
 
@@ -87,7 +89,7 @@ ngx_chat_grace_keep_user(ngx_chat_zone_t *zone, ngx_chat_slot_channel_sh_t *sc)
     ch = sc->channel;
 
     if (zone->grace == 0
-        || ch->subscriptions != sc->subscriptions
+        || ngx_chat_registry_channel_local(zone, ch) != sc->subscriptions
         || !ngx_chat_grace_is_user(ch))
     {
         return;
@@ -198,7 +200,10 @@ ngx_chat_grace_hold(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
     }
 
     sc->subscriptions++;
-    ch->subscriptions++;
+
+    if (!ch->is_shared) {
+        ch->subscriptions++;
+    }
 
     return sc;
 }
@@ -213,7 +218,10 @@ ngx_chat_grace_release(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
     sc = ngx_chat_grace_find(ch, slot);
 
     sc->subscriptions--;
-    ch->subscriptions--;
+
+    if (!ch->is_shared) {
+        ch->subscriptions--;
+    }
 
     if (sc->subscriptions == 0) {
         ngx_chat_registry_channel_remove(zone, sc);
@@ -233,6 +241,24 @@ ngx_chat_grace_find(ngx_chat_channel_sh_t *ch, ngx_chat_slot_sh_t *slot)
     }
 
     return NULL;
+}
+
+
+/* Whether no other worker of this node has the member. */
+
+static ngx_uint_t
+ngx_chat_grace_is_last(ngx_chat_zone_t *zone, ngx_chat_slot_member_sh_t *sm)
+{
+    ngx_chat_slot_member_sh_t  *other;
+
+    for (other = sm->member->slots; other; other = other->next) {
+
+        if (other != sm && !ngx_chat_zone_is_node(zone->sh, other->slot)) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

@@ -14,12 +14,15 @@
 #include <ngx_core.h>
 
 #include <shared/ngx_chat_presence.h>
+#include <shared/ngx_chat_registry_channel.h>
 #include <shared/ngx_chat_share.h>
 #include <wire/ngx_chat_failpoint.h>
 
 
 static ngx_chat_member_sh_t *ngx_chat_presence_create(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch, ngx_str_t *user, ngx_str_t *info);
+static void ngx_chat_presence_gone(ngx_chat_zone_t *zone,
+    ngx_chat_member_sh_t *m);
 static void ngx_chat_presence_delete(ngx_chat_zone_t *zone,
     ngx_chat_member_sh_t *m);
 static uint32_t ngx_chat_presence_hash(ngx_chat_zone_t *zone,
@@ -55,19 +58,21 @@ ngx_chat_presence_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_chat_channel_sh_t *ch, ngx_str_t *user, ngx_str_t *info,
     ngx_uint_t *added)
 {
+    ngx_uint_t                  seen;
     ngx_chat_share_sh_t        *share;
     ngx_chat_member_sh_t       *m;
     ngx_chat_slot_member_sh_t  *sm;
 
     m = ngx_chat_presence_find(zone, ch, user);
 
-    *added = (m == NULL);
+    seen = ngx_chat_registry_sees(zone, ch, slot);
+    *added = seen && (m == NULL || !ngx_chat_presence_is_seen(zone, m));
 
-    for (sm = m ? m->slots : NULL; sm; sm = sm->next) {
-        if (sm->slot == slot) {
-            sm->sockets++;
-            return sm;
-        }
+    sm = m ? ngx_chat_presence_of(m, slot) : NULL;
+
+    if (sm != NULL) {
+        sm->sockets++;
+        return sm;
     }
 
     share = &zone->sh->shares[ch->share];
@@ -96,6 +101,14 @@ ngx_chat_presence_join(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     ngx_queue_insert_head(&slot->members, &sm->queue);
 
+    if (*added) {
+        ch->nmembers++;
+    }
+
+    if (!seen) {
+        ngx_chat_registry_member_changed(zone, m);
+    }
+
     ngx_chat_failpoint("member joined");
 
     return sm;
@@ -114,10 +127,12 @@ ngx_chat_presence_leave(ngx_chat_zone_t *zone, ngx_chat_slot_member_sh_t *sm)
 void
 ngx_chat_presence_remove(ngx_chat_zone_t *zone, ngx_chat_slot_member_sh_t *sm)
 {
+    ngx_uint_t                   seen;
     ngx_chat_member_sh_t        *m;
     ngx_chat_slot_member_sh_t  **next;
 
     m = sm->member;
+    seen = ngx_chat_registry_sees(zone, m->channel, sm->slot);
     next = &m->slots;
 
     while (*next != sm) {
@@ -130,9 +145,80 @@ ngx_chat_presence_remove(ngx_chat_zone_t *zone, ngx_chat_slot_member_sh_t *sm)
 
     ngx_chat_share_free(zone->sh, &zone->sh->shares[m->channel->share], sm);
 
+    if (!seen) {
+        ngx_chat_registry_member_changed(zone, m);
+
+    } else if (!ngx_chat_presence_is_seen(zone, m)) {
+        ngx_chat_presence_gone(zone, m);
+    }
+
     if (m->slots == NULL) {
         ngx_chat_presence_delete(zone, m);
     }
+}
+
+
+ngx_uint_t
+ngx_chat_presence_is_seen(ngx_chat_zone_t *zone, ngx_chat_member_sh_t *m)
+{
+    ngx_chat_slot_member_sh_t  *sm;
+
+    for (sm = m->slots; sm; sm = sm->next) {
+
+        if (ngx_chat_registry_sees(zone, m->channel, sm->slot)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_chat_presence_has(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
+    ngx_str_t *user)
+{
+    ngx_chat_member_sh_t  *m;
+
+    m = ngx_chat_presence_find(zone, ch, user);
+
+    return m && ngx_chat_presence_is_seen(zone, m);
+}
+
+
+ngx_chat_slot_member_sh_t *
+ngx_chat_presence_of(ngx_chat_member_sh_t *m, ngx_chat_slot_sh_t *slot)
+{
+    ngx_chat_slot_member_sh_t  *sm;
+
+    for (sm = m->slots; sm; sm = sm->next) {
+
+        if (sm->slot == slot) {
+            return sm;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* The last that clients have seen of the member has left. */
+
+static void
+ngx_chat_presence_gone(ngx_chat_zone_t *zone, ngx_chat_member_sh_t *m)
+{
+    ngx_str_t  user, channel;
+
+    user.data = m->entry.data;
+    user.len = m->entry.id_len;
+    channel.data = m->channel->name;
+    channel.len = m->channel->len;
+
+    zone->handlers->removed(zone, m->channel->app, &channel, &user);
+
+    ngx_chat_failpoint("member told to leave");
+
+    m->channel->nmembers--;
 }
 
 
@@ -160,7 +246,8 @@ ngx_chat_presence_entry_read(u_char **pos, u_char *last, ngx_str_t *user,
 
 
 size_t
-ngx_chat_presence_list(ngx_chat_channel_sh_t *ch, u_char *buf, size_t size)
+ngx_chat_presence_list(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
+    u_char *buf, size_t size)
 {
     size_t                 n, len;
     ngx_queue_t           *q;
@@ -173,6 +260,10 @@ ngx_chat_presence_list(ngx_chat_channel_sh_t *ch, u_char *buf, size_t size)
          q = ngx_queue_next(q))
     {
         m = ngx_queue_data(q, ngx_chat_member_sh_t, queue);
+
+        if (ch->is_shared && !ngx_chat_presence_is_seen(zone, m)) {
+            continue;
+        }
 
         len = sizeof(ngx_chat_entry_t) + m->entry.id_len + m->entry.info_len;
 
@@ -220,7 +311,6 @@ ngx_chat_presence_create(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
 
     ngx_queue_insert_head(&ch->members, &m->queue);
 
-    ch->nmembers++;
     zone->sh->nmembers++;
 
     return m;
@@ -230,17 +320,7 @@ ngx_chat_presence_create(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
 static void
 ngx_chat_presence_delete(ngx_chat_zone_t *zone, ngx_chat_member_sh_t *m)
 {
-    ngx_str_t               user, channel;
     ngx_chat_member_sh_t  **next;
-
-    user.data = m->entry.data;
-    user.len = m->entry.id_len;
-    channel.data = m->channel->name;
-    channel.len = m->channel->len;
-
-    zone->handlers->removed(zone, m->channel->app, &channel, &user);
-
-    ngx_chat_failpoint("member told to leave");
 
     next = &zone->sh->members[m->hash & zone->sh->mask];
 
@@ -252,7 +332,6 @@ ngx_chat_presence_delete(ngx_chat_zone_t *zone, ngx_chat_member_sh_t *m)
 
     ngx_queue_remove(&m->queue);
 
-    m->channel->nmembers--;
     zone->sh->nmembers--;
 
     ngx_chat_share_free(zone->sh, &zone->sh->shares[m->channel->share], m);

@@ -19,9 +19,20 @@
 #include <shared/ngx_chat_zone.h>
 
 
-/* The user's member in a channel, or NULL: not there. */
+/* The user's member in a channel, or NULL: not there.  In a cluster it may be
+   one that this node has not announced yet. */
 ngx_chat_member_sh_t *ngx_chat_presence_find(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch, ngx_str_t *user);
+
+/* Whether clients see a member; and whether they see a user in a channel. */
+ngx_uint_t ngx_chat_presence_is_seen(ngx_chat_zone_t *zone,
+    ngx_chat_member_sh_t *m);
+ngx_uint_t ngx_chat_presence_has(ngx_chat_zone_t *zone,
+    ngx_chat_channel_sh_t *ch, ngx_str_t *user);
+
+/* The slot's sockets of a member, or NULL. */
+ngx_chat_slot_member_sh_t *ngx_chat_presence_of(ngx_chat_member_sh_t *m,
+    ngx_chat_slot_sh_t *slot);
 
 /*
  * Adds a socket of the user.  *added is set where the user was not there; the
@@ -51,11 +62,11 @@ ngx_int_t ngx_chat_presence_entry_read(u_char **pos, u_char *last,
     ngx_str_t *user, ngx_str_t *info);
 
 /*
- * Copies the members into buf, as entries.  Returns the bytes it takes,
+ * Copies the members that are seen into buf, as entries.  Returns the bytes it takes,
  * which may be more than size: then buf holds nothing of use.
  */
-size_t ngx_chat_presence_list(ngx_chat_channel_sh_t *ch, u_char *buf,
-    size_t size);
+size_t ngx_chat_presence_list(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
+    u_char *buf, size_t size);
 
 
 #endif /* _NGX_CHAT_PRESENCE_H_INCLUDED_ */

@@ -12,8 +12,10 @@
 #include <bus/ngx_chat_ring.h>
 #include <bus/ngx_chat_wakeup.h>
 #include <shared/ngx_chat_cache.h>
+#include <shared/ngx_chat_futex.h>
 #include <shared/ngx_chat_grace.h>
 #include <shared/ngx_chat_index.h>
+#include <shared/ngx_chat_node.h>
 #include <shared/ngx_chat_presence.h>
 #include <shared/ngx_chat_registry.h>
 #include <shared/ngx_chat_share.h>
@@ -104,13 +106,19 @@ ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     }
 
     sc->subscriptions--;
-    sc->channel->subscriptions--;
+
+    if (sc->channel->is_shared) {
+        ngx_chat_registry_channel_changed(zone, sc->channel);
+
+    } else {
+        sc->channel->subscriptions--;
+    }
 
     if (sc->subscriptions == 0) {
         ngx_chat_registry_channel_remove(zone, sc);
         *slot_channel = NULL;
 
-    } else if (sc->channel->counting) {
+    } else if (sc->channel->counting && !sc->channel->is_shared) {
         due = ngx_chat_registry_channel_tell(zone, sc->channel);
     }
 
@@ -239,14 +247,20 @@ ngx_chat_registry_lock(ngx_chat_zone_t *zone)
 static void
 ngx_chat_registry_unlock(ngx_chat_zone_t *zone, uint64_t head)
 {
-    ngx_uint_t  appended;
+    ngx_uint_t  appended, changed;
 
     appended = (ngx_chat_ring_head(zone->sh->ring) != head);
+
+    changed = ngx_chat_node_changed(zone);
 
     ngx_chat_zone_unlock(zone);
 
     if (appended) {
         ngx_chat_wakeup_rouse(&zone->wakeups->wakeups[0]);
+    }
+
+    if (changed) {
+        ngx_chat_futex_turn(&zone->sh->nodes->turns);
     }
 }
 
@@ -291,7 +305,13 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     }
 
     sc->subscriptions++;
-    ch->subscriptions++;
+
+    if (ch->is_shared) {
+        ngx_chat_registry_channel_changed(zone, ch);
+
+    } else {
+        ch->subscriptions++;
+    }
 
     *slot_channel = sc;
 
@@ -301,7 +321,7 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     ngx_chat_failpoint("subscribed");
 
-    if (j->total == 1) {
+    if (j->total == 1 && !ch->is_shared) {
         zone->handlers->occupied(zone, ch->app, j->name, 1);
     }
 
@@ -315,7 +335,8 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     ngx_chat_grace_end_user(zone, ch);
 
-    j->due = ch->counting ? ngx_chat_registry_channel_tell(zone, ch) : 0;
+    j->due = (ch->counting && !ch->is_shared)
+             ? ngx_chat_registry_channel_tell(zone, ch) : 0;
 
     return NGX_OK;
 }
@@ -341,18 +362,20 @@ ngx_chat_registry_snapshot(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
     if (j->user) {
 
         if (ch) {
-            j->members_len = ngx_chat_presence_list(ch, j->buf, j->size);
+            j->members_len = j->claim
+                             ? 0 : ngx_chat_presence_list(zone, ch, j->buf,
+                                                          j->size);
             j->nmembers = ch->nmembers;
 
             if (j->members_max && j->nmembers >= j->members_max
-                && ngx_chat_presence_find(zone, ch, j->user) == NULL)
+                && !ngx_chat_presence_has(zone, ch, j->user))
             {
                 return NGX_DONE;
             }
         }
 
-        j->need = j->members_len + ngx_chat_presence_entry_size(j->user,
-                                                                j->info);
+        j->need = j->claim ? 0 : j->members_len
+                  + ngx_chat_presence_entry_size(j->user, j->info);
     }
 
     if (j->cached

@@ -34,6 +34,8 @@ typedef struct {
     unsigned                    counting:1;    /* tell the channel's number
                                                   of subscriptions */
     unsigned                    cached:1;      /* wants the cached event */
+    unsigned                    claim:1;       /* in a cluster: only so that
+                                                  this node announces it */
 
     /* presence; user is NULL for other channels */
     ngx_str_t                  *user;

@@ -30,6 +30,9 @@ static ngx_chat_channel_sh_t *ngx_chat_registry_channel_create(
     uint32_t hash, ngx_str_t *name, ngx_uint_t counting);
 static void ngx_chat_registry_channel_delete(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch);
+static void ngx_chat_registry_changed(ngx_chat_zone_t *zone, uint64_t *bits,
+    uint32_t hash);
+static ngx_uint_t ngx_chat_registry_shares(ngx_str_t *name);
 static ngx_uint_t ngx_chat_registry_channel_shows(ngx_chat_channel_sh_t *ch);
 
 
@@ -57,10 +60,63 @@ ngx_chat_registry_find(ngx_chat_zone_t *zone, uint64_t app, uint32_t hash,
 ngx_uint_t
 ngx_chat_registry_has(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name)
 {
-    return ngx_chat_registry_find(zone, app,
-                                  ngx_chat_registry_hash(zone, app, name),
-                                  name)
-           != NULL;
+    ngx_chat_channel_sh_t  *ch;
+
+    ch = ngx_chat_registry_find(zone, app,
+                                ngx_chat_registry_hash(zone, app, name), name);
+
+    return ch && (!ch->is_shared || ch->subscriptions);
+}
+
+
+ngx_uint_t
+ngx_chat_registry_channel_local(ngx_chat_zone_t *zone,
+    ngx_chat_channel_sh_t *ch)
+{
+    ngx_uint_t                   n;
+    ngx_chat_slot_channel_sh_t  *sc;
+
+    if (!ch->is_shared) {
+        return ch->subscriptions;
+    }
+
+    n = 0;
+
+    for (sc = ch->slots; sc; sc = sc->next) {
+
+        if (!ngx_chat_zone_is_node(zone->sh, sc->slot)) {
+            n += sc->subscriptions;
+        }
+    }
+
+    return n;
+}
+
+
+void
+ngx_chat_registry_channel_changed(ngx_chat_zone_t *zone,
+    ngx_chat_channel_sh_t *ch)
+{
+    ngx_chat_registry_changed(zone, zone->sh->nodes->channels, ch->hash);
+}
+
+
+void
+ngx_chat_registry_member_changed(ngx_chat_zone_t *zone, ngx_chat_member_sh_t *m)
+{
+    ngx_chat_registry_changed(zone, zone->sh->nodes->members, m->hash);
+}
+
+
+static void
+ngx_chat_registry_changed(ngx_chat_zone_t *zone, uint64_t *bits, uint32_t hash)
+{
+    ngx_uint_t  bucket;
+
+    bucket = hash & zone->sh->mask;
+
+    bits[bucket / 64] |= (uint64_t) 1 << (bucket % 64);
+    zone->sh->nodes->changed = 1;
 }
 
 
@@ -147,6 +203,7 @@ void
 ngx_chat_registry_channel_remove(ngx_chat_zone_t *zone,
     ngx_chat_slot_channel_sh_t *sc)
 {
+    ngx_uint_t                    seen;
     ngx_chat_channel_sh_t        *ch;
     ngx_chat_slot_channel_sh_t  **next;
 
@@ -162,14 +219,21 @@ ngx_chat_registry_channel_remove(ngx_chat_zone_t *zone,
 
     ngx_queue_remove(&sc->queue);
 
-    ch->subscriptions -= sc->subscriptions;
+    seen = ngx_chat_registry_sees(zone, ch, sc->slot);
+
+    if (seen) {
+        ch->subscriptions -= sc->subscriptions;
+
+    } else {
+        ngx_chat_registry_channel_changed(zone, ch);
+    }
 
     ngx_chat_share_free(zone->sh, &zone->sh->shares[ch->share], sc);
 
     if (ch->slots == NULL) {
         ngx_chat_registry_channel_delete(zone, ch);
 
-    } else if (ch->counting) {
+    } else if (ch->counting && !ch->is_shared) {
 
         /* told at once: the worker that would tell it later may be gone */
         ch->counted = 0;
@@ -197,6 +261,7 @@ ngx_chat_registry_channel_create(ngx_chat_zone_t *zone,
     ch->hash = hash;
     ch->share = ngx_chat_share_index(zone->sh, share);
     ch->counting = counting;
+    ch->is_shared = (zone->sh->nnodes && ngx_chat_registry_shares(name));
     ch->len = (u_char) name->len;
     ngx_memcpy(ch->name, name->data, name->len);
 
@@ -227,7 +292,11 @@ ngx_chat_registry_channel_delete(ngx_chat_zone_t *zone,
     name.data = ch->name;
     name.len = ch->len;
 
-    zone->handlers->occupied(zone, ch->app, &name, 0);
+    /* of a shared one that was told when the last node had none */
+
+    if (!ch->is_shared) {
+        zone->handlers->occupied(zone, ch->app, &name, 0);
+    }
 
     next = &zone->sh->channels[ch->hash & zone->sh->mask];
 
@@ -240,6 +309,21 @@ ngx_chat_registry_channel_delete(ngx_chat_zone_t *zone,
     zone->sh->nchannels -= ngx_chat_registry_channel_shows(ch);
 
     ngx_chat_share_free(zone->sh, &zone->sh->shares[ch->share], ch);
+}
+
+
+/* All but names of our own are the cluster's, and who is online. */
+
+static ngx_uint_t
+ngx_chat_registry_shares(ngx_str_t *name)
+{
+    size_t  len;
+
+    len = sizeof(NGX_CHAT_NAME_USER) - 1;
+
+    return name->data[0] != '#'
+           || (name->len > len
+               && ngx_memcmp(name->data, NGX_CHAT_NAME_USER, len) == 0);
 }
 
 

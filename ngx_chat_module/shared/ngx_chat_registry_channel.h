@@ -26,6 +26,23 @@ ngx_chat_channel_sh_t *ngx_chat_registry_find(ngx_chat_zone_t *zone,
 ngx_uint_t ngx_chat_registry_has(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *name);
 
+/*
+ * Clients see what a slot has of a channel; in a cluster they see what its
+ * nodes have announced, and that includes what this node's workers have.
+ */
+#define ngx_chat_registry_sees(zone, ch, slot)                                \
+    (!(ch)->is_shared || ngx_chat_zone_is_node((zone)->sh, slot))
+
+/* What this node's workers, and the grace, have of a channel. */
+ngx_uint_t ngx_chat_registry_channel_local(ngx_chat_zone_t *zone,
+    ngx_chat_channel_sh_t *ch);
+
+/* In a cluster: this node may have to announce a channel, or a member. */
+void ngx_chat_registry_channel_changed(ngx_chat_zone_t *zone,
+    ngx_chat_channel_sh_t *ch);
+void ngx_chat_registry_member_changed(ngx_chat_zone_t *zone,
+    ngx_chat_member_sh_t *m);
+
 /* A channel's hash, the same in all workers. */
 uint32_t ngx_chat_registry_hash(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *name);

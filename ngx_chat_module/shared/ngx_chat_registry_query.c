@@ -200,6 +200,7 @@ ngx_chat_registry_query_bucket(ngx_chat_channel_sh_t *ch, uint64_t app,
     {
 
         if (ch->app != app
+            || (ch->is_shared && ch->subscriptions == 0)
             || ch->name[0] == '#'
             || ch->len < prefix->len
             || (prefix->len
@@ -242,7 +243,8 @@ ngx_chat_registry_query_copy(ngx_chat_zone_t *zone, uint64_t app,
 
         if (ttl == NULL) {
             ch = ngx_chat_registry_find(zone, app, hash, name);
-            to->len = ch ? ngx_chat_presence_list(ch, to->data, size) : 0;
+            to->len = ch ? ngx_chat_presence_list(zone, ch, to->data,
+                                                  size) : 0;
 
         } else {
             rc = ngx_chat_cache_get(zone, app, hash, name, &payload, ttl);

@@ -40,6 +40,8 @@ static ngx_int_t ngx_chat_zone_check(ngx_shm_zone_t *shm_zone);
 static ngx_int_t ngx_chat_zone_build(ngx_chat_zone_t *zone, size_t size,
     ngx_log_t *log);
 static ngx_int_t ngx_chat_zone_alloc(ngx_chat_zone_t *zone, size_t size);
+static ngx_int_t ngx_chat_zone_alloc_nodes(ngx_chat_zone_sh_t *sh,
+    ngx_slab_pool_t *pool);
 static ngx_int_t ngx_chat_zone_alloc_index(ngx_chat_zone_sh_t *sh,
     ngx_slab_pool_t *pool, size_t size);
 static void ngx_chat_zone_empty(ngx_chat_zone_sh_t *sh);
@@ -253,7 +255,9 @@ ngx_chat_zone_alloc(ngx_chat_zone_t *zone, size_t size)
     sh->shares = ngx_slab_calloc(pool,
                                  sh->nshares * sizeof(ngx_chat_share_sh_t));
     sh->tokens = ngx_slab_calloc(pool, n * sizeof(ngx_chat_token_sh_t *));
-    sh->slots = ngx_slab_calloc(pool, (sh->nslots + NGX_CHAT_ZONE_GRACES)
+    sh->nnodes = zone->nnodes;
+    sh->slots = ngx_slab_calloc(pool, (sh->nslots + NGX_CHAT_ZONE_GRACES
+                                       + sh->nnodes)
                                       * sizeof(ngx_chat_slot_sh_t));
     sh->wakeups = ngx_slab_calloc(pool,
                                 sh->nwakeups * sizeof(ngx_chat_wakeup_sh_t));
@@ -268,6 +272,7 @@ ngx_chat_zone_alloc(ngx_chat_zone_t *zone, size_t size)
         || sh->tokens == NULL || sh->wakeups == NULL
         || sh->hooks.hooks == NULL
         || ngx_chat_zone_alloc_index(sh, pool, size) != NGX_OK
+        || ngx_chat_zone_alloc_nodes(sh, pool) != NGX_OK
         || pool->pfree < 16)
     {
         return NGX_ERROR;
@@ -279,6 +284,32 @@ ngx_chat_zone_alloc(ngx_chat_zone_t *zone, size_t size)
     sh->arena = ngx_slab_alloc(pool, sh->arena_size);
 
     return sh->arena ? NGX_OK : NGX_ERROR;
+}
+
+
+/* In a cluster: its nodes, and a bit for each bucket. */
+
+static ngx_int_t
+ngx_chat_zone_alloc_nodes(ngx_chat_zone_sh_t *sh, ngx_slab_pool_t *pool)
+{
+    size_t  bits;
+
+    if (sh->nnodes == 0) {
+        return NGX_OK;
+    }
+
+    bits = ngx_chat_zone_words(sh) * sizeof(uint64_t);
+
+    sh->nodes = ngx_slab_calloc(pool, sizeof(ngx_chat_nodes_sh_t) + 3 * bits);
+    if (sh->nodes == NULL) {
+        return NGX_ERROR;
+    }
+
+    sh->nodes->channels = (uint64_t *) (sh->nodes + 1);
+    sh->nodes->members = sh->nodes->channels + ngx_chat_zone_words(sh);
+    sh->nodes->due = sh->nodes->members + ngx_chat_zone_words(sh);
+
+    return NGX_OK;
 }
 
 
@@ -342,7 +373,7 @@ ngx_chat_zone_empty(ngx_chat_zone_sh_t *sh)
 
     ngx_chat_failpoint("wipe");
 
-    for (i = 0; i < sh->nslots + NGX_CHAT_ZONE_GRACES; i++) {
+    for (i = 0; i < sh->nslots + NGX_CHAT_ZONE_GRACES + sh->nnodes; i++) {
         ngx_queue_init(&sh->slots[i].channels);
         ngx_queue_init(&sh->slots[i].members);
         ngx_queue_init(&sh->slots[i].tokens);

@@ -54,6 +54,8 @@
 
 #define NGX_CHAT_ZONE_SLOTS     64
 #define NGX_CHAT_ZONE_GRACES    2          /* slots of no worker */
+#define NGX_CHAT_ZONE_NODES     32         /* of a cluster, with those that are
+                                              gone and not cleared up yet */
 
 /* zone bytes for each app of the configuration, so that its share is of use */
 #define NGX_CHAT_ZONE_PER_APP   65536
@@ -144,6 +146,8 @@ struct ngx_chat_channel_sh_s {
                                                   there was one */
     uint16_t                     share;        /* index of the app's share */
     unsigned                     counting:1;   /* that number is told */
+    unsigned                     is_shared:1;  /* in a cluster: clients see what
+                                                  the nodes have announced */
     u_char                       len;
     u_char                       name[];
 };
@@ -158,7 +162,8 @@ struct ngx_chat_slot_channel_sh_s {
     ngx_chat_channel_sh_t       *channel;
     ngx_uint_t                   subscriptions;
     uint64_t                     expires;      /* ms, by the monotonic clock:
-                                                  set by ngx_chat_grace.c */
+                                                  set by ngx_chat_grace.c; of a
+                                                  node: its members there */
 };
 
 
@@ -309,6 +314,25 @@ typedef struct {
 } ngx_chat_hook_sh_t;
 
 
+/* The nodes of a cluster, see ngx_chat_node.h. */
+
+typedef struct {
+    uint64_t                     incarnations[NGX_CHAT_ZONE_NODES];   /* of each
+                                                  node slot; 0: it is free */
+    uint64_t                     self;         /* this node's; 0: none */
+    uint32_t                     turns;        /* goes up where there is
+                                                  something to announce */
+    ngx_uint_t                   changed;      /* under the lock: the same,
+                                                  since it was taken */
+    uint64_t                    *channels;     /* bits: buckets of channels and
+                                                  members that may have changed
+                                                  here */
+    uint64_t                    *members;
+    uint64_t                    *due;          /* bits: buckets of channels
+                                                  whose number is to be told */
+} ngx_chat_nodes_sh_t;
+
+
 /* What all workers know of webhooks, see ngx_chat_hook.h. */
 
 typedef struct {
@@ -351,6 +375,10 @@ typedef struct {
     void  (*joined)(ngx_chat_zone_t *zone, uint64_t app,
                     ngx_str_t *channel, ngx_str_t *user);
 
+    /* In a cluster: the user is there, on whatever node. */
+    void  (*added)(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel,
+                   ngx_str_t *user, ngx_str_t *info);
+
     /* A subscriber of a cache channel has found no event. */
     void  (*missed)(ngx_chat_zone_t *zone, uint64_t app,
                     ngx_str_t *channel);
@@ -363,8 +391,11 @@ typedef struct {
     size_t                       arena_size;
 
     ngx_chat_slot_sh_t          *slots;        /* of the workers; those of
-                                                  the grace follow */
+                                                  the grace and of nodes
+                                                  follow */
     ngx_uint_t                   nslots;       /* without these */
+    ngx_uint_t                   nnodes;       /* 0: no cluster */
+    ngx_chat_nodes_sh_t         *nodes;
 
     ngx_chat_hash_key_t          key;          /* of all buckets' hashes */
     ngx_chat_channel_sh_t      **channels;     /* buckets of the registry */
@@ -422,6 +453,7 @@ struct ngx_chat_zone_s {
     ngx_chat_zone_handlers_t    *handlers;     /* set in each worker */
     ngx_chat_wakeups_t          *wakeups;      /* the first is the ring's */
     ngx_uint_t                   workers;      /* as configured */
+    ngx_uint_t                   nnodes;       /* the same; 0: no cluster */
     ngx_msec_t                   grace;        /* that members stay which were
                                                   cut off */
 };
@@ -434,6 +466,17 @@ struct ngx_chat_zone_s {
 
 #define ngx_chat_zone_share(sh, share)                                        \
     ngx_chat_zone_part(sh, share, (sh)->arena->size / 2)
+
+
+/* Of the bits of buckets. */
+#define ngx_chat_zone_words(sh)  (((sh)->mask + 64) / 64)
+
+/* The slot of a node, with the number that it has in nodes. */
+#define ngx_chat_zone_node(sh, i)                                             \
+    (&(sh)->slots[(sh)->nslots + NGX_CHAT_ZONE_GRACES + (i)])
+
+#define ngx_chat_zone_is_node(sh, slot)                                       \
+    ((slot) >= ngx_chat_zone_node(sh, 0))
 
 
 /* lock() wipes the zone where the last holder died with the lock. */

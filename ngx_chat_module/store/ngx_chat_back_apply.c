@@ -13,7 +13,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <bus/ngx_chat_wakeup.h>
 #include <link/ngx_chat_log_item.h>
+#include <shared/ngx_chat_futex.h>
 #include <store/ngx_chat_back_work.h>
 #include <store/ngx_chat_write_lock.h>
 #include <wire/ngx_chat_failpoint.h>
@@ -30,7 +32,8 @@ static ngx_int_t ngx_chat_back_store_entry(ngx_chat_back_t *b,
 static ngx_int_t ngx_chat_back_send(ngx_chat_back_t *b,
     ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_back_send_item(ngx_chat_back_t *b,
-    ngx_chat_log_item_t *item, uint64_t seq, int64_t time, uint64_t sent);
+    ngx_chat_link_entry_t *entry, ngx_chat_log_item_t *item, uint64_t seq,
+    uint64_t sent);
 static void ngx_chat_back_record(ngx_chat_log_item_t *item, uint64_t seq,
     int64_t time, ngx_chat_record_t *rec);
 
@@ -107,13 +110,19 @@ ngx_chat_back_apply_locked(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
         ngx_chat_failpoint("back sent");
     }
 
-    ngx_chat_link_sh_turn(sh);
+    ngx_chat_futex_turn(&sh->turns);
 
-    return NGX_OK;
+    if (b->rouse) {
+        b->rouse = 0;
+        ngx_chat_wakeup_rouse(&b->conf->zone->wakeups->wakeups[0]);
+    }
+
+    return sh->incarnation ? NGX_OK : NGX_AGAIN;
 }
 
 
-/* One transaction for all; *n is the number of entries. */
+/* One transaction for all, if there are messages; *n is the number of entries.
+   */
 
 static ngx_int_t
 ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
@@ -125,10 +134,9 @@ ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
 
     place = b->place;
     *n = 0;
+    b->began = 0;
 
-    rc = ngx_chat_batch_begin(&b->handle.db);
-
-    while (rc == NGX_OK) {
+    for ( ;; ) {
         rc = ngx_chat_link_entry(reply, *n, &entry);
 
         if (rc == NGX_DONE) {
@@ -146,6 +154,10 @@ ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
             rc = ngx_chat_back_store_entry(b, &entry);
         }
 
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
         place.term = entry.term;
         place.seq = entry.seq;
         place.nonce = entry.nonce;
@@ -153,8 +165,11 @@ ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
         (*n)++;
     }
 
-    if (rc != NGX_DONE) {
-        return rc;
+    /* without messages the database need not know: what is read again then does
+       no harm */
+
+    if (!b->began) {
+        return NGX_OK;
     }
 
     rc = ngx_chat_back_keep(b, &place);
@@ -262,6 +277,15 @@ ngx_chat_back_store_entry(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
 
         ngx_chat_back_record(&item, seq, entry->time, &rec);
 
+        if (!b->began) {
+            rc = ngx_chat_batch_begin(&b->handle.db);
+            if (rc != NGX_OK) {
+                return rc;
+            }
+
+            b->began = 1;
+        }
+
         rc = ngx_chat_batch_replicate(&b->handle.db, &rec,
                                       ngx_chat_message_is_old(item.kind));
         if (rc != NGX_OK) {
@@ -300,8 +324,7 @@ ngx_chat_back_send(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
             continue;
         }
 
-        if (ngx_chat_back_send_item(b, &item, seq, entry->time, sent)
-            != NGX_OK)
+        if (ngx_chat_back_send_item(b, entry, &item, seq, sent) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -309,15 +332,15 @@ ngx_chat_back_send(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
         ngx_chat_link_set(&sh->applied, seq);
     }
 
-    ngx_chat_link_sh_turn(sh);
+    ngx_chat_futex_turn(&sh->turns);
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_chat_back_send_item(ngx_chat_back_t *b, ngx_chat_log_item_t *item,
-    uint64_t seq, int64_t time, uint64_t sent)
+ngx_chat_back_send_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
+    ngx_chat_log_item_t *item, uint64_t seq, uint64_t sent)
 {
     ngx_int_t          rc;
     ngx_chat_record_t  rec;
@@ -326,13 +349,17 @@ ngx_chat_back_send_item(ngx_chat_back_t *b, ngx_chat_log_item_t *item,
         return NGX_OK;
     }
 
+    if (item->kind > NGX_CHAT_MESSAGE_OLD_EVENT_e) {
+        return ngx_chat_back_announced(b, entry, item, seq);
+    }
+
     /* the one before died behind the ring's store and before that of applied */
 
     if (ngx_chat_message_is_stored(item->kind) && seq <= sent) {
         return NGX_OK;
     }
 
-    ngx_chat_back_record(item, seq, time, &rec);
+    ngx_chat_back_record(item, seq, entry->time, &rec);
 
     if (!ngx_chat_message_is_stored(item->kind)) {
         rec.id = 0;

@@ -16,6 +16,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <shared/ngx_chat_futex.h>
+#include <shared/ngx_chat_node.h>
 #include <store/ngx_chat_back_work.h>
 #include <store/ngx_chat_write_lock.h>
 #include <wire/ngx_chat_clock.h>
@@ -33,6 +35,7 @@ static ngx_int_t ngx_chat_back_first(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_belongs(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_lost(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_enter(ngx_chat_back_t *b);
+static void ngx_chat_back_joined(ngx_chat_back_t *b);
 static void ngx_chat_back_epoch(ngx_chat_link_sh_t *sh, u_char *epoch);
 static ngx_int_t ngx_chat_back_row(ngx_chat_db_t *db, char *row);
 
@@ -69,7 +72,16 @@ ngx_chat_back_join(ngx_chat_back_t *b)
         rc = ngx_chat_back_enter(b);
     }
 
-    return (rc == NGX_OK) ? ngx_chat_back_offer(b) : rc;
+    if (rc == NGX_OK) {
+        rc = ngx_chat_back_census(b);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_chat_back_joined(b);
+        rc = ngx_chat_back_offer(b);
+    }
+
+    return rc;
 }
 
 
@@ -267,19 +279,41 @@ ngx_chat_back_lost(ngx_chat_back_t *b)
 }
 
 
+/*
+ * A node has another name in the log after it was taken for dead, in another
+ * term, and after a wipe, which nobody else knows of: the others drop all that
+ * it had under the old one.
+ */
+
 static ngx_int_t
 ngx_chat_back_enter(ngx_chat_back_t *b)
 {
-    uint64_t             incarnation;
+    uint64_t             incarnation, expired;
     ngx_int_t            rc;
+    ngx_uint_t           fresh;
+    ngx_chat_zone_t     *zone;
     ngx_chat_link_sh_t  *sh;
 
     sh = b->sh;
+    zone = b->conf->zone;
 
-    incarnation = sh->incarnation ? sh->incarnation : ngx_chat_link_random();
+    if (sh->incarnation && sh->census_term == b->meta.term
+        && sh->census_generation != zone->sh->generation + 1)
+    {
+        rc = ngx_chat_link_gone(&b->link, b->meta.term, sh->incarnation, 1);
 
-    rc = ngx_chat_link_hello(&b->link, b->meta.term, incarnation,
-                             sh->incarnation == 0);
+        if (rc != NGX_OK) {
+            return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+        }
+
+        ngx_chat_link_set(&sh->incarnation, 0);
+    }
+
+    fresh = (sh->incarnation == 0 || sh->census_term != b->meta.term);
+    incarnation = fresh ? ngx_chat_link_random() : sh->incarnation;
+
+    rc = ngx_chat_link_hello(&b->link, b->meta.term, incarnation, fresh,
+                             &expired);
 
     if (rc == NGX_AGAIN) {
 
@@ -293,6 +327,21 @@ ngx_chat_back_enter(ngx_chat_back_t *b)
     }
 
     ngx_chat_link_set(&sh->incarnation, incarnation);
+
+    if (fresh) {
+        ngx_chat_node_begin(zone, incarnation);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_chat_back_joined(ngx_chat_back_t *b)
+{
+    ngx_chat_link_sh_t  *sh;
+
+    sh = b->sh;
 
     if (sh->entry_term == 0) {
         ngx_chat_link_set(&sh->nonce, b->place.nonce);
@@ -312,17 +361,16 @@ ngx_chat_back_enter(ngx_chat_back_t *b)
 
     ngx_chat_link_set(&sh->heard, ngx_chat_clock_msec());
     ngx_chat_link_set(&sh->term, b->meta.term);
-    ngx_chat_link_sh_turn(sh);
+    ngx_chat_futex_turn(&sh->turns);
 
     b->beat = ngx_chat_clock_msec() + b->link_conf->lease / 4;
-
-    return NGX_OK;
 }
 
 
 ngx_int_t
 ngx_chat_back_beat(ngx_chat_back_t *b)
 {
+    uint64_t              expired;
     ngx_int_t             rc;
     ngx_chat_link_sh_t   *sh;
     ngx_chat_link_meta_t  meta;
@@ -338,10 +386,23 @@ ngx_chat_back_beat(ngx_chat_back_t *b)
         return NGX_AGAIN;
     }
 
-    rc = ngx_chat_link_hello(&b->link, b->meta.term, sh->incarnation, 0);
+    if (sh->incarnation == 0
+        || sh->census_generation != b->conf->zone->sh->generation + 1)
+    {
+        return NGX_AGAIN;
+    }
+
+    ngx_chat_node_tell(b->conf->zone);
+
+    rc = ngx_chat_link_hello(&b->link, b->meta.term, sh->incarnation, 0,
+                             &expired);
 
     if (rc == NGX_AGAIN) {
         ngx_chat_link_set(&sh->incarnation, 0);
+    }
+
+    if (rc == NGX_OK && expired) {
+        rc = ngx_chat_link_gone(&b->link, b->meta.term, expired, 0);
     }
 
     return (rc == NGX_DECLINED) ? NGX_ERROR : rc;

@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 
 #include <link/ngx_chat_link.h>
+#include <link/ngx_chat_log_item.h>
 #include <shared/ngx_chat_single.h>
 #include <store/ngx_chat_handle.h>
 
@@ -43,6 +44,8 @@ typedef struct ngx_chat_back_s {
     char                    id[NGX_CHAT_LINK_EPOCH + 1];   /* of the database's
                                           cluster; empty: it is of none */
     ngx_uint_t              offer;     /* this node has begun the term */
+    ngx_uint_t              began;     /* a transaction */
+    ngx_uint_t              rouse;     /* the workers, when all is applied */
     uint64_t                stored;    /* the highest id stored */
     uint64_t                beat;      /* ms: when the lease is due */
     uint64_t                told;      /* ms: when a fault was logged last */
@@ -66,6 +69,14 @@ ngx_int_t ngx_chat_back_offer(ngx_chat_back_t *b);
    NGX_ERROR. */
 ngx_int_t ngx_chat_back_locked(ngx_chat_back_t *b,
     ngx_int_t (*handler)(ngx_chat_back_t *b));
+
+/* Behind a join: takes the census, where this node does not have it.  NGX_OK,
+   NGX_ERROR. */
+ngx_int_t ngx_chat_back_census(ngx_chat_back_t *b);
+
+/* An item that a node has announced.  NGX_OK. */
+ngx_int_t ngx_chat_back_announced(ngx_chat_back_t *b,
+    ngx_chat_link_entry_t *entry, ngx_chat_log_item_t *item, uint64_t seq);
 
 /* The node's lease goes on.  NGX_OK; NGX_AGAIN: the node has to join again;
    NGX_ERROR. */

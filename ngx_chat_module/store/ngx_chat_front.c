@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 
 #include <link/ngx_chat_log_item.h>
+#include <shared/ngx_chat_futex.h>
 #include <store/ngx_chat_front.h>
 #include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
@@ -214,8 +215,8 @@ ngx_chat_front_append(ngx_chat_front_t *f, ngx_chat_link_batch_t *b,
             break;
         }
 
-        ngx_chat_link_sh_sleep(f->conf->sh, turns,
-                               ngx_min(NGX_CHAT_FRONT_PAUSE, end - now));
+        ngx_chat_futex_sleep(&f->conf->sh->turns, turns,
+                             ngx_min(NGX_CHAT_FRONT_PAUSE, end - now));
     }
 
     ngx_log_error(NGX_LOG_ERR, log, 0, "chat cluster: %s: %s",

@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 
 #include <shared/ngx_chat_mutex.h>
+#include <store/ngx_chat_announcer.h>
 #include <store/ngx_chat_back.h>
 #include <store/ngx_chat_maintenance.h>
 #include <store/ngx_chat_store.h>
@@ -21,6 +22,7 @@ struct ngx_chat_store_s {
     ngx_chat_writer_t        writer;
     ngx_chat_readers_t       readers;
     ngx_chat_back_t         *back;         /* NULL: no chat_cluster */
+    ngx_chat_announcer_t    *announcer;    /* the same */
 };
 
 
@@ -63,8 +65,9 @@ ngx_chat_store_init(ngx_chat_store_conf_t *conf, ngx_cycle_t *cycle)
 
     if (conf->link) {
         st->back = ngx_chat_back_start(conf, cycle);
+        st->announcer = ngx_chat_announcer_start(conf, cycle);
 
-        if (st->back == NULL) {
+        if (st->back == NULL || st->announcer == NULL) {
             return NULL;
         }
     }
@@ -83,6 +86,7 @@ ngx_chat_store_link(ngx_chat_store_t *st)
 void
 ngx_chat_store_leave(ngx_chat_store_t *st)
 {
+    ngx_chat_announcer_leave(st->announcer);
     ngx_chat_back_leave(st->back);
 }
 
@@ -105,6 +109,7 @@ ngx_chat_store_stale(void *data)
 void
 ngx_chat_store_exit(ngx_chat_store_t *st)
 {
+    ngx_chat_announcer_stop(st->announcer);
     ngx_chat_back_stop(st->back);
     ngx_chat_maintenance_exit(&st->maintenance);
     ngx_chat_reader_exit(&st->readers);

@@ -18,6 +18,7 @@
 #include <pthread.h>
 
 #include <link/ngx_chat_link.h>
+#include <shared/ngx_chat_zone.h>
 #include <store/ngx_chat_batch.h>
 #include <store/ngx_chat_retention.h>
 #include <store/ngx_chat_store_stats.h>
@@ -97,6 +98,7 @@ typedef struct {
     ngx_chat_handles_t       handles;
     ngx_chat_retention_limits_t  retention;
     ngx_chat_link_conf_t    *link;         /* NULL: no chat_cluster */
+    ngx_chat_zone_t         *zone;         /* for the cluster's nodes */
 
     /* The most bytes that the event of a record can have. */
     size_t                 (*event_max)(ngx_chat_record_t *rec);

@@ -13,6 +13,7 @@
 
 #include <http/ngx_chat_http_module.h>
 #include <pusher/ngx_chat_error.h>
+#include <session/ngx_chat_claim.h>
 #include <session/ngx_chat_recall.h>
 #include <session/ngx_chat_recovery.h>
 #include <websocket/ngx_chat_websocket.h>
@@ -132,6 +133,7 @@ ngx_chat_websocket_close(ngx_chat_session_t *s, ngx_uint_t code,
 static void
 ngx_chat_websocket_park(ngx_chat_session_t *s)
 {
+    ngx_chat_claim_cancel(s, NULL);
     ngx_chat_recall_cancel(s, NULL);
     ngx_chat_recovery_end(s);
 }

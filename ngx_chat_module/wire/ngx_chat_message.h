@@ -34,6 +34,10 @@ typedef enum {
                                           message that is not sent again, with
                                           its id and time as socket id */
     NGX_CHAT_MESSAGE_OLD_EVENT_e,
+    NGX_CHAT_MESSAGE_CHANNEL_e,        /* what a node has of a channel */
+    NGX_CHAT_MESSAGE_MEMBER_e,         /* whether it has a member */
+    NGX_CHAT_MESSAGE_GONE_e,           /* the node, whose incarnation is the
+                                          channel's name, is gone */
     NGX_CHAT_MESSAGE_KINDS_e
 } ngx_chat_message_kind_e;
 

@@ -1,12 +1,13 @@
 -- append: adds a worker's batch to the log, or tells why not.
 --
--- KEYS  1 meta, 2 log, 3 nodes, 4 the node's last batches,
---       5... an idempotency key for each item that has one
+-- KEYS  1 meta, 2 log, 3 nodes, 4 the node's last batches, 5 its census,
+--       6... an idempotency key for each item that has one
 -- ARGV  1 term, 2 the seq that the caller has seen, 3 incarnation,
 --       4 worker, 5 nonce, 6 how many events the log keeps,
 --       7 ms that idempotency keys are kept,
 --       8... two for each item: flags, and the item's bytes.
---            k: it has a key; m: it is of the same request as the one before
+--            k: it has a key; m: it is of the same request as the one before;
+--            sFIELD: kept in the census in that field; dFIELD: that is dropped
 --
 -- {"OK", "NONCE TIME SEQ ..."}: the engine's ms, and each item's number; of an
 -- item that was there already "SEQ@TIME", and nothing was added for it.
@@ -48,18 +49,24 @@ if not node or tonumber(string.match(node, '^%d+')) < tonumber(ms) then
 end
 
 local items, answer = {}, {ARGV[5], ms}
-local key, old, created = 5, nil, nil
+local key, old, created = 6, nil, nil
 
 for i = 8, #ARGV, 2 do
-    local flags = ARGV[i]
+    local flag = string.sub(ARGV[i], 1, 1)
 
-    if string.find(flags, 'm') then
+    if flag == 'm' then
         old = old and old + 1
 
     else
         old = nil
 
-        if string.find(flags, 'k') then
+        if flag == 's' then
+            redis.call('HSET', KEYS[5], string.sub(ARGV[i], 2), ARGV[i + 1])
+
+        elseif flag == 'd' then
+            redis.call('HDEL', KEYS[5], string.sub(ARGV[i], 2))
+
+        elseif flag == 'k' then
             local kept = redis.call('GET', KEYS[key])
 
             if kept then

@@ -4,7 +4,8 @@
 -- ARGV  1 term, 2 incarnation, 3 name, 4 ms of the lease,
 --       5 "1": a new incarnation; "0": it must be there
 --
--- {"OK", SEQ}, {"NONE"}, {"TERM", term}, {"GONE"}.
+-- {"OK", INCARNATION, ...}: those whose lease is over.
+-- {"NONE"}, {"TERM", term}, {"GONE"}.
 
 local meta = redis.call('HMGET', KEYS[1], 'term', 'seq')
 
@@ -18,16 +19,25 @@ end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local nodes = redis.call('HGETALL', KEYS[2])
+local answer, found = {'OK'}, false
 
-if ARGV[5] == '0' then
-    local node = redis.call('HGET', KEYS[2], ARGV[2])
+for i = 1, #nodes, 2 do
+    local ends = tonumber(string.match(nodes[i + 1], '^%d+'))
 
-    if not node or tonumber(string.match(node, '^%d+')) < now then
-        return {'GONE'}
+    if nodes[i] == ARGV[2] then
+        found = ends >= now
+
+    elseif ends < now then
+        answer[#answer + 1] = nodes[i]
     end
+end
+
+if ARGV[5] == '0' and not found then
+    return {'GONE'}
 end
 
 redis.call('HSET', KEYS[2], ARGV[2],
            string.format('%.0f %s', now + ARGV[4], ARGV[3]))
 
-return {'OK', meta[2]}
+return answer

@@ -1,0 +1,182 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Terms and nodes.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <link/ngx_chat_link.h>
+#include <link/ngx_chat_link_script.h>
+#include <link/ngx_chat_log_item.h>
+
+#include <stdio.h>
+
+
+#define NGX_CHAT_LINK_NAME  (64 + 32)  /* bytes of a node's key */
+
+
+ngx_int_t
+ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
+    uint64_t term, uint64_t seq)
+{
+    u_char                    known[NGX_CHAT_LINK_NUMBER];
+    u_char                    seen[NGX_CHAT_LINK_NUMBER];
+    u_char                    last[NGX_CHAT_LINK_NUMBER];
+    u_char                    nonce[NGX_CHAT_LINK_NUMBER];
+    ngx_int_t                 rc;
+    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 7];
+    ngx_chat_engine_reply_t  *reply;
+
+    w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
+
+    w[0] = l->conf->meta;
+    ngx_chat_link_number(&w[1], known, meta->term ? "%uL" : "", meta->term);
+    ngx_chat_link_number(&w[2], last, "%uL", seq);
+    w[3].data = meta->epoch;
+    w[3].len = NGX_CHAT_LINK_EPOCH;
+    ngx_chat_link_number(&w[4], nonce, "%016xL", ngx_chat_link_random());
+    w[5].data = meta->id;
+    w[5].len = NGX_CHAT_LINK_EPOCH;
+    ngx_chat_link_number(&w[6], seen, "%uL", term);
+
+    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_TERM_e, words, 1,
+                                  NGX_CHAT_LINK_SCRIPT_WORDS + 7,
+                                  NGX_CHAT_LINK_CALL, &reply);
+    if (rc == NGX_OK) {
+        ngx_chat_engine_free(reply);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
+    ngx_uint_t fresh, uint64_t *expired)
+{
+    u_char                    number[NGX_CHAT_LINK_NUMBER];
+    u_char                    lease[NGX_CHAT_LINK_NUMBER];
+    u_char                    name[NGX_CHAT_LINK_NUMBER];
+    ngx_int_t                 rc;
+    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 7], text;
+    ngx_chat_engine_reply_t  *reply;
+
+    w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
+
+    w[0] = l->conf->meta;
+    w[1] = l->conf->nodes;
+    ngx_chat_link_number(&w[2], number, "%uL", term);
+    ngx_chat_link_number(&w[3], name, "%016xL", incarnation);
+    w[4] = l->conf->name;
+    ngx_chat_link_number(&w[5], lease, "%uL", l->conf->lease);
+
+    if (fresh) {
+        ngx_str_set(&w[6], "1");
+
+    } else {
+        ngx_str_set(&w[6], "0");
+    }
+
+    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_HELLO_e, words, 2,
+                                  NGX_CHAT_LINK_SCRIPT_WORDS + 7,
+                                  NGX_CHAT_LINK_CALL, &reply);
+    *expired = 0;
+
+    if (rc == NGX_OK) {
+        text = ngx_chat_engine_text(ngx_chat_engine_item(reply, 1));
+
+        if (text.len && ngx_chat_link_incarnation(&text, expired) != NGX_OK) {
+            *expired = 0;
+        }
+
+        ngx_chat_engine_free(reply);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_link_gone(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
+    ngx_uint_t force)
+{
+    u_char                    number[NGX_CHAT_LINK_NUMBER];
+    u_char                    name[NGX_CHAT_LINK_NUMBER];
+    u_char                    nonce[NGX_CHAT_LINK_NUMBER];
+    u_char                    batches[NGX_CHAT_LINK_NAME];
+    u_char                    census[NGX_CHAT_LINK_NAME];
+    u_char                    bytes[NGX_CHAT_LOG_ITEM_HEADER
+                                    + NGX_CHAT_LINK_NUMBER];
+    ngx_int_t                 rc;
+    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 10];
+    ngx_chat_log_item_t       item;
+    ngx_chat_engine_reply_t  *reply;
+
+    w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
+
+    w[0] = l->conf->meta;
+    w[1] = l->conf->log;
+    w[2] = l->conf->nodes;
+    ngx_chat_link_name(&w[3], batches, l->conf, "w", incarnation);
+    ngx_chat_link_name(&w[4], census, l->conf, "s", incarnation);
+    ngx_chat_link_number(&w[5], number, "%uL", term);
+    ngx_chat_link_number(&w[6], name, "%016xL", incarnation);
+    ngx_chat_link_number(&w[7], nonce, "%016xL", ngx_chat_link_random());
+
+    w[8].data = (u_char *) (force ? "1" : "0");
+    w[8].len = 1;
+
+    ngx_memzero(&item, sizeof(ngx_chat_log_item_t));
+
+    item.kind = NGX_CHAT_MESSAGE_GONE_e;
+    item.channel = w[6];
+
+    w[9].data = bytes;
+    w[9].len = ngx_chat_log_item_pack(bytes, &item) - bytes;
+
+    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_GONE_e, words, 5,
+                                  NGX_CHAT_LINK_SCRIPT_WORDS + 10,
+                                  NGX_CHAT_LINK_CALL, &reply);
+    if (rc == NGX_OK) {
+        ngx_chat_engine_free(reply);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_link_nodes(ngx_chat_link_t *l, ngx_chat_engine_reply_t **reply)
+{
+    ngx_str_t  words[2];
+
+    ngx_str_set(&words[0], "HGETALL");
+    words[1] = l->conf->nodes;
+
+    return ngx_chat_engine_call(&l->engine, words, 2, NGX_CHAT_LINK_CALL,
+                                reply);
+}
+
+
+ngx_int_t
+ngx_chat_link_census(ngx_chat_link_t *l, ngx_str_t *incarnation,
+    ngx_chat_engine_reply_t **reply)
+{
+    u_char     census[NGX_CHAT_LINK_NAME];
+    uint64_t   n;
+    ngx_str_t  words[2];
+
+    if (ngx_chat_link_incarnation(incarnation, &n) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ngx_str_set(&words[0], "HGETALL");
+    ngx_chat_link_name(&words[1], census, l->conf, "s", n);
+
+    return ngx_chat_engine_call(&l->engine, words, 2, NGX_CHAT_LINK_CALL,
+                                reply);
+}
