@@ -292,6 +292,13 @@ ngx_chat_conf_cluster_init(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
         return NGX_OK;
     }
 
+    if (cmcf->herald.n) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"webhook\" can't be used with \"chat_cluster\" yet, "
+                      "in %V:%ui", &cmcf->cluster.file, cmcf->cluster.line);
+        return NGX_ERROR;
+    }
+
     if (ngx_chat_conf_database_required(cf, cmcf, &cmcf->cluster) != NGX_OK
         || ngx_chat_conf_cluster_defaults(cf, link) != NGX_OK
         || ngx_chat_link_conf(link, cf->pool) != NGX_OK

@@ -22,7 +22,8 @@
 #include <session/ngx_chat_session.h>
 
 
-/* The member is there: goes on with the command, whose memory is the claim's. */
+/* The member is there: goes on with the command, whose memory is the
+   claim's. */
 typedef void (*ngx_chat_claim_pt)(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd);
 

@@ -62,8 +62,8 @@ ngx_int_t ngx_chat_presence_entry_read(u_char **pos, u_char *last,
     ngx_str_t *user, ngx_str_t *info);
 
 /*
- * Copies the members that are seen into buf, as entries.  Returns the bytes it takes,
- * which may be more than size: then buf holds nothing of use.
+ * Copies the members that are seen into buf, as entries.  Returns the bytes it
+ * takes, which may be more than size: then buf holds nothing of use.
  */
 size_t ngx_chat_presence_list(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
     u_char *buf, size_t size);

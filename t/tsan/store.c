@@ -28,6 +28,7 @@
 
 #include "store/store.h"
 #include "loop.h"
+#include "no_cluster.h"
 
 #include <bus/ngx_chat_ring.h>
 #include <store/ngx_chat_store.h>

@@ -5,6 +5,7 @@
 /* sources: shared/ngx_chat_parked.c */
 /* sources: shared/ngx_chat_registry_channel.c shared/ngx_chat_grace.c */
 /* sources: shared/ngx_chat_registry.c shared/ngx_chat_presence.c */
+/* sources: shared/ngx_chat_node*.c shared/ngx_chat_futex.c */
 /* sources: shared/ngx_chat_cache.c */
 /* sources: shared/ngx_chat_arena.c shared/ngx_chat_share.c */
 /* sources: bus/ngx_chat_wakeup.c */

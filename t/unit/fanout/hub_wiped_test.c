@@ -7,6 +7,7 @@
 /* sources: shared/ngx_chat_parked.c */
 /* sources: shared/ngx_chat_registry_channel.c shared/ngx_chat_grace.c */
 /* sources: shared/ngx_chat_registry.c shared/ngx_chat_presence.c */
+/* sources: shared/ngx_chat_node*.c shared/ngx_chat_futex.c */
 /* sources: shared/ngx_chat_cache.c */
 /* sources: shared/ngx_chat_arena.c shared/ngx_chat_share.c */
 /* sources: bus/ngx_chat_wakeup.c */
@@ -148,7 +149,7 @@ missed(ngx_chat_zone_t *z, uint64_t app, ngx_str_t *channel)
 
 
 static ngx_chat_zone_handlers_t  zone_handlers = {
-    removed, told, told, removed, missed
+    removed, told, told, removed, NULL, missed
 };
 
 

@@ -1,8 +1,10 @@
 
+/* sources: link/ngx_chat_log_item.c */
+
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * sources: link/ngx_chat_log_item.c
+ * Items of a cluster's log: what is packed is unpacked, and nothing else.
  */
 
 

@@ -1,8 +1,10 @@
 
+/* sources: link/ngx_chat_link_url.c */
+
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * sources: link/ngx_chat_link_url.c
+ * URLs of chat_cluster.
  */
 
 

@@ -6,6 +6,7 @@
 /* sources: shared/ngx_chat_zone.c shared/ngx_chat_slot.c bus/ngx_chat_ring.c */
 /* sources: shared/ngx_chat_registry_channel.c shared/ngx_chat_grace.c */
 /* sources: shared/ngx_chat_registry.c shared/ngx_chat_presence.c */
+/* sources: shared/ngx_chat_node*.c shared/ngx_chat_futex.c */
 /* sources: shared/ngx_chat_cache.c */
 /* sources: shared/ngx_chat_arena.c bus/ngx_chat_wakeup.c */
 /* sources: shared/ngx_chat_mutex.c wire/ngx_chat_clock.c */

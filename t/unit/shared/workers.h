@@ -143,6 +143,18 @@ bus_joined(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel,
 
 
 static void
+bus_added(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel,
+    ngx_str_t *user, ngx_str_t *info)
+{
+    (void) zone;
+    (void) app;
+    (void) channel;
+    (void) user;
+    (void) info;
+}
+
+
+static void
 bus_missed(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel)
 {
     (void) zone;
@@ -156,6 +168,7 @@ static ngx_chat_zone_handlers_t  workers_handlers = {
     bus_occupied,
     bus_counted,
     bus_joined,
+    bus_added,
     bus_missed
 };
 
