@@ -7,6 +7,7 @@
 /* sources: shared/ngx_chat_parked.c shared/ngx_chat_mutex.c */
 /* sources: shared/ngx_chat_registry_channel.c shared/ngx_chat_grace.c */
 /* sources: shared/ngx_chat_registry.c shared/ngx_chat_presence.c */
+/* sources: shared/ngx_chat_node*.c shared/ngx_chat_futex.c */
 /* sources: shared/ngx_chat_cache.c bus/ngx_chat_wakeup.c */
 /* sources: shared/ngx_chat_arena.c shared/ngx_chat_share.c */
 /* sources: pusher/ngx_chat_webhook.c pusher/ngx_chat_app.c */
