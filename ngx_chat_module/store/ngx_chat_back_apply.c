@@ -180,6 +180,7 @@ ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
     }
 
     if (rc == NGX_OK) {
+        b->saved = place.seq;
         b->conf->sh->last = ngx_max(b->conf->sh->last, b->stored);
     }
 

@@ -31,7 +31,7 @@
 
 static ngx_int_t ngx_chat_back_locate(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_found(ngx_chat_back_t *b);
-static ngx_int_t ngx_chat_back_first(ngx_chat_back_t *b);
+static ngx_int_t ngx_chat_back_save(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_belongs(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_lost(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_enter(ngx_chat_back_t *b);
@@ -62,6 +62,10 @@ ngx_chat_back_join(ngx_chat_back_t *b)
 
     } else {
         rc = ngx_chat_back_belongs(b);
+
+        if (rc == NGX_OK && b->id[0] == '\0') {
+            rc = ngx_chat_back_locked(b, ngx_chat_back_save);
+        }
 
         if (rc == NGX_OK) {
             rc = ngx_chat_back_lost(b);
@@ -138,15 +142,18 @@ ngx_chat_back_found(ngx_chat_back_t *b)
     b->place.seq = b->meta.first;
     b->place.nonce = b->meta.start;
 
-    return ngx_chat_back_locked(b, ngx_chat_back_first);
+    return ngx_chat_back_locked(b, ngx_chat_back_save);
 }
 
 
-/* With the write lock: the database belongs to the cluster from now on. */
+/* With the write lock: the database belongs to the cluster, and has all up to
+   this place. */
 
 static ngx_int_t
-ngx_chat_back_first(ngx_chat_back_t *b)
+ngx_chat_back_save(ngx_chat_back_t *b)
 {
+    b->saved = b->place.seq;
+
     return ngx_chat_back_keep(b, &b->place);
 }
 
@@ -393,6 +400,14 @@ ngx_chat_back_beat(ngx_chat_back_t *b)
     }
 
     ngx_chat_node_tell(b->conf->zone);
+
+    /* where no messages were stored meanwhile */
+
+    if (b->place.seq != b->saved
+        && ngx_chat_back_locked(b, ngx_chat_back_save) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     rc = ngx_chat_link_hello(&b->link, b->meta.term, sh->incarnation, 0,
                              &expired);

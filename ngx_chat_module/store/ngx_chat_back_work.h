@@ -44,6 +44,7 @@ typedef struct ngx_chat_back_s {
     char                    id[NGX_CHAT_LINK_EPOCH + 1];   /* of the database's
                                           cluster; empty: it is of none */
     ngx_uint_t              offer;     /* this node has begun the term */
+    uint64_t                saved;     /* seq of the place in the database */
     ngx_uint_t              began;     /* a transaction */
     ngx_uint_t              rouse;     /* the workers, when all is applied */
     uint64_t                stored;    /* the highest id stored */
