@@ -51,6 +51,7 @@ ngx_chat_link_url_read(ngx_str_t *text, ngx_chat_link_url_t *url)
     ngx_chat_link_url_scheme_t  *s;
 
     memset(url, 0, sizeof(ngx_chat_link_url_t));
+    len = 0;
 
     for (s = ngx_chat_link_url_schemes; s->scheme; s++) {
         len = strlen(s->scheme);
