@@ -116,23 +116,25 @@ sub test_tree {
 }
 
 
-# Webhooks are what a module has not that was built without libcurl's headers.
+# Webhooks and clusters are what a module has not that was built without the
+# headers of libcurl and hiredis.
 
-sub test_without_curl {
-    my $root = repository('no-curl');
+sub test_without_libraries {
+    my $root = repository('no-libraries');
     my $none = "$dir/none";
-    my $run = "$dir/no-curl-run";
+    my $run = "$dir/no-libraries-run";
 
-    spew("$none/curl/curl.h", "#error none\n");
+    spew("$none/$_", "#error none\n") for qw(curl/curl.h hiredis/hiredis.h);
 
     my ($status, $text) = output("CPATH=$none $root/t/tools/build.sh");
 
-    is($status, 0, "without libcurl's headers it builds") or diag($text);
+    is($status, 0, 'without the headers of libcurl and hiredis it builds')
+        or diag($text);
 
     my ($nginx) = grep { -x } "$root/build/src-objs/nginx",
                   map { "$_/nginx" } split(/:/, $ENV{PATH}), '/usr/sbin';
     my $try = sub {
-        my ($app) = @_;
+        my ($app, $http) = @_;
 
         spew("$run/nginx.conf", <<"END");
 load_module $root/build/ngx_chat_module.so;
@@ -145,17 +147,23 @@ http {
         key k; secret s;
         $app
     }
+    $http
 }
 END
         return output("$nginx -t -e stderr -p $run -c $run/nginx.conf");
     };
 
-    ($status, $text) = $try->('');
+    ($status, $text) = $try->('', '');
     is($status, 0, 'and serves') or diag($text);
 
-    ($status, $text) = $try->('webhook http://localhost/;');
+    ($status, $text) = $try->('webhook http://localhost/;', '');
     is($status, 1, 'nginx -t refuses webhook');
     like($text, qr/"webhook".* is not available: .*without libcurl in .*:9$/m,
+         'and says why');
+
+    ($status, $text) = $try->('', 'chat_cluster redis://127.0.0.1;');
+    is($status, 1, 'nginx -t refuses chat_cluster');
+    like($text, qr/"chat_cluster".* is not available: .*without hiredis in/,
          'and says why');
 }
 
@@ -255,6 +263,6 @@ test_promtool('old-lists', 'promtool', './prometheus' => 0,
 test_promtool('no-debian', undef, './prometheus' => 0);
 
 test_tree();
-test_without_curl();
+test_without_libraries();
 
 done_testing();
