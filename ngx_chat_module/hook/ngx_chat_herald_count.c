@@ -64,6 +64,9 @@ ngx_chat_herald_look(ngx_chat_herald_t *h)
         return;
     }
 
+    counts = NULL;
+    n = 0;
+
     h->look = now + NGX_CHAT_HERALD_LOOK;
     h->yields = ngx_chat_herald_has_elder(h);
 

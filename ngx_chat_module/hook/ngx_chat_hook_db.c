@@ -203,6 +203,8 @@ ngx_chat_hook_db_look(ngx_chat_hook_db_t *db, ngx_log_t *log)
     ngx_int_t   rc;
     ngx_uint_t  same;
 
+    version = 0;
+
     rc = ngx_chat_handle_look(&db->handle, 0, log);
 
     if (rc == NGX_OK) {

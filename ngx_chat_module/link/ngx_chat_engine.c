@@ -52,6 +52,7 @@ ngx_chat_engine_call(ngx_chat_engine_t *e, ngx_str_t *words, ngx_uint_t n,
         return NGX_ERROR;
     }
 
+    r = NULL;
     e->deadline = ngx_chat_clock_msec() + ms;
 
     if (e->reader == NULL) {

@@ -64,6 +64,8 @@ ngx_chat_back_apply_locked(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
     ngx_chat_link_sh_t    *sh;
     ngx_chat_link_entry_t  entry;
 
+    n = 0;
+
     rc = ngx_chat_handle_ready(&b->handle, 1, b->log);
 
     if (rc == NGX_OK) {
