@@ -511,6 +511,13 @@ ngx_chat_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     shm_zone->data = cmcf;
 
+    if ((cmcf->store.link != NULL) != (cmcf->zone->sh->nnodes != 0)) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "chat_cluster can't be added or taken out by a reload, "
+                      "restart nginx");
+        return NGX_ERROR;
+    }
+
     cmcf->store_hooks.zone = cmcf->zone;
     cmcf->store_hooks.apps = &cmcf->apps;
     cmcf->herald.zone = cmcf->zone;

@@ -460,19 +460,13 @@ ngx_chat_conf_database_init(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
     cmcf->store.append = ngx_chat_store_hooks_append;
     cmcf->store.sent = ngx_chat_store_hooks_sent;
     cmcf->store.head = ngx_chat_store_hooks_head;
+    cmcf->store.behind = ngx_chat_store_hooks_behind;
     cmcf->store.begun = ngx_chat_store_hooks_begun;
     cmcf->store.queued = ngx_chat_store_hooks_queued;
     cmcf->store.reading = ngx_chat_store_hooks_reading;
     cmcf->store.event_max = ngx_chat_store_hooks_event_max;
     cmcf->store.batch_max = zone->sh->ring->size / 8;
     cmcf->store.data = &cmcf->store_hooks;
-
-    if ((cmcf->store.link != NULL) != (zone->sh->nnodes != 0)) {
-        ngx_log_error(NGX_LOG_EMERG, log, 0,
-                      "chat_cluster can't be added or taken out by a reload, "
-                      "restart nginx");
-        return NGX_ERROR;
-    }
 
     if (cmcf->store.link) {
         cmcf->store.link->sh = &sh->link;

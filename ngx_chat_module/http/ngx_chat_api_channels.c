@@ -474,11 +474,11 @@ ngx_chat_api_terminate(ngx_http_request_t *r, ngx_chat_api_t *api)
                api->route.name.data, api->route.name.len);
 
     if (api->cmcf->store.link == NULL) {
-        (void) ngx_chat_store_hooks_append(&api->cmcf->store_hooks, &rec,
-                                           &nobody, NULL, NULL,
-                                           r->connection->log);
+        rc = ngx_chat_store_hooks_append(&api->cmcf->store_hooks, &rec,
+                                         &nobody, NULL, NULL,
+                                         r->connection->log);
 
-        return ngx_chat_api_terminated(r, NGX_OK);
+        return ngx_chat_api_terminated(r, rc);
     }
 
     rc = ngx_chat_commit(r, &rec, &nobody, 1, ngx_chat_api_terminate_done,
@@ -508,6 +508,8 @@ ngx_chat_api_terminated(ngx_http_request_t *r, ngx_int_t rc)
         return ngx_chat_reply_send(r, NGX_HTTP_OK, &none);
     }
 
-    return ngx_chat_reply_line(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+    return ngx_chat_reply_line(r, (rc == NGX_ABORT)
+                                  ? NGX_HTTP_GATEWAY_TIME_OUT
+                                  : NGX_HTTP_SERVICE_UNAVAILABLE,
                                "The connections can't be ended now");
 }

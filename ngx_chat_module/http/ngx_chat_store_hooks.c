@@ -168,6 +168,30 @@ ngx_chat_store_hooks_payload(ngx_chat_record_t *rec, ngx_str_t *text,
 }
 
 
+ngx_uint_t
+ngx_chat_store_hooks_behind(void *data)
+{
+    ngx_chat_store_hooks_t *hooks = data;
+
+    uint64_t             head, position;
+    ngx_uint_t           i;
+    ngx_chat_zone_sh_t  *sh;
+
+    sh = hooks->zone->sh;
+    head = ngx_chat_ring_head(sh->ring);
+
+    for (i = 0; i < sh->nslots; i++) {
+        position = __atomic_load_n(&sh->slots[i].position, __ATOMIC_RELAXED);
+
+        if (sh->slots[i].pid && head - position > sh->ring->size / 2) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 uint64_t
 ngx_chat_store_hooks_head(void *data)
 {

@@ -44,6 +44,9 @@ ngx_int_t ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
     ngx_chat_socket_id_t *except, ngx_str_t *reply, uint64_t *position,
     ngx_log_t *log);
 
+/* The store's behind(). */
+ngx_uint_t ngx_chat_store_hooks_behind(void *data);
+
 /* The store's head(). */
 uint64_t ngx_chat_store_hooks_head(void *data);
 

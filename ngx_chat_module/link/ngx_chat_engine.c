@@ -19,7 +19,7 @@
 #endif
 
 
-#define NGX_CHAT_ENGINE_WORDS   4096       /* of a command, at most */
+#define NGX_CHAT_ENGINE_WORDS   16384      /* of a command, at most */
 #define NGX_CHAT_ENGINE_REPLY   (64 * 1024 * 1024)     /* bytes, at most */
 #define NGX_CHAT_ENGINE_READ    16384
 
@@ -50,6 +50,11 @@ ngx_chat_engine_call(ngx_chat_engine_t *e, ngx_str_t *words, ngx_uint_t n,
 
     if (e->fd == -1) {
         return NGX_ERROR;
+    }
+
+    if (n > NGX_CHAT_ENGINE_WORDS) {
+        (void) ngx_chat_engine_failed(e, "a command has too many words");
+        return NGX_DECLINED;
     }
 
     r = NULL;
@@ -90,10 +95,6 @@ ngx_chat_engine_send(ngx_chat_engine_t *e, ngx_str_t *words, ngx_uint_t n)
     ngx_int_t     rc;
     ngx_uint_t    i;
     const char  **argv;
-
-    if (n > NGX_CHAT_ENGINE_WORDS) {
-        return NGX_ERROR;
-    }
 
     argv = malloc(n * (sizeof(char *) + sizeof(size_t)));
     if (argv == NULL) {
@@ -201,7 +202,7 @@ ngx_chat_engine_refused(ngx_chat_engine_t *e, redisReply *reply)
 
     if (close) {
         ngx_chat_engine_close(e);
-        return NGX_ERROR;
+        return NGX_AGAIN;
     }
 
     return NGX_DECLINED;

@@ -5,7 +5,8 @@
  * A connection to the engine of a cluster, Redis or Valkey.
  *
  * A thread owns each connection and may wait: no function here is for an event
- * loop.  Nothing waits longer than it is told to.
+ * loop.  Nothing waits longer than it is told to, but for the look-up of a
+ * host's name, which takes as long as the resolver does.
  *
  * hiredis writes commands and reads replies; sockets, TLS and deadlines are
  * here.
@@ -43,8 +44,9 @@ void ngx_chat_engine_close(ngx_chat_engine_t *e);
 /*
  * Sends a command of n words and waits for its reply.  NGX_OK: *reply, which
  * free() takes, is no error; NGX_DECLINED: the engine has refused the command,
- * e->error tells why; NGX_ERROR: the connection is closed, and nobody knows
- * what came of the command.
+ * e->error tells why; NGX_AGAIN: the same, and another connection is to be
+ * made, as this is no primary, or not for these keys; NGX_ERROR: the connection
+ * is closed, and nobody knows what came of the command.
  */
 ngx_int_t ngx_chat_engine_call(ngx_chat_engine_t *e, ngx_str_t *words,
     ngx_uint_t n, ngx_msec_t ms, ngx_chat_engine_reply_t **reply);

@@ -27,7 +27,6 @@
 
 
 #define NGX_CHAT_LINK_KEY_LEN  32      /* of an idempotency key, hexadecimal */
-#define NGX_CHAT_LINK_READ     64      /* entries of a read, at most */
 #define NGX_CHAT_LINK_CALL     3000    /* ms that a command may take */
 
 
@@ -100,6 +99,7 @@ typedef struct {
     ngx_chat_link_item_t   *items;
     ngx_uint_t              n;
     uint64_t                worker;    /* by chance, with its process */
+    uint64_t                term;      /* in which it is sent */
     uint64_t                incarnation;   /* of the node, as this was first
                                           sent */
     uint64_t                nonce;     /* by chance; the same when it is sent
@@ -159,11 +159,11 @@ ngx_int_t ngx_chat_link_census(ngx_chat_link_t *l, ngx_str_t *incarnation,
 ngx_int_t ngx_chat_link_incarnation(ngx_str_t *text, uint64_t *n);
 
 /*
- * Waits up to ms for entries behind an id, and returns those that there are in
+ * Waits up to ms for entries behind a place, and returns at most n of them in
  * *reply, or NULL.
  */
-ngx_int_t ngx_chat_link_read(ngx_chat_link_t *l, uint64_t term, uint64_t seq,
-    ngx_msec_t ms, ngx_chat_engine_reply_t **reply);
+ngx_int_t ngx_chat_link_read(ngx_chat_link_t *l, ngx_chat_link_place_t *place,
+    ngx_uint_t n, ngx_msec_t ms, ngx_chat_engine_reply_t **reply);
 
 /* Entry n of the reply.  NGX_OK; NGX_DONE: there is none; NGX_ERROR: it is
    none that a node has made. */

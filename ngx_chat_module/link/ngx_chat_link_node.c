@@ -28,23 +28,24 @@ ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
     u_char                    last[NGX_CHAT_LINK_NUMBER];
     u_char                    nonce[NGX_CHAT_LINK_NUMBER];
     ngx_int_t                 rc;
-    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 7];
+    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 8];
     ngx_chat_engine_reply_t  *reply;
 
     w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
 
     w[0] = l->conf->meta;
-    ngx_chat_link_number(&w[1], known, meta->term ? "%uL" : "", meta->term);
-    ngx_chat_link_number(&w[2], last, "%uL", seq);
-    w[3].data = meta->epoch;
-    w[3].len = NGX_CHAT_LINK_EPOCH;
-    ngx_chat_link_number(&w[4], nonce, "%016xL", ngx_chat_link_random());
-    w[5].data = meta->id;
-    w[5].len = NGX_CHAT_LINK_EPOCH;
-    ngx_chat_link_number(&w[6], seen, "%uL", term);
+    w[1] = l->conf->log;
+    ngx_chat_link_number(&w[2], known, meta->term ? "%uL" : "", meta->term);
+    ngx_chat_link_number(&w[3], last, "%uL", seq);
+    w[4].data = meta->epoch;
+    w[4].len = NGX_CHAT_LINK_EPOCH;
+    ngx_chat_link_number(&w[5], nonce, "%016xL", ngx_chat_link_random());
+    w[6].data = meta->id;
+    w[6].len = NGX_CHAT_LINK_EPOCH;
+    ngx_chat_link_number(&w[7], seen, "%uL", term);
 
-    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_TERM_e, words, 1,
-                                  NGX_CHAT_LINK_SCRIPT_WORDS + 7,
+    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_TERM_e, words, 2,
+                                  NGX_CHAT_LINK_SCRIPT_WORDS + 8,
                                   NGX_CHAT_LINK_CALL, &reply);
     if (rc == NGX_OK) {
         ngx_chat_engine_free(reply);

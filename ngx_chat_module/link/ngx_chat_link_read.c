@@ -151,8 +151,8 @@ ngx_chat_link_read_text(u_char *to, ngx_str_t *s)
 
 
 ngx_int_t
-ngx_chat_link_read(ngx_chat_link_t *l, uint64_t term, uint64_t seq,
-    ngx_msec_t ms, ngx_chat_engine_reply_t **reply)
+ngx_chat_link_read(ngx_chat_link_t *l, ngx_chat_link_place_t *place,
+    ngx_uint_t n, ngx_msec_t ms, ngx_chat_engine_reply_t **reply)
 {
     char       id[NGX_CHAT_LINK_WORD], block[NGX_CHAT_LINK_WORD];
     char       count[NGX_CHAT_LINK_WORD];
@@ -163,7 +163,7 @@ ngx_chat_link_read(ngx_chat_link_t *l, uint64_t term, uint64_t seq,
     ngx_str_set(&words[0], "XREAD");
     ngx_str_set(&words[1], "COUNT");
     words[2].data = (u_char *) count;
-    words[2].len = snprintf(count, sizeof(count), "%d", NGX_CHAT_LINK_READ);
+    words[2].len = snprintf(count, sizeof(count), "%u", (unsigned) n);
     ngx_str_set(&words[3], "BLOCK");
     words[4].data = (u_char *) block;
     words[4].len = snprintf(block, sizeof(block), "%lu",
@@ -172,8 +172,8 @@ ngx_chat_link_read(ngx_chat_link_t *l, uint64_t term, uint64_t seq,
     words[6] = l->conf->log;
     words[7].data = (u_char *) id;
     words[7].len = snprintf(id, sizeof(id), "%llu-%llu",
-                            (unsigned long long) term,
-                            (unsigned long long) seq);
+                            (unsigned long long) place->term,
+                            (unsigned long long) place->seq);
 
     /* an engine that is stopped does not keep its own time */
 

@@ -23,6 +23,15 @@
 #define NGX_CHAT_LINK_EPOCH  32        /* hexadecimal digits */
 
 
+/* A place in the log: the end of an entry. */
+
+typedef struct {
+    uint64_t           term;
+    uint64_t           seq;
+    uint64_t           nonce;          /* 0: not known, at the very beginning */
+} ngx_chat_link_place_t;
+
+
 typedef struct {
     pthread_mutex_t    lease;          /* its holder is the back */
     pthread_mutex_t    announcer;      /* of the announcer */
@@ -33,10 +42,15 @@ typedef struct {
     uint64_t           incarnation;    /* of the node in this term */
     uint64_t           applied;        /* items of the log up to this number
                                           are in the ring */
-    uint64_t           nonce;          /* of the entry that ends with it, once
-                                          all of that entry is */
-    uint64_t           entry;          /* the number at the entry's end */
-    uint64_t           entry_term;     /* and its term */
+    uint32_t           nplaces;        /* how often the place was set; 0: it
+                                          was not yet */
+    ngx_chat_link_place_t  places[2];  /* the place is the one of nplaces % 2:
+                                          whoever is killed while it changes
+                                          leaves the one before */
+    uint64_t           quiet;          /* what is not stored, up to this number,
+                                          is of before this nginx */
+    uint32_t           offer;          /* this node may have begun the term, and
+                                          has to offer what it has */
     uint64_t           census_term;    /* the census was taken in that term, */
     uint64_t           census_generation;  /* of the zone's generation, plus
                                           one, */
@@ -59,6 +73,16 @@ typedef struct {
 
 /* Master, before it forks.  NGX_OK, NGX_ERROR. */
 ngx_int_t ngx_chat_link_sh_init(ngx_chat_link_sh_t *sh);
+
+/* The back's: how far it has come.  get() is NGX_OK, or NGX_DECLINED where that
+   was not set yet. */
+void ngx_chat_link_sh_set_place(ngx_chat_link_sh_t *sh,
+    ngx_chat_link_place_t *place);
+ngx_int_t ngx_chat_link_sh_get_place(ngx_chat_link_sh_t *sh,
+    ngx_chat_link_place_t *place);
+
+/* The back's: sets the epoch. */
+void ngx_chat_link_sh_set_epoch(ngx_chat_link_sh_t *sh, u_char *epoch);
 
 /* Copies the epoch, NGX_CHAT_LINK_EPOCH bytes. */
 void ngx_chat_link_sh_epoch(ngx_chat_link_sh_t *sh, u_char *epoch);

@@ -30,6 +30,15 @@ static u_char *ngx_chat_log_item_copy(u_char *p, ngx_str_t *s);
 static u_char *ngx_chat_log_item_take(u_char *p, ngx_str_t *s);
 
 
+ngx_uint_t
+ngx_chat_log_item_fits(ngx_chat_log_item_t *item)
+{
+    return item->channel.len >= 1 && item->channel.len <= 255
+           && item->event.len <= 65535 && item->author.len <= 65535
+           && item->content.len <= NGX_MAX_INT32_VALUE - 262144;
+}
+
+
 size_t
 ngx_chat_log_item_size(ngx_chat_log_item_t *item)
 {

@@ -36,6 +36,9 @@ typedef struct {
 } ngx_chat_log_item_t;
 
 
+/* Whether an item has the lengths that pack() can write. */
+ngx_uint_t ngx_chat_log_item_fits(ngx_chat_log_item_t *item);
+
 /* Bytes that pack() writes. */
 size_t ngx_chat_log_item_size(ngx_chat_log_item_t *item);
 

@@ -18,9 +18,7 @@
 #define NGX_CHAT_CLAIM_MAX    32           /* of a session at a time */
 #define NGX_CHAT_CLAIM_TOTAL  16384        /* of a worker */
 #define NGX_CHAT_CLAIM_TURN   64           /* that end in one turn */
-#define NGX_CHAT_CLAIM_LOOK   64           /* that are not ready, and looked at:
-                                              they are in the order in which
-                                              they are announced */
+#define NGX_CHAT_CLAIM_LOOK   1024         /* that are looked at in one turn */
 
 
 typedef struct {
@@ -59,8 +57,7 @@ ngx_chat_claim(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     zone = s->sessions->hub->fanout.zone;
 
     if (zone->sh->nnodes == 0
-        || ngx_chat_node_has_member(zone, s->app->number, &cmd->channel,
-                                    &m->id))
+        || ngx_chat_node_has(zone, s->app->number, &cmd->channel, &m->id))
     {
         return NGX_DECLINED;
     }
@@ -247,8 +244,8 @@ ngx_chat_claim_wiped(ngx_chat_sessions_t *w)
 static void
 ngx_chat_claim_handler(ngx_event_t *ev)
 {
-    ngx_uint_t            ended, waiting;
-    ngx_queue_t          *q, *next;
+    ngx_uint_t            n, ended;
+    ngx_queue_t          *q;
     ngx_connection_t     *dummy;
     ngx_chat_sessions_t  *w;
 
@@ -256,26 +253,20 @@ ngx_chat_claim_handler(ngx_event_t *ev)
     w = dummy->data;
 
     ended = 0;
-    waiting = 0;
 
-    /* the command of a claim may end other claims, but not this one */
+    /* those that are not ready go to the end; a command may end claims, too */
 
-    for (q = ngx_queue_head(&w->claims);
-         q != ngx_queue_sentinel(&w->claims)
-         && ended < NGX_CHAT_CLAIM_TURN && waiting < NGX_CHAT_CLAIM_LOOK;
-         q = next)
+    for (n = ngx_min(w->nclaims, NGX_CHAT_CLAIM_LOOK);
+         n && ended < NGX_CHAT_CLAIM_TURN && !ngx_queue_empty(&w->claims);
+         n--)
     {
-        next = ngx_queue_next(q);
+        q = ngx_queue_head(&w->claims);
 
-        if (ngx_chat_claim_look(w, ngx_queue_data(q, ngx_chat_claim_t, queue)))
-        {
-            ended++;
-            next = ngx_queue_head(&w->claims);
-            waiting = 0;
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&w->claims, q);
 
-        } else {
-            waiting++;
-        }
+        ended += ngx_chat_claim_look(w, ngx_queue_data(q, ngx_chat_claim_t,
+                                                       queue));
     }
 
     if (ended == NGX_CHAT_CLAIM_TURN) {
@@ -294,12 +285,12 @@ ngx_chat_claim_look(ngx_chat_sessions_t *w, ngx_chat_claim_t *c)
 
     s = c->session;
 
-    late = ngx_current_msec - c->started
-           > ngx_chat_store_link(w->store)->timeout;
+    late = !ngx_chat_node_has(w->hub->fanout.zone, s->app->number,
+                              &c->command.channel, &c->user);
 
-    if (!late
-        && !ngx_chat_node_has_member(w->hub->fanout.zone, s->app->number,
-                                     &c->command.channel, &c->user))
+    if (late
+        && ngx_current_msec - c->started
+           <= ngx_chat_store_link(w->store)->timeout)
     {
         return 0;
     }

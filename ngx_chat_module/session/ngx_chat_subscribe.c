@@ -64,9 +64,16 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     }
 
     if ((type & NGX_CHAT_CHANNEL_PRESENCE)
-        && ngx_chat_claim(s, cmd, &m, ngx_chat_subscribe_claimed)
-           != NGX_DECLINED)
+        && s->sessions->hub->fanout.zone->sh->nnodes)
     {
+        /* without a recall, in which the member might leave */
+
+        if (ngx_chat_claim(s, cmd, &m, ngx_chat_subscribe_claimed)
+            == NGX_DECLINED)
+        {
+            ngx_chat_subscribe_make(s, cmd, type, &m, NULL);
+        }
+
         return;
     }
 
@@ -85,9 +92,7 @@ ngx_chat_subscribe_claimed(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     ngx_uint_t         type;
     ngx_chat_member_t  m;
 
-    if (ngx_chat_subscribe_check(s, cmd, &type, &m) == NGX_OK
-        && ngx_chat_recall(s, cmd, ngx_chat_subscribe_recalled) != NGX_OK)
-    {
+    if (ngx_chat_subscribe_check(s, cmd, &type, &m) == NGX_OK) {
         ngx_chat_subscribe_make(s, cmd, type, &m, NULL);
     }
 }

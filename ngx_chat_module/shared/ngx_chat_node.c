@@ -23,6 +23,8 @@
 
 static ngx_chat_slot_sh_t *ngx_chat_node_slot(ngx_chat_zone_t *zone,
     uint64_t incarnation, ngx_uint_t create);
+static void ngx_chat_node_compare(ngx_chat_zone_t *zone,
+    ngx_chat_node_fact_t *fact);
 static ngx_int_t ngx_chat_node_channel(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_node_fact_t *fact);
 static ngx_int_t ngx_chat_node_member(ngx_chat_zone_t *zone,
@@ -51,23 +53,6 @@ ngx_chat_node_begin(ngx_chat_zone_t *zone, uint64_t incarnation)
 }
 
 
-void
-ngx_chat_node_forget(ngx_chat_zone_t *zone)
-{
-    ngx_uint_t  i;
-
-    ngx_chat_zone_lock(zone);
-
-    for (i = 0; i < zone->sh->nnodes; i++) {
-        zone->sh->nodes->incarnations[i] = 0;
-    }
-
-    zone->sh->nodes->self = 0;
-
-    ngx_chat_zone_unlock(zone);
-}
-
-
 ngx_int_t
 ngx_chat_node_apply(ngx_chat_zone_t *zone, uint64_t incarnation,
     ngx_chat_node_fact_t *fact)
@@ -87,11 +72,47 @@ ngx_chat_node_apply(ngx_chat_zone_t *zone, uint64_t incarnation,
     } else {
         rc = fact->user.len ? ngx_chat_node_member(zone, slot, fact)
                             : ngx_chat_node_channel(zone, slot, fact);
+
+        if (incarnation == zone->sh->nodes->self) {
+            ngx_chat_node_compare(zone, fact);
+        }
     }
 
     ngx_chat_node_unlock(zone, head);
 
     return rc;
+}
+
+
+/*
+ * What this node has announced has come back, perhaps long after: it is
+ * compared once more with what is true by now.
+ */
+
+static void
+ngx_chat_node_compare(ngx_chat_zone_t *zone, ngx_chat_node_fact_t *fact)
+{
+    ngx_chat_member_sh_t   *m;
+    ngx_chat_channel_sh_t  *ch;
+
+    ch = ngx_chat_registry_find(zone, fact->app,
+                                ngx_chat_registry_hash(zone, fact->app,
+                                                       &fact->channel),
+                                &fact->channel);
+    if (ch == NULL) {
+        return;
+    }
+
+    if (fact->user.len == 0) {
+        ngx_chat_registry_channel_changed(zone, ch);
+        return;
+    }
+
+    m = ngx_chat_presence_find(zone, ch, &fact->user);
+
+    if (m != NULL) {
+        ngx_chat_registry_member_changed(zone, m);
+    }
 }
 
 
@@ -163,8 +184,8 @@ ngx_chat_node_tell(ngx_chat_zone_t *zone)
 
 
 ngx_uint_t
-ngx_chat_node_has_member(ngx_chat_zone_t *zone, uint64_t app,
-    ngx_str_t *channel, ngx_str_t *user)
+ngx_chat_node_has(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel,
+    ngx_str_t *user)
 {
     uint32_t                hash;
     ngx_uint_t              has;
@@ -173,13 +194,20 @@ ngx_chat_node_has_member(ngx_chat_zone_t *zone, uint64_t app,
     ngx_chat_channel_sh_t  *ch;
 
     hash = ngx_chat_registry_hash(zone, app, channel);
+    has = 0;
 
     ngx_chat_zone_lock(zone);
 
     self = ngx_chat_node_slot(zone, zone->sh->nodes->self, 0);
-    ch = ngx_chat_registry_find(zone, app, hash, channel);
-    m = ch ? ngx_chat_presence_find(zone, ch, user) : NULL;
-    has = (m && self && ngx_chat_presence_of(m, self) != NULL);
+    ch = self ? ngx_chat_registry_find(zone, app, hash, channel) : NULL;
+
+    if (ch && user->len == 0) {
+        has = (ngx_chat_node_of(ch, self) != NULL);
+
+    } else if (ch) {
+        m = ngx_chat_presence_find(zone, ch, user);
+        has = (m && ngx_chat_presence_of(m, self) != NULL);
+    }
 
     ngx_chat_zone_unlock(zone);
 

@@ -56,15 +56,12 @@ typedef struct {
 void ngx_chat_node_begin(ngx_chat_zone_t *zone, uint64_t incarnation);
 
 /* The node of that incarnation has this.  NGX_OK; NGX_BUSY: the zone is full,
-   or knows too many nodes. */
+   or knows too many nodes; this node's own is then to be taken back. */
 ngx_int_t ngx_chat_node_apply(ngx_chat_zone_t *zone, uint64_t incarnation,
     ngx_chat_node_fact_t *fact);
 
 /* The node of that incarnation is gone, with all that it had. */
 void ngx_chat_node_gone(ngx_chat_zone_t *zone, uint64_t incarnation);
-
-/* All nodes have nothing, as after a wipe. */
-void ngx_chat_node_forget(ngx_chat_zone_t *zone);
 
 /* Tells the numbers of subscriptions that were told too short ago to be told
    again. */
@@ -78,8 +75,9 @@ void ngx_chat_node_tell(ngx_chat_zone_t *zone);
 void ngx_chat_node_collect(ngx_chat_zone_t *zone, ngx_chat_node_facts_t *list);
 void ngx_chat_node_again(ngx_chat_zone_t *zone);
 
-/* Whether this node has announced a member, and the log has brought it. */
-ngx_uint_t ngx_chat_node_has_member(ngx_chat_zone_t *zone, uint64_t app,
+/* Whether this node has announced a member, or with an empty user a channel,
+   and the log has brought it. */
+ngx_uint_t ngx_chat_node_has(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *channel, ngx_str_t *user);
 
 /* Under the lock: whether there is something new to announce; and that it was

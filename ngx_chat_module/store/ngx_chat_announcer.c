@@ -40,6 +40,7 @@ struct ngx_chat_announcer_s {
 static void ngx_chat_announcer_reign(void *data);
 static void ngx_chat_announcer_step(ngx_chat_announcer_t *a);
 static ngx_int_t ngx_chat_announcer_send(ngx_chat_announcer_t *a);
+static void ngx_chat_announcer_refused(ngx_chat_announcer_t *a);
 static u_char *ngx_chat_announcer_pack(ngx_chat_announcer_t *a);
 static void ngx_chat_announcer_item(ngx_chat_node_fact_t *fact,
     ngx_chat_log_item_t *item);
@@ -123,7 +124,8 @@ ngx_chat_announcer_reign(void *data)
 static void
 ngx_chat_announcer_step(ngx_chat_announcer_t *a)
 {
-    uint32_t  turns;
+    uint32_t   turns;
+    ngx_int_t  rc;
 
     if (ngx_chat_link_get(&a->sh->term) == 0) {
         turns = ngx_chat_link_get(&a->sh->turns);
@@ -141,7 +143,14 @@ ngx_chat_announcer_step(ngx_chat_announcer_t *a)
         return;
     }
 
-    if (ngx_chat_announcer_send(a) != NGX_OK) {
+    rc = ngx_chat_announcer_send(a);
+
+    if (rc == NGX_OK) {
+        ngx_chat_announcer_refused(a);
+        rc = a->facts->n ? ngx_chat_announcer_send(a) : NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
         ngx_chat_link_set(&a->sh->doubt, 1);
         ngx_chat_node_again(a->conf->zone);
         ngx_chat_single_sleep(&a->single, NGX_CHAT_ANNOUNCER_PAUSE);
@@ -166,6 +175,7 @@ ngx_chat_announcer_send(ngx_chat_announcer_t *a)
     batch.items = a->items;
     batch.n = a->facts->n;
     batch.worker = a->worker;
+    batch.term = ngx_chat_link_get(&a->sh->term);
     batch.incarnation = a->conf->zone->sh->nodes->self;
     batch.nonce = ngx_chat_link_random();
 
@@ -181,6 +191,34 @@ ngx_chat_announcer_send(ngx_chat_announcer_t *a)
     }
 
     return rc;
+}
+
+
+/*
+ * Leaves only what this node's own zone had no room for, so that the others
+ * drop it as well.
+ */
+
+static void
+ngx_chat_announcer_refused(ngx_chat_announcer_t *a)
+{
+    ngx_uint_t             i, n;
+    ngx_chat_node_fact_t  *fact;
+
+    n = 0;
+
+    for (i = 0; i < a->facts->n; i++) {
+        fact = &a->facts->facts[i];
+
+        if (fact->n && !ngx_chat_node_has(a->conf->zone, fact->app,
+                                          &fact->channel, &fact->user))
+        {
+            fact->n = 0;
+            a->facts->facts[n++] = *fact;
+        }
+    }
+
+    a->facts->n = n;
 }
 
 

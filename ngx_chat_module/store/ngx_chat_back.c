@@ -19,6 +19,10 @@
 
 #define NGX_CHAT_BACK_READ    200          /* ms that a read waits at most: for
                                               so long a worker's end waits */
+#define NGX_CHAT_BACK_ENTRIES  64          /* of a read, at most */
+#define NGX_CHAT_BACK_LAG     5            /* ms, and how often in a row, that
+                                              it waits for workers */
+#define NGX_CHAT_BACK_LAGS    200
 #define NGX_CHAT_BACK_FIRST   50           /* ms until it tries again, then */
 #define NGX_CHAT_BACK_PAUSE   1000         /* twice as long, up to this */
 #define NGX_CHAT_BACK_TELL    1000         /* ms between two lines of the log */
@@ -26,6 +30,7 @@
 
 static void ngx_chat_back_reign(void *data);
 static ngx_int_t ngx_chat_back_step(ngx_chat_back_t *b);
+static void ngx_chat_back_lag(ngx_chat_back_t *b);
 static void ngx_chat_back_fault(ngx_chat_back_t *b);
 
 
@@ -102,6 +107,7 @@ ngx_chat_back_reign(void *data)
 
         if (rc == NGX_OK) {
             joined = 1;
+            b->again = 0;
             b->pause = NGX_CHAT_BACK_FIRST;
             continue;
         }
@@ -109,6 +115,11 @@ ngx_chat_back_reign(void *data)
         joined = 0;
 
         if (rc == NGX_AGAIN) {
+
+            if (b->again++) {
+                ngx_chat_single_sleep(&b->single, NGX_CHAT_BACK_FIRST);
+            }
+
             continue;
         }
 
@@ -151,8 +162,16 @@ ngx_chat_back_step(ngx_chat_back_t *b)
         b->beat = now + b->link_conf->lease / 4;
     }
 
-    rc = ngx_chat_link_read(&b->link, b->place.term, b->place.seq,
+    ngx_chat_back_lag(b);
+
+    rc = ngx_chat_link_read(&b->link, &b->place,
+                            b->few ? 1 : NGX_CHAT_BACK_ENTRIES,
                             NGX_CHAT_BACK_READ, &reply);
+
+    /* they may be too large together */
+
+    b->few = (rc != NGX_OK);
+
     if (rc != NGX_OK) {
         return NGX_ERROR;
     }
@@ -164,6 +183,20 @@ ngx_chat_back_step(ngx_chat_back_t *b)
     ngx_chat_engine_free(reply);
 
     return rc;
+}
+
+
+/* Workers must keep up with the ring. */
+
+static void
+ngx_chat_back_lag(ngx_chat_back_t *b)
+{
+    ngx_uint_t  n;
+
+    for (n = 0; n < NGX_CHAT_BACK_LAGS && b->conf->behind(b->conf->data); n++)
+    {
+        ngx_chat_single_sleep(&b->single, NGX_CHAT_BACK_LAG);
+    }
 }
 
 

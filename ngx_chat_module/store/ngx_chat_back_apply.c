@@ -23,10 +23,12 @@
 
 static ngx_int_t ngx_chat_back_apply_locked(ngx_chat_back_t *b,
     ngx_chat_engine_reply_t *reply);
+static void ngx_chat_back_begin_term(ngx_chat_back_t *b,
+    ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_back_store(ngx_chat_back_t *b,
     ngx_chat_engine_reply_t *reply, ngx_uint_t *n);
 static ngx_int_t ngx_chat_back_follow(ngx_chat_back_t *b,
-    ngx_chat_back_place_t *place, ngx_chat_link_entry_t *entry);
+    ngx_chat_link_place_t *place, ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_back_store_entry(ngx_chat_back_t *b,
     ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_back_send(ngx_chat_back_t *b,
@@ -65,11 +67,11 @@ ngx_chat_back_apply_locked(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
     ngx_chat_link_entry_t  entry;
 
     n = 0;
+    b->link.engine.error[0] = '\0';
 
     rc = ngx_chat_handle_ready(&b->handle, 1, b->log);
 
     if (rc == NGX_OK) {
-        b->link.engine.error[0] = '\0';
         rc = ngx_chat_back_store(b, reply, &n);
     }
 
@@ -97,6 +99,10 @@ ngx_chat_back_apply_locked(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
     for (i = 0; i < n; i++) {
         (void) ngx_chat_link_entry(reply, i, &entry);
 
+        if (b->place.term && entry.term != b->place.term) {
+            ngx_chat_back_begin_term(b, &entry);
+        }
+
         if (ngx_chat_back_send(b, &entry) != NGX_OK) {
             return ngx_chat_back_failed(b, "out of memory");
         }
@@ -105,9 +111,7 @@ ngx_chat_back_apply_locked(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
         b->place.seq = entry.seq;
         b->place.nonce = entry.nonce;
 
-        ngx_chat_link_set(&sh->nonce, entry.nonce);
-        ngx_chat_link_set(&sh->entry, entry.seq);
-        ngx_chat_link_set(&sh->entry_term, entry.term);
+        ngx_chat_link_sh_set_place(sh, &b->place);
 
         ngx_chat_failpoint("back sent");
     }
@@ -123,6 +127,24 @@ ngx_chat_back_apply_locked(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
 }
 
 
+/* Ids that clients have seen may be other messages' now. */
+
+static void
+ngx_chat_back_begin_term(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
+{
+    uint64_t  before;
+
+    before = entry->seq - entry->n;
+
+    ngx_log_error(NGX_LOG_ALERT, b->log, 0,
+                  "chat cluster: term %uL begins behind %uL, this node has "
+                  "seen %uL; clients are told to reconnect", entry->term,
+                  before, b->place.seq);
+
+    b->conf->begun(b->conf->data, before, 1);
+}
+
+
 /* One transaction for all, if there are messages; *n is the number of entries.
    */
 
@@ -132,7 +154,7 @@ ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
 {
     ngx_int_t              rc;
     ngx_chat_link_entry_t  entry;
-    ngx_chat_back_place_t  place;
+    ngx_chat_link_place_t  place;
 
     place = b->place;
     *n = 0;
@@ -194,7 +216,7 @@ ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
    between is not in the log any more. */
 
 static ngx_int_t
-ngx_chat_back_follow(ngx_chat_back_t *b, ngx_chat_back_place_t *place,
+ngx_chat_back_follow(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
     ngx_chat_link_entry_t *entry)
 {
     uint64_t  before;
@@ -228,15 +250,6 @@ ngx_chat_back_follow(ngx_chat_back_t *b, ngx_chat_back_place_t *place,
     {
         goto trimmed;
     }
-
-    /* ids that clients have seen may be other messages' now */
-
-    ngx_log_error(NGX_LOG_ALERT, b->log, 0,
-                  "chat cluster: term %uL begins behind %uL, this node has "
-                  "seen %uL; clients are told to reconnect", entry->term,
-                  before, place->seq);
-
-    b->conf->begun(b->conf->data, before, 1);
 
     return NGX_OK;
 
@@ -280,6 +293,10 @@ ngx_chat_back_store_entry(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
 
         ngx_chat_back_record(&item, seq, entry->time, &rec);
 
+        if (rec.id == 0 || rec.id > seq) {
+            continue;
+        }
+
         if (!b->began) {
             rc = ngx_chat_batch_begin(&b->handle.db);
             if (rc != NGX_OK) {
@@ -305,7 +322,10 @@ ngx_chat_back_store_entry(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
 }
 
 
-/* Each item is in the ring once: applied moves behind it. */
+/*
+ * Applied moves behind each item.  Where the back is killed between an item and
+ * that, an event that is not stored is sent twice.
+ */
 
 static ngx_int_t
 ngx_chat_back_send(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
@@ -365,6 +385,13 @@ ngx_chat_back_send_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
     ngx_chat_back_record(item, seq, entry->time, &rec);
 
     if (!ngx_chat_message_is_stored(item->kind)) {
+
+        /* a node that was away does not send what was said meanwhile */
+
+        if (seq <= b->sh->quiet) {
+            return NGX_OK;
+        }
+
         rec.id = 0;
     }
 

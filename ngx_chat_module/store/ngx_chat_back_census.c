@@ -27,6 +27,7 @@ static ngx_int_t ngx_chat_back_fact(ngx_chat_back_t *b, uint64_t node,
 ngx_int_t
 ngx_chat_back_census(ngx_chat_back_t *b)
 {
+    uint64_t                  generation;
     ngx_int_t                 rc;
     ngx_str_t                 incarnation;
     ngx_uint_t                i, n;
@@ -42,6 +43,10 @@ ngx_chat_back_census(ngx_chat_back_t *b)
     {
         return NGX_OK;
     }
+
+    /* one that begins meanwhile is noticed */
+
+    generation = zone->sh->generation;
 
     for (i = 0; i < zone->sh->nnodes; i++) {
         ngx_chat_node_gone(zone, zone->sh->nodes->incarnations[i]);
@@ -66,7 +71,7 @@ ngx_chat_back_census(ngx_chat_back_t *b)
     }
 
     sh->census_from = b->meta.seq;
-    sh->census_generation = zone->sh->generation + 1;
+    sh->census_generation = generation + 1;
     sh->census_term = b->meta.term;
 
     return NGX_OK;
@@ -85,8 +90,12 @@ ngx_chat_back_census_node(ngx_chat_back_t *b, ngx_str_t *incarnation)
     ngx_chat_engine_reply_t  *reply;
 
     rc = ngx_chat_link_census(&b->link, incarnation, &reply);
+
     if (rc != NGX_OK) {
-        return rc;
+
+        /* what is no name of a node is passed over */
+
+        return (rc == NGX_DECLINED) ? NGX_OK : rc;
     }
 
     (void) ngx_chat_link_incarnation(incarnation, &node);

@@ -36,7 +36,6 @@ static ngx_int_t ngx_chat_back_belongs(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_lost(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_enter(ngx_chat_back_t *b);
 static void ngx_chat_back_joined(ngx_chat_back_t *b);
-static void ngx_chat_back_epoch(ngx_chat_link_sh_t *sh, u_char *epoch);
 static ngx_int_t ngx_chat_back_row(ngx_chat_db_t *db, char *row);
 
 
@@ -111,38 +110,29 @@ ngx_chat_back_found(ngx_chat_back_t *b)
         ngx_memcpy(b->meta.id, b->id, NGX_CHAT_LINK_EPOCH);
         ngx_chat_link_token(b->meta.epoch);
 
+        b->sh->offer = 1;
+
     } else {
+
+        /* kept before it is said, as its answer may be lost */
+
         b->place.seq = b->conf->sh->last;
         ngx_chat_link_token(b->meta.id);
+
+        if (ngx_chat_back_locked(b, ngx_chat_back_save) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
+                      "chat cluster: this node makes the cluster, whose "
+                      "numbers begin behind %uL", b->place.seq);
     }
 
     rc = ngx_chat_link_term(&b->link, &b->meta, b->place.term, b->place.seq);
 
-    if (rc != NGX_OK) {
-        return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
-    }
+    /* as it is now, whoever has made it */
 
-    rc = ngx_chat_link_meta(&b->link, &b->meta);
-
-    if (rc != NGX_OK || b->meta.term == 0) {
-        return NGX_ERROR;
-    }
-
-    b->offer = (b->id[0] != 0);
-
-    if (b->id[0]) {
-        return NGX_OK;
-    }
-
-    ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
-                  "chat cluster: this node has made the cluster, whose "
-                  "numbers begin behind %uL", b->place.seq);
-
-    b->place.term = b->meta.term;
-    b->place.seq = b->meta.first;
-    b->place.nonce = b->meta.start;
-
-    return ngx_chat_back_locked(b, ngx_chat_back_save);
+    return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
 }
 
 
@@ -192,10 +182,9 @@ ngx_chat_back_locked(ngx_chat_back_t *b,
 static ngx_int_t
 ngx_chat_back_locate(ngx_chat_back_t *b)
 {
-    ngx_int_t            rc;
-    ngx_chat_link_sh_t  *sh;
+    ngx_int_t  rc;
 
-    ngx_memzero(&b->place, sizeof(ngx_chat_back_place_t));
+    ngx_memzero(&b->place, sizeof(ngx_chat_link_place_t));
 
     rc = ngx_chat_back_load(b, &b->place, b->id);
 
@@ -206,13 +195,7 @@ ngx_chat_back_locate(ngx_chat_back_t *b)
     /* the one before may have got further with the database than with the
        ring */
 
-    sh = b->sh;
-
-    if (sh->entry_term) {
-        b->place.term = sh->entry_term;
-        b->place.seq = sh->entry;
-        b->place.nonce = sh->nonce;
-    }
+    (void) ngx_chat_link_sh_get_place(b->sh, &b->place);
 
     return NGX_OK;
 }
@@ -223,6 +206,15 @@ ngx_chat_back_locate(ngx_chat_back_t *b)
 static ngx_int_t
 ngx_chat_back_belongs(ngx_chat_back_t *b)
 {
+    /* one that wanted to make the cluster, and another node has */
+
+    if (b->id[0] && b->place.term == 0 && b->conf->sh->last == 0
+        && ngx_memcmp(b->id, b->meta.id, NGX_CHAT_LINK_EPOCH) != 0)
+    {
+        ngx_memzero(&b->place, sizeof(ngx_chat_link_place_t));
+        b->id[0] = '\0';
+    }
+
     if (b->id[0]) {
         return (ngx_memcmp(b->id, b->meta.id, NGX_CHAT_LINK_EPOCH) == 0)
                ? NGX_OK
@@ -251,7 +243,7 @@ ngx_chat_back_lost(ngx_chat_back_t *b)
 {
     ngx_int_t               rc;
     ngx_chat_link_meta_t   *meta;
-    ngx_chat_back_place_t  *place;
+    ngx_chat_link_place_t  *place;
 
     meta = &b->meta;
     place = &b->place;
@@ -274,15 +266,13 @@ ngx_chat_back_lost(ngx_chat_back_t *b)
 
     ngx_chat_link_token(meta->epoch);
 
+    /* before it is said, as its answer may be lost */
+
+    b->sh->offer = 1;
+
     rc = ngx_chat_link_term(&b->link, meta, place->term, place->seq);
 
-    if (rc != NGX_OK) {
-        return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
-    }
-
-    b->offer = 1;
-
-    return NGX_AGAIN;
+    return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
 }
 
 
@@ -333,11 +323,11 @@ ngx_chat_back_enter(ngx_chat_back_t *b)
         return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
     }
 
-    ngx_chat_link_set(&sh->incarnation, incarnation);
-
-    if (fresh) {
+    if (zone->sh->nodes->self != incarnation) {
         ngx_chat_node_begin(zone, incarnation);
     }
+
+    ngx_chat_link_set(&sh->incarnation, incarnation);
 
     return NGX_OK;
 }
@@ -350,14 +340,20 @@ ngx_chat_back_joined(ngx_chat_back_t *b)
 
     sh = b->sh;
 
-    if (sh->entry_term == 0) {
-        ngx_chat_link_set(&sh->nonce, b->place.nonce);
-        ngx_chat_link_set(&sh->entry, b->place.seq);
+    if (sh->nplaces == 0) {
         ngx_chat_link_set(&sh->applied, b->place.seq);
-        ngx_chat_link_set(&sh->entry_term, b->place.term);
+        ngx_chat_link_set(&sh->quiet, b->meta.seq);
+        ngx_chat_link_sh_set_place(sh, &b->place);
     }
 
-    ngx_chat_back_epoch(sh, b->meta.epoch);
+    /* numbers behind that are other messages' in this term, and offer() sees to
+       those that were here */
+
+    if (ngx_chat_back_has_orphans(b)) {
+        ngx_chat_link_set(&sh->applied, b->meta.first);
+    }
+
+    ngx_chat_link_sh_set_epoch(sh, b->meta.epoch);
 
     if (sh->term != b->meta.term) {
         ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
@@ -401,6 +397,14 @@ ngx_chat_back_beat(ngx_chat_back_t *b)
 
     ngx_chat_node_tell(b->conf->zone);
 
+    /* the files may be others, and this handle is in the way of those */
+
+    if (b->handle.db.handle
+        && ngx_chat_handle_ready(&b->handle, 0, b->log) != NGX_OK)
+    {
+        ngx_chat_handle_close(&b->handle);
+    }
+
     /* where no messages were stored meanwhile */
 
     if (b->place.seq != b->saved
@@ -424,25 +428,10 @@ ngx_chat_back_beat(ngx_chat_back_t *b)
 }
 
 
-/* Readers see an odd number while it changes. */
-
-static void
-ngx_chat_back_epoch(ngx_chat_link_sh_t *sh, u_char *epoch)
-{
-    if (ngx_memcmp(sh->epoch, epoch, NGX_CHAT_LINK_EPOCH) == 0) {
-        return;
-    }
-
-    (void) __atomic_fetch_add(&sh->epochs, 1, __ATOMIC_SEQ_CST);
-    ngx_memcpy(sh->epoch, epoch, NGX_CHAT_LINK_EPOCH);
-    (void) __atomic_fetch_add(&sh->epochs, 1, __ATOMIC_SEQ_CST);
-}
-
-
 /* "ID TERM SEQ NONCE". */
 
 ngx_int_t
-ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_back_place_t *place, char *id)
+ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_link_place_t *place, char *id)
 {
     char                row[NGX_CHAT_BACK_ROW];
     ngx_int_t           rc;
@@ -505,7 +494,7 @@ ngx_chat_back_row(ngx_chat_db_t *db, char *row)
 
 
 ngx_int_t
-ngx_chat_back_keep(ngx_chat_back_t *b, ngx_chat_back_place_t *place)
+ngx_chat_back_keep(ngx_chat_back_t *b, ngx_chat_link_place_t *place)
 {
     char  sql[256 + 2 * NGX_CHAT_LINK_EPOCH];
 

@@ -48,16 +48,20 @@ static ngx_int_t ngx_chat_back_offer_send(ngx_chat_back_offer_t *o);
 static ngx_int_t ngx_chat_back_remove(ngx_chat_back_t *b);
 
 
+ngx_uint_t
+ngx_chat_back_has_orphans(ngx_chat_back_t *b)
+{
+    return b->place.term && b->place.term < b->meta.term
+           && b->place.seq > b->meta.first;
+}
+
+
 ngx_int_t
 ngx_chat_back_offer(ngx_chat_back_t *b)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  orphans;
+    ngx_int_t  rc;
 
-    orphans = (b->place.term && b->place.term < b->meta.term
-               && b->place.seq > b->meta.first);
-
-    if (orphans) {
+    if (ngx_chat_back_has_orphans(b)) {
         rc = ngx_chat_back_offer_since(b, b->meta.first, 1);
 
         if (rc != NGX_OK) {
@@ -70,13 +74,10 @@ ngx_chat_back_offer(ngx_chat_back_t *b)
             return NGX_ERROR;
         }
 
-        /* numbers behind that are other messages' now, which are to be sent */
-
-        ngx_chat_link_set(&b->sh->applied, b->meta.first);
-        ngx_chat_link_set(&b->sh->entry, b->meta.first);
+        ngx_chat_link_sh_set_place(b->sh, &b->place);
     }
 
-    if (b->offer) {
+    if (b->sh->offer) {
         rc = ngx_chat_back_offer_since(b, b->meta.first
                                           - ngx_min(b->meta.first,
                                                     NGX_CHAT_BACK_OFFERED), 0);
@@ -84,7 +85,7 @@ ngx_chat_back_offer(ngx_chat_back_t *b)
             return rc;
         }
 
-        b->offer = 0;
+        b->sh->offer = 0;
     }
 
     return NGX_OK;
@@ -222,17 +223,19 @@ ngx_chat_back_offer_send(ngx_chat_back_offer_t *o)
     batch.items = o->items;
     batch.n = o->n;
     batch.worker = b->worker;
+    batch.term = b->meta.term;
     batch.incarnation = b->sh->incarnation;
     batch.nonce = ngx_chat_link_random();
 
     o->rc = ngx_chat_link_append(&b->link, &batch, NGX_CHAT_LINK_CALL);
 
-    ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
-                  "chat cluster: %ui messages are offered %s", o->n,
-                  o->orphans ? "again, which the log does not have"
-                  : "to nodes that may have missed them");
+    if (o->rc == NGX_OK) {
+        ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
+                      "chat cluster: %ui messages are offered %s", o->n,
+                      o->orphans ? "again, which the log does not have"
+                      : "to nodes that may have missed them");
 
-    if (o->rc == NGX_DECLINED) {
+    } else if (o->rc == NGX_DECLINED) {
         o->rc = NGX_ERROR;
     }
 

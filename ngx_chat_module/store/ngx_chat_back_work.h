@@ -19,15 +19,6 @@
 #include <store/ngx_chat_handle.h>
 
 
-/* A place in the log: the end of an entry. */
-
-typedef struct {
-    uint64_t                term;
-    uint64_t                seq;
-    uint64_t                nonce;     /* 0: not known, at the very beginning */
-} ngx_chat_back_place_t;
-
-
 typedef struct ngx_chat_back_s {
     ngx_chat_store_conf_t  *conf;
     ngx_chat_link_conf_t   *link_conf;
@@ -40,10 +31,9 @@ typedef struct ngx_chat_back_s {
     ngx_chat_link_t         link;
     ngx_chat_handle_t       handle;
     ngx_chat_link_meta_t    meta;      /* as the node has joined with it */
-    ngx_chat_back_place_t   place;     /* behind what is stored and sent */
+    ngx_chat_link_place_t   place;     /* behind what is stored and sent */
     char                    id[NGX_CHAT_LINK_EPOCH + 1];   /* of the database's
                                           cluster; empty: it is of none */
-    ngx_uint_t              offer;     /* this node has begun the term */
     uint64_t                saved;     /* seq of the place in the database */
     ngx_uint_t              began;     /* a transaction */
     ngx_uint_t              rouse;     /* the workers, when all is applied */
@@ -51,6 +41,8 @@ typedef struct ngx_chat_back_s {
     uint64_t                beat;      /* ms: when the lease is due */
     uint64_t                told;      /* ms: when a fault was logged last */
     ngx_msec_t              pause;     /* before the next attempt */
+    ngx_uint_t              again;     /* joins in a row */
+    ngx_uint_t              few;       /* read one entry: 64 are too large */
 } ngx_chat_back_t;
 
 
@@ -59,6 +51,10 @@ typedef struct ngx_chat_back_s {
  * on.  NGX_OK, or NGX_ERROR, with b->link.engine.error.
  */
 ngx_int_t ngx_chat_back_join(ngx_chat_back_t *b);
+
+/* Whether the database has messages under numbers that are others' in this
+   term. */
+ngx_uint_t ngx_chat_back_has_orphans(ngx_chat_back_t *b);
 
 /*
  * Behind a join: gives the others what the engine has lost, out of the
@@ -92,12 +88,12 @@ ngx_int_t ngx_chat_back_apply(ngx_chat_back_t *b,
  * With the write lock: what the database knows of the cluster.  *id is empty
  * where it knows none.  NGX_OK, NGX_BUSY, NGX_ERROR.
  */
-ngx_int_t ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_back_place_t *place,
+ngx_int_t ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
     char *id);
 
 /* In a transaction: keeps a place. */
 ngx_int_t ngx_chat_back_keep(ngx_chat_back_t *b,
-    ngx_chat_back_place_t *place);
+    ngx_chat_link_place_t *place);
 
 /* Copies an error of the database to where faults are logged from. */
 ngx_int_t ngx_chat_back_failed(ngx_chat_back_t *b, const char *text);

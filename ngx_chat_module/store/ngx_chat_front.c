@@ -88,6 +88,15 @@ ngx_chat_front_take(ngx_chat_front_t *f, ngx_queue_t *batch, ngx_log_t *log)
                           "chat cluster: this node is behind the log, what it "
                           "was given is not answered in time");
             rc = NGX_ABORT;
+
+        } else if (ngx_chat_link_get(&f->conf->sh->term) != b.term) {
+
+            /* the numbers may be other messages' by now */
+
+            ngx_log_error(NGX_LOG_ERR, log, 0,
+                          "chat cluster: the engine may have lost what this "
+                          "node was given, a new term has begun");
+            rc = NGX_ABORT;
         }
     }
 
@@ -101,7 +110,8 @@ ngx_chat_front_take(ngx_chat_front_t *f, ngx_queue_t *batch, ngx_log_t *log)
 }
 
 
-/* NULL: no memory.  What is returned holds all that b points to. */
+/* NULL: no memory, or an item is too long.  What is returned holds all that b
+   points to. */
 
 static u_char *
 ngx_chat_front_pack(ngx_queue_t *batch, ngx_chat_link_batch_t *b)
@@ -122,6 +132,13 @@ ngx_chat_front_pack(ngx_queue_t *batch, ngx_chat_link_batch_t *b)
          q = ngx_queue_next(q))
     {
         ngx_chat_front_item(ngx_queue_data(q, ngx_chat_write_t, queue), &item);
+
+        /* no node could read it */
+
+        if (!ngx_chat_log_item_fits(&item)) {
+            return NULL;
+        }
+
         size += ngx_chat_log_item_size(&item) + NGX_CHAT_LINK_KEY_LEN;
         n++;
     }
@@ -239,8 +256,9 @@ ngx_chat_front_attempt(ngx_chat_front_t *f, ngx_chat_link_batch_t *b,
     ngx_int_t  rc;
 
     now = ngx_chat_clock_msec();
+    b->term = ngx_chat_link_get(&f->conf->sh->term);
 
-    if (now >= end || ngx_chat_link_get(&f->conf->sh->term) == 0) {
+    if (now >= end || b->term == 0) {
         return NGX_AGAIN;
     }
 

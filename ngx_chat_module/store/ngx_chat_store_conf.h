@@ -141,6 +141,9 @@ typedef struct {
                                      ngx_chat_record_t *rec);
     void                    *stored_data;
 
+    /* On a thread: a worker lags by half of the ring. */
+    ngx_uint_t             (*behind)(void *data);
+
     /* On a thread: the ring's position behind all that was sent. */
     uint64_t               (*head)(void *data);
 

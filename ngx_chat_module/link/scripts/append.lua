@@ -48,7 +48,9 @@ if not node or tonumber(string.match(node, '^%d+')) < tonumber(ms) then
     return {'GONE'}
 end
 
-local items, answer = {}, {ARGV[5], ms}
+-- what goes with the entry is done behind it, as that may fail
+
+local items, answer, behind = {}, {ARGV[5], ms}, {}
 local key, old, created = 6, nil, nil
 
 for i = 8, #ARGV, 2 do
@@ -61,10 +63,11 @@ for i = 8, #ARGV, 2 do
         old = nil
 
         if flag == 's' then
-            redis.call('HSET', KEYS[5], string.sub(ARGV[i], 2), ARGV[i + 1])
+            behind[#behind + 1] = {'HSET', KEYS[5], string.sub(ARGV[i], 2),
+                                   ARGV[i + 1]}
 
         elseif flag == 'd' then
-            redis.call('HDEL', KEYS[5], string.sub(ARGV[i], 2))
+            behind[#behind + 1] = {'HDEL', KEYS[5], string.sub(ARGV[i], 2)}
 
         elseif flag == 'k' then
             local kept = redis.call('GET', KEYS[key])
@@ -74,9 +77,9 @@ for i = 8, #ARGV, 2 do
                 old = tonumber(old)
 
             else
-                redis.call('SET', KEYS[key],
-                           string.format('%.0f@%s', seq + 1, ms),
-                           'PX', ARGV[7])
+                behind[#behind + 1] = {'SET', KEYS[key],
+                                       string.format('%.0f@%s', seq + 1, ms),
+                                       'PX', ARGV[7]}
             end
 
             key = key + 1
@@ -117,6 +120,10 @@ if #items > 0 then
 
     redis.call(unpack(entry))
     redis.call('HSET', KEYS[1], 'seq', last, 'nonce', ARGV[5])
+end
+
+for _, command in ipairs(behind) do
+    redis.call(unpack(command))
 end
 
 redis.call('HSET', KEYS[4], ARGV[4], answer)

@@ -5,7 +5,7 @@
 -- what a node has seen.  Numbers go on behind the larger one, so that none is
 -- given twice.
 --
--- KEYS  1 meta
+-- KEYS  1 meta, 2 log
 -- ARGV  1 the engine's term, as read; "": there was none
 --       2 the seq that the caller has seen, 3 epoch, 4 nonce,
 --       5 the cluster's id, where the engine has none
@@ -22,7 +22,17 @@ end
 
 local seq = math.max(tonumber(meta[2] or '0'), tonumber(ARGV[2]))
 local last = string.format('%.0f', seq)
-local new = math.max(tonumber(meta[1] or '0'), tonumber(ARGV[6])) + 1
+local new = math.max(tonumber(meta[1] or '0'), tonumber(ARGV[6]))
+
+-- a log without its meta: ids must grow
+
+local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+
+if newest then
+    new = math.max(new, tonumber(string.match(newest[1], '^%d+')))
+end
+
+new = new + 1
 
 redis.call('HSET', KEYS[1], 'term', string.format('%.0f', new),
            'seq', last, 'first', last, 'nonce', ARGV[4], 'start', ARGV[4],
