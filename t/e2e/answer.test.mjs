@@ -401,8 +401,11 @@ function check(workers, looks, others, { early, preflights, posts,
                          [], `what ${name} shows and nobody has posted`);
     }
 
-    assert.ok(doubled === 0, `of ${SENT} messages ${doubled} doubled with`
-                             + ` ${workers} workers`);
+    /* an answer waits 100 ms for a worker that hangs, and is counted then */
+
+    assert.ok(doubled <= early, `of ${SENT} messages ${doubled} doubled with`
+                                + ` ${workers} workers, ${early} answers were`
+                                + ' early');
 }
 
 
