@@ -420,10 +420,10 @@ ngx_chat_herald_ms(ngx_chat_herald_t *h)
     int64_t      now, ms;
     ngx_uint_t   i;
 
-    now = ngx_chat_clock_wall();
+    now = (int64_t) ngx_chat_clock_msec();
     ms = NGX_CHAT_HERALD_WAIT;
 
-    if (h->pause > ngx_chat_clock_msec()) {
+    if (h->pause > (uint64_t) now) {
         return ms;
     }
 

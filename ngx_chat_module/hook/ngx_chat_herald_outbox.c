@@ -163,12 +163,13 @@ ngx_chat_herald_choose(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
     ngx_int_t      rc;
     sqlite3_stmt  *st;
 
-    now = ngx_chat_clock_wall();
-
-    if (hook->state != NGX_CHAT_HERALD_IDLE_e || hook->due > now) {
+    if (hook->state != NGX_CHAT_HERALD_IDLE_e
+        || hook->due > (int64_t) ngx_chat_clock_msec())
+    {
         return NGX_OK;
     }
 
+    now = ngx_chat_clock_wall();
     hook->due = NGX_CHAT_HERALD_NEVER;
 
     st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_FIRST_e);
@@ -209,7 +210,7 @@ ngx_chat_herald_choose(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
     /* the clock may have been set back */
 
     if (due > now && due - now <= NGX_CHAT_HERALD_BACKOFF) {
-        hook->due = due;
+        hook->due = (int64_t) ngx_chat_clock_msec() + due - now;
         return NGX_OK;
     }
 
@@ -251,7 +252,8 @@ ngx_chat_herald_rows(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
     if (fresh && !batch.full && batch.oldest <= now
         && now - batch.oldest < NGX_CHAT_HERALD_WINDOW)
     {
-        hook->due = batch.oldest + NGX_CHAT_HERALD_WINDOW;
+        hook->due = (int64_t) ngx_chat_clock_msec() + NGX_CHAT_HERALD_WINDOW
+                    - (now - batch.oldest);
         return NGX_OK;
     }
 
@@ -442,9 +444,15 @@ ngx_chat_herald_settle(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
     error.data = hook->error;
     error.len = ngx_strlen(hook->error);
 
+    /* the clock was set back meanwhile: "retry" begins again */
+
+    if (hook->tried > now) {
+        hook->tried = now;
+    }
+
     end = hook->tried + (int64_t) hook->conf->retry;
 
-    if (now >= end || hook->tried > now) {
+    if (now >= end) {
         hook->given_up = 1;
 
         st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_DEAD_e);

@@ -80,14 +80,12 @@ ngx_chat_herald_reset(ngx_chat_herald_t *h)
 ngx_uint_t
 ngx_chat_herald_is_due(ngx_chat_herald_t *h)
 {
-    int64_t                  wall;
     uint64_t                 now;
     ngx_uint_t               i;
     ngx_chat_herald_hook_t  *hook;
     ngx_chat_hook_held_t    *held;
 
     now = ngx_chat_clock_msec();
-    wall = ngx_chat_clock_wall();
 
     if (now < h->pause) {
         return 0;
@@ -112,7 +110,8 @@ ngx_chat_herald_is_due(ngx_chat_herald_t *h)
         hook = &h->hooks[i];
 
         if (hook->state == NGX_CHAT_HERALD_ANSWERED_e
-            || (hook->state == NGX_CHAT_HERALD_IDLE_e && hook->due <= wall)
+            || (hook->state == NGX_CHAT_HERALD_IDLE_e
+                && hook->due <= (int64_t) now)
             || (hook->sh && hook->sh->revive))
         {
             return 1;

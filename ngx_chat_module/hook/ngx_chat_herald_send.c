@@ -96,7 +96,7 @@ ngx_chat_herald_send(ngx_chat_herald_t *h)
 
         /* its batch is chosen again */
         hook->state = NGX_CHAT_HERALD_IDLE_e;
-        hook->due = ngx_chat_clock_wall() + 1000;
+        hook->due = (int64_t) ngx_chat_clock_msec() + 1000;
     }
 }
 

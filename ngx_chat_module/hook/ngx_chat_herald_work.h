@@ -40,8 +40,8 @@ typedef struct {
     ngx_chat_webhook_t     *conf;
     ngx_chat_hook_sh_t     *sh;            /* NULL: the table was too small */
     ngx_uint_t              state;
-    int64_t                 due;           /* its rows are looked at then, ms
-                                              since 1970; 0: now */
+    int64_t                 due;           /* its rows are looked at then, by
+                                              ngx_chat_clock_msec(); 0: now */
     uint64_t                batch;
     ngx_uint_t              n;             /* events of the batch */
     ngx_uint_t              tries;         /* before this one */
