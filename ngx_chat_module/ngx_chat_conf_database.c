@@ -459,7 +459,6 @@ ngx_chat_conf_database_init(ngx_chat_main_conf_t *cmcf, ngx_log_t *log)
     cmcf->store.render = ngx_chat_store_hooks_render;
     cmcf->store.append = ngx_chat_store_hooks_append;
     cmcf->store.sent = ngx_chat_store_hooks_sent;
-    cmcf->store.head = ngx_chat_store_hooks_head;
     cmcf->store.behind = ngx_chat_store_hooks_behind;
     cmcf->store.begun = ngx_chat_store_hooks_begun;
     cmcf->store.queued = ngx_chat_store_hooks_queued;

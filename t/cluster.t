@@ -12,10 +12,12 @@ use Test::More;
 
 use Chat::API;
 use Chat::Cluster qw(contents);
-use Chat::HTTP qw(from_json);
+use Chat::HTTP qw(from_json json_bytes);
 use Chat::Pusher qw(subscribe_to client_event signin);
+use Chat::Server qw(wait_for);
 
-my $cluster = Chat::Cluster->new;
+# one worker, whose writer gathers what comes at a time
+my $cluster = Chat::Cluster->new(workers => 1);
 my %node = map { $_ => $cluster->node($_) } $cluster->names;
 my %http = map { $_ => $cluster->http($_) } $cluster->names;
 
@@ -106,6 +108,36 @@ my %http = map { $_ => $cluster->http($_) } $cluster->names;
        'a key is used on both nodes');
     is($second->{body}, $first->{body}, 'the answer is the same');
     $cluster->has_each_once('a key', 'keyed');
+}
+
+
+# ---- a key twice in one batch: both come while the one before is under way
+
+{
+    my @posts = map { Chat::HTTP->new(port => $node{b}->port, timeout => 15) }
+                1 .. 3;
+    my $queued = sub {
+        from_json($http{b}->get('/chat_status')->{body})->{store}{queued};
+    };
+
+    $cluster->proxy('b')->tell('hold');
+
+    for my $i (0 .. 2) {
+        $posts[$i]->send_raw($posts[$i]->format_request('POST', '/messages',
+            { 'Content-Type' => 'application/json',
+              $i ? ('Idempotency-Key' => 'twice') : () },
+            json_bytes({ content => $i ? 'twice' : 'before' })));
+        ok(wait_for(5, sub { $queued->() == $i + 1 }), 'it is under way');
+    }
+
+    $cluster->proxy('b')->tell('pass');
+
+    my @res = map { $_->read_response('POST') } @posts;
+
+    is(join(' ', map { $_->{status} } @res), '201 201 201',
+       'a key came twice at a time');
+    is($res[2]{body}, $res[1]{body}, 'the answer is the same');
+    $cluster->has_each_once('a key twice at a time', qw(before twice));
 }
 
 

@@ -193,15 +193,6 @@ ngx_chat_store_hooks_behind(void *data)
 
 
 uint64_t
-ngx_chat_store_hooks_head(void *data)
-{
-    ngx_chat_store_hooks_t *hooks = data;
-
-    return ngx_chat_ring_head(hooks->zone->sh->ring);
-}
-
-
-uint64_t
 ngx_chat_store_hooks_sent(void *data)
 {
     ngx_chat_store_hooks_t *hooks = data;

@@ -47,9 +47,6 @@ ngx_int_t ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
 /* The store's behind(). */
 ngx_uint_t ngx_chat_store_hooks_behind(void *data);
 
-/* The store's head(). */
-uint64_t ngx_chat_store_hooks_head(void *data);
-
 /* The store's sent(). */
 uint64_t ngx_chat_store_hooks_sent(void *data);
 

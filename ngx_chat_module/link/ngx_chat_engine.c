@@ -62,7 +62,6 @@ ngx_chat_engine_call(ngx_chat_engine_t *e, ngx_str_t *words, ngx_uint_t n,
 
     if (e->reader == NULL) {
         e->reader = redisReaderCreate();
-        e->unread = 0;
     }
 
     rc = e->reader ? ngx_chat_engine_send(e, words, n) : NGX_ERROR;
@@ -127,8 +126,11 @@ ngx_chat_engine_send(ngx_chat_engine_t *e, ngx_str_t *words, ngx_uint_t n)
 static ngx_int_t
 ngx_chat_engine_receive(ngx_chat_engine_t *e, redisReply **reply)
 {
+    size_t    size;
     u_char    buf[NGX_CHAT_ENGINE_READ];
     ssize_t   n;
+
+    size = 0;
 
     for ( ;; ) {
 
@@ -137,11 +139,10 @@ ngx_chat_engine_receive(ngx_chat_engine_t *e, redisReply **reply)
         }
 
         if (*reply) {
-            e->unread = 0;
             return NGX_OK;
         }
 
-        if (e->unread > NGX_CHAT_ENGINE_REPLY) {
+        if (size > NGX_CHAT_ENGINE_REPLY) {
             return ngx_chat_engine_failed(e, "its answer is too large");
         }
 
@@ -151,7 +152,7 @@ ngx_chat_engine_receive(ngx_chat_engine_t *e, redisReply **reply)
             return NGX_ERROR;
         }
 
-        e->unread += n;
+        size += n;
 
         if (redisReaderFeed(e->reader, (char *) buf, n) != REDIS_OK) {
             return ngx_chat_engine_failed(e, "what it answers is no RESP");
@@ -191,9 +192,10 @@ ngx_chat_engine_refused(ngx_chat_engine_t *e, redisReply *reply)
         /* without a host it is the one that was asked */
 
         if (host && port && port > host) {
+            len = port - host - 1;
             (void) snprintf(e->moved, sizeof(e->moved), "%.*s",
-                            (int) (port - host - 1),
-                            (port - host > 1) ? host + 1 : e->host);
+                            (int) (len ? len : sizeof(e->moved)),
+                            len ? host + 1 : e->host);
             e->moved_port = strtoul(port + 1, NULL, 10) & 0xffff;
         }
 

@@ -35,7 +35,6 @@ typedef struct {
     int                      fd;       /* -1: not connected */
     SSL                     *ssl;
     void                    *reader;
-    size_t                   unread;   /* bytes of a reply that is not whole */
     uint64_t                 deadline; /* ms, by the monotonic clock */
     ngx_uint_t               port;
     char                     host[NGX_CHAT_ENGINE_HOST];   /* of the primary */

@@ -13,8 +13,6 @@
 #include <link/ngx_chat_link_script.h>
 
 #include <openssl/rand.h>
-#include <stdio.h>
-
 
 #define NGX_CHAT_LINK_KEYS_KEPT  "600000"  /* ms */
 
@@ -123,8 +121,8 @@ ngx_chat_link_append(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     ngx_chat_engine_free(reply);
 
     if (rc != NGX_OK) {
-        (void) snprintf(l->engine.error, sizeof(l->engine.error),
-                        "it gives an answer that the script does not make");
+        (void) ngx_chat_engine_failed(&l->engine, "it gives an answer that the "
+                                      "script does not make");
         ngx_chat_engine_close(&l->engine);
     }
 
@@ -302,11 +300,13 @@ ngx_chat_link_replicated(ngx_chat_link_t *l, ngx_msec_t ms)
     rc = ngx_chat_engine_call(&l->engine, words, 3,
                               ms + NGX_CHAT_LINK_CALL, &reply);
     if (rc != NGX_OK) {
-        return rc;
+        return NGX_ERROR;
     }
 
     rc = (ngx_chat_engine_number(reply) >= (int64_t) l->conf->replicas)
-         ? NGX_OK : NGX_AGAIN;
+         ? NGX_OK
+         : ngx_chat_engine_failed(&l->engine,
+                                  "fewer replicas than wanted have it");
 
     ngx_chat_engine_free(reply);
 

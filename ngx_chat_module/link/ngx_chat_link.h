@@ -124,8 +124,10 @@ void ngx_chat_link_close(ngx_chat_link_t *l);
 ngx_int_t ngx_chat_link_append(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     ngx_msec_t ms);
 
-/* NGX_AGAIN: fewer replicas than wanted have what this connection has
-   written. */
+/*
+ * Waits until as many replicas as are wanted have what this connection has
+ * written.  NGX_OK; NGX_ERROR: they have not, or it can't be told.
+ */
 ngx_int_t ngx_chat_link_replicated(ngx_chat_link_t *l, ngx_msec_t ms);
 
 ngx_int_t ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta);
@@ -152,7 +154,7 @@ ngx_int_t ngx_chat_link_nodes(ngx_chat_link_t *l,
     ngx_chat_engine_reply_t **reply);
 
 /* What a node has announced: items in a list, each behind its field. */
-ngx_int_t ngx_chat_link_census(ngx_chat_link_t *l, ngx_str_t *incarnation,
+ngx_int_t ngx_chat_link_census(ngx_chat_link_t *l, uint64_t incarnation,
     ngx_chat_engine_reply_t **reply);
 
 /* Reads an incarnation.  NGX_OK, NGX_ERROR. */
@@ -172,9 +174,11 @@ ngx_int_t ngx_chat_link_entry(ngx_chat_engine_reply_t *reply, ngx_uint_t n,
 
 /*
  * Waits until this node has all that the log has now, up to a time of the
- * monotonic clock.  NGX_OK; NGX_ERROR: it has not, or can't know.
+ * monotonic clock.  NGX_OK, and epoch becomes the cluster's, of
+ * NGX_CHAT_LINK_EPOCH bytes; NGX_ERROR: it has not, or can't know.
  */
-ngx_int_t ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end);
+ngx_int_t ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end,
+    u_char *epoch);
 
 /* For the functions of this file: a number as a word of a command, in buf of
    NGX_CHAT_LINK_NUMBER bytes; and a node's key. */

@@ -164,19 +164,14 @@ ngx_chat_link_nodes(ngx_chat_link_t *l, ngx_chat_engine_reply_t **reply)
 
 
 ngx_int_t
-ngx_chat_link_census(ngx_chat_link_t *l, ngx_str_t *incarnation,
+ngx_chat_link_census(ngx_chat_link_t *l, uint64_t incarnation,
     ngx_chat_engine_reply_t **reply)
 {
     u_char     census[NGX_CHAT_LINK_NAME];
-    uint64_t   n;
     ngx_str_t  words[2];
 
-    if (ngx_chat_link_incarnation(incarnation, &n) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
     ngx_str_set(&words[0], "HGETALL");
-    ngx_chat_link_name(&words[1], census, l->conf, "s", n);
+    ngx_chat_link_name(&words[1], census, l->conf, "s", incarnation);
 
     return ngx_chat_engine_call(&l->engine, words, 2, NGX_CHAT_LINK_CALL,
                                 reply);

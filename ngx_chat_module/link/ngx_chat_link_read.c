@@ -69,8 +69,8 @@ ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
     rc = NGX_DECLINED;
 
     if (format.len != 1 || format.data[0] != '1') {
-        (void) snprintf(l->engine.error, sizeof(l->engine.error),
-                        "the cluster is of a newer version of this module");
+        (void) ngx_chat_engine_failed(&l->engine, "the cluster is of a newer "
+                                      "version of this module");
         goto done;
     }
 
@@ -83,8 +83,8 @@ ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
         || ngx_chat_link_read_text(meta->id, &values[5]) != NGX_OK
         || ngx_chat_link_read_text(meta->epoch, &values[6]) != NGX_OK)
     {
-        (void) snprintf(l->engine.error, sizeof(l->engine.error),
-                        "its key \"meta\" is none of this module's");
+        (void) ngx_chat_engine_failed(&l->engine, "its key \"meta\" is none of "
+                                      "this module's");
         goto done;
     }
 
@@ -99,7 +99,7 @@ done:
 
 
 ngx_int_t
-ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end)
+ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end, u_char *epoch)
 {
     uint64_t              now;
     ngx_int_t             rc;
@@ -132,8 +132,13 @@ ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end)
                              ngx_min(NGX_CHAT_LINK_PAUSE, end - now));
     }
 
-    return (ngx_chat_link_sh_wait(sh, meta.seq, end) == NGX_OK) ? NGX_OK
-                                                                : NGX_ERROR;
+    if (ngx_chat_link_sh_wait(sh, meta.seq, end) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(epoch, meta.epoch, NGX_CHAT_LINK_EPOCH);
+
+    return NGX_OK;
 }
 
 

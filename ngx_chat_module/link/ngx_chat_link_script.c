@@ -19,26 +19,25 @@
 #include <ngx_chat_link_scripts.h>
 
 
-static void ngx_chat_link_script_sha(ngx_str_t *text, char *hex);
-
-
 ngx_int_t
 ngx_chat_link_script_run(ngx_chat_engine_t *e, ngx_chat_link_script_e script,
     ngx_str_t *words, ngx_uint_t nkeys, ngx_uint_t n, ngx_msec_t ms,
     ngx_chat_engine_reply_t **reply)
 {
-    char       sha[2 * SHA_DIGEST_LENGTH + 1], number[NGX_INT_T_LEN + 1];
+    char       number[NGX_INT_T_LEN + 1];
+    u_char     sum[SHA_DIGEST_LENGTH], sha[2 * SHA_DIGEST_LENGTH];
     ngx_int_t  rc;
     ngx_str_t  text, first;
 
     text.data = (u_char *) ngx_chat_link_scripts[script];
     text.len = strlen(ngx_chat_link_scripts[script]);
 
-    ngx_chat_link_script_sha(&text, sha);
+    (void) SHA1(text.data, text.len, sum);
+    (void) ngx_hex_dump(sha, sum, SHA_DIGEST_LENGTH);
 
     ngx_str_set(&words[0], "EVALSHA");
-    words[1].data = (u_char *) sha;
-    words[1].len = 2 * SHA_DIGEST_LENGTH;
+    words[1].data = sha;
+    words[1].len = sizeof(sha);
     words[2].data = (u_char *) number;
     words[2].len = snprintf(number, sizeof(number), "%u", (unsigned) nkeys);
 
@@ -67,18 +66,4 @@ ngx_chat_link_script_run(ngx_chat_engine_t *e, ngx_chat_link_script_e script,
     *reply = NULL;
 
     return NGX_AGAIN;
-}
-
-
-static void
-ngx_chat_link_script_sha(ngx_str_t *text, char *hex)
-{
-    u_char      sum[SHA_DIGEST_LENGTH];
-    ngx_uint_t  i;
-
-    (void) SHA1(text->data, text->len, sum);
-
-    for (i = 0; i < SHA_DIGEST_LENGTH; i++) {
-        (void) snprintf(hex + 2 * i, 3, "%02x", sum[i]);
-    }
 }

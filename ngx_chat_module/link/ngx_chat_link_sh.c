@@ -15,9 +15,6 @@
 #include <wire/ngx_chat_clock.h>
 
 
-#define NGX_CHAT_LINK_SH_TRIES  1000
-
-
 ngx_int_t
 ngx_chat_link_sh_init(ngx_chat_link_sh_t *sh)
 {
@@ -50,50 +47,6 @@ ngx_chat_link_sh_get_place(ngx_chat_link_sh_t *sh,
     *place = sh->places[sh->nplaces % 2];
 
     return NGX_OK;
-}
-
-
-/* Odd while it changes, and after the death of who was changing it, until it
-   is set again. */
-
-void
-ngx_chat_link_sh_set_epoch(ngx_chat_link_sh_t *sh, u_char *epoch)
-{
-    uint32_t  epochs;
-
-    epochs = sh->epochs | 1;
-
-    if (sh->epochs % 2 == 0
-        && ngx_memcmp(sh->epoch, epoch, NGX_CHAT_LINK_EPOCH) == 0)
-    {
-        return;
-    }
-
-    __atomic_store_n(&sh->epochs, epochs, __ATOMIC_SEQ_CST);
-    ngx_memcpy(sh->epoch, epoch, NGX_CHAT_LINK_EPOCH);
-    __atomic_store_n(&sh->epochs, epochs + 1, __ATOMIC_SEQ_CST);
-}
-
-
-void
-ngx_chat_link_sh_epoch(ngx_chat_link_sh_t *sh, u_char *epoch)
-{
-    uint32_t    epochs;
-    ngx_uint_t  tries;
-
-    for (tries = 0; tries < NGX_CHAT_LINK_SH_TRIES; tries++) {
-        epochs = __atomic_load_n(&sh->epochs, __ATOMIC_SEQ_CST);
-        ngx_memcpy(epoch, sh->epoch, NGX_CHAT_LINK_EPOCH);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-
-        if (epochs % 2 == 0
-            && epochs == __atomic_load_n(&sh->epochs, __ATOMIC_SEQ_CST))
-        {
-            return;
-        }
-
-        ngx_sched_yield();
-    }
 }
 
 

@@ -47,6 +47,8 @@ typedef struct {
     ngx_chat_link_place_t  places[2];  /* the place is the one of nplaces % 2:
                                           whoever is killed while it changes
                                           leaves the one before */
+    uint64_t           file;           /* inode of the database that the place
+                                          is about */
     uint64_t           quiet;          /* what is not stored, up to this number,
                                           is of before this nginx */
     uint32_t           offer;          /* this node may have begun the term, and
@@ -55,14 +57,6 @@ typedef struct {
     uint64_t           census_generation;  /* of the zone's generation, plus
                                           one, */
     uint64_t           census_from;    /* and has all up to this number */
-    uint64_t           heard;          /* ms, by the monotonic clock: when the
-                                          engine has answered last */
-    uint64_t           lost;           /* tails of the log that the engine has
-                                          lost */
-    uint64_t           trimmed;        /* times the log did not go back far
-                                          enough */
-    uint32_t           epochs;         /* odd while the epoch changes */
-    u_char             epoch[NGX_CHAT_LINK_EPOCH];
 } ngx_chat_link_sh_t;
 
 
@@ -80,12 +74,6 @@ void ngx_chat_link_sh_set_place(ngx_chat_link_sh_t *sh,
     ngx_chat_link_place_t *place);
 ngx_int_t ngx_chat_link_sh_get_place(ngx_chat_link_sh_t *sh,
     ngx_chat_link_place_t *place);
-
-/* The back's: sets the epoch. */
-void ngx_chat_link_sh_set_epoch(ngx_chat_link_sh_t *sh, u_char *epoch);
-
-/* Copies the epoch, NGX_CHAT_LINK_EPOCH bytes. */
-void ngx_chat_link_sh_epoch(ngx_chat_link_sh_t *sh, u_char *epoch);
 
 /* Waits until all items up to a number are in the ring, until a time of the
    monotonic clock.  NGX_OK, NGX_AGAIN. */

@@ -20,7 +20,8 @@
 
 #define NGX_CHAT_ANNOUNCER_IDLE   200      /* ms without a change */
 #define NGX_CHAT_ANNOUNCER_PAUSE  100      /* ms behind a failure */
-#define NGX_CHAT_ANNOUNCER_FIELD  (1 + 1 + 16 + 2 + 255 + 1024)  /* bytes */
+#define NGX_CHAT_ANNOUNCER_FULL   1000     /* ms while chat_zone is full */
+#define NGX_CHAT_ANNOUNCER_FIELD  (1 + 1 + 16 + 2 + 255 + 512)   /* bytes */
 
 
 struct ngx_chat_announcer_s {
@@ -147,7 +148,14 @@ ngx_chat_announcer_step(ngx_chat_announcer_t *a)
 
     if (rc == NGX_OK) {
         ngx_chat_announcer_refused(a);
-        rc = a->facts->n ? ngx_chat_announcer_send(a) : NGX_OK;
+
+        if (a->facts->n) {
+            rc = ngx_chat_announcer_send(a);
+
+            /* collect() finds them again */
+
+            ngx_chat_single_sleep(&a->single, NGX_CHAT_ANNOUNCER_FULL);
+        }
     }
 
     if (rc != NGX_OK) {

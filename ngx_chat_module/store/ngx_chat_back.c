@@ -9,12 +9,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <shared/ngx_chat_node.h>
 #include <store/ngx_chat_back.h>
 #include <store/ngx_chat_back_work.h>
 #include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
-
-#include <stdio.h>
 
 
 #define NGX_CHAT_BACK_READ    200          /* ms that a read waits at most: for
@@ -106,9 +105,9 @@ ngx_chat_back_reign(void *data)
         rc = joined ? ngx_chat_back_step(b) : ngx_chat_back_join(b);
 
         if (rc == NGX_OK) {
-            joined = 1;
-            b->again = 0;
+            b->again = joined ? 0 : b->again;
             b->pause = NGX_CHAT_BACK_FIRST;
+            joined = 1;
             continue;
         }
 
@@ -162,25 +161,28 @@ ngx_chat_back_step(ngx_chat_back_t *b)
         b->beat = now + b->link_conf->lease / 4;
     }
 
+    ngx_chat_node_tell(b->conf->zone);
     ngx_chat_back_lag(b);
 
     rc = ngx_chat_link_read(&b->link, &b->place,
                             b->few ? 1 : NGX_CHAT_BACK_ENTRIES,
-                            NGX_CHAT_BACK_READ, &reply);
-
-    /* they may be too large together */
-
-    b->few = (rc != NGX_OK);
+                            b->news ? 1 : NGX_CHAT_BACK_READ, &reply);
 
     if (rc != NGX_OK) {
+        b->few = NGX_CHAT_BACK_ENTRIES;
         return NGX_ERROR;
     }
 
-    ngx_chat_link_set(&sh->heard, ngx_chat_clock_msec());
+    b->few -= (b->few != 0);
 
     rc = ngx_chat_engine_count(reply) ? ngx_chat_back_apply(b, reply) : NGX_OK;
 
     ngx_chat_engine_free(reply);
+
+    if (rc == NGX_OK && b->news) {
+        b->news = 0;
+        ngx_chat_back_joined(b);
+    }
 
     return rc;
 }
@@ -224,8 +226,5 @@ ngx_chat_back_fault(ngx_chat_back_t *b)
 ngx_int_t
 ngx_chat_back_failed(ngx_chat_back_t *b, const char *text)
 {
-    (void) snprintf(b->link.engine.error, sizeof(b->link.engine.error), "%s",
-                    text);
-
-    return NGX_ERROR;
+    return ngx_chat_engine_failed(&b->link.engine, text);
 }

@@ -18,6 +18,7 @@
 #include <shared/ngx_chat_futex.h>
 #include <store/ngx_chat_back_work.h>
 #include <store/ngx_chat_write_lock.h>
+#include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
 
 
@@ -69,7 +70,7 @@ ngx_chat_back_apply_locked(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
     n = 0;
     b->link.engine.error[0] = '\0';
 
-    rc = ngx_chat_handle_ready(&b->handle, 1, b->log);
+    rc = ngx_chat_back_ready(b);
 
     if (rc == NGX_OK) {
         rc = ngx_chat_back_store(b, reply, &n);
@@ -116,8 +117,6 @@ ngx_chat_back_apply_locked(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
         ngx_chat_failpoint("back sent");
     }
 
-    ngx_chat_futex_turn(&sh->turns);
-
     if (b->rouse) {
         b->rouse = 0;
         ngx_chat_wakeup_rouse(&b->conf->zone->wakeups->wakeups[0]);
@@ -152,10 +151,14 @@ static ngx_int_t
 ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
     ngx_uint_t *n)
 {
+    uint64_t               start;
     ngx_int_t              rc;
     ngx_chat_link_entry_t  entry;
     ngx_chat_link_place_t  place;
+    ngx_chat_store_stats_sh_t  *stats;
 
+    stats = &b->conf->sh->stats;
+    start = ngx_chat_clock_usec();
     place = b->place;
     *n = 0;
     b->began = 0;
@@ -204,6 +207,11 @@ ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
     }
 
     if (rc == NGX_OK) {
+        rc = ngx_chat_handle_whole(&b->handle);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_chat_store_stats_commit(stats, ngx_chat_clock_usec() - start);
         b->saved = place.seq;
         b->conf->sh->last = ngx_max(b->conf->sh->last, b->stored);
     }
@@ -223,17 +231,11 @@ ngx_chat_back_follow(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
 
     before = entry->seq - entry->n;
 
-    if (entry->term == place->term || place->term == 0) {
-
-        if (before == place->seq
-            && (place->nonce == 0 || entry->previous == place->nonce))
-        {
-            return NGX_OK;
-        }
-
-        if (place->term) {
-            goto trimmed;
-        }
+    if ((entry->term == place->term || place->term == 0)
+        && before == place->seq
+        && (place->nonce == 0 || entry->previous == place->nonce))
+    {
+        return NGX_OK;
     }
 
     if (entry->term < place->term) {
@@ -241,21 +243,22 @@ ngx_chat_back_follow(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
                                     "term");
     }
 
-    if (entry->term != b->meta.term) {
+    if (entry->term > b->meta.term) {
         return NGX_AGAIN;
     }
 
-    if (before != b->meta.first || entry->previous != b->meta.start
-        || place->term == 0)
+    /*
+     * A new term.  What this node has missed of the one before was offered
+     * again, but not more than that.
+     */
+
+    if (place->term && place->term < entry->term
+        && entry->term == b->meta.term
+        && before == b->meta.first && entry->previous == b->meta.start
+        && before <= place->seq + NGX_CHAT_BACK_OFFERED)
     {
-        goto trimmed;
+        return NGX_OK;
     }
-
-    return NGX_OK;
-
-trimmed:
-
-    b->sh->trimmed++;
 
     ngx_log_error(NGX_LOG_ALERT, b->log, 0,
                   "chat cluster: the log goes back to %uL, and this node's "
@@ -373,7 +376,8 @@ ngx_chat_back_send_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
     }
 
     if (item->kind > NGX_CHAT_MESSAGE_OLD_EVENT_e) {
-        return ngx_chat_back_announced(b, entry, item, seq);
+        ngx_chat_back_announced(b, entry, item, seq);
+        return NGX_OK;
     }
 
     /* the one before died behind the ring's store and before that of applied */

@@ -18,16 +18,15 @@
 #include <store/ngx_chat_back_work.h>
 
 
-static ngx_int_t ngx_chat_back_census_node(ngx_chat_back_t *b,
-    ngx_str_t *incarnation);
-static ngx_int_t ngx_chat_back_fact(ngx_chat_back_t *b, uint64_t node,
+static ngx_int_t ngx_chat_back_census_node(ngx_chat_back_t *b, uint64_t node);
+static void ngx_chat_back_fact(ngx_chat_back_t *b, uint64_t node,
     ngx_chat_log_item_t *item);
 
 
 ngx_int_t
 ngx_chat_back_census(ngx_chat_back_t *b)
 {
-    uint64_t                  generation;
+    uint64_t                  generation, node;
     ngx_int_t                 rc;
     ngx_str_t                 incarnation;
     ngx_uint_t                i, n;
@@ -61,7 +60,12 @@ ngx_chat_back_census(ngx_chat_back_t *b)
 
     for (i = 0; i < n && rc == NGX_OK; i += 2) {
         incarnation = ngx_chat_engine_text(ngx_chat_engine_item(reply, i));
-        rc = ngx_chat_back_census_node(b, &incarnation);
+
+        /* what is no name of a node is passed over */
+
+        if (ngx_chat_link_incarnation(&incarnation, &node) == NGX_OK) {
+            rc = ngx_chat_back_census_node(b, node);
+        }
     }
 
     ngx_chat_engine_free(reply);
@@ -79,26 +83,19 @@ ngx_chat_back_census(ngx_chat_back_t *b)
 
 
 static ngx_int_t
-ngx_chat_back_census_node(ngx_chat_back_t *b, ngx_str_t *incarnation)
+ngx_chat_back_census_node(ngx_chat_back_t *b, uint64_t node)
 {
     u_char                   *p;
-    uint64_t                  node;
     ngx_int_t                 rc;
     ngx_str_t                 text;
     ngx_uint_t                i, n;
     ngx_chat_log_item_t       item;
     ngx_chat_engine_reply_t  *reply;
 
-    rc = ngx_chat_link_census(&b->link, incarnation, &reply);
-
+    rc = ngx_chat_link_census(&b->link, node, &reply);
     if (rc != NGX_OK) {
-
-        /* what is no name of a node is passed over */
-
-        return (rc == NGX_DECLINED) ? NGX_OK : rc;
+        return rc;
     }
-
-    (void) ngx_chat_link_incarnation(incarnation, &node);
 
     n = ngx_chat_engine_count(reply);
 
@@ -107,7 +104,7 @@ ngx_chat_back_census_node(ngx_chat_back_t *b, ngx_str_t *incarnation)
         p = text.data;
 
         if (ngx_chat_log_item_unpack(&item, &p, p + text.len) == NGX_OK) {
-            (void) ngx_chat_back_fact(b, node, &item);
+            ngx_chat_back_fact(b, node, &item);
         }
     }
 
@@ -117,19 +114,23 @@ ngx_chat_back_census_node(ngx_chat_back_t *b, ngx_str_t *incarnation)
 }
 
 
-ngx_int_t
+void
 ngx_chat_back_announced(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
     ngx_chat_log_item_t *item, uint64_t seq)
 {
     uint64_t  node;
 
     if (item->kind != NGX_CHAT_MESSAGE_GONE_e) {
-        return (seq > b->sh->census_from)
-               ? ngx_chat_back_fact(b, entry->node, item) : NGX_OK;
+
+        if (seq > b->sh->census_from) {
+            ngx_chat_back_fact(b, entry->node, item);
+        }
+
+        return;
     }
 
     if (ngx_chat_link_incarnation(&item->channel, &node) != NGX_OK) {
-        return NGX_OK;
+        return;
     }
 
     ngx_chat_node_gone(b->conf->zone, node);
@@ -141,12 +142,10 @@ ngx_chat_back_announced(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
 
         ngx_chat_link_set(&b->sh->incarnation, 0);
     }
-
-    return NGX_OK;
 }
 
 
-static ngx_int_t
+static void
 ngx_chat_back_fact(ngx_chat_back_t *b, uint64_t node,
     ngx_chat_log_item_t *item)
 {
@@ -167,7 +166,7 @@ ngx_chat_back_fact(ngx_chat_back_t *b, uint64_t node,
         || fact.n > NGX_MAX_INT32_VALUE
         || fact.user.len > 512 || fact.info.len > 1024)
     {
-        return NGX_OK;
+        return;
     }
 
     /* subscriptions may wait for what no client's event tells */
@@ -181,6 +180,4 @@ ngx_chat_back_fact(ngx_chat_back_t *b, uint64_t node,
                       "chat cluster: chat_zone has no room for what another "
                       "node has of channel \"%V\"", &item->channel);
     }
-
-    return NGX_OK;
 }

@@ -35,7 +35,7 @@ static ngx_int_t ngx_chat_back_save(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_belongs(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_lost(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_enter(ngx_chat_back_t *b);
-static void ngx_chat_back_joined(ngx_chat_back_t *b);
+static void ngx_chat_back_place(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_row(ngx_chat_db_t *db, char *row);
 
 
@@ -49,6 +49,8 @@ ngx_chat_back_join(ngx_chat_back_t *b)
     {
         return NGX_ERROR;
     }
+
+    b->file = 0;
 
     if (ngx_chat_back_locked(b, ngx_chat_back_locate) != NGX_OK
         || ngx_chat_link_meta(&b->link, &b->meta) != NGX_OK)
@@ -80,9 +82,11 @@ ngx_chat_back_join(ngx_chat_back_t *b)
     }
 
     if (rc == NGX_OK) {
-        ngx_chat_back_joined(b);
+        ngx_chat_back_place(b);
         rc = ngx_chat_back_offer(b);
     }
+
+    b->news = 1;
 
     return rc;
 }
@@ -101,8 +105,6 @@ ngx_chat_back_found(ngx_chat_back_t *b)
     ngx_memcpy(b->meta.epoch, b->conf->sh->epoch, NGX_CHAT_LINK_EPOCH);
 
     if (b->id[0]) {
-        b->sh->lost++;
-
         ngx_log_error(NGX_LOG_ALERT, b->log, 0,
                       "chat cluster: the engine has lost all of it; it is made "
                       "anew, behind %uL", b->place.seq);
@@ -119,8 +121,9 @@ ngx_chat_back_found(ngx_chat_back_t *b)
         b->place.seq = b->conf->sh->last;
         ngx_chat_link_token(b->meta.id);
 
-        if (ngx_chat_back_locked(b, ngx_chat_back_save) != NGX_OK) {
-            return NGX_ERROR;
+        rc = ngx_chat_back_locked(b, ngx_chat_back_save);
+        if (rc != NGX_OK) {
+            return rc;
         }
 
         ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
@@ -159,21 +162,32 @@ ngx_chat_back_locked(ngx_chat_back_t *b,
         return ngx_chat_back_failed(b, "the write lock is not to be had");
     }
 
-    rc = ngx_chat_handle_ready(&b->handle, 1, b->log);
+    rc = ngx_chat_back_ready(b);
 
     if (rc == NGX_OK) {
         rc = handler(b);
     }
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_OK && rc != NGX_AGAIN) {
         ngx_chat_handle_failed(&b->handle, rc, b->log);
+        rc = ngx_chat_back_failed(b, "the database is not to be had");
     }
 
     ngx_chat_write_lock_give(b->conf->sh);
 
-    return (rc == NGX_OK) ? NGX_OK
-                          : ngx_chat_back_failed(b, "the database is not to "
-                                                 "be had");
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_back_ready(ngx_chat_back_t *b)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_chat_handle_ready(&b->handle, 1, b->log);
+
+    return (rc == NGX_OK && b->file && b->file != b->handle.db.files.file)
+           ? NGX_AGAIN : rc;
 }
 
 
@@ -192,10 +206,17 @@ ngx_chat_back_locate(ngx_chat_back_t *b)
         return rc;
     }
 
-    /* the one before may have got further with the database than with the
-       ring */
+    b->file = b->handle.db.files.file;
 
-    (void) ngx_chat_link_sh_get_place(b->sh, &b->place);
+    /*
+     * The one before may have got further with the database than with the ring.
+     * A file that was put in its place may be behind the ring, and is filled
+     * again.
+     */
+
+    if (b->sh->file == b->file) {
+        (void) ngx_chat_link_sh_get_place(b->sh, &b->place);
+    }
 
     return NGX_OK;
 }
@@ -261,8 +282,6 @@ ngx_chat_back_lost(ngx_chat_back_t *b)
                   "has %uL of term %uL, this node has seen %uL of term %uL; a "
                   "new term begins", meta->seq, meta->term, place->seq,
                   place->term);
-
-    b->sh->lost++;
 
     ngx_chat_link_token(meta->epoch);
 
@@ -333,8 +352,10 @@ ngx_chat_back_enter(ngx_chat_back_t *b)
 }
 
 
+/* Tells the workers where this node goes on. */
+
 static void
-ngx_chat_back_joined(ngx_chat_back_t *b)
+ngx_chat_back_place(ngx_chat_back_t *b)
 {
     ngx_chat_link_sh_t  *sh;
 
@@ -343,7 +364,11 @@ ngx_chat_back_joined(ngx_chat_back_t *b)
     if (sh->nplaces == 0) {
         ngx_chat_link_set(&sh->applied, b->place.seq);
         ngx_chat_link_set(&sh->quiet, b->meta.seq);
+    }
+
+    if (sh->file != b->file) {
         ngx_chat_link_sh_set_place(sh, &b->place);
+        ngx_chat_link_set(&sh->file, b->file);
     }
 
     /* numbers behind that are other messages' in this term, and offer() sees to
@@ -352,8 +377,15 @@ ngx_chat_back_joined(ngx_chat_back_t *b)
     if (ngx_chat_back_has_orphans(b)) {
         ngx_chat_link_set(&sh->applied, b->meta.first);
     }
+}
 
-    ngx_chat_link_sh_set_epoch(sh, b->meta.epoch);
+
+void
+ngx_chat_back_joined(ngx_chat_back_t *b)
+{
+    ngx_chat_link_sh_t  *sh;
+
+    sh = b->sh;
 
     if (sh->term != b->meta.term) {
         ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
@@ -362,7 +394,6 @@ ngx_chat_back_joined(ngx_chat_back_t *b)
                       b->place.seq, b->meta.seq);
     }
 
-    ngx_chat_link_set(&sh->heard, ngx_chat_clock_msec());
     ngx_chat_link_set(&sh->term, b->meta.term);
     ngx_chat_futex_turn(&sh->turns);
 
@@ -395,8 +426,6 @@ ngx_chat_back_beat(ngx_chat_back_t *b)
         return NGX_AGAIN;
     }
 
-    ngx_chat_node_tell(b->conf->zone);
-
     /* the files may be others, and this handle is in the way of those */
 
     if (b->handle.db.handle
@@ -405,12 +434,17 @@ ngx_chat_back_beat(ngx_chat_back_t *b)
         ngx_chat_handle_close(&b->handle);
     }
 
+    if (b->handle.db.handle && b->handle.db.files.file != b->file) {
+        return NGX_AGAIN;
+    }
+
     /* where no messages were stored meanwhile */
 
-    if (b->place.seq != b->saved
-        && ngx_chat_back_locked(b, ngx_chat_back_save) != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (b->place.seq != b->saved) {
+        rc = ngx_chat_back_locked(b, ngx_chat_back_save);
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     rc = ngx_chat_link_hello(&b->link, b->meta.term, sh->incarnation, 0,
@@ -422,6 +456,10 @@ ngx_chat_back_beat(ngx_chat_back_t *b)
 
     if (rc == NGX_OK && expired) {
         rc = ngx_chat_link_gone(&b->link, b->meta.term, expired, 0);
+
+        /* there may be more of them: the next step asks again */
+
+        ngx_chat_link_set(&sh->doubt, 1);
     }
 
     return (rc == NGX_DECLINED) ? NGX_ERROR : rc;

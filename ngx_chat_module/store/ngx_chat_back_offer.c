@@ -24,7 +24,6 @@
 #include <stdio.h>
 
 
-#define NGX_CHAT_BACK_OFFERED  1000    /* newest ids that are offered */
 #define NGX_CHAT_BACK_ITEMS    64      /* of a batch */
 #define NGX_CHAT_BACK_BYTES    (1024 * 1024)
 
@@ -70,8 +69,9 @@ ngx_chat_back_offer(ngx_chat_back_t *b)
 
         b->place.seq = b->meta.first;
 
-        if (ngx_chat_back_locked(b, ngx_chat_back_remove) != NGX_OK) {
-            return NGX_ERROR;
+        rc = ngx_chat_back_locked(b, ngx_chat_back_remove);
+        if (rc != NGX_OK) {
+            return rc;
         }
 
         ngx_chat_link_sh_set_place(b->sh, &b->place);
@@ -186,6 +186,13 @@ ngx_chat_back_offer_row(void *data, ngx_chat_record_t *rec)
         item.kind += NGX_CHAT_MESSAGE_OLD_POSTED_e;
         item.except.high = rec->id;
         item.except.low = (uint64_t) rec->created;
+    }
+
+    if (!ngx_chat_log_item_fits(&item)) {
+        ngx_log_error(NGX_LOG_ALERT, o->back->log, 0,
+                      "chat cluster: message %uL is too long for the log, "
+                      "others may miss it", rec->id);
+        return NGX_OK;
     }
 
     it->bytes.len = ngx_chat_log_item_size(&item);

@@ -34,6 +34,8 @@ typedef struct ngx_chat_back_s {
     ngx_chat_link_place_t   place;     /* behind what is stored and sent */
     char                    id[NGX_CHAT_LINK_EPOCH + 1];   /* of the database's
                                           cluster; empty: it is of none */
+    uint64_t                file;      /* inode of the database that it has
+                                          joined with; 0: not yet */
     uint64_t                saved;     /* seq of the place in the database */
     ngx_uint_t              began;     /* a transaction */
     ngx_uint_t              rouse;     /* the workers, when all is applied */
@@ -41,16 +43,22 @@ typedef struct ngx_chat_back_s {
     uint64_t                beat;      /* ms: when the lease is due */
     uint64_t                told;      /* ms: when a fault was logged last */
     ngx_msec_t              pause;     /* before the next attempt */
-    ngx_uint_t              again;     /* joins in a row */
-    ngx_uint_t              few;       /* read one entry: 64 are too large */
+    ngx_uint_t              news;      /* joined() is not called yet */
+    ngx_uint_t              again;     /* joins without a step behind them */
+    ngx_uint_t              few;       /* entries still to be read one by one,
+                                          as they were too large together */
 } ngx_chat_back_t;
 
 
 /*
  * Connects, and makes the node a part of the cluster: b->place is where it goes
- * on.  NGX_OK, or NGX_ERROR, with b->link.engine.error.
+ * on.  NGX_OK; NGX_AGAIN: join again; NGX_ERROR, with b->link.engine.error.
  */
 ngx_int_t ngx_chat_back_join(ngx_chat_back_t *b);
+
+/* Behind a join and the first entries, which have told that the log goes back
+   far enough: the node takes messages. */
+void ngx_chat_back_joined(ngx_chat_back_t *b);
 
 /* Whether the database has messages under numbers that are others' in this
    term. */
@@ -62,8 +70,15 @@ ngx_uint_t ngx_chat_back_has_orphans(ngx_chat_back_t *b);
  */
 ngx_int_t ngx_chat_back_offer(ngx_chat_back_t *b);
 
-/* Calls a handler with the write lock and the handle ready.  NGX_OK,
-   NGX_ERROR. */
+/*
+ * With the write lock: makes the handle ready.  NGX_OK; NGX_AGAIN: the path
+ * leads to another file than the node has joined with, join again; NGX_BUSY,
+ * NGX_ERROR.
+ */
+ngx_int_t ngx_chat_back_ready(ngx_chat_back_t *b);
+
+/* Calls a handler with the write lock and the handle ready.  NGX_OK; NGX_AGAIN:
+   as above; NGX_ERROR. */
 ngx_int_t ngx_chat_back_locked(ngx_chat_back_t *b,
     ngx_int_t (*handler)(ngx_chat_back_t *b));
 
@@ -71,8 +86,8 @@ ngx_int_t ngx_chat_back_locked(ngx_chat_back_t *b,
    NGX_ERROR. */
 ngx_int_t ngx_chat_back_census(ngx_chat_back_t *b);
 
-/* An item that a node has announced.  NGX_OK. */
-ngx_int_t ngx_chat_back_announced(ngx_chat_back_t *b,
+/* An item that a node has announced. */
+void ngx_chat_back_announced(ngx_chat_back_t *b,
     ngx_chat_link_entry_t *entry, ngx_chat_log_item_t *item, uint64_t seq);
 
 /* The node's lease goes on.  NGX_OK; NGX_AGAIN: the node has to join again;
@@ -95,7 +110,10 @@ ngx_int_t ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
 ngx_int_t ngx_chat_back_keep(ngx_chat_back_t *b,
     ngx_chat_link_place_t *place);
 
-/* Copies an error of the database to where faults are logged from. */
+#define NGX_CHAT_BACK_OFFERED  1000    /* newest ids that offer() offers */
+
+
+/* Sets the text of the fault that is logged.  NGX_ERROR. */
 ngx_int_t ngx_chat_back_failed(ngx_chat_back_t *b, const char *text);
 
 

@@ -13,13 +13,12 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <bus/ngx_chat_ring.h>
 #include <link/ngx_chat_log_item.h>
 #include <shared/ngx_chat_futex.h>
 #include <store/ngx_chat_front.h>
 #include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
-
-#include <stdio.h>
 
 
 #define NGX_CHAT_FRONT_PAUSE  100          /* ms between attempts */
@@ -40,12 +39,12 @@ static void ngx_chat_front_results(ngx_chat_front_t *f, ngx_queue_t *batch,
 void
 ngx_chat_front_init(ngx_chat_front_t *f, ngx_chat_store_conf_t *conf)
 {
-    f->store = conf;
-    f->conf = conf->link;
+    f->conf = conf;
+    f->link_conf = conf->link;
 
-    if (f->conf) {
+    if (f->link_conf) {
         f->worker = ngx_chat_link_random();
-        ngx_chat_link_init(&f->link, f->conf);
+        ngx_chat_link_init(&f->link, f->link_conf);
     }
 }
 
@@ -53,7 +52,7 @@ ngx_chat_front_init(ngx_chat_front_t *f, ngx_chat_store_conf_t *conf)
 void
 ngx_chat_front_exit(ngx_chat_front_t *f)
 {
-    if (f->conf) {
+    if (f->link_conf) {
         ngx_chat_link_close(&f->link);
     }
 }
@@ -67,7 +66,7 @@ ngx_chat_front_take(ngx_chat_front_t *f, ngx_queue_t *batch, ngx_log_t *log)
     ngx_int_t               rc;
     ngx_chat_link_batch_t   b;
 
-    end = ngx_chat_clock_msec() + f->conf->timeout;
+    end = ngx_chat_clock_msec() + f->link_conf->timeout;
 
     memory = ngx_chat_front_pack(batch, &b);
     if (memory == NULL) {
@@ -83,13 +82,13 @@ ngx_chat_front_take(ngx_chat_front_t *f, ngx_queue_t *batch, ngx_log_t *log)
     if (rc == NGX_OK) {
         ngx_chat_failpoint("front appended");
 
-        if (ngx_chat_link_sh_wait(f->conf->sh, b.last, end) != NGX_OK) {
+        if (ngx_chat_link_sh_wait(f->link_conf->sh, b.last, end) != NGX_OK) {
             ngx_log_error(NGX_LOG_ERR, log, 0,
                           "chat cluster: this node is behind the log, what it "
                           "was given is not answered in time");
             rc = NGX_ABORT;
 
-        } else if (ngx_chat_link_get(&f->conf->sh->term) != b.term) {
+        } else if (ngx_chat_link_get(&f->link_conf->sh->term) != b.term) {
 
             /* the numbers may be other messages' by now */
 
@@ -203,7 +202,7 @@ ngx_chat_front_append(ngx_chat_front_t *f, ngx_chat_link_batch_t *b,
     f->link.engine.error[0] = '\0';
 
     for ( ;; ) {
-        turns = ngx_chat_link_get(&f->conf->sh->turns);
+        turns = ngx_chat_link_get(&f->link_conf->sh->turns);
 
         rc = ngx_chat_front_attempt(f, b, end);
 
@@ -227,12 +226,12 @@ ngx_chat_front_append(ngx_chat_front_t *f, ngx_chat_link_batch_t *b,
             b->incarnation = 0;
 
         } else if (b->incarnation
-                   != ngx_chat_link_get(&f->conf->sh->incarnation))
+                   != ngx_chat_link_get(&f->link_conf->sh->incarnation))
         {
             break;
         }
 
-        ngx_chat_futex_sleep(&f->conf->sh->turns, turns,
+        ngx_chat_futex_sleep(&f->link_conf->sh->turns, turns,
                              ngx_min(NGX_CHAT_FRONT_PAUSE, end - now));
     }
 
@@ -256,47 +255,31 @@ ngx_chat_front_attempt(ngx_chat_front_t *f, ngx_chat_link_batch_t *b,
     ngx_int_t  rc;
 
     now = ngx_chat_clock_msec();
-    b->term = ngx_chat_link_get(&f->conf->sh->term);
+    b->term = ngx_chat_link_get(&f->link_conf->sh->term);
 
     if (now >= end || b->term == 0) {
         return NGX_AGAIN;
     }
 
     if (b->incarnation == 0) {
-        b->incarnation = ngx_chat_link_get(&f->conf->sh->incarnation);
-    }
-
-    if (ngx_chat_engine_connect(&f->link.engine,
-                                ngx_min(end - now, NGX_CHAT_LINK_CALL))
-        != NGX_OK)
-    {
-        return NGX_AGAIN;
+        b->incarnation = ngx_chat_link_get(&f->link_conf->sh->incarnation);
     }
 
     rc = ngx_chat_link_append(&f->link, b, ngx_min(end - now,
                                                    NGX_CHAT_LINK_CALL));
 
     if (rc == NGX_AGAIN) {
-        ngx_chat_link_set(&f->conf->sh->doubt, 1);
+        ngx_chat_link_set(&f->link_conf->sh->doubt, 1);
         return rc;
     }
 
-    if (rc != NGX_OK || f->conf->replicas == 0) {
+    if (rc != NGX_OK || f->link_conf->replicas == 0) {
         return rc;
     }
 
     now = ngx_chat_clock_msec();
 
-    rc = ngx_chat_link_replicated(&f->link, (now < end) ? end - now : 1);
-
-    if (rc != NGX_AGAIN) {
-        return rc;
-    }
-
-    (void) snprintf(f->link.engine.error, sizeof(f->link.engine.error),
-                    "fewer replicas than wanted have it");
-
-    return NGX_ERROR;
+    return ngx_chat_link_replicated(&f->link, (now < end) ? end - now : 1);
 }
 
 
@@ -310,7 +293,7 @@ ngx_chat_front_results(ngx_chat_front_t *f, ngx_queue_t *batch,
     ngx_chat_write_t      *w;
     ngx_chat_link_item_t  *it;
 
-    head = f->store->head(f->store->data);
+    head = ngx_chat_ring_head(f->conf->zone->sh->ring);
 
     for (q = ngx_queue_head(batch), i = 0;
          i < b->n;
@@ -326,7 +309,7 @@ ngx_chat_front_results(ngx_chat_front_t *f, ngx_queue_t *batch,
         w->position = head;
 
         if (w->record.kind == NGX_CHAT_MESSAGE_POSTED_e && !it->repeated) {
-            (void) f->store->render(&w->record, &w->reply);
+            (void) f->conf->render(&w->record, &w->reply);
         }
     }
 }

@@ -25,8 +25,8 @@
 
 
 typedef struct {
-    ngx_chat_store_conf_t  *store;
-    ngx_chat_link_conf_t   *conf;      /* NULL: no chat_cluster */
+    ngx_chat_store_conf_t  *conf;
+    ngx_chat_link_conf_t   *link_conf; /* NULL: no chat_cluster */
     ngx_chat_link_t         link;
     uint64_t                worker;    /* this front's, by chance */
 } ngx_chat_front_t;

@@ -270,7 +270,7 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
 /*
  * In a cluster a client may have heard of a message by another node, and reads
  * here what was before it: so a page has all that the log had when it was asked
- * for.
+ * for, and the epoch of then.
  */
 
 static ngx_int_t
@@ -286,7 +286,8 @@ ngx_chat_reader_catch_up(ngx_chat_reader_t *reader, ngx_log_t *log)
     }
 
     rc = ngx_chat_link_catch_up(&reader->link,
-                                ngx_chat_clock_msec() + link->timeout);
+                                ngx_chat_clock_msec() + link->timeout,
+                                reader->read->epoch);
 
     if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, log, 0,
@@ -326,11 +327,7 @@ ngx_chat_reader_page(ngx_chat_reader_t *reader)
         rc = ngx_chat_reader_join(reader);
     }
 
-    if (reader->readers->conf->link) {
-        ngx_chat_link_sh_epoch(reader->readers->conf->link->sh,
-                               reader->read->epoch);
-
-    } else {
+    if (reader->readers->conf->link == NULL) {
         ngx_memcpy(reader->read->epoch, reader->handle.db.epoch,
                    NGX_CHAT_DB_EPOCH_LEN);
     }

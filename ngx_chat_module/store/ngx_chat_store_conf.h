@@ -144,9 +144,6 @@ typedef struct {
     /* On a thread: a worker lags by half of the ring. */
     ngx_uint_t             (*behind)(void *data);
 
-    /* On a thread: the ring's position behind all that was sent. */
-    uint64_t               (*head)(void *data);
-
     /* On the event loop: so many messages of this worker are not stored yet. */
     void                   (*queued)(ngx_uint_t n);
 

@@ -234,10 +234,15 @@ ngx_chat_writer_forward(ngx_chat_writer_t *wr, ngx_log_t *log)
     {
         w = ngx_queue_data(q, ngx_chat_write_t, queue);
 
-        if (w->record.repeated
-            && ngx_chat_handle_ready(&wr->handle, 0, log) == NGX_OK)
-        {
+        if (!w->record.repeated) {
+            continue;
+        }
+
+        if (ngx_chat_handle_ready(&wr->handle, 0, log) == NGX_OK) {
             ngx_chat_writer_repeat(wr, w);
+
+        } else {
+            (void) wr->conf->render(&w->record, &w->reply);
         }
     }
 

@@ -70,7 +70,7 @@ flock 9
 key=$(
     echo "$root $src ${flags[*]} $cc_opt"
     cksum "$src/src/core/nginx.h" "$src/auto/make" config sql/*.sql \
-        ngx_chat_module/console/page/*
+        ngx_chat_module/console/page/* ngx_chat_module/link/scripts/*
     "${CC:-cc}" --version
     find ngx_chat_module -name '*.[ch]' | LC_ALL=C sort
 )

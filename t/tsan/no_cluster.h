@@ -26,16 +26,6 @@ ngx_chat_link_sh_init(ngx_chat_link_sh_t *sh)
 
 
 void
-ngx_chat_link_sh_epoch(ngx_chat_link_sh_t *sh, u_char *epoch)
-{
-    (void) sh;
-    (void) epoch;
-
-    abort();
-}
-
-
-void
 ngx_chat_link_init(ngx_chat_link_t *l, ngx_chat_link_conf_t *conf)
 {
     (void) l;
@@ -55,10 +45,11 @@ ngx_chat_link_close(ngx_chat_link_t *l)
 
 
 ngx_int_t
-ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end)
+ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end, u_char *epoch)
 {
     (void) l;
     (void) end;
+    (void) epoch;
 
     abort();
 }

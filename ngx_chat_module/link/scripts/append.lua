@@ -31,11 +31,14 @@ if seq < tonumber(ARGV[2]) then
     return {'BEHIND', meta[2]}
 end
 
--- the same batch again: its sender has not heard what came of it
+-- the same batch again: its sender has not heard what came of it.  That is
+-- touched, so that a WAIT behind it waits for this connection's write
 
 local before = redis.call('HGET', KEYS[4], ARGV[4])
 
 if before and string.sub(before, 1, #ARGV[5] + 1) == ARGV[5] .. ' ' then
+    redis.call('PEXPIRE', KEYS[4], 3600000)
+
     return {'OK', before}
 end
 
@@ -48,10 +51,11 @@ if not node or tonumber(string.match(node, '^%d+')) < tonumber(ms) then
     return {'GONE'}
 end
 
--- what goes with the entry is done behind it, as that may fail
+-- what goes with the entry is done behind it, as that may fail; a key may come
+-- twice in one batch
 
 local items, answer, behind = {}, {ARGV[5], ms}, {}
-local key, old, created = 6, nil, nil
+local key, taken, old, created = 6, {}, nil, nil
 
 for i = 8, #ARGV, 2 do
     local flag = string.sub(ARGV[i], 1, 1)
@@ -70,15 +74,16 @@ for i = 8, #ARGV, 2 do
             behind[#behind + 1] = {'HDEL', KEYS[5], string.sub(ARGV[i], 2)}
 
         elseif flag == 'k' then
-            local kept = redis.call('GET', KEYS[key])
+            local name = KEYS[key]
+            local kept = taken[name] or redis.call('GET', name)
 
             if kept then
                 old, created = string.match(kept, '^(%d+)@(%d+)$')
                 old = tonumber(old)
 
             else
-                behind[#behind + 1] = {'SET', KEYS[key],
-                                       string.format('%.0f@%s', seq + 1, ms),
+                taken[name] = string.format('%.0f@%s', seq + 1, ms)
+                behind[#behind + 1] = {'SET', name, taken[name],
                                        'PX', ARGV[7]}
             end
 

@@ -7,14 +7,14 @@
 -- {"OK", INCARNATION, ...}: those whose lease is over.
 -- {"NONE"}, {"TERM", term}, {"GONE"}.
 
-local meta = redis.call('HMGET', KEYS[1], 'term', 'seq')
+local term = redis.call('HGET', KEYS[1], 'term')
 
-if not meta[1] then
+if not term then
     return {'NONE'}
 end
 
-if meta[1] ~= ARGV[1] then
-    return {'TERM', meta[1]}
+if term ~= ARGV[1] then
+    return {'TERM', term}
 end
 
 local time = redis.call('TIME')

@@ -1,0 +1,69 @@
+#!/usr/bin/perl
+
+# chat_cluster's replicas: a message is acknowledged when as many have it.  In
+# all other cases nobody knows what came of it, so the answer is 504, and a key
+# makes it safe to ask again.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+
+use Chat::Cluster;
+use Chat::Engine;
+use Chat::Server qw(wait_for);
+
+my $unknown = qr/the engine has not answered, nobody knows what it has: /;
+
+
+# ---- there is no replica yet, and then there is one
+
+{
+    my $cluster = Chat::Cluster->new(nodes => [ 'a' ],
+                                     cluster => 'replicas=1',
+                                     engine => 'repl-diskless-sync-delay 0');
+    my $server = $cluster->server('a');
+    my %key = ('Idempotency-Key' => 'k');
+
+    $server->expect_log(qr/$unknown.*fewer replicas than wanted have it/);
+    is($cluster->post('a', 'one', %key)->{status}, 504, 'without a replica: 504');
+
+    my $replica = Chat::Engine->new(
+        conf => 'replicaof 127.0.0.1 ' . $cluster->engine->port);
+
+    ok(wait_for(20, sub { $replica->command('ROLE')->[3] eq 'connected' }),
+       'there is a replica');
+    is($cluster->post('a', 'one', %key)->{status}, 201, 'asked again: 201');
+    $cluster->has_each_once('behind a 504', 'one');
+
+    $replica->signal('STOP');
+    is($cluster->post('a', 'two')->{status}, 504, 'a replica that stands: 504');
+    $cluster->proxy('a')->tell('answers 9');
+    is($cluster->post('a', 'three')->{status}, 504,
+       'the same where the answer is lost, and another connection waits');
+    $replica->signal('CONT');
+    is($cluster->post('a', 'four')->{status}, 201, 'it goes on: 201');
+    $cluster->has_each_once('at the end', qw(one two three four));
+    $cluster->finish;
+}
+
+
+# ---- the engine refuses to wait
+
+{
+    my $cluster = Chat::Cluster->new(nodes => [ 'a' ],
+                                     cluster => 'replicas=1',
+                                     engine => 'rename-command WAIT ""');
+
+    $cluster->server('a')->expect_log(qr/$unknown.*ERR unknown command/);
+    is($cluster->post('a', 'one')->{status}, 504,
+       'WAIT is refused, and the message may be there: 504');
+    $cluster->has_each_once('it is there', 'one');
+    $cluster->finish;
+}
+
+
+done_testing();
