@@ -46,7 +46,7 @@ static char *ngx_chat_conf_cluster_name(ngx_conf_t *cf, ngx_str_t *value,
     size_t skip, ngx_str_t *name);
 static char *ngx_chat_conf_cluster_url(ngx_conf_t *cf, ngx_str_t *value,
     ngx_chat_link_conf_t *link);
-static ngx_int_t ngx_chat_conf_cluster_defaults(ngx_conf_t *cf,
+static void ngx_chat_conf_cluster_defaults(ngx_conf_t *cf,
     ngx_chat_link_conf_t *link);
 static ngx_int_t ngx_chat_conf_cluster_read(ngx_conf_t *cf,
     ngx_chat_main_conf_t *cmcf);
@@ -299,8 +299,9 @@ ngx_chat_conf_cluster_init(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
         return NGX_ERROR;
     }
 
+    ngx_chat_conf_cluster_defaults(cf, link);
+
     if (ngx_chat_conf_database_required(cf, cmcf, &cmcf->cluster) != NGX_OK
-        || ngx_chat_conf_cluster_defaults(cf, link) != NGX_OK
         || ngx_chat_link_conf(link, cf->pool) != NGX_OK
         || ngx_chat_conf_cluster_read(cf, cmcf) != NGX_OK)
     {
@@ -311,7 +312,7 @@ ngx_chat_conf_cluster_init(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
 }
 
 
-static ngx_int_t
+static void
 ngx_chat_conf_cluster_defaults(ngx_conf_t *cf, ngx_chat_link_conf_t *link)
 {
     if (link->prefix.len == 0) {
@@ -327,8 +328,6 @@ ngx_chat_conf_cluster_defaults(ngx_conf_t *cf, ngx_chat_link_conf_t *link)
     ngx_conf_init_msec_value(link->lease, NGX_CHAT_CONF_CLUSTER_LEASE);
     ngx_conf_init_msec_value(link->timeout, NGX_CHAT_CONF_CLUSTER_TIMEOUT);
     ngx_conf_init_msec_value(link->isolate, NGX_CHAT_CONF_CLUSTER_ISOLATE);
-
-    return NGX_OK;
 }
 
 
@@ -337,13 +336,29 @@ ngx_chat_conf_cluster_defaults(ngx_conf_t *cf, ngx_chat_link_conf_t *link)
 static ngx_int_t
 ngx_chat_conf_cluster_read(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
 {
-    FILE       *f;
-    ngx_str_t  *name, *password;
+    FILE                 *f;
+    ngx_str_t            *name, *password;
+    ngx_uint_t            i;
+    ngx_chat_link_url_t  *urls;
 
     name = &cmcf->cluster_tls.password;
     password = &cmcf->store.link->engine.password;
 
     if (name->len == 0) {
+        urls = cmcf->store.link->engine.urls->elts;
+
+        for (i = 0; i < cmcf->store.link->engine.urls->nelts; i++) {
+
+            if (urls[i].user.len) {
+                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                              "\"chat_cluster\": the user \"%V\" needs "
+                              "\"chat_cluster_password\" in %V:%ui",
+                              &urls[i].user, &cmcf->cluster.file,
+                              cmcf->cluster.line);
+                return NGX_ERROR;
+            }
+        }
+
         return NGX_OK;
     }
 
@@ -425,6 +440,13 @@ ngx_chat_conf_cluster_tls(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
         return ngx_chat_conf_cluster_failed(cf, cmcf, "certificates of "
                                             "authorities can't be read from",
                                             &files->trusted);
+    }
+
+    if ((files->certificate.len == 0) != (files->key.len == 0)) {
+        return ngx_chat_conf_cluster_failed(cf, cmcf, "certificate and its key "
+                                            "go together, and there is only",
+                                            files->key.len ? &files->key
+                                            : &files->certificate);
     }
 
     if (files->certificate.len

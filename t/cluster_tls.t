@@ -100,6 +100,23 @@ fails('TLS where there is none', qr/chat cluster: /,
       "chat_cluster rediss://127.0.0.1:@{[$engine->port]} prefix=OWN"
       . ' timeout=1s;', $trusted);
 
+{
+    my $port = free_port();
+    my $strict = Chat::Engine->new(conf => <<"END");
+tls-port $port
+tls-cert-file $dir/cert.pem
+tls-key-file $dir/key.pem
+tls-ca-cert-file $dir/other.pem
+END
+    my $url = "chat_cluster rediss://localhost:$port prefix=OWN";
+
+    works('a certificate of the node\'s own', "$url timeout=2s;", $trusted,
+          "chat_cluster_certificate $dir/other.pem;",
+          "chat_cluster_certificate_key $dir/other.key;");
+    fails('none, where the engine wants one', qr/chat cluster: .*localhost/,
+          "$url timeout=1s;", $trusted);
+}
+
 works('a user with a password',
       "chat_cluster redis://chat\@127.0.0.1:@{[$engine->port]} timeout=2s;",
       "chat_cluster_password $dir/password;");
