@@ -204,4 +204,40 @@ is_told($_, 'channels', { channels => {} }, 'nothing is left')
 
 $cluster->finish;
 
+
+# ---- one of two who were cut off is gone, the other one stays
+
+{
+    my $held = Chat::Cluster->new(app => 'subscription_count on;',
+                                  grace => '10m');
+
+    # of node b: no proxy, forked later, has a copy of its connections
+
+    my $kept = $held->node('b')->ws;
+    join_presence($kept, 'presence-room', 'kept');
+    $held->node('b')->close_all($kept);
+
+    # from now on the time is shorter, so that only the next one goes
+
+    $held->server('b')->write_conf(grace => '1s');
+    $held->server('b')->reload;
+    $held->connect('b');
+    $held->node('b')->{http} = $held->http('b');
+
+    %api = map { $_ => Chat::API->new(port => $held->node($_)->port) }
+           $held->names;
+
+    my $ann = $held->node('b')->ws;
+    join_presence($ann, 'presence-room', 'ann');
+    $held->node('b')->close_all($ann);
+
+    is_told($_, [ 'channels/presence-room',
+                  [ info => 'user_count,subscription_count' ] ],
+            { occupied => JSON::PP::true, user_count => 1,
+              subscription_count => 1 },
+            'without her') for $held->names;
+
+    $held->finish;
+}
+
 done_testing();

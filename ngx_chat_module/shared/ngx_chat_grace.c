@@ -22,8 +22,6 @@ static ngx_chat_slot_channel_sh_t *ngx_chat_grace_hold(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch, ngx_chat_slot_sh_t *slot);
 static void ngx_chat_grace_release(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch, ngx_chat_slot_sh_t *slot);
-static ngx_chat_slot_channel_sh_t *ngx_chat_grace_find(
-    ngx_chat_channel_sh_t *ch, ngx_chat_slot_sh_t *slot);
 static ngx_uint_t ngx_chat_grace_is_last(ngx_chat_zone_t *zone,
     ngx_chat_slot_member_sh_t *sm);
 static ngx_uint_t ngx_chat_grace_is_user(ngx_chat_channel_sh_t *ch);
@@ -116,17 +114,18 @@ ngx_chat_grace_end_member(ngx_chat_zone_t *zone, ngx_chat_member_sh_t *m)
 
     slot = ngx_chat_grace_members(zone);
     ch = m->channel;
+    sm = ngx_chat_presence_of(m, slot);
 
-    for (sm = m->slots; sm; sm = sm->next) {
-
-        if (sm->slot == slot) {
-            ngx_chat_presence_remove(zone, sm);
-            ngx_chat_grace_release(zone, ch, slot);
-
-            zone->sh->ngrace--;
-            return;
-        }
+    if (sm == NULL) {
+        return;
     }
+
+    /* with its last slot the member is freed */
+
+    ngx_chat_presence_remove(zone, sm);
+    ngx_chat_grace_release(zone, ch, slot);
+
+    zone->sh->ngrace--;
 }
 
 
@@ -134,7 +133,8 @@ void
 ngx_chat_grace_end_user(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch)
 {
     if (ngx_chat_grace_is_user(ch)
-        && ngx_chat_grace_find(ch, ngx_chat_grace_users(zone)) != NULL)
+        && ngx_chat_registry_channel_of(ch, ngx_chat_grace_users(zone))
+           != NULL)
     {
         ngx_chat_grace_release(zone, ch, ngx_chat_grace_users(zone));
     }
@@ -189,7 +189,7 @@ ngx_chat_grace_hold(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
 {
     ngx_chat_slot_channel_sh_t  *sc;
 
-    sc = ngx_chat_grace_find(ch, slot);
+    sc = ngx_chat_registry_channel_of(ch, slot);
 
     if (sc == NULL) {
         sc = ngx_chat_registry_channel_add(zone, slot, ch, 0, 0, NULL, 0);
@@ -199,11 +199,7 @@ ngx_chat_grace_hold(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
         }
     }
 
-    sc->subscriptions++;
-
-    if (!ch->is_shared) {
-        ch->subscriptions++;
-    }
+    ngx_chat_registry_channel_count(zone, sc, 1);
 
     return sc;
 }
@@ -215,32 +211,13 @@ ngx_chat_grace_release(ngx_chat_zone_t *zone, ngx_chat_channel_sh_t *ch,
 {
     ngx_chat_slot_channel_sh_t  *sc;
 
-    sc = ngx_chat_grace_find(ch, slot);
+    sc = ngx_chat_registry_channel_of(ch, slot);
 
-    sc->subscriptions--;
-
-    if (!ch->is_shared) {
-        ch->subscriptions--;
-    }
+    ngx_chat_registry_channel_count(zone, sc, -1);
 
     if (sc->subscriptions == 0) {
         ngx_chat_registry_channel_remove(zone, sc);
     }
-}
-
-
-static ngx_chat_slot_channel_sh_t *
-ngx_chat_grace_find(ngx_chat_channel_sh_t *ch, ngx_chat_slot_sh_t *slot)
-{
-    ngx_chat_slot_channel_sh_t  *sc;
-
-    for (sc = ch->slots; sc; sc = sc->next) {
-        if (sc->slot == slot) {
-            return sc;
-        }
-    }
-
-    return NULL;
 }
 
 

@@ -105,14 +105,7 @@ ngx_chat_registry_leave(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         ngx_chat_grace_keep_user(zone, sc);
     }
 
-    sc->subscriptions--;
-
-    if (sc->channel->is_shared) {
-        ngx_chat_registry_channel_changed(zone, sc->channel);
-
-    } else {
-        sc->channel->subscriptions--;
-    }
+    ngx_chat_registry_channel_count(zone, sc, -1);
 
     if (sc->subscriptions == 0) {
         ngx_chat_registry_channel_remove(zone, sc);
@@ -304,14 +297,7 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         return NGX_BUSY;
     }
 
-    sc->subscriptions++;
-
-    if (ch->is_shared) {
-        ngx_chat_registry_channel_changed(zone, ch);
-
-    } else {
-        ch->subscriptions++;
-    }
+    ngx_chat_registry_channel_count(zone, sc, 1);
 
     *slot_channel = sc;
 

@@ -69,6 +69,42 @@ ngx_chat_registry_has(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *name)
 }
 
 
+ngx_chat_slot_channel_sh_t *
+ngx_chat_registry_channel_of(ngx_chat_channel_sh_t *ch,
+    ngx_chat_slot_sh_t *slot)
+{
+    ngx_chat_slot_channel_sh_t  *sc;
+
+    for (sc = ch->slots; sc; sc = sc->next) {
+
+        if (sc->slot == slot) {
+            return sc;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_chat_registry_channel_count(ngx_chat_zone_t *zone,
+    ngx_chat_slot_channel_sh_t *sc, ngx_int_t n)
+{
+    ngx_chat_channel_sh_t  *ch;
+
+    ch = sc->channel;
+
+    sc->subscriptions += n;
+
+    if (ch->is_shared) {
+        ngx_chat_registry_channel_changed(zone, ch);
+
+    } else {
+        ch->subscriptions += n;
+    }
+}
+
+
 ngx_uint_t
 ngx_chat_registry_channel_local(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch)

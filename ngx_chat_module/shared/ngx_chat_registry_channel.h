@@ -33,6 +33,17 @@ ngx_uint_t ngx_chat_registry_has(ngx_chat_zone_t *zone, uint64_t app,
 #define ngx_chat_registry_sees(zone, ch, slot)                                \
     (!(ch)->is_shared || ngx_chat_zone_is_node((zone)->sh, slot))
 
+/* What a slot has of a channel, or NULL. */
+ngx_chat_slot_channel_sh_t *ngx_chat_registry_channel_of(
+    ngx_chat_channel_sh_t *ch, ngx_chat_slot_sh_t *slot);
+
+/*
+ * A worker, or the grace, has n more subscriptions of a channel, n may be below
+ * 0.  Clients see that at once; in a cluster when this node has announced it.
+ */
+void ngx_chat_registry_channel_count(ngx_chat_zone_t *zone,
+    ngx_chat_slot_channel_sh_t *sc, ngx_int_t n);
+
 /* What this node's workers, and the grace, have of a channel. */
 ngx_uint_t ngx_chat_registry_channel_local(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch);
