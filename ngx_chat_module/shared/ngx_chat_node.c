@@ -9,12 +9,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include <bus/ngx_chat_ring.h>
-#include <bus/ngx_chat_wakeup.h>
-#include <shared/ngx_chat_futex.h>
 #include <shared/ngx_chat_node.h>
 #include <shared/ngx_chat_presence.h>
-#include <shared/ngx_chat_registry_channel.h>
+#include <shared/ngx_chat_registry.h>
 
 
 #define NGX_CHAT_NODE_STEP  64             /* members or channels of a node that
@@ -29,15 +26,12 @@ static ngx_int_t ngx_chat_node_channel(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_node_fact_t *fact);
 static ngx_int_t ngx_chat_node_member(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_node_fact_t *fact);
-static ngx_chat_slot_channel_sh_t *ngx_chat_node_of(ngx_chat_channel_sh_t *ch,
-    ngx_chat_slot_sh_t *slot);
 static void ngx_chat_node_set(ngx_chat_zone_t *zone,
     ngx_chat_slot_channel_sh_t *sc, uint64_t n);
 static void ngx_chat_node_release(ngx_chat_zone_t *zone,
     ngx_chat_slot_channel_sh_t *sc);
 static ngx_uint_t ngx_chat_node_clear(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_uint_t n);
-static void ngx_chat_node_unlock(ngx_chat_zone_t *zone, uint64_t head);
 
 
 void
@@ -61,9 +55,7 @@ ngx_chat_node_apply(ngx_chat_zone_t *zone, uint64_t incarnation,
     ngx_int_t            rc;
     ngx_chat_slot_sh_t  *slot;
 
-    ngx_chat_zone_lock(zone);
-
-    head = ngx_chat_ring_head(zone->sh->ring);
+    head = ngx_chat_registry_lock(zone);
     slot = ngx_chat_node_slot(zone, incarnation, 1);
 
     if (slot == NULL) {
@@ -78,7 +70,7 @@ ngx_chat_node_apply(ngx_chat_zone_t *zone, uint64_t incarnation,
         }
     }
 
-    ngx_chat_node_unlock(zone, head);
+    ngx_chat_registry_unlock(zone, head);
 
     return rc;
 }
@@ -124,9 +116,7 @@ ngx_chat_node_gone(ngx_chat_zone_t *zone, uint64_t incarnation)
     ngx_chat_slot_sh_t  *slot;
 
     do {
-        ngx_chat_zone_lock(zone);
-
-        head = ngx_chat_ring_head(zone->sh->ring);
+        head = ngx_chat_registry_lock(zone);
         slot = ngx_chat_node_slot(zone, incarnation, 0);
         left = 0;
 
@@ -140,7 +130,7 @@ ngx_chat_node_gone(ngx_chat_zone_t *zone, uint64_t incarnation)
             }
         }
 
-        ngx_chat_node_unlock(zone, head);
+        ngx_chat_registry_unlock(zone, head);
 
     } while (left);
 }
@@ -156,13 +146,11 @@ ngx_chat_node_tell(ngx_chat_zone_t *zone)
     for (i = 0; i < ngx_chat_zone_words(zone->sh); i++) {
         due = &zone->sh->nodes->due[i];
 
-        if (*due == 0) {
+        if (__atomic_load_n(due, __ATOMIC_RELAXED) == 0) {
             continue;
         }
 
-        ngx_chat_zone_lock(zone);
-
-        head = ngx_chat_ring_head(zone->sh->ring);
+        head = ngx_chat_registry_lock(zone);
 
         for (bits = *due; bits; bits &= bits - 1) {
             bucket = i * 64 + __builtin_ctzll(bits);
@@ -178,7 +166,7 @@ ngx_chat_node_tell(ngx_chat_zone_t *zone)
             }
         }
 
-        ngx_chat_node_unlock(zone, head);
+        ngx_chat_registry_unlock(zone, head);
     }
 }
 
@@ -198,11 +186,11 @@ ngx_chat_node_has(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel,
 
     ngx_chat_zone_lock(zone);
 
-    self = ngx_chat_node_slot(zone, zone->sh->nodes->self, 0);
+    self = ngx_chat_node_self(zone);
     ch = self ? ngx_chat_registry_find(zone, app, hash, channel) : NULL;
 
     if (ch && user->len == 0) {
-        has = (ngx_chat_node_of(ch, self) != NULL);
+        has = (ngx_chat_registry_channel_of(ch, self) != NULL);
 
     } else if (ch) {
         m = ngx_chat_presence_find(zone, ch, user);
@@ -215,19 +203,10 @@ ngx_chat_node_has(ngx_chat_zone_t *zone, uint64_t app, ngx_str_t *channel,
 }
 
 
-ngx_uint_t
-ngx_chat_node_changed(ngx_chat_zone_t *zone)
+ngx_chat_slot_sh_t *
+ngx_chat_node_self(ngx_chat_zone_t *zone)
 {
-    ngx_uint_t  changed;
-
-    if (zone->sh->nodes == NULL) {
-        return 0;
-    }
-
-    changed = zone->sh->nodes->changed;
-    zone->sh->nodes->changed = 0;
-
-    return changed;
+    return ngx_chat_node_slot(zone, zone->sh->nodes->self, 0);
 }
 
 
@@ -278,7 +257,7 @@ ngx_chat_node_channel(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     hash = ngx_chat_registry_hash(zone, fact->app, &fact->channel);
     ch = ngx_chat_registry_find(zone, fact->app, hash, &fact->channel);
-    sc = ch ? ngx_chat_node_of(ch, slot) : NULL;
+    sc = ch ? ngx_chat_registry_channel_of(ch, slot) : NULL;
 
     if (sc == NULL) {
 
@@ -291,8 +270,6 @@ ngx_chat_node_channel(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         if (sc == NULL) {
             return NGX_BUSY;
         }
-
-        sc->expires = 0;
     }
 
     ngx_chat_node_set(zone, sc, fact->n);
@@ -339,7 +316,7 @@ ngx_chat_node_set(ngx_chat_zone_t *zone, ngx_chat_slot_channel_sh_t *sc,
 static void
 ngx_chat_node_release(ngx_chat_zone_t *zone, ngx_chat_slot_channel_sh_t *sc)
 {
-    if (sc->subscriptions == 0 && sc->expires == 0) {
+    if (sc->subscriptions == 0 && sc->members == 0) {
         ngx_chat_registry_channel_remove(zone, sc);
     }
 }
@@ -358,7 +335,7 @@ ngx_chat_node_member(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     hash = ngx_chat_registry_hash(zone, fact->app, &fact->channel);
     ch = ngx_chat_registry_find(zone, fact->app, hash, &fact->channel);
-    sc = ch ? ngx_chat_node_of(ch, slot) : NULL;
+    sc = ch ? ngx_chat_registry_channel_of(ch, slot) : NULL;
     m = ch ? ngx_chat_presence_find(zone, ch, &fact->user) : NULL;
     sm = m ? ngx_chat_presence_of(m, slot) : NULL;
 
@@ -368,7 +345,7 @@ ngx_chat_node_member(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     if (fact->n == 0) {
         ngx_chat_presence_remove(zone, sm);
-        sc->expires--;
+        sc->members--;
         ngx_chat_node_release(zone, sc);
 
         return NGX_OK;
@@ -380,8 +357,6 @@ ngx_chat_node_member(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         if (sc == NULL) {
             return NGX_BUSY;
         }
-
-        sc->expires = 0;
     }
 
     sm = ngx_chat_presence_join(zone, slot, sc->channel, &fact->user,
@@ -392,7 +367,7 @@ ngx_chat_node_member(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         return NGX_BUSY;
     }
 
-    sc->expires++;
+    sc->members++;
 
     if (added) {
         zone->handlers->added(zone, fact->app, &fact->channel, &fact->user,
@@ -401,22 +376,6 @@ ngx_chat_node_member(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     }
 
     return NGX_OK;
-}
-
-
-static ngx_chat_slot_channel_sh_t *
-ngx_chat_node_of(ngx_chat_channel_sh_t *ch, ngx_chat_slot_sh_t *slot)
-{
-    ngx_chat_slot_channel_sh_t  *sc;
-
-    for (sc = ch->slots; sc; sc = sc->next) {
-
-        if (sc->slot == slot) {
-            return sc;
-        }
-    }
-
-    return NULL;
 }
 
 
@@ -433,12 +392,12 @@ ngx_chat_node_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     while (n && !ngx_queue_empty(&slot->members)) {
         q = ngx_queue_head(&slot->members);
         sm = ngx_queue_data(q, ngx_chat_slot_member_sh_t, queue);
-        sc = ngx_chat_node_of(sm->member->channel, slot);
+        sc = ngx_chat_registry_channel_of(sm->member->channel, slot);
 
         ngx_chat_presence_remove(zone, sm);
 
         if (sc) {
-            sc->expires--;
+            sc->members--;
         }
 
         n--;
@@ -455,24 +414,4 @@ ngx_chat_node_clear(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     return !ngx_queue_empty(&slot->members)
            || !ngx_queue_empty(&slot->channels);
-}
-
-
-static void
-ngx_chat_node_unlock(ngx_chat_zone_t *zone, uint64_t head)
-{
-    ngx_uint_t  appended, changed;
-
-    appended = (ngx_chat_ring_head(zone->sh->ring) != head);
-    changed = ngx_chat_node_changed(zone);
-
-    ngx_chat_zone_unlock(zone);
-
-    if (appended) {
-        ngx_chat_wakeup_rouse(&zone->wakeups->wakeups[0]);
-    }
-
-    if (changed) {
-        ngx_chat_futex_turn(&zone->sh->nodes->turns);
-    }
 }

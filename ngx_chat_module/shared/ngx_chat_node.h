@@ -80,9 +80,9 @@ void ngx_chat_node_again(ngx_chat_zone_t *zone);
 ngx_uint_t ngx_chat_node_has(ngx_chat_zone_t *zone, uint64_t app,
     ngx_str_t *channel, ngx_str_t *user);
 
-/* Under the lock: whether there is something new to announce; and that it was
-   said. */
-ngx_uint_t ngx_chat_node_changed(ngx_chat_zone_t *zone);
+/* Under the lock: this node's slot.  NULL: the log has brought nothing of this
+   node yet. */
+ngx_chat_slot_sh_t *ngx_chat_node_self(ngx_chat_zone_t *zone);
 
 
 #endif /* _NGX_CHAT_NODE_H_INCLUDED_ */

@@ -26,9 +26,6 @@ static ngx_uint_t ngx_chat_node_look_channels(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *self, ngx_uint_t bucket, ngx_chat_node_facts_t *list);
 static ngx_uint_t ngx_chat_node_look_members(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *self, ngx_uint_t bucket, ngx_chat_node_facts_t *list);
-static ngx_chat_slot_sh_t *ngx_chat_node_self(ngx_chat_zone_t *zone);
-static ngx_uint_t ngx_chat_node_announced(ngx_chat_channel_sh_t *ch,
-    ngx_chat_slot_sh_t *self);
 static ngx_uint_t ngx_chat_node_is_here(ngx_chat_zone_t *zone,
     ngx_chat_member_sh_t *m);
 static ngx_chat_node_fact_t *ngx_chat_node_note(ngx_chat_node_facts_t *list,
@@ -60,6 +57,7 @@ ngx_chat_node_collect(ngx_chat_zone_t *zone, ngx_chat_node_facts_t *list)
 {
     uint64_t              bits, *word;
     ngx_uint_t            i, n, full, members, bucket;
+    ngx_chat_slot_sh_t   *self;
     ngx_chat_nodes_sh_t  *nodes;
 
     nodes = zone->sh->nodes;
@@ -78,22 +76,18 @@ ngx_chat_node_collect(ngx_chat_zone_t *zone, ngx_chat_node_facts_t *list)
 
         /* a single load: what comes meanwhile is found the next time */
 
-        if (*word == 0) {
+        if (__atomic_load_n(word, __ATOMIC_RELAXED) == 0) {
             continue;
         }
 
         ngx_chat_zone_lock(zone);
 
+        self = ngx_chat_node_self(zone);
+
         for (bits = *word; bits && !full; bits &= bits - 1) {
             bucket = (list->word % n) * 64 + __builtin_ctzll(bits);
 
-            if (bucket > zone->sh->mask) {
-                *word = 0;
-                break;
-            }
-
-            full = ngx_chat_node_look(zone, ngx_chat_node_self(zone), bucket,
-                                      members, list);
+            full = ngx_chat_node_look(zone, self, bucket, members, list);
 
             if (!full) {
                 *word &= ~(bits & -bits);
@@ -124,9 +118,10 @@ static ngx_uint_t
 ngx_chat_node_look_channels(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *self,
     ngx_uint_t bucket, ngx_chat_node_facts_t *list)
 {
-    ngx_uint_t              n;
-    ngx_chat_node_fact_t   *fact;
-    ngx_chat_channel_sh_t  *ch;
+    ngx_uint_t                   n;
+    ngx_chat_node_fact_t        *fact;
+    ngx_chat_channel_sh_t       *ch;
+    ngx_chat_slot_channel_sh_t  *sc;
 
     for (ch = zone->sh->channels[bucket]; ch; ch = ch->next) {
 
@@ -136,7 +131,9 @@ ngx_chat_node_look_channels(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *self,
 
         n = ngx_chat_registry_channel_local(zone, ch);
 
-        if (n == ngx_chat_node_announced(ch, self)) {
+        sc = ngx_chat_registry_channel_of(ch, self);
+
+        if (n == (sc ? sc->subscriptions : 0)) {
             continue;
         }
 
@@ -182,40 +179,6 @@ ngx_chat_node_look_members(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *self,
         }
 
         fact->n = here;
-    }
-
-    return 0;
-}
-
-
-static ngx_chat_slot_sh_t *
-ngx_chat_node_self(ngx_chat_zone_t *zone)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < zone->sh->nnodes; i++) {
-
-        if (zone->sh->nodes->self
-            && zone->sh->nodes->incarnations[i] == zone->sh->nodes->self)
-        {
-            return ngx_chat_zone_node(zone->sh, i);
-        }
-    }
-
-    return NULL;
-}
-
-
-static ngx_uint_t
-ngx_chat_node_announced(ngx_chat_channel_sh_t *ch, ngx_chat_slot_sh_t *self)
-{
-    ngx_chat_slot_channel_sh_t  *sc;
-
-    for (sc = ch->slots; sc; sc = sc->next) {
-
-        if (sc->slot == self) {
-            return sc->subscriptions;
-        }
     }
 
     return 0;

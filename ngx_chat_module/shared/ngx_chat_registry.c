@@ -15,7 +15,6 @@
 #include <shared/ngx_chat_futex.h>
 #include <shared/ngx_chat_grace.h>
 #include <shared/ngx_chat_index.h>
-#include <shared/ngx_chat_node.h>
 #include <shared/ngx_chat_presence.h>
 #include <shared/ngx_chat_registry.h>
 #include <shared/ngx_chat_share.h>
@@ -27,8 +26,7 @@
 #define NGX_CHAT_REGISTRY_MISSED  30
 
 
-static uint64_t ngx_chat_registry_lock(ngx_chat_zone_t *zone);
-static void ngx_chat_registry_unlock(ngx_chat_zone_t *zone, uint64_t head);
+static ngx_uint_t ngx_chat_registry_take_changed(ngx_chat_zone_t *zone);
 static ngx_int_t ngx_chat_registry_subscribe(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_chat_registry_join_t *j,
     ngx_chat_slot_channel_sh_t **slot_channel);
@@ -226,7 +224,7 @@ ngx_chat_registry_expire(ngx_chat_zone_t *zone, ngx_uint_t n)
 }
 
 
-static uint64_t
+uint64_t
 ngx_chat_registry_lock(ngx_chat_zone_t *zone)
 {
     ngx_chat_zone_lock(zone);
@@ -235,16 +233,16 @@ ngx_chat_registry_lock(ngx_chat_zone_t *zone)
 }
 
 
-/* Wakes the workers where the change has appended events; most have not. */
+/* Most changes append no events, and wake nobody. */
 
-static void
+void
 ngx_chat_registry_unlock(ngx_chat_zone_t *zone, uint64_t head)
 {
     ngx_uint_t  appended, changed;
 
     appended = (ngx_chat_ring_head(zone->sh->ring) != head);
 
-    changed = ngx_chat_node_changed(zone);
+    changed = ngx_chat_registry_take_changed(zone);
 
     ngx_chat_zone_unlock(zone);
 
@@ -255,6 +253,24 @@ ngx_chat_registry_unlock(ngx_chat_zone_t *zone, uint64_t head)
     if (changed) {
         ngx_chat_futex_turn(&zone->sh->nodes->turns);
     }
+}
+
+
+/* In a cluster: whether this node has something new to announce. */
+
+static ngx_uint_t
+ngx_chat_registry_take_changed(ngx_chat_zone_t *zone)
+{
+    ngx_uint_t  changed;
+
+    if (zone->sh->nodes == NULL) {
+        return 0;
+    }
+
+    changed = zone->sh->nodes->changed;
+    zone->sh->nodes->changed = 0;
+
+    return changed;
 }
 
 

@@ -103,6 +103,13 @@ ngx_int_t ngx_chat_registry_user(ngx_chat_zone_t *zone,
 ngx_int_t ngx_chat_registry_clear(ngx_chat_zone_t *zone,
     ngx_chat_slot_sh_t *slot, ngx_uint_t n);
 
+/*
+ * For several changes at a time: takes the zone's lock, and returns the ring's
+ * head for unlock(), which wakes those who have to know of what was changed.
+ */
+uint64_t ngx_chat_registry_lock(ngx_chat_zone_t *zone);
+void ngx_chat_registry_unlock(ngx_chat_zone_t *zone, uint64_t head);
+
 /* The channel has a cached event now.  The caller holds the lock. */
 void ngx_chat_registry_filled(ngx_chat_zone_t *zone, uint64_t app,
     uint32_t hash, ngx_str_t *name);

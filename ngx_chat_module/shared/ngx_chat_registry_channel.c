@@ -225,6 +225,7 @@ ngx_chat_registry_channel_add(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     sc->slot = slot;
     sc->channel = ch;
     sc->subscriptions = 0;
+    sc->members = 0;
 
     sc->next = ch->slots;
     ch->slots = sc;

@@ -111,7 +111,7 @@ ngx_chat_stats_slot(ngx_chat_stats_t *t, ngx_chat_slot_sh_t *slot)
     w->queued = slot->counters[NGX_CHAT_QUEUED_e];
     w->overruns = slot->counters[NGX_CHAT_OVERRUNS_e];
 
-    w->position = slot->position;
+    w->position = __atomic_load_n(&slot->position, __ATOMIC_RELAXED);
     w->lag = (t->position > w->position) ? t->position - w->position : 0;
 
     w->stall = slot->turn.worst;

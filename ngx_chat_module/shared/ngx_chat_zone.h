@@ -161,9 +161,10 @@ struct ngx_chat_slot_channel_sh_s {
     ngx_chat_slot_sh_t          *slot;
     ngx_chat_channel_sh_t       *channel;
     ngx_uint_t                   subscriptions;
+    ngx_uint_t                   members;      /* of a node's slot: members
+                                                  that it has there */
     uint64_t                     expires;      /* ms, by the monotonic clock:
-                                                  set by ngx_chat_grace.c; of a
-                                                  node: its members there */
+                                                  set by ngx_chat_grace.c */
 };
 
 
