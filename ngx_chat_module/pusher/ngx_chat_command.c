@@ -27,6 +27,8 @@ typedef struct {
 static ngx_chat_command_type_e ngx_chat_command_type(ngx_str_t *event);
 static ngx_int_t ngx_chat_command_read_data(ngx_chat_command_t *cmd,
     ngx_chat_json_t *j, ngx_chat_json_value_t *data);
+static u_char *ngx_chat_command_copy_string(u_char *p, ngx_str_t *to,
+    ngx_str_t *from);
 
 
 static const ngx_chat_command_event_t  ngx_chat_command_events[] = {
@@ -177,4 +179,43 @@ ngx_chat_command_read_data(ngx_chat_command_t *cmd, ngx_chat_json_t *j,
     }
 
     return NGX_OK;
+}
+
+
+size_t
+ngx_chat_command_size(ngx_chat_command_t *cmd)
+{
+    return cmd->channel.len + cmd->auth.len + cmd->channel_data.len;
+}
+
+
+u_char *
+ngx_chat_command_copy(u_char *p, ngx_chat_command_t *to,
+    ngx_chat_command_t *from)
+{
+    ngx_memzero(to, sizeof(ngx_chat_command_t));
+
+    to->type = from->type;
+
+    p = ngx_chat_command_copy_string(p, &to->channel, &from->channel);
+    p = ngx_chat_command_copy_string(p, &to->auth, &from->auth);
+
+    return ngx_chat_command_copy_string(p, &to->channel_data,
+                                        &from->channel_data);
+}
+
+
+/* What was not given has no data, and keeps none. */
+
+static u_char *
+ngx_chat_command_copy_string(u_char *p, ngx_str_t *to, ngx_str_t *from)
+{
+    if (from->data == NULL) {
+        return p;
+    }
+
+    to->data = p;
+    to->len = from->len;
+
+    return ngx_cpymem(p, from->data, from->len);
 }

@@ -54,5 +54,13 @@ typedef struct {
 ngx_int_t ngx_chat_command_read(ngx_chat_command_t *cmd, ngx_chat_json_t *j,
     u_char *text, size_t len);
 
+/*
+ * For a subscribe that waits: the bytes of its strings, and a copy of it with
+ * the strings at p.  Returns the end of what was written.
+ */
+size_t ngx_chat_command_size(ngx_chat_command_t *cmd);
+u_char *ngx_chat_command_copy(u_char *p, ngx_chat_command_t *to,
+    ngx_chat_command_t *from);
+
 
 #endif /* _NGX_CHAT_COMMAND_H_INCLUDED_ */

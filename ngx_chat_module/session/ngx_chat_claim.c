@@ -37,7 +37,6 @@ static ngx_int_t ngx_chat_claim_begin(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd, ngx_chat_member_t *m, ngx_chat_claim_pt done);
 static ngx_chat_claim_t *ngx_chat_claim_create(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd, ngx_chat_member_t *m);
-static u_char *ngx_chat_claim_copy(u_char *p, ngx_str_t *to, ngx_str_t *from);
 static void ngx_chat_claim_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_chat_claim_look(ngx_chat_sessions_t *w,
     ngx_chat_claim_t *c);
@@ -56,9 +55,7 @@ ngx_chat_claim(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 
     zone = s->sessions->hub->fanout.zone;
 
-    if (zone->sh->nnodes == 0
-        || ngx_chat_node_has(zone, s->app->number, &cmd->channel, &m->id))
-    {
+    if (ngx_chat_node_has(zone, s->app->number, &cmd->channel, &m->id)) {
         return NGX_DECLINED;
     }
 
@@ -138,8 +135,8 @@ ngx_chat_claim_create(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     u_char            *p;
     ngx_chat_claim_t  *c;
 
-    c = ngx_calloc(sizeof(ngx_chat_claim_t) + cmd->channel.len
-                   + cmd->auth.len + cmd->channel_data.len + m->id.len,
+    c = ngx_calloc(sizeof(ngx_chat_claim_t) + ngx_chat_command_size(cmd)
+                   + m->id.len,
                    s->connection->log);
 
     if (c == NULL) {
@@ -148,31 +145,15 @@ ngx_chat_claim_create(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 
     c->session = s;
     c->started = ngx_current_msec;
-    c->command.type = cmd->type;
 
     p = (u_char *) c + sizeof(ngx_chat_claim_t);
-    p = ngx_chat_claim_copy(p, &c->command.channel, &cmd->channel);
-    p = ngx_chat_claim_copy(p, &c->command.auth, &cmd->auth);
-    p = ngx_chat_claim_copy(p, &c->command.channel_data, &cmd->channel_data);
-    (void) ngx_chat_claim_copy(p, &c->user, &m->id);
+    p = ngx_chat_command_copy(p, &c->command, cmd);
+
+    c->user.data = p;
+    c->user.len = m->id.len;
+    ngx_memcpy(p, m->id.data, m->id.len);
 
     return c;
-}
-
-
-/* What was not given has no data, and keeps none. */
-
-static u_char *
-ngx_chat_claim_copy(u_char *p, ngx_str_t *to, ngx_str_t *from)
-{
-    if (from->data == NULL) {
-        return p;
-    }
-
-    to->data = p;
-    to->len = from->len;
-
-    return ngx_cpymem(p, from->data, from->len);
 }
 
 
@@ -185,12 +166,15 @@ ngx_chat_claim_cancel(ngx_chat_session_t *s, ngx_str_t *channel)
 
     w = s->sessions;
 
-    if (w == NULL || s->nclaims == 0) {
+    /* other sessions' claims may be many: none is looked at behind the last of
+       this one's */
+
+    if (s->nclaims == 0) {
         return;
     }
 
     for (q = ngx_queue_head(&w->claims);
-         q != ngx_queue_sentinel(&w->claims);
+         s->nclaims && q != ngx_queue_sentinel(&w->claims);
          q = next)
     {
         next = ngx_queue_next(q);

@@ -29,8 +29,9 @@ typedef void (*ngx_chat_claim_pt)(ngx_chat_session_t *s,
 
 
 /*
- * NGX_DECLINED: there is nothing to wait for; NGX_OK: the command is copied,
- * and done() will be called; NGX_ERROR: refused, the client has its answer.
+ * In a cluster only.  NGX_DECLINED: there is nothing to wait for; NGX_OK: the
+ * command is copied, and done() will be called; NGX_ERROR: refused, the client
+ * has its answer.
  */
 ngx_int_t ngx_chat_claim(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
     ngx_chat_member_t *m, ngx_chat_claim_pt done);

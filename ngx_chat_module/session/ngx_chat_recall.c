@@ -27,7 +27,6 @@ static ngx_uint_t ngx_chat_recall_is_possible(ngx_chat_session_t *s,
     ngx_str_t *channel, ngx_chat_ring_place_t *from);
 static ngx_chat_recall_t *ngx_chat_recall_create(ngx_chat_session_t *s,
     ngx_chat_command_t *cmd);
-static u_char *ngx_chat_recall_copy(u_char *p, ngx_str_t *to, ngx_str_t *from);
 static void ngx_chat_recall_read_done(ngx_chat_read_t *rd, ngx_int_t rc);
 static ssize_t ngx_chat_recall_render(ngx_chat_record_t *rec, u_char *buf,
     size_t size);
@@ -168,11 +167,9 @@ ngx_chat_recall_is_possible(ngx_chat_session_t *s, ngx_str_t *channel,
 static ngx_chat_recall_t *
 ngx_chat_recall_create(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
 {
-    u_char             *p;
     ngx_chat_recall_t  *rc;
 
-    rc = ngx_calloc(sizeof(ngx_chat_recall_t) + cmd->channel.len
-                    + cmd->auth.len + cmd->channel_data.len,
+    rc = ngx_calloc(sizeof(ngx_chat_recall_t) + ngx_chat_command_size(cmd),
                     s->connection->log);
 
     if (rc == NULL) {
@@ -180,33 +177,13 @@ ngx_chat_recall_create(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     }
 
     rc->session = s;
-    rc->command.type = cmd->type;
 
-    p = (u_char *) rc + sizeof(ngx_chat_recall_t);
-    p = ngx_chat_recall_copy(p, &rc->command.channel, &cmd->channel);
-    p = ngx_chat_recall_copy(p, &rc->command.auth, &cmd->auth);
-    (void) ngx_chat_recall_copy(p, &rc->command.channel_data,
-                                &cmd->channel_data);
+    (void) ngx_chat_command_copy((u_char *) rc + sizeof(ngx_chat_recall_t),
+                                 &rc->command, cmd);
 
     ngx_chat_read_client_init(&rc->client);
 
     return rc;
-}
-
-
-/* What was not given has no data, and keeps none. */
-
-static u_char *
-ngx_chat_recall_copy(u_char *p, ngx_str_t *to, ngx_str_t *from)
-{
-    if (from->data == NULL) {
-        return p;
-    }
-
-    to->data = p;
-    to->len = from->len;
-
-    return ngx_cpymem(p, from->data, from->len);
 }
 
 

@@ -309,6 +309,46 @@ test_no_memory(void)
 }
 
 
+/* What was not given stays so, and what is empty is there. */
+
+static void
+test_copy(void)
+{
+    u_char              bytes[64];
+    u_char             *last;
+    ngx_chat_command_t  copy;
+
+    CHECK_INT(COMMAND("{\"event\":\"pusher:subscribe\",\"data\":{"
+                      "\"channel\":\"presence-a\",\"auth\":\"\","
+                      "\"user_data\":\"no\"}}"),
+              NGX_OK);
+
+    ngx_memset(&copy, 0x5a, sizeof(copy));
+    last = ngx_chat_command_copy(bytes, &copy, &cmd);
+
+    CHECK_INT(last - bytes, ngx_chat_command_size(&cmd));
+    CHECK_INT(copy.type, NGX_CHAT_COMMAND_SUBSCRIBE_e);
+    CHECK_STR(copy.channel, "presence-a");
+    CHECK(copy.channel.data == bytes);
+    CHECK(copy.auth.data != NULL && copy.auth.len == 0);
+    CHECK(copy.channel_data.data == NULL && copy.channel_data.len == 0);
+    CHECK(copy.user_data.data == NULL && copy.data == NULL);
+
+    CHECK_INT(COMMAND("{\"event\":\"pusher:subscribe\",\"data\":{"
+                      "\"channel\":\"a\",\"auth\":\"k:s\","
+                      "\"channel_data\":\"{}\"}}"),
+              NGX_OK);
+
+    last = ngx_chat_command_copy(bytes, &copy, &cmd);
+
+    CHECK_INT(last - bytes, 6);
+    CHECK_STR(copy.auth, "k:s");
+    CHECK_STR(copy.channel_data, "{}");
+
+    unit_pool_free(&pool);
+}
+
+
 int
 main(void)
 {
@@ -320,6 +360,7 @@ main(void)
     RUN(test_declined);
     RUN(test_null_members);
     RUN(test_no_memory);
+    RUN(test_copy);
 
     return unit_done();
 }
