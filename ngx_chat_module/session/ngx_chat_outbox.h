@@ -31,6 +31,7 @@
 
 typedef struct ngx_chat_outbox_link_s  ngx_chat_outbox_link_t;
 
+
 /* All zeroes: empty. */
 
 typedef struct {
@@ -42,8 +43,8 @@ typedef struct {
     ngx_ssl_conn_t          *tls;      /* where direct is set, or NULL */
 #endif
     off_t                    unsaid;   /* sent, and not added to c->sent */
-    ngx_chat_outbox_link_t         *first;
-    ngx_chat_outbox_link_t         *last;
+    ngx_chat_outbox_link_t  *first;
+    ngx_chat_outbox_link_t  *last;
     size_t                   sent;     /* of the first buffer; while the
                                           queue is empty: of the buffer
                                           that try() could not finish */

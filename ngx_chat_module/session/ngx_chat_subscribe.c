@@ -4,8 +4,8 @@
  *
  * The steps of subscribe and unsubscribe.
  *
- * The answer goes into the outbox in the same turn of the event loop in which
- * the subscription is made.  Events are delivered in later turns.  So
+ * The answer goes into the outbox in the same call of a handler in which the
+ * subscription is made.  The fanout delivers events in calls of its own.  So
  * subscription_succeeded comes before every event of the channel.
  */
 
@@ -66,7 +66,8 @@ ngx_chat_subscribe(ngx_chat_session_t *s, ngx_chat_command_t *cmd)
     if ((type & NGX_CHAT_CHANNEL_PRESENCE)
         && s->sessions->hub->fanout.zone->sh->nnodes)
     {
-        /* without a recall, in which the member might leave */
+        /* missed events are not read from the history: that takes a while, in
+           which the member might leave */
 
         if (ngx_chat_claim(s, cmd, &m, ngx_chat_subscribe_claimed)
             == NGX_DECLINED)
@@ -132,18 +133,24 @@ ngx_chat_subscribe_make(ngx_chat_session_t *s, ngx_chat_command_t *cmd,
 
     if (type & NGX_CHAT_CHANNEL_PRESENCE) {
 
-        if (ngx_chat_subscribe_announcement(s, &cmd->channel, m, &added)
-            != NGX_OK)
-        {
-            (void) ngx_chat_subscribe_check_refuse(s,
-                       NGX_CHAT_SUB_REFUSED_CAPACITY_e, &cmd->channel);
-            return;
-        }
-
         j.user = &m->id;
         j.info = &m->info;
         j.members_max = s->app->presence_members;
-        j.added = &added;
+
+        /* in a cluster the log tells who is new */
+
+        if (s->sessions->hub->fanout.zone->sh->nnodes == 0) {
+
+            if (ngx_chat_subscribe_announcement(s, &cmd->channel, m, &added)
+                != NGX_OK)
+            {
+                (void) ngx_chat_subscribe_check_refuse(s,
+                           NGX_CHAT_SUB_REFUSED_CAPACITY_e, &cmd->channel);
+                return;
+            }
+
+            j.added = &added;
+        }
     }
 
     if (ngx_chat_subscribe_join(s, &j) != NGX_OK) {

@@ -41,7 +41,8 @@ typedef struct {
     ngx_str_t                  *user;
     ngx_str_t                  *info;          /* len 0: none */
     ngx_uint_t                  members_max;   /* 0: no limit */
-    ngx_chat_envelope_t        *added;         /* sent where the user is new */
+    ngx_chat_envelope_t        *added;         /* sent where the user is new;
+                                                  in a cluster NULL */
 
     /* memory: the members go to its start, the cached event to its end */
     u_char                     *buf;

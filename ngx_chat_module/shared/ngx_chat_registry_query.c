@@ -124,9 +124,7 @@ ngx_chat_registry_query_list(ngx_chat_zone_t *zone, uint64_t app,
 
         /* an empty bucket is seen without the lock: it is a single load */
 
-        if (__atomic_load_n(&zone->sh->channels[i], __ATOMIC_RELAXED)
-            == NULL)
-        {
+        if (__atomic_load_n(&zone->sh->channels[i], __ATOMIC_RELAXED) == NULL) {
             continue;
         }
 
