@@ -26,14 +26,18 @@ typedef enum {
     NGX_CHAT_MESSAGE_EVENT_e,          /* triggered by the HTTP API; content
                                           is the event's data */
 
-    /* these are in the log of a cluster, and are never stored */
+    /* these are in the log of a cluster; no message is stored with such a
+       kind */
     NGX_CHAT_MESSAGE_TRIGGER_e,        /* triggered by the HTTP API */
     NGX_CHAT_MESSAGE_CLIENT_e,         /* a client event; author is its user */
     NGX_CHAT_MESSAGE_TERMINATE_e,      /* ends the channel's subscribers */
     NGX_CHAT_MESSAGE_OLD_POSTED_e,     /* for nodes that may have missed it: a
                                           message that is not sent again, with
-                                          its id and time as socket id */
+                                          its id and time as socket id; stored
+                                          there as the kind that it was */
     NGX_CHAT_MESSAGE_OLD_EVENT_e,
+
+    /* what a node announces: for the registry, nothing is stored of it */
     NGX_CHAT_MESSAGE_CHANNEL_e,        /* what a node has of a channel */
     NGX_CHAT_MESSAGE_MEMBER_e,         /* whether it has a member */
     NGX_CHAT_MESSAGE_GONE_e,           /* the node, whose incarnation is the
@@ -48,6 +52,9 @@ typedef enum {
 
 #define ngx_chat_message_is_stored(kind)                                      \
     ((kind) <= NGX_CHAT_MESSAGE_EVENT_e)
+
+#define ngx_chat_message_is_announced(kind)                                   \
+    ((kind) >= NGX_CHAT_MESSAGE_CHANNEL_e)
 
 
 typedef struct {
