@@ -183,7 +183,12 @@ ngx_chat_store_hooks_behind(void *data)
     for (i = 0; i < sh->nslots; i++) {
         position = __atomic_load_n(&sh->slots[i].position, __ATOMIC_RELAXED);
 
-        if (sh->slots[i].pid && head - position > sh->ring->size / 2) {
+        /* others append as well: a worker may be beyond that head by now */
+
+        if (sh->slots[i].pid
+            && position < head
+            && head - position > sh->ring->size / 2)
+        {
             return 1;
         }
     }
