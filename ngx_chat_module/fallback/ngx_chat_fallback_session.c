@@ -120,6 +120,9 @@ ngx_chat_fallback_create(ngx_chat_fallback_client_t *client)
     f->log.data = f;
     f->log.action = NULL;
 
+    /* ours, and never nginx's: a part of f, without a socket, which the outbox
+       takes for a connection; so nothing of nginx is replaced */
+
     c = &f->connection;
 
     c->fd = (ngx_socket_t) -1;
