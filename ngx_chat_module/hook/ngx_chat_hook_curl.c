@@ -86,7 +86,7 @@ ngx_chat_hook_curl_load(const char **error)
         p = dlsym(library, symbol->name);
 
         if (p == NULL) {
-            *error = "a function is missing, is it older than 7.68?";
+            *error = "a function is missing, is it older than 7.77?";
             return NULL;
         }
 
