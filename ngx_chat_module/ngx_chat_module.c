@@ -35,6 +35,7 @@
 static ngx_int_t ngx_chat_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_chat_init_process(ngx_cycle_t *cycle);
 static void ngx_chat_exit_process(ngx_cycle_t *cycle);
+static void ngx_chat_exit_master(ngx_cycle_t *cycle);
 
 
 static ngx_conf_post_t  ngx_chat_check_timeout = {
@@ -275,7 +276,7 @@ ngx_module_t  ngx_chat_module = {
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
     ngx_chat_exit_process,                 /* exit process */
-    NULL,                                  /* exit master */
+    ngx_chat_exit_master,                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
 
@@ -380,4 +381,19 @@ ngx_chat_exit_process(ngx_cycle_t *cycle)
     ngx_chat_hub_exit(&cmcf->hub);
     ngx_chat_object_pool_exit(&ngx_chat_websocket_pool);
     ngx_chat_digest_exit();
+}
+
+
+/* nginx stops: a node's members need not wait for its lease to end. */
+
+static void
+ngx_chat_exit_master(ngx_cycle_t *cycle)
+{
+    ngx_chat_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_chat_module);
+
+    if (cmcf != NULL && cmcf->store.link != NULL) {
+        ngx_chat_link_bye(cmcf->store.link);
+    }
 }

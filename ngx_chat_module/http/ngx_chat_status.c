@@ -19,6 +19,7 @@
 #include <wire/ngx_chat_accept_header.h>
 
 
+static ngx_int_t ngx_chat_status_health(ngx_http_request_t *r);
 static ngx_int_t ngx_chat_status_metrics(ngx_http_request_t *r,
     ngx_chat_status_t *st);
 static ngx_uint_t ngx_chat_status_is_scrape(ngx_http_request_t *r);
@@ -40,6 +41,9 @@ ngx_chat_status_handler(ngx_http_request_t *r)
     if (ngx_http_arg(r, (u_char *) "format", 6, &format) != NGX_OK) {
         metrics = ngx_chat_status_is_scrape(r);
 
+    } else if (format.len == 6 && ngx_strncmp(format.data, "health", 6) == 0) {
+        return ngx_chat_status_health(r);
+
     } else if (format.len == 4 && ngx_strncmp(format.data, "json", 4) == 0) {
         metrics = 0;
 
@@ -50,7 +54,8 @@ ngx_chat_status_handler(ngx_http_request_t *r)
 
     } else {
         return ngx_chat_reply_error(r, NGX_HTTP_BAD_REQUEST,
-                                    "format must be json or prometheus");
+                                    "format must be json, prometheus or "
+                                    "health");
     }
 
     if (ngx_chat_status_collect(r, &st) != NGX_OK) {
@@ -60,6 +65,26 @@ ngx_chat_status_handler(ngx_http_request_t *r)
     return metrics ? ngx_chat_status_metrics(r, &st)
                    : ngx_chat_reply_render(r, NGX_HTTP_OK,
                                            ngx_chat_status_json, &st);
+}
+
+
+/*
+ * For a balancer: whether clients may come.  They may not where the node is cut
+ * off from its cluster.
+ */
+
+static ngx_int_t
+ngx_chat_status_health(ngx_http_request_t *r)
+{
+    ngx_chat_link_conf_t  *link;
+    ngx_chat_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
+    link = cmcf->store.link;
+
+    return (link && ngx_chat_link_is_isolated(link))
+           ? ngx_chat_reply_line(r, NGX_HTTP_SERVICE_UNAVAILABLE, "isolated")
+           : ngx_chat_reply_line(r, NGX_HTTP_OK, "ok");
 }
 
 
@@ -146,6 +171,7 @@ ngx_chat_status_collect(ngx_http_request_t *r, ngx_chat_status_t *st)
 
     st->is_stored = (cmcf->store.sh != NULL);
     st->commits = 0;
+    st->cluster = NULL;
 
     if (!st->is_stored) {
         return NGX_OK;
@@ -156,6 +182,17 @@ ngx_chat_status_collect(ngx_http_request_t *r, ngx_chat_status_t *st)
     for (i = 0; i < NGX_CHAT_STORE_STATS_BUCKETS; i++) {
         st->commits += st->store.commits[i];
     }
+
+    if (cmcf->store.link == NULL) {
+        return NGX_OK;
+    }
+
+    st->cluster = ngx_palloc(r->pool, sizeof(ngx_chat_status_cluster_t));
+    if (st->cluster == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_chat_status_cluster(cmcf->store.link, st->cluster);
 
     return NGX_OK;
 }

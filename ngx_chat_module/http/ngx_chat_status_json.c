@@ -71,6 +71,10 @@ ngx_chat_status_json(ngx_chat_json_write_t *w, void *data)
         ngx_chat_json_write_object_end(w);
     }
 
+    if (st->cluster) {
+        ngx_chat_status_cluster_json(w, st->cluster);
+    }
+
     ngx_chat_json_write_key(w, "per_worker");
     ngx_chat_json_write_array(w);
 

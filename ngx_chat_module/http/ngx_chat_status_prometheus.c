@@ -14,11 +14,8 @@
 
 #include <http/ngx_chat_http_module.h>
 #include <http/ngx_chat_status_table.h>
-#include <wire/ngx_chat_metrics.h>
 
 
-static void ngx_chat_status_metric(ngx_chat_metrics_t *m, const char *name,
-    const char *help, uint64_t n);
 static void ngx_chat_status_prometheus_counter(ngx_chat_metrics_t *m,
     const ngx_chat_status_counter_t *c, uint64_t *counters);
 static void ngx_chat_status_prometheus_memory(ngx_chat_metrics_t *m,
@@ -92,6 +89,10 @@ ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf, size_t size)
         ngx_chat_status_prometheus_hooks(&m, t);
     }
 
+    if (st->cluster) {
+        ngx_chat_status_cluster_prometheus(&m, st->cluster);
+    }
+
     for (column = ngx_chat_status_workers; column->key; column++) {
         ngx_chat_status_prometheus_workers(&m, column, t);
     }
@@ -104,9 +105,7 @@ ngx_chat_status_prometheus(ngx_chat_status_t *st, u_char *buf, size_t size)
 }
 
 
-/* A gauge of one line. */
-
-static void
+void
 ngx_chat_status_metric(ngx_chat_metrics_t *m, const char *name,
     const char *help, uint64_t n)
 {

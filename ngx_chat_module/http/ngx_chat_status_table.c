@@ -36,8 +36,8 @@ static const char *const  ngx_chat_status_connections[] = {
 
 
 static const char *const  ngx_chat_status_closed[] = {
-    "slow", "overrun", "shutdown", "worker_died", "silent", "unauthorized",
-    "terminated", "protocol", "broken"
+    "slow", "overrun", "shutdown", "isolated", "worker_died", "silent",
+    "unauthorized", "terminated", "protocol", "broken"
 };
 
 

@@ -13,9 +13,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <link/ngx_chat_link.h>
 #include <shared/ngx_chat_stats.h>
 #include <store/ngx_chat_store_stats.h>
 #include <wire/ngx_chat_json_write.h>
+#include <wire/ngx_chat_metrics.h>
 
 
 /* What is shown of each app. */
@@ -26,6 +28,24 @@ typedef struct {
 } ngx_chat_status_app_t;
 
 
+/* A node's view of its cluster. */
+
+typedef struct {
+    ngx_str_t                  node;       /* its name */
+    ngx_uint_t                 is_joined;
+    ngx_uint_t                 is_isolated;
+    uint64_t                   away;       /* ms that it has not been in it */
+    uint64_t                   term;       /* 0: it is not in it */
+    uint64_t                   applied;    /* number of the last event here */
+    uint64_t                   behind;     /* events of the log that are not */
+    uint64_t                   lost;       /* see ngx_chat_link_sh.h */
+    uint64_t                   trimmed;
+    ngx_chat_link_node_t       nodes[NGX_CHAT_LINK_NODES];
+    ngx_uint_t                 nnodes;
+    uint64_t                   now;        /* ms, by the monotonic clock */
+} ngx_chat_status_cluster_t;
+
+
 typedef struct {
     ngx_chat_stats_t           stats;
     ngx_chat_status_app_t     *apps;       /* of this configuration */
@@ -33,6 +53,7 @@ typedef struct {
     ngx_uint_t                 is_stored;  /* there is a chat_database */
     ngx_chat_store_stats_sh_t  store;      /* of it, at this moment */
     uint64_t                   commits;
+    ngx_chat_status_cluster_t *cluster;    /* NULL: there is none */
 } ngx_chat_status_t;
 
 
@@ -76,6 +97,17 @@ extern const char *const  ngx_chat_status_parts[];
 #define ngx_chat_status_column_value(p, column)                               \
     (*(uint64_t *) ((u_char *) (p) + (column)->offset))
 
+
+void ngx_chat_status_cluster(ngx_chat_link_conf_t *link,
+    ngx_chat_status_cluster_t *c);
+void ngx_chat_status_cluster_json(ngx_chat_json_write_t *w,
+    ngx_chat_status_cluster_t *c);
+void ngx_chat_status_cluster_prometheus(ngx_chat_metrics_t *m,
+    ngx_chat_status_cluster_t *c);
+
+/* A gauge of one line. */
+void ngx_chat_status_metric(ngx_chat_metrics_t *m, const char *name,
+    const char *help, uint64_t n);
 
 /* A ngx_chat_render_pt; data is a ngx_chat_status_t. */
 void ngx_chat_status_json(ngx_chat_json_write_t *w, void *data);

@@ -11,6 +11,7 @@
 
 #include <link/ngx_chat_link.h>
 #include <link/ngx_chat_link_script.h>
+#include <wire/ngx_chat_clock.h>
 
 #include <openssl/rand.h>
 
@@ -62,6 +63,17 @@ ngx_chat_link_key(ngx_str_t *key, ngx_chat_link_conf_t *conf,
                - key->data;
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_chat_link_is_isolated(ngx_chat_link_conf_t *conf)
+{
+    uint64_t  alive;
+
+    alive = ngx_chat_link_get(&conf->sh->alive);
+
+    return alive != 0 && ngx_chat_clock_msec() > alive + conf->isolate;
 }
 
 

@@ -108,6 +108,10 @@ typedef struct {
 } ngx_chat_link_batch_t;
 
 
+/* Whether this node was not in the cluster for so long that its clients are
+   better off with another one.  For any thread. */
+ngx_uint_t ngx_chat_link_is_isolated(ngx_chat_link_conf_t *conf);
+
 /* Makes the keys.  NGX_OK, NGX_ERROR. */
 ngx_int_t ngx_chat_link_conf(ngx_chat_link_conf_t *conf, ngx_pool_t *pool);
 
@@ -138,8 +142,11 @@ ngx_int_t ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta);
 ngx_int_t ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
     uint64_t term, uint64_t seq);
 
-/* Begins the node's lease with fresh set, or goes on with it.  *expired
-   becomes a node whose lease is over, or 0. */
+/*
+ * Begins the node's lease with fresh set, or goes on with it.  *expired becomes
+ * a node whose lease is over, or 0.  Shared memory gets all nodes, and the
+ * log's last item.
+ */
 ngx_int_t ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term,
     uint64_t incarnation, ngx_uint_t fresh, uint64_t *expired);
 
@@ -147,6 +154,13 @@ ngx_int_t ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term,
    in any case. */
 ngx_int_t ngx_chat_link_gone(ngx_chat_link_t *l, uint64_t term,
     uint64_t incarnation, ngx_uint_t force);
+
+/*
+ * In the master, when all workers have ended: takes the node out of the
+ * cluster, so that its members go at once.  Waits a few seconds at most; where
+ * it fails, the others notice it by the lease.
+ */
+void ngx_chat_link_bye(ngx_chat_link_conf_t *conf);
 
 /* The incarnations of all nodes: strings in a list, each with a string behind
    it that is not one. */

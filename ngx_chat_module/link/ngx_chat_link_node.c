@@ -12,11 +12,15 @@
 #include <link/ngx_chat_link.h>
 #include <link/ngx_chat_link_script.h>
 #include <link/ngx_chat_log_item.h>
-
-#include <stdio.h>
+#include <wire/ngx_chat_clock.h>
 
 
 #define NGX_CHAT_LINK_NAME  (64 + 32)  /* bytes of a node's key */
+#define NGX_CHAT_LINK_BYE   1000       /* ms to connect for it */
+
+
+static void ngx_chat_link_hello_nodes(ngx_chat_link_sh_t *sh,
+    ngx_chat_engine_reply_t *reply);
 
 
 ngx_int_t
@@ -94,10 +98,69 @@ ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
             *expired = 0;
         }
 
+        ngx_chat_link_hello_nodes(l->conf->sh, reply);
         ngx_chat_engine_free(reply);
     }
 
     return rc;
+}
+
+
+/* "MS NAME" is behind each incarnation.  What is none is not shown. */
+
+static void
+ngx_chat_link_hello_nodes(ngx_chat_link_sh_t *sh,
+    ngx_chat_engine_reply_t *reply)
+{
+    u_char                *name;
+    uint64_t               now, left;
+    ngx_str_t              text;
+    ngx_uint_t             i, n;
+    ngx_chat_link_node_t   node;
+
+    now = ngx_chat_clock_msec();
+    text = ngx_chat_engine_text(ngx_chat_engine_item(reply, 2));
+
+    ngx_chat_link_set(&sh->last, strtoull(text.len ? (char *) text.data : "0",
+                                          NULL, 10));
+
+    n = 0;
+
+    for (i = 3; n < NGX_CHAT_LINK_NODES; i += 2) {
+        text = ngx_chat_engine_text(ngx_chat_engine_item(reply, i));
+
+        if (text.len == 0) {
+            break;
+        }
+
+        ngx_memzero(&node, sizeof(ngx_chat_link_node_t));
+
+        if (ngx_chat_link_incarnation(&text, &node.incarnation) != NGX_OK) {
+            continue;
+        }
+
+        text = ngx_chat_engine_text(ngx_chat_engine_item(reply, i + 1));
+
+        if (text.len == 0) {
+            continue;
+        }
+
+        left = strtoull((char *) text.data, (char **) &name, 10);
+        name += (*name == ' ');
+
+        node.until = now + ngx_min(left, 24 * 3600 * 1000);
+        node.len = ngx_min((size_t) (text.data + text.len - name),
+                           NGX_CHAT_LINK_NAMED);
+        ngx_memcpy(node.name, name, node.len);
+
+        ngx_chat_link_sh_set_node(sh, n++, &node);
+    }
+
+    ngx_memzero(&node, sizeof(ngx_chat_link_node_t));
+
+    while (n < NGX_CHAT_LINK_NODES) {
+        ngx_chat_link_sh_set_node(sh, n++, &node);
+    }
 }
 
 
@@ -147,6 +210,30 @@ ngx_chat_link_gone(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     }
 
     return rc;
+}
+
+
+void
+ngx_chat_link_bye(ngx_chat_link_conf_t *conf)
+{
+    uint64_t         term, incarnation;
+    ngx_chat_link_t  l;
+
+    term = ngx_chat_link_get(&conf->sh->term);
+    incarnation = ngx_chat_link_get(&conf->sh->incarnation);
+
+    if (term == 0 || incarnation == 0) {
+        return;
+    }
+
+    ngx_memzero(&l, sizeof(ngx_chat_link_t));
+    ngx_chat_link_init(&l, conf);
+
+    if (ngx_chat_engine_connect(&l.engine, NGX_CHAT_LINK_BYE) == NGX_OK) {
+        (void) ngx_chat_link_gone(&l, term, incarnation, 1);
+    }
+
+    ngx_chat_link_close(&l);
 }
 
 

@@ -50,6 +50,47 @@ ngx_chat_link_sh_get_place(ngx_chat_link_sh_t *sh,
 }
 
 
+/* The incarnation is 0 meanwhile, and no node has one that was another's. */
+
+void
+ngx_chat_link_sh_set_node(ngx_chat_link_sh_t *sh, ngx_uint_t i,
+    ngx_chat_link_node_t *node)
+{
+    ngx_chat_link_node_t  *shown;
+
+    shown = &sh->nodes[i];
+
+    if (shown->incarnation != node->incarnation) {
+        __atomic_store_n(&shown->incarnation, 0, __ATOMIC_SEQ_CST);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+
+        shown->len = node->len;
+        ngx_memcpy(shown->name, node->name, NGX_CHAT_LINK_NAMED);
+    }
+
+    ngx_chat_link_set(&shown->until, node->until);
+    ngx_chat_link_set(&shown->incarnation, node->incarnation);
+}
+
+
+ngx_int_t
+ngx_chat_link_sh_get_node(ngx_chat_link_sh_t *sh, ngx_uint_t i,
+    ngx_chat_link_node_t *node)
+{
+    uint64_t  incarnation;
+
+    incarnation = ngx_chat_link_get(&sh->nodes[i].incarnation);
+
+    *node = sh->nodes[i];
+
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+
+    return (incarnation != 0 && node->len <= NGX_CHAT_LINK_NAMED
+            && ngx_chat_link_get(&sh->nodes[i].incarnation) == incarnation)
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
 ngx_int_t
 ngx_chat_link_sh_wait(ngx_chat_link_sh_t *sh, uint64_t seq, uint64_t end)
 {

@@ -21,6 +21,8 @@
 
 
 #define NGX_CHAT_LINK_EPOCH  32        /* hexadecimal digits */
+#define NGX_CHAT_LINK_NODES  32        /* that are shown */
+#define NGX_CHAT_LINK_NAMED  64        /* bytes of a node's name */
 
 
 /* A place in the log: the end of an entry. */
@@ -30,6 +32,17 @@ typedef struct {
     uint64_t           seq;
     uint64_t           nonce;          /* 0: not known, at the very beginning */
 } ngx_chat_link_place_t;
+
+
+/* A node, as the engine has told last. */
+
+typedef struct {
+    uint64_t           incarnation;    /* set last; 0: there is none here */
+    uint64_t           until;          /* ms, by the monotonic clock: when its
+                                          lease is over */
+    size_t             len;
+    u_char             name[NGX_CHAT_LINK_NAMED];
+} ngx_chat_link_node_t;
 
 
 typedef struct {
@@ -57,6 +70,17 @@ typedef struct {
     uint64_t           census_generation;  /* of the zone's generation, plus
                                           one, */
     uint64_t           census_from;    /* and has all up to this number */
+
+    /* for operators */
+    uint64_t           alive;          /* ms, by the monotonic clock: when the
+                                          node was in the cluster last, or has
+                                          begun to try; 0: it has not yet */
+    uint64_t           last;           /* the log's last item, as was told with
+                                          the nodes */
+    uint64_t           lost;           /* times the engine had lost something */
+    uint64_t           trimmed;        /* times the log did not go back far
+                                          enough */
+    ngx_chat_link_node_t  nodes[NGX_CHAT_LINK_NODES];
 } ngx_chat_link_sh_t;
 
 
@@ -74,6 +98,13 @@ void ngx_chat_link_sh_set_place(ngx_chat_link_sh_t *sh,
     ngx_chat_link_place_t *place);
 ngx_int_t ngx_chat_link_sh_get_place(ngx_chat_link_sh_t *sh,
     ngx_chat_link_place_t *place);
+
+/* The back's: sets node i of those that are shown.  An incarnation of 0: there
+   is none.  get() copies one.  NGX_OK, NGX_DECLINED. */
+void ngx_chat_link_sh_set_node(ngx_chat_link_sh_t *sh, ngx_uint_t i,
+    ngx_chat_link_node_t *node);
+ngx_int_t ngx_chat_link_sh_get_node(ngx_chat_link_sh_t *sh, ngx_uint_t i,
+    ngx_chat_link_node_t *node);
 
 /* Waits until all items up to a number are in the ring, until a time of the
    monotonic clock.  NGX_OK, NGX_AGAIN. */

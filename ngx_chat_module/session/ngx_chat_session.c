@@ -539,11 +539,16 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
 
     static ngx_str_t  name = ngx_string(NGX_CHAT_NAME_CONNECTIONS);
 
+    w = s->sessions;
+
+    if (w->store && ngx_chat_store_is_isolated(w->store) && !s->is_operator) {
+        return NGX_CHAT_ERROR_CAPACITY;
+    }
+
     if (s->app->max_connections == 0 || s->is_operator) {
         return 0;
     }
 
-    w = s->sessions;
     quota = &w->quotas[s->app->index];
 
     if (ngx_chat_hub_connection_add(w->hub, s->app->number, quota, &total)

@@ -173,6 +173,12 @@ ngx_chat_sessions_timer_handler(ngx_event_t *ev)
         }
 
         ngx_chat_sessions_drain(w);
+
+    } else if (w->store && ngx_chat_store_is_isolated(w->store)) {
+        ngx_chat_sessions_drain(w);
+
+    } else {
+        w->ticks = 0;
     }
 
     ngx_chat_sessions_wait(w);
@@ -227,7 +233,8 @@ ngx_chat_sessions_expire(ngx_chat_sessions_t *w)
 
 /*
  * An exiting worker ends its sessions a few at a time, so that the clients do
- * not all come back in the same moment.
+ * not all come back in the same moment.  So does one whose node is cut off from
+ * its cluster; the operator's console stays.
  */
 
 static void
@@ -268,12 +275,15 @@ ngx_chat_sessions_part(ngx_chat_sessions_t *w)
         next = ngx_queue_next(q);
         s = ngx_queue_data(q, ngx_chat_session_t, queue);
 
-        if (s->is_ending || s->is_withheld) {
+        if (s->is_ending || s->is_withheld
+            || (s->is_operator && !ngx_exiting))
+        {
             continue;
         }
 
         n--;
-        ngx_chat_count(NGX_CHAT_CLOSED_SHUTDOWN_e, 1);
+        ngx_chat_count(ngx_exiting ? NGX_CHAT_CLOSED_SHUTDOWN_e
+                                   : NGX_CHAT_CLOSED_ISOLATED_e, 1);
 
         if (ngx_chat_recovery_part(s) != NGX_OK) {
             s->close_code = NGX_CHAT_ERROR_RECONNECT;

@@ -98,6 +98,7 @@ typedef enum {
     NGX_CHAT_CLOSED_SLOW_e = NGX_CHAT_CLOSED_e,
     NGX_CHAT_CLOSED_OVERRUN_e,             /* may have missed events */
     NGX_CHAT_CLOSED_SHUTDOWN_e,            /* its worker leaves */
+    NGX_CHAT_CLOSED_ISOLATED_e,            /* its node is cut off */
     NGX_CHAT_CLOSED_LOST_e,                /* its worker died */
     NGX_CHAT_CLOSED_SILENT_e,              /* did not answer a Ping */
     NGX_CHAT_CLOSED_UNAUTHORIZED_e,           /* authorization_timeout */

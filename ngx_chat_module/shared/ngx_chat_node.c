@@ -39,7 +39,7 @@ ngx_chat_node_begin(ngx_chat_zone_t *zone, uint64_t incarnation)
 {
     ngx_chat_zone_lock(zone);
 
-    zone->sh->nodes->self = incarnation;
+    __atomic_store_n(&zone->sh->nodes->self, incarnation, __ATOMIC_RELEASE);
 
     ngx_chat_zone_unlock(zone);
 

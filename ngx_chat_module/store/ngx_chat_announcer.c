@@ -184,7 +184,7 @@ ngx_chat_announcer_send(ngx_chat_announcer_t *a)
     batch.n = a->facts->n;
     batch.worker = a->worker;
     batch.term = ngx_chat_link_get(&a->sh->term);
-    batch.incarnation = a->conf->zone->sh->nodes->self;
+    batch.incarnation = ngx_chat_link_get(&a->conf->zone->sh->nodes->self);
     batch.nonce = ngx_chat_link_random();
 
     rc = ngx_chat_link_append(&a->link, &batch, NGX_CHAT_LINK_CALL);

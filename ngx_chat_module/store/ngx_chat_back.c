@@ -9,6 +9,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_node.h>
 #include <store/ngx_chat_back.h>
 #include <store/ngx_chat_back_work.h>
@@ -30,6 +31,7 @@
 static void ngx_chat_back_reign(void *data);
 static ngx_int_t ngx_chat_back_step(ngx_chat_back_t *b);
 static void ngx_chat_back_lag(ngx_chat_back_t *b);
+static void ngx_chat_back_cut_off(ngx_chat_back_t *b);
 static void ngx_chat_back_fault(ngx_chat_back_t *b);
 
 
@@ -100,18 +102,27 @@ ngx_chat_back_reign(void *data)
     joined = 0;
     b->pause = NGX_CHAT_BACK_FIRST;
 
+    if (ngx_chat_link_get(&b->sh->alive) == 0) {
+        ngx_chat_link_set(&b->sh->alive, ngx_chat_clock_msec());
+    }
+
     while (ngx_chat_single_goes_on(&b->single)) {
 
         rc = joined ? ngx_chat_back_step(b) : ngx_chat_back_join(b);
 
         if (rc == NGX_OK) {
-            b->again = joined ? 0 : b->again;
-            b->pause = NGX_CHAT_BACK_FIRST;
+
+            if (joined) {
+                b->again = 0;
+                b->pause = NGX_CHAT_BACK_FIRST;
+            }
+
             joined = 1;
             continue;
         }
 
         joined = 0;
+        ngx_chat_back_cut_off(b);
 
         if (rc == NGX_AGAIN) {
 
@@ -175,6 +186,10 @@ ngx_chat_back_step(ngx_chat_back_t *b)
 
     b->few -= (b->few != 0);
 
+    if (!b->news) {
+        ngx_chat_link_set(&sh->alive, ngx_chat_clock_msec());
+    }
+
     rc = ngx_chat_engine_count(reply) ? ngx_chat_back_apply(b, reply) : NGX_OK;
 
     ngx_chat_engine_free(reply);
@@ -202,6 +217,24 @@ ngx_chat_back_lag(ngx_chat_back_t *b)
 }
 
 
+/* The node is not in the cluster: it says once that clients are sent away. */
+
+static void
+ngx_chat_back_cut_off(ngx_chat_back_t *b)
+{
+    if (b->cut_off || !ngx_chat_link_is_isolated(b->link_conf)) {
+        return;
+    }
+
+    b->cut_off = 1;
+
+    ngx_log_error(NGX_LOG_CRIT, b->log, 0,
+                  "chat cluster: this node was not in the cluster for %Mms, "
+                  "clients are sent to the other nodes until it is",
+                  b->link_conf->isolate);
+}
+
+
 /* The engine may be away for long: a line a second at most. */
 
 static void
@@ -220,6 +253,9 @@ ngx_chat_back_fault(ngx_chat_back_t *b)
     ngx_log_error(NGX_LOG_CRIT, b->log, 0, "chat cluster: %s%s%s",
                   b->link.engine.host, b->link.engine.host[0] ? ": " : "",
                   b->link.engine.error);
+
+    ngx_chat_incident_note(NGX_CHAT_INCIDENT_CLUSTER_OUT_e, "%s",
+                           b->link.engine.error);
 }
 
 

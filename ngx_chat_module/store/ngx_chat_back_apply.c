@@ -16,6 +16,7 @@
 #include <bus/ngx_chat_wakeup.h>
 #include <link/ngx_chat_log_item.h>
 #include <shared/ngx_chat_futex.h>
+#include <shared/ngx_chat_incident.h>
 #include <store/ngx_chat_back_work.h>
 #include <store/ngx_chat_write_lock.h>
 #include <wire/ngx_chat_clock.h>
@@ -260,6 +261,12 @@ ngx_chat_back_follow(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
         return NGX_OK;
     }
 
+    ngx_chat_link_set(&b->sh->trimmed, b->sh->trimmed + 1);
+
+    ngx_chat_incident_note(NGX_CHAT_INCIDENT_CLUSTER_TRIMMED_e,
+                           "it goes back to %uL, this node has all up to %uL",
+                           before, place->seq);
+
     ngx_log_error(NGX_LOG_ALERT, b->log, 0,
                   "chat cluster: the log goes back to %uL, and this node's "
                   "database has all up to %uL; stop it, and begin with a copy "
@@ -375,7 +382,7 @@ ngx_chat_back_send_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
         return NGX_OK;
     }
 
-    if (item->kind > NGX_CHAT_MESSAGE_OLD_EVENT_e) {
+    if (ngx_chat_message_is_announced(item->kind)) {
         ngx_chat_back_announced(b, entry, item, seq);
         return NGX_OK;
     }

@@ -17,6 +17,7 @@
 #include <ngx_core.h>
 
 #include <shared/ngx_chat_futex.h>
+#include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_node.h>
 #include <store/ngx_chat_back_work.h>
 #include <store/ngx_chat_write_lock.h>
@@ -34,6 +35,7 @@ static ngx_int_t ngx_chat_back_found(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_save(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_belongs(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_lost(ngx_chat_back_t *b);
+static void ngx_chat_back_has_lost(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_enter(ngx_chat_back_t *b);
 static void ngx_chat_back_place(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_row(ngx_chat_db_t *db, char *row);
@@ -105,6 +107,8 @@ ngx_chat_back_found(ngx_chat_back_t *b)
     ngx_memcpy(b->meta.epoch, b->conf->sh->epoch, NGX_CHAT_LINK_EPOCH);
 
     if (b->id[0]) {
+        ngx_chat_back_has_lost(b);
+
         ngx_log_error(NGX_LOG_ALERT, b->log, 0,
                       "chat cluster: the engine has lost all of it; it is made "
                       "anew, behind %uL", b->place.seq);
@@ -283,6 +287,7 @@ ngx_chat_back_lost(ngx_chat_back_t *b)
                   "new term begins", meta->seq, meta->term, place->seq,
                   place->term);
 
+    ngx_chat_back_has_lost(b);
     ngx_chat_link_token(meta->epoch);
 
     /* before it is said, as its answer may be lost */
@@ -292,6 +297,17 @@ ngx_chat_back_lost(ngx_chat_back_t *b)
     rc = ngx_chat_link_term(&b->link, meta, place->term, place->seq);
 
     return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+}
+
+
+static void
+ngx_chat_back_has_lost(ngx_chat_back_t *b)
+{
+    ngx_chat_link_set(&b->sh->lost, b->sh->lost + 1);
+
+    ngx_chat_incident_note(NGX_CHAT_INCIDENT_CLUSTER_LOST_e,
+                           "it has %uL, this node has seen %uL", b->meta.seq,
+                           b->place.seq);
 }
 
 
@@ -342,7 +358,7 @@ ngx_chat_back_enter(ngx_chat_back_t *b)
         return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
     }
 
-    if (zone->sh->nodes->self != incarnation) {
+    if (ngx_chat_link_get(&zone->sh->nodes->self) != incarnation) {
         ngx_chat_node_begin(zone, incarnation);
     }
 
@@ -394,8 +410,11 @@ ngx_chat_back_joined(ngx_chat_back_t *b)
                       b->place.seq, b->meta.seq);
     }
 
+    ngx_chat_link_set(&sh->alive, ngx_chat_clock_msec());
     ngx_chat_link_set(&sh->term, b->meta.term);
     ngx_chat_futex_turn(&sh->turns);
+
+    b->cut_off = 0;
 
     b->beat = ngx_chat_clock_msec() + b->link_conf->lease / 4;
 }

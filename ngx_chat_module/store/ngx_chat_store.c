@@ -83,6 +83,13 @@ ngx_chat_store_link(ngx_chat_store_t *st)
 }
 
 
+ngx_uint_t
+ngx_chat_store_is_isolated(ngx_chat_store_t *st)
+{
+    return st->conf->link && ngx_chat_link_is_isolated(st->conf->link);
+}
+
+
 void
 ngx_chat_store_leave(ngx_chat_store_t *st)
 {

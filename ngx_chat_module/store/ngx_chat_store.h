@@ -40,6 +40,9 @@ ngx_chat_store_t *ngx_chat_store_init(ngx_chat_store_conf_t *conf,
 /* The cluster that this node is in, or NULL. */
 ngx_chat_link_conf_t *ngx_chat_store_link(ngx_chat_store_t *st);
 
+/* Whether clients are better off with another node of the cluster. */
+ngx_uint_t ngx_chat_store_is_isolated(ngx_chat_store_t *st);
+
 /* Event loop: the worker begins to leave. */
 void ngx_chat_store_leave(ngx_chat_store_t *st);
 

@@ -44,6 +44,15 @@ ngx_chat_link_close(ngx_chat_link_t *l)
 }
 
 
+ngx_uint_t
+ngx_chat_link_is_isolated(ngx_chat_link_conf_t *conf)
+{
+    (void) conf;
+
+    abort();
+}
+
+
 ngx_int_t
 ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end, u_char *epoch)
 {
