@@ -17,7 +17,8 @@ use JSON::PP;
 use Test::More;
 
 use Chat::HTTP;
-use Chat::Server qw(build_dir slurp spew);
+use Chat::Engine;
+use Chat::Server qw(build_dir slurp spew wait_for);
 
 my $conf = "$FindBin::Bin/../conf";
 my $rules_file = "$conf/prometheus-alerts.yml";
@@ -49,13 +50,19 @@ sub promtool {
 # { name => [ { label => value } ] }.
 
 sub samples {
-    my $server = Chat::Server->new(workers => 2);
-    my %found;
+    my $engine = Chat::Engine->new;
+    my $server = Chat::Server->new(workers => 2,
+        http => 'chat_cluster ' . $engine->url . ';');
+    my (%found, $text);
 
     $server->start;
 
-    my $text = Chat::HTTP->new(port => $server->port)
-                   ->get('/chat_status?format=prometheus')->{body};
+    my $http = Chat::HTTP->new(port => $server->port);
+
+    wait_for(10, sub {
+        $text = $http->get('/chat_status?format=prometheus')->{body};
+        return $text =~ /^ngx_chat_cluster_joined 1$/m;
+    });
 
     while ($text =~ /^(\w+)(?:\{(.*)\})? \S+$/mg) {
         my ($name, $labels) = ($1, $2 // '');
@@ -313,6 +320,20 @@ my %cases = (
     ChatTokensShared => [ { ngx_chat_tokens_shared_total => '0+0.2x90' },
                           { ngx_chat_tokens_shared_total => '0+0.05x90' } ],
 
+    ChatNodeOut => [ { ngx_chat_cluster_joined => '0x90' },
+                     { ngx_chat_cluster_joined => '1x90' } ],
+
+    ChatLogLost => [ { ngx_chat_cluster_log_lost_total => '0x55 1x30' },
+                     { ngx_chat_cluster_log_lost_total => '1x90' } ],
+
+    ChatNodeNeedsCopy => [
+        { ngx_chat_cluster_log_trimmed_total => '0x55 1x30' },
+        { ngx_chat_cluster_log_trimmed_total => '1x90' } ],
+
+    ChatNodeBehind => [
+        { ngx_chat_cluster_behind_events => '1100x90' },
+        { ngx_chat_cluster_behind_events => '1100x57 0x30' } ],
+
     ChatInvalidCommands => [
         { ngx_chat_commands_invalid_total => '0+12x90' },
         { ngx_chat_commands_invalid_total => '0+8x90' } ],
@@ -405,7 +426,10 @@ subtest 'quiet' => sub {
             my $list = join ',', 'job="chat"', 'instance="idle"',
                        map { "$_=\"$labels->{$_}\"" } sort keys %$labels;
 
-            push @idle, { series => "$name\{$list}", values => '0x90' };
+            # all is zero, but that it is in its cluster
+            my $n = $name eq 'ngx_chat_cluster_joined' ? 1 : 0;
+
+            push @idle, { series => "$name\{$list}", values => "${n}x90" };
         }
     }
 

@@ -37,7 +37,8 @@ static const char *const  ngx_chat_console_incident_kinds[] = {
     "database_open", "database_write", "database_read", "database_replaced",
     "store_queue_full", "thread_pool", "worker_died", "registry_wiped",
     "zone_full", "ring_overrun", "slow_client", "loop_stall",
-    "webhook_failed", "webhook_dead"
+    "webhook_failed", "webhook_dead",
+    "cluster_out", "cluster_lost", "cluster_trimmed"
 };
 
 

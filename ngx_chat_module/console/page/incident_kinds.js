@@ -125,6 +125,44 @@ export const KINDS = {
         todo: 'Mend the server that the webhook names, then have them sent '
               + 'again on the page Webhooks.',
     },
+    cluster_out: {
+        title: 'The node was not in its cluster',
+        bad: true,
+        means: 'What was posted here was refused, and so was history. After '
+               + 'isolate its clients are sent to the other nodes. It comes '
+               + 'back by itself.',
+        todo: 'Look whether Redis answers, from this machine and with this '
+              + 'configuration: its words, or the system’s, are above.',
+        cases: [
+            [/needs? a copy|go back far enough/, 'Stop this node, and start '
+                     + 'it with a copy of another one’s database.'],
+            [/of another cluster|messages of its own/, 'This database does '
+                     + 'not belong to this cluster. Begin with a copy of '
+                     + 'another node’s, or use another prefix.'],
+            [/NOAUTH|WRONGPASS|NOPERM/, 'Look at the user in the URL, at '
+                     + 'chat_cluster_password, and at the user’s ACL.'],
+            [/SSL|certificate/i, 'Redis’ certificate must have the name in '
+                     + 'the URL, and be of an authority that '
+                     + 'chat_cluster_trusted_certificate has.'],
+        ],
+    },
+    cluster_lost: {
+        title: 'Redis has lost the end of the cluster’s log',
+        bad: true,
+        means: 'A new term has begun behind what this node has seen. All '
+               + 'clients were told to reconnect, and nodes give the log '
+               + 'again what they have.',
+        todo: 'Redis keeps all with appendonly yes and appendfsync always; at '
+              + 'a fail-over with replicas=1 of chat_cluster.',
+    },
+    cluster_trimmed: {
+        title: 'The cluster’s log does not go back far enough',
+        bad: true,
+        means: 'This node was away for longer than the log reaches, and '
+               + 'stays out.',
+        todo: 'Stop it, and start it with a copy of another node’s database. '
+              + 'A larger keep of chat_cluster lets nodes be away for longer.',
+    },
     loop_stall: {
         title: 'An event loop stood still',
         bad: false,

@@ -25,6 +25,7 @@ export const GROUPS = [
             slow: 'It did not read: more than chat_send_buffer waited.',
             overrun: 'It may have missed events, and was told to come back.',
             shutdown: 'Its worker leaves, after a reload or by a stop.',
+            isolated: 'Its node is cut off from its cluster.',
             worker_died: 'Its worker died.',
             silent: 'It did not answer a ping.',
             unauthorized: 'It did not sign in within authorization_timeout.',
