@@ -35,8 +35,6 @@ static ngx_int_t ngx_chat_console_api(ngx_http_request_t *r, ngx_str_t *path);
 static ngx_chat_app_t *ngx_chat_console_app_of(ngx_http_request_t *r,
     ngx_str_t *path, ngx_str_t *rest);
 static ngx_int_t ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path);
-static ngx_int_t ngx_chat_console_history(ngx_http_request_t *r,
-    ngx_chat_app_t *app, ngx_str_t *channel);
 static ngx_uint_t ngx_chat_console_path_is(ngx_str_t *path, const char *text);
 
 
@@ -208,28 +206,11 @@ ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path)
         rest.data += 8;
         rest.len -= 8;
 
-        return ngx_chat_console_history(r, app, &rest);
+        return ngx_chat_get_history_of(r, app, &rest, NGX_CHAT_CONSOLE_HISTORY,
+                                       NGX_CHAT_CONSOLE_HISTORY_MAX);
     }
 
     return ngx_chat_console_api(r, path);
-}
-
-
-static ngx_int_t
-ngx_chat_console_history(ngx_http_request_t *r, ngx_chat_app_t *app,
-    ngx_str_t *channel)
-{
-    ngx_chat_main_conf_t  *cmcf;
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
-
-    if (cmcf->live == NULL) {
-        return ngx_chat_reply_error(r, NGX_HTTP_NOT_FOUND,
-                                    "there is no chat_database");
-    }
-
-    return ngx_chat_get_history_of(r, app, channel, NGX_CHAT_CONSOLE_HISTORY,
-                                   NGX_CHAT_CONSOLE_HISTORY_MAX);
 }
 
 

@@ -93,15 +93,6 @@ ngx_chat_console_webhooks_revive(ngx_http_request_t *r, ngx_chat_app_t *app)
 ngx_int_t
 ngx_chat_console_webhooks_dead(ngx_http_request_t *r, ngx_chat_app_t *app)
 {
-    ngx_chat_main_conf_t  *cmcf;
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
-
-    if (cmcf->live == NULL) {
-        return ngx_chat_reply_error(r, NGX_HTTP_NOT_FOUND,
-                                    "there is no chat_database");
-    }
-
     return ngx_chat_get_history_dead(r, app, NGX_CHAT_CONSOLE_DEAD,
                                      NGX_CHAT_CONSOLE_DEAD_MAX,
                                      ngx_chat_console_webhooks_render);

@@ -178,6 +178,11 @@ ngx_chat_get_history_start(ngx_http_request_t *r, ngx_chat_history_t *h,
 
     cmcf = ngx_http_get_module_main_conf(r, ngx_chat_module);
 
+    if (cmcf->live == NULL) {
+        return ngx_chat_reply_error(r, NGX_HTTP_NOT_FOUND,
+                                    "there is no chat_database");
+    }
+
     cln = ngx_http_cleanup_add(r, sizeof(ngx_chat_get_history_t));
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
