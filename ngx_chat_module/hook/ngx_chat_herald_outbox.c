@@ -16,7 +16,6 @@
 #include <ngx_core.h>
 
 #include <hook/ngx_chat_herald_work.h>
-#include <shared/ngx_chat_hook.h>
 #include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
 
@@ -50,11 +49,9 @@ static ngx_int_t ngx_chat_herald_rows(ngx_chat_herald_t *h,
 static ngx_int_t ngx_chat_herald_gather(ngx_chat_herald_t *h,
     ngx_chat_herald_hook_t *hook, uint64_t first,
     ngx_chat_herald_batch_t *batch);
-static ngx_int_t ngx_chat_herald_mark(ngx_chat_herald_t *h, uint64_t batch,
-    uint64_t row, int64_t now);
 static ngx_int_t ngx_chat_herald_body_event(ngx_chat_herald_hook_t *hook,
     u_char *event, size_t len);
-static ngx_int_t ngx_chat_herald_body_end(ngx_chat_herald_hook_t *hook,
+static void ngx_chat_herald_body_end(ngx_chat_herald_hook_t *hook,
     int64_t time);
 
 
@@ -258,7 +255,9 @@ ngx_chat_herald_rows(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
     }
 
     for (i = 0; fresh && i < hook->n; i++) {
-        rc = ngx_chat_herald_mark(h, first, batch.rows[i], hook->tried);
+        rc = ngx_chat_hook_db_change(&h->db, NGX_CHAT_HOOK_DB_MARK_e,
+                                     (int64_t) first, hook->tried,
+                                     (int64_t) batch.rows[i]);
 
         if (rc != NGX_OK) {
             return rc;
@@ -274,7 +273,9 @@ ngx_chat_herald_rows(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
         time = now;
     }
 
-    return ngx_chat_herald_body_end(hook, time);
+    ngx_chat_herald_body_end(hook, time);
+
+    return NGX_OK;
 }
 
 
@@ -345,15 +346,6 @@ ngx_chat_herald_gather(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook,
 }
 
 
-static ngx_int_t
-ngx_chat_herald_mark(ngx_chat_herald_t *h, uint64_t batch, uint64_t row,
-    int64_t now)
-{
-    return ngx_chat_hook_db_change(&h->db, NGX_CHAT_HOOK_DB_MARK_e,
-                                   (int64_t) batch, now, (int64_t) row);
-}
-
-
 /*
  * The body grows behind room for its beginning, which is written last: it has
  * the time of the last event.
@@ -400,7 +392,7 @@ ngx_chat_herald_body_event(ngx_chat_herald_hook_t *hook, u_char *event,
 }
 
 
-static ngx_int_t
+static void
 ngx_chat_herald_body_end(ngx_chat_herald_hook_t *hook, int64_t time)
 {
     u_char  begin[NGX_CHAT_WEBHOOK_BEGIN], *p, *last;
@@ -417,8 +409,6 @@ ngx_chat_herald_body_end(ngx_chat_herald_hook_t *hook, int64_t time)
     ngx_memcpy(hook->body.data, begin, len);
 
     hook->body.len = len + (last - p);
-
-    return NGX_OK;
 }
 
 
