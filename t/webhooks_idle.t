@@ -117,13 +117,17 @@ sqlite("INSERT INTO webhook_events ($columns) SELECT app, id, $now,"
 is_deeply([ grep { /foreign/ } $r->wait_texts(2) ], [ 'foreign x' ],
           'rows that somebody has inserted are sent');
 
-# what is not configured any more, and what was given up long ago
-sqlite("INSERT INTO webhook_events ($columns) VALUES (1, 77, $now, '{}');"
+# what is not configured any more, behind much else of that kind which was given
+# up, and what was given up long ago
+sqlite('WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n'
+       . " WHERE i < 40) INSERT INTO webhook_events ($columns, dead_at)"
+       . " SELECT 1, i, $now, '{}', $now FROM n;"
+       . "INSERT INTO webhook_events ($columns) VALUES (1, 77, $now, '{}');"
        . "INSERT INTO webhook_events ($columns, dead_at)"
        . " VALUES (1, $key, $old, '{}', $old), (1, 77, $old, '{}', $old)");
 is(wait_for(20, sub {
        sqlite("SELECT group_concat(webhook || ' ' || coalesce(error, '-'))"
-              . ' FROM webhook_events')
+              . ' FROM webhook_events WHERE webhook > 40')
        eq '77 the webhook is not configured any more' }), 1,
    'what nobody sends is given up, what is too old is gone');
 

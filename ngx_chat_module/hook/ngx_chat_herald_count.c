@@ -26,8 +26,7 @@
 #define NGX_CHAT_HERALD_DEAD    10000      /* and that were given up */
 #define NGX_CHAT_HERALD_KEEP    ((int64_t) 7 * 24 * 3600 * 1000)   /* ms that
                                               those are kept */
-#define NGX_CHAT_HERALD_STRANGERS  16      /* webhooks that are not configured
-                                              any more, in one round */
+#define NGX_CHAT_HERALD_POOL    4096
 
 
 /* The rows of a webhook. */
@@ -42,7 +41,9 @@ typedef struct {
 
 
 static ngx_int_t ngx_chat_herald_count(ngx_chat_herald_t *h,
-    ngx_chat_herald_count_t **counts, ngx_uint_t *n);
+    ngx_array_t *counts, ngx_pool_t *pool);
+static ngx_chat_herald_count_t *ngx_chat_herald_count_of(ngx_array_t *counts,
+    int64_t key);
 static void ngx_chat_herald_counted(ngx_chat_herald_t *h,
     ngx_chat_herald_count_t *c);
 static ngx_int_t ngx_chat_herald_remove(ngx_chat_herald_t *h,
@@ -55,17 +56,16 @@ ngx_chat_herald_look(ngx_chat_herald_t *h)
 {
     uint64_t                  now;
     ngx_int_t                 rc;
-    ngx_uint_t                i, n;
-    ngx_chat_herald_count_t  *counts;
+    ngx_uint_t                i;
+    ngx_pool_t               *pool;
+    ngx_array_t               counts;
+    ngx_chat_herald_count_t  *c;
 
     now = ngx_chat_clock_msec();
 
     if (h->fresh || now < h->look || now < h->pause) {
         return;
     }
-
-    counts = NULL;
-    n = 0;
 
     h->look = now + NGX_CHAT_HERALD_LOOK;
     h->yields = ngx_chat_herald_has_elder(h);
@@ -74,42 +74,50 @@ ngx_chat_herald_look(ngx_chat_herald_t *h)
 
     rc = ngx_chat_hook_db_look(&h->db, h->log);
 
-    if (rc == NGX_DECLINED) {
-
-        if (ngx_chat_clock_wall() < h->expires) {
-            return;
-        }
-
-        rc = NGX_OK;
-    }
-
-    if (rc == NGX_OK) {
-        rc = ngx_chat_herald_count(h, &counts, &n);
-    }
-
-    ngx_chat_hook_db_done(&h->db);
-
-    if (rc != NGX_OK) {
-        h->trim = 1;
-        ngx_chat_hook_db_forget(&h->db);
+    if ((rc == NGX_OK || rc == NGX_DECLINED)
+        && ngx_chat_herald_is_replaced(h))
+    {
+        h->fresh = 1;
         return;
     }
 
-    h->expires = NGX_CHAT_HERALD_NEVER;
-
-    for (i = 0; i < n; i++) {
-        ngx_chat_herald_counted(h, &counts[i]);
+    if (rc == NGX_DECLINED && ngx_chat_clock_wall() < h->expires) {
+        return;
     }
 
-    free(counts);
+    pool = NULL;
+
+    if (rc == NGX_OK || rc == NGX_DECLINED) {
+        pool = ngx_create_pool(NGX_CHAT_HERALD_POOL, h->log);
+        rc = pool ? ngx_chat_herald_count(h, &counts, pool) : NGX_ERROR;
+        ngx_chat_hook_db_done(&h->db);
+    }
+
+    if (rc == NGX_OK) {
+        h->expires = NGX_CHAT_HERALD_NEVER;
+        c = counts.elts;
+
+        for (i = 0; i < counts.nelts; i++) {
+            ngx_chat_herald_counted(h, &c[i]);
+        }
+
+    } else {
+        /* a round tells why, and the next look counts again */
+        h->trim = 1;
+        ngx_chat_hook_db_forget(&h->db);
+    }
+
+    if (pool) {
+        ngx_destroy_pool(pool);
+    }
 }
 
 
-/* The caller frees *counts. */
+/* Of the webhooks that are configured, and of others that have rows. */
 
 static ngx_int_t
-ngx_chat_herald_count(ngx_chat_herald_t *h, ngx_chat_herald_count_t **counts,
-    ngx_uint_t *n)
+ngx_chat_herald_count(ngx_chat_herald_t *h, ngx_array_t *counts,
+    ngx_pool_t *pool)
 {
     ngx_int_t                 rc;
     ngx_uint_t                i;
@@ -117,55 +125,69 @@ ngx_chat_herald_count(ngx_chat_herald_t *h, ngx_chat_herald_count_t **counts,
     ngx_chat_herald_count_t  *c;
 
     st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_COUNT_e);
-    if (st == NULL) {
+
+    if (st == NULL
+        || ngx_array_init(counts, pool, h->conf->n + 1,
+                          sizeof(ngx_chat_herald_count_t))
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    c = calloc(h->conf->n + NGX_CHAT_HERALD_STRANGERS,
-               sizeof(ngx_chat_herald_count_t));
-    if (c == NULL) {
-        return NGX_ERROR;
-    }
+    for (i = 0; i < h->conf->n; i++) {
+        c = ngx_chat_herald_count_of(counts, h->hooks[i].conf->key);
+        if (c == NULL) {
+            return NGX_ERROR;
+        }
 
-    *counts = c;
-
-    for (*n = 0; *n < h->conf->n; (*n)++) {
-        c[*n].hook = &h->hooks[*n];
-        c[*n].key = h->hooks[*n].conf->key;
+        c->hook = &h->hooks[i];
     }
 
     while ((rc = ngx_chat_hook_db_step(&h->db, NGX_CHAT_HOOK_DB_COUNT_e))
            == NGX_OK)
     {
-        for (i = 0; i < *n && c[i].key != sqlite3_column_int64(st, 0); i++) {
-            /* void */
-        }
-
-        if (i == h->conf->n + NGX_CHAT_HERALD_STRANGERS) {
-            continue;
-        }
-
-        if (i == *n) {
-            c[i].key = sqlite3_column_int64(st, 0);
-            (*n)++;
+        c = ngx_chat_herald_count_of(counts, sqlite3_column_int64(st, 0));
+        if (c == NULL) {
+            return NGX_ERROR;
         }
 
         if (sqlite3_column_int(st, 1)) {
-            c[i].dead = sqlite3_column_int64(st, 2);
-            c[i].oldest = sqlite3_column_int64(st, 3);
+            c->dead = sqlite3_column_int64(st, 2);
+            c->oldest = sqlite3_column_int64(st, 3);
 
         } else {
-            c[i].queued = sqlite3_column_int64(st, 2);
+            c->queued = sqlite3_column_int64(st, 2);
         }
     }
 
-    if (rc == NGX_DONE) {
-        return NGX_OK;
+    return (rc == NGX_DONE) ? NGX_OK : rc;
+}
+
+
+/* NULL: no memory. */
+
+static ngx_chat_herald_count_t *
+ngx_chat_herald_count_of(ngx_array_t *counts, int64_t key)
+{
+    ngx_uint_t                i;
+    ngx_chat_herald_count_t  *c;
+
+    c = counts->elts;
+
+    for (i = 0; i < counts->nelts; i++) {
+        if (c[i].key == key) {
+            return &c[i];
+        }
     }
 
-    free(c);
+    c = ngx_array_push(counts);
 
-    return rc;
+    if (c) {
+        ngx_memzero(c, sizeof(ngx_chat_herald_count_t));
+        c->key = key;
+    }
+
+    return c;
 }
 
 
@@ -182,7 +204,8 @@ ngx_chat_herald_counted(ngx_chat_herald_t *h, ngx_chat_herald_count_t *c)
 
     if (c->dead > NGX_CHAT_HERALD_DEAD
         || h->expires <= ngx_chat_clock_wall()
-        || c->queued > (hook ? NGX_CHAT_HERALD_QUEUED : 0))
+        || c->queued > NGX_CHAT_HERALD_QUEUED
+        || (hook == NULL && c->queued && ngx_chat_herald_is_last(h)))
     {
         h->trim = 1;
     }
@@ -208,20 +231,24 @@ ngx_int_t
 ngx_chat_herald_trim(ngx_chat_herald_t *h)
 {
     ngx_int_t                 rc;
-    ngx_uint_t                i, n;
-    ngx_chat_herald_count_t  *counts;
+    ngx_uint_t                i;
+    ngx_pool_t               *pool;
+    ngx_array_t               counts;
+    ngx_chat_herald_count_t  *c;
 
-    rc = ngx_chat_herald_count(h, &counts, &n);
-
-    if (rc != NGX_OK) {
-        return rc;
+    pool = ngx_create_pool(NGX_CHAT_HERALD_POOL, h->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
     }
 
-    for (i = 0; rc == NGX_OK && i < n; i++) {
-        rc = ngx_chat_herald_remove(h, &counts[i]);
+    rc = ngx_chat_herald_count(h, &counts, pool);
+    c = counts.elts;
+
+    for (i = 0; rc == NGX_OK && i < counts.nelts; i++) {
+        rc = ngx_chat_herald_remove(h, &c[i]);
     }
 
-    free(counts);
+    ngx_destroy_pool(pool);
 
     h->trim = 0;
 
@@ -229,7 +256,8 @@ ngx_chat_herald_trim(ngx_chat_herald_t *h)
 }
 
 
-/* What is given up now is counted by the next look.  A batch stays together. */
+/* What is given up now is counted by the next look, and removed then if it is
+   too much.  A batch that is being tried stays. */
 
 static ngx_int_t
 ngx_chat_herald_remove(ngx_chat_herald_t *h, ngx_chat_herald_count_t *c)
@@ -249,17 +277,10 @@ ngx_chat_herald_remove(ngx_chat_herald_t *h, ngx_chat_herald_count_t *c)
     surplus = c->queued - NGX_CHAT_HERALD_QUEUED;
 
     if (hook && surplus > 0) {
-        ngx_log_error(NGX_LOG_WARN, h->log, 0,
-                      "chat webhook \"%V\" of app \"%V\": too many events "
-                      "wait, the oldest %L are given up",
-                      &hook->conf->shown, &hook->conf->app->id, surplus);
+        hook->surplus = surplus;
 
         rc = ngx_chat_hook_db_change(&h->db, NGX_CHAT_HOOK_DB_SURPLUS_e, now,
                                      c->key, surplus);
-
-        ngx_chat_zone_lock(h->zone);
-        h->zone->sh->counters[NGX_CHAT_WEBHOOK_DEAD_e] += surplus;
-        ngx_chat_zone_unlock(h->zone);
     }
 
     surplus = c->dead - NGX_CHAT_HERALD_DEAD;
@@ -296,4 +317,22 @@ ngx_chat_herald_stranger(ngx_chat_herald_t *h, int64_t key)
                     (long long) ngx_chat_clock_wall(), (long long) key);
 
     return ngx_chat_db_exec(&h->db.handle.db, sql);
+}
+
+
+void
+ngx_chat_herald_surplus(ngx_chat_herald_t *h, ngx_chat_herald_hook_t *hook)
+{
+    ngx_chat_zone_lock(h->zone);
+
+    h->zone->sh->counters[NGX_CHAT_WEBHOOK_DEAD_e] += hook->surplus;
+
+    ngx_chat_zone_unlock(h->zone);
+
+    ngx_log_error(NGX_LOG_WARN, h->log, 0,
+                  "chat webhook \"%V\" of app \"%V\": too many events wait, "
+                  "the oldest %L are given up", &hook->conf->shown,
+                  &hook->conf->app->id, hook->surplus);
+
+    hook->surplus = 0;
 }

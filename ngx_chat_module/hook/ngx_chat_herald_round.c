@@ -73,6 +73,7 @@ ngx_chat_herald_reset(ngx_chat_herald_t *h)
 
         hook->due = 0;
         hook->given_up = 0;
+        hook->surplus = 0;
     }
 }
 
@@ -166,10 +167,7 @@ ngx_chat_herald_round_all(ngx_chat_herald_t *h, ngx_uint_t last)
 
     rc = NGX_OK;
 
-    if (h->fresh
-        || ngx_memcmp(h->epoch, h->db.handle.db.epoch, NGX_CHAT_DB_EPOCH_LEN)
-           != 0)
-    {
+    if (h->fresh || ngx_chat_herald_is_replaced(h)) {
         rc = ngx_chat_herald_learn(h);
     }
 
@@ -278,6 +276,7 @@ ngx_chat_herald_learn_epoch(ngx_chat_herald_t *h)
     ngx_uint_t   i;
 
     epoch = h->db.handle.db.epoch;
+    h->file = h->db.handle.db.files.file;
 
     if (ngx_memcmp(h->epoch, epoch, NGX_CHAT_DB_EPOCH_LEN) == 0) {
         return;
@@ -521,6 +520,10 @@ ngx_chat_herald_committed(ngx_chat_herald_t *h)
 
         if (hook->state == NGX_CHAT_HERALD_ANSWERED_e) {
             ngx_chat_herald_answered(h, hook);
+        }
+
+        if (hook->surplus) {
+            ngx_chat_herald_surplus(h, hook);
         }
 
         if (hook->revived) {

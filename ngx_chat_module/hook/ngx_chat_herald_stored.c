@@ -18,9 +18,9 @@
 
 static ngx_int_t ngx_chat_herald_stored_rows(ngx_chat_herald_conf_t *conf,
     ngx_chat_db_t *db, ngx_array_t *hooks, ngx_chat_hook_record_t *rec);
-static ngx_int_t ngx_chat_herald_stored_row(ngx_chat_db_t *db,
-    sqlite3_stmt *st, ngx_chat_webhook_t *hook, ngx_chat_hook_record_t *rec,
-    ngx_str_t *event);
+static ngx_int_t ngx_chat_herald_stored_row(ngx_chat_store_sh_t *sh,
+    ngx_chat_db_t *db, sqlite3_stmt *st, ngx_chat_webhook_t *hook,
+    ngx_chat_hook_record_t *rec, ngx_str_t *event);
 
 
 ngx_int_t
@@ -71,8 +71,7 @@ ngx_chat_herald_stored(void *data, ngx_chat_db_t *db, ngx_chat_record_t *rec)
 
     event.data = text;
 
-    rc = ngx_chat_herald_stored_rows(conf, db, apps[i].webhooks,
-                                           &event);
+    rc = ngx_chat_herald_stored_rows(conf, db, apps[i].webhooks, &event);
 
     free(text.data);
 
@@ -114,23 +113,21 @@ ngx_chat_herald_stored_rows(ngx_chat_herald_conf_t *conf, ngx_chat_db_t *db,
     hook = hooks->elts;
 
     for (i = 0; rc == NGX_OK && i < hooks->nelts; i++) {
-        rc = ngx_chat_herald_stored_row(db, st, &hook[i], rec, &event);
+        rc = ngx_chat_herald_stored_row(conf->store->sh, db, st, &hook[i],
+                                        rec, &event);
     }
 
     (void) sqlite3_finalize(st);
     free(event.data);
-
-    if (rc == NGX_OK) {
-        ngx_chat_hook_db_added(conf->store->sh, db);
-    }
 
     return rc;
 }
 
 
 static ngx_int_t
-ngx_chat_herald_stored_row(ngx_chat_db_t *db, sqlite3_stmt *st,
-    ngx_chat_webhook_t *hook, ngx_chat_hook_record_t *rec, ngx_str_t *event)
+ngx_chat_herald_stored_row(ngx_chat_store_sh_t *sh, ngx_chat_db_t *db,
+    sqlite3_stmt *st, ngx_chat_webhook_t *hook, ngx_chat_hook_record_t *rec,
+    ngx_str_t *event)
 {
     int  rc;
 
@@ -149,6 +146,11 @@ ngx_chat_herald_stored_row(ngx_chat_db_t *db, sqlite3_stmt *st,
 
     (void) sqlite3_reset(st);
 
-    return (rc == SQLITE_DONE) ? NGX_OK
-                               : ngx_chat_db_failed(db, "sqlite3_step()");
+    if (rc != SQLITE_DONE) {
+        return ngx_chat_db_failed(db, "sqlite3_step()");
+    }
+
+    ngx_chat_hook_db_added(sh, db);
+
+    return NGX_OK;
 }

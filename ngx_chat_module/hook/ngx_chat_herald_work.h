@@ -46,6 +46,8 @@ typedef struct {
     ngx_uint_t              n;             /* events of the batch */
     ngx_uint_t              tries;         /* before this one */
     int64_t                 tried;         /* time of the first try */
+    int64_t                 surplus;       /* rows that were too many, in this
+                                              transaction */
     ngx_str_t               body;          /* from malloc() */
     size_t                  size;          /* of that memory */
 
@@ -82,7 +84,7 @@ typedef struct {
     ngx_log_t               *log;
 
     pthread_t                thread;
-    pthread_mutex_t          mutex;        /* of the next five */
+    pthread_mutex_t          mutex;        /* of the next four */
     pthread_cond_t           cond;
     ngx_uint_t               stop;
     ngx_uint_t               leave;
@@ -99,14 +101,17 @@ typedef struct {
 
     ngx_chat_herald_hook_t  *hooks;        /* as many as conf->n */
     ngx_chat_hook_db_t       db;
-    u_char                   epoch[NGX_CHAT_DB_EPOCH_LEN];  /* of that */
+    uint64_t                 file;         /* that of the database which is
+                                              known, and its epoch */
+    u_char                   epoch[NGX_CHAT_DB_EPOCH_LEN];
     ngx_uint_t               fresh;        /* knows nothing yet */
     uint64_t                 pause;        /* ms: nothing before that time, by
                                               the monotonic clock as all of
                                               these */
     uint64_t                 look;         /* the next look at what others
                                               have changed in the database */
-    ngx_uint_t               trim;         /* there are rows to be removed */
+    ngx_uint_t               trim;         /* the next round counts the rows,
+                                              and removes some */
     int64_t                  expires;      /* ms since 1970: the next will be
                                               too old then */
     ngx_atomic_uint_t        added;        /* the zone's, as last seen */
@@ -123,7 +128,7 @@ typedef struct {
     ngx_uint_t               nalloc;
     uint64_t                 at;           /* time of the last one read */
     ngx_str_t                buf;          /* of one record */
-    ngx_chat_hook_held_list_t  held;
+    ngx_chat_hook_held_list_t  held;       /* ends that are held back */
 
     ngx_uint_t               newcomers;    /* webhooks that are new */
     ngx_uint_t               census;
@@ -168,6 +173,12 @@ ngx_uint_t ngx_chat_herald_is_last(ngx_chat_herald_t *h);
 
 /* Whether a round is due. */
 ngx_uint_t ngx_chat_herald_is_due(ngx_chat_herald_t *h);
+
+/* Another database was put in place of the one that is known. */
+#define ngx_chat_herald_is_replaced(h)                                        \
+    ((h)->file != (h)->db.handle.db.files.file                                \
+     || ngx_memcmp((h)->epoch, (h)->db.handle.db.epoch,                       \
+                   NGX_CHAT_DB_EPOCH_LEN) != 0)
 
 /* The last one only writes down what is known, and sends nothing. */
 void ngx_chat_herald_round(ngx_chat_herald_t *h, ngx_uint_t last);
@@ -243,12 +254,19 @@ ngx_int_t ngx_chat_herald_settle(ngx_chat_herald_t *h,
  * ngx_chat_herald_count.c: how many rows there are.
  *
  * Once in a while: counts them where somebody has changed something.  This is
- * no transaction, and waits for none.
+ * no transaction, and waits for none.  What is to be done is left to a round.
  */
 void ngx_chat_herald_look(ngx_chat_herald_t *h);
 
-/* In a transaction: removes rows that are too many or too old. */
+/*
+ * In a transaction: gives up rows that are too many or that nobody sends, and
+ * removes given up ones that are too many or too old.
+ */
 ngx_int_t ngx_chat_herald_trim(ngx_chat_herald_t *h);
+
+/* That is committed: counts and logs rows that were too many. */
+void ngx_chat_herald_surplus(ngx_chat_herald_t *h,
+    ngx_chat_herald_hook_t *hook);
 
 
 /* ngx_chat_herald_send.c: the requests. */

@@ -120,7 +120,7 @@ ngx_chat_hook_db_init(ngx_chat_hook_db_t *db, ngx_chat_store_conf_t *conf)
 ngx_int_t
 ngx_chat_hook_db_begin(ngx_chat_hook_db_t *db, ngx_log_t *log)
 {
-    ngx_int_t              rc;
+    ngx_int_t               rc;
     ngx_chat_store_conf_t  *conf;
 
     conf = db->handle.conf;
@@ -199,7 +199,6 @@ ngx_chat_hook_db_look(ngx_chat_hook_db_t *db, ngx_log_t *log)
 {
     int         changes;
     int64_t     version;
-    uint64_t    file;
     ngx_int_t   rc;
     ngx_uint_t  same;
 
@@ -213,19 +212,15 @@ ngx_chat_hook_db_look(ngx_chat_hook_db_t *db, ngx_log_t *log)
     }
 
     if (rc != NGX_OK) {
-        ngx_chat_hook_db_forget(db);
         return rc;
     }
 
     changes = sqlite3_total_changes(db->handle.db.handle);
-    file = db->handle.db.files.file;
 
-    same = (version == db->version && changes == db->changes
-            && file == db->file);
+    same = (version == db->version && changes == db->changes);
 
     db->version = version;
     db->changes = changes;
-    db->file = file;
 
     return same ? NGX_DECLINED : NGX_OK;
 }

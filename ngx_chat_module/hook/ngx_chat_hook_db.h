@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The herald's transactions.  Used by its thread only.
+ * The herald's transactions.  Used by its thread only, but for added().
  *
  * Its handle is one of those of ngx_chat_handle.h.  Statements live from
  * begin() or look() to end() or done(): between, nobody closes the handle, and
@@ -21,15 +21,14 @@
 
 
 /*
- * Behind an INSERT: keeps the row's id in the zone.  A file that takes the
- * database's place and has seen less would give ids again, under which
- * receivers know other events.
+ * Directly behind the INSERT of a row, since another table's INSERT has its own
+ * last id: keeps the row's id in the zone.  A file that takes the database's
+ * place and has seen less would give ids again, under which receivers know
+ * other events.
  */
 #define ngx_chat_hook_db_added(sh, db)                                        \
-    ngx_chat_store_set(&(sh)->rows,                                           \
-                       ngx_max(ngx_chat_store_get(&(sh)->rows),               \
-                               (uint64_t) sqlite3_last_insert_rowid(          \
-                                              (db)->handle)))
+    ((sh)->rows = ngx_max((sh)->rows,                                         \
+                          (uint64_t) sqlite3_last_insert_rowid((db)->handle)))
 
 
 typedef enum {
@@ -65,9 +64,8 @@ typedef struct {
     ngx_chat_handle_t   handle;
     sqlite3_stmt       *statements[NGX_CHAT_HOOK_DB_STATEMENTS_e];
     int64_t             version;       /* of what others have committed */
-    int                 changes;           /* of what this handle has */
-    uint64_t            file;              /* in which */
-    uint64_t            busy;              /* locked since then; 0: is not */
+    int                 changes;       /* of what this handle has */
+    uint64_t            busy;          /* locked since then; 0: is not */
     uint64_t            logged;        /* ms, when a failure was */
 } ngx_chat_hook_db_t;
 
@@ -91,7 +89,8 @@ ngx_int_t ngx_chat_hook_db_end(ngx_chat_hook_db_t *db, ngx_int_t rc,
 /*
  * Begins a look without a lock, which waits for nobody.  NGX_OK: somebody may
  * have changed something since the last look, and done() is to follow;
- * NGX_DECLINED: nobody has; else a transaction will tell what is wrong.
+ * NGX_DECLINED: nobody has; else forget() is to follow, and a transaction
+ * will tell what is wrong.
  */
 ngx_int_t ngx_chat_hook_db_look(ngx_chat_hook_db_t *db, ngx_log_t *log);
 

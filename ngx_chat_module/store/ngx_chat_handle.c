@@ -386,7 +386,7 @@ ngx_chat_handle_admit(ngx_chat_handle_t *h, ngx_chat_db_files_t *files)
 
 /*
  * With the write lock.  Notes in shared memory which files are the database,
- * its epoch, and the highest id that was ever in it.
+ * its epoch, and the highest ids that were ever in it.
  */
 
 static ngx_int_t
@@ -407,17 +407,17 @@ ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
         return rc;
     }
 
-    if (sh->file && sh->file != h->db.files.file) {
-        rc = ngx_chat_db_number(&h->db, "SELECT coalesce(max(seq), 0)"
-                                " FROM sqlite_sequence"
-                                " WHERE name = 'webhook_events'", &rows);
-        if (rc != NGX_OK) {
-            return rc;
-        }
+    rc = ngx_chat_db_number(&h->db, "SELECT coalesce(max(seq), 0)"
+                            " FROM sqlite_sequence"
+                            " WHERE name = 'webhook_events'", &rows);
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
+    if (sh->file && sh->file != h->db.files.file) {
         same = (ngx_memcmp(h->db.epoch, sh->epoch, NGX_CHAT_DB_EPOCH_LEN) == 0
                 && (uint64_t) last >= sh->last
-                && (uint64_t) rows >= ngx_chat_store_get(&sh->rows));
+                && (uint64_t) rows >= sh->rows);
 
         if (!same) {
             rc = ngx_chat_handle_renew(h, last);
@@ -439,6 +439,7 @@ ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
     }
 
     sh->last = last;
+    sh->rows = rows;
     ngx_memcpy(sh->epoch, h->db.epoch, NGX_CHAT_DB_EPOCH_LEN);
 
     ngx_memory_barrier();
@@ -485,7 +486,6 @@ ngx_chat_handle_renew(ngx_chat_handle_t *h, uint64_t last)
     }
 
     conf->sh->dirty = 0;
-    ngx_chat_store_set(&conf->sh->rows, 0);
     conf->begun(conf->data, last, 1);
 
     /* behind that: whoever asks for it meanwhile is of the database before */

@@ -5,6 +5,7 @@
 /* sources: shared/ngx_chat_zone.c shared/ngx_chat_slot.c bus/ngx_chat_ring.c */
 /* sources: shared/ngx_chat_index.c shared/ngx_chat_token.c */
 /* sources: shared/ngx_chat_parked.c shared/ngx_chat_mutex.c */
+/* sources: shared/ngx_chat_single.c */
 /* sources: shared/ngx_chat_registry_channel.c shared/ngx_chat_grace.c */
 /* sources: shared/ngx_chat_registry.c shared/ngx_chat_presence.c */
 /* sources: shared/ngx_chat_node*.c shared/ngx_chat_futex.c */
@@ -121,9 +122,9 @@ ngx_pnalloc(ngx_pool_t *pool, size_t size)
 void *
 ngx_array_push(ngx_array_t *a)
 {
-    (void) a;
+    CHECK(a->nelts < a->nalloc);
 
-    abort();
+    return (u_char *) a->elts + a->size * a->nelts++;
 }
 
 
