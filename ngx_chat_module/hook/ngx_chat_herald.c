@@ -2,10 +2,11 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * The herald's thread: start, lease, end.
+ * The herald's thread: its beginning, its reign and its end.
  *
- * Until a thread is the herald it touches nothing but the lease, so that it
- * costs nearly nothing: it has no database, no libcurl, no memory of its own.
+ * Until a thread is the herald it costs nearly nothing: besides the lease it
+ * has a lock on the database's folder, and no handle on the database, no
+ * libcurl, no memory of its own.
  */
 
 
@@ -17,38 +18,17 @@
 #include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
 
-#include <signal.h>
 
-
-#define NGX_CHAT_HERALD_STACK   (512 * 1024)
-#define NGX_CHAT_HERALD_LEASE   200        /* ms between attempts to get it */
-#define NGX_CHAT_HERALD_PART    2000       /* the same of a worker that leaves:
-                                              if there is another one, that one
-                                              has it by then */
-#define NGX_CHAT_HERALD_LEAVES  1          /* the worker does */
-#define NGX_CHAT_HERALD_EMPTY   2          /* and it has no session any more */
 #define NGX_CHAT_HERALD_WAIT    50         /* ms until the ring is looked at */
 #define NGX_CHAT_HERALD_LAST    50         /* rounds at the end, at most */
-#define NGX_CHAT_HERALD_TURN    10         /* ms between attempts to get it at
-                                              the end */
+#define NGX_CHAT_HERALD_TURN    10         /* ms between attempts to get the
+                                              lease at the end */
 #define NGX_CHAT_HERALD_TURNS   50         /* such attempts */
 
 
-#define ngx_chat_herald_leaves(h)                                             \
-    __atomic_load_n(&(h)->leave, __ATOMIC_RELAXED)
-
-/* Clients that are still there may be served by the worker for hours, but they
-   are none of ours. */
-#define ngx_chat_herald_is_over(h)                                            \
-    (ngx_chat_herald_leaves(h) == NGX_CHAT_HERALD_EMPTY                       \
-     && ngx_chat_herald_is_all_read((h)->zone))
-
-
-static ngx_int_t ngx_chat_herald_create(ngx_chat_herald_t *h);
-static void *ngx_chat_herald_thread(void *data);
-static void ngx_chat_herald_last(ngx_chat_herald_t *h);
-static ngx_uint_t ngx_chat_herald_lease(ngx_chat_herald_t *h);
-static void ngx_chat_herald_reign(ngx_chat_herald_t *h);
+static ngx_uint_t ngx_chat_herald_is_over(void *data);
+static void ngx_chat_herald_last(void *data);
+static void ngx_chat_herald_reign(void *data);
 static void ngx_chat_herald_begin(ngx_chat_herald_t *h);
 static void ngx_chat_herald_end(ngx_chat_herald_t *h);
 static ngx_uint_t ngx_chat_herald_ms(ngx_chat_herald_t *h);
@@ -101,8 +81,16 @@ ngx_chat_herald_start(ngx_chat_herald_conf_t *conf, ngx_cycle_t *cycle)
 
     ngx_chat_hook_held_init(&h->held);
     ngx_chat_hook_db_init(&h->db, conf->store);
+    ngx_chat_herald_enroll(h);
 
-    if (ngx_chat_herald_create(h) != NGX_OK) {
+    h->single.lease = &h->zone->sh->hooks.lease;
+    h->single.data = h;
+    h->single.reign = ngx_chat_herald_reign;
+    h->single.over = ngx_chat_herald_is_over;
+    h->single.end = ngx_chat_herald_last;
+    h->single.wake = ngx_chat_herald_wake;
+
+    if (ngx_chat_single_start(&h->single) != NGX_OK) {
         ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
                       "chat could not start the webhooks' thread");
         return NGX_ERROR;
@@ -114,65 +102,8 @@ ngx_chat_herald_start(ngx_chat_herald_conf_t *conf, ngx_cycle_t *cycle)
 }
 
 
-/* The thread gets no signals: they are for nginx's own. */
-
-static ngx_int_t
-ngx_chat_herald_create(ngx_chat_herald_t *h)
-{
-    int                  err;
-    sigset_t             all, old;
-    pthread_attr_t       attr;
-    pthread_condattr_t   clock;
-
-    if (pthread_condattr_init(&clock) != 0
-        || pthread_condattr_setclock(&clock, CLOCK_MONOTONIC) != 0
-        || pthread_cond_init(&h->cond, &clock) != 0
-        || pthread_mutex_init(&h->mutex, NULL) != 0
-        || pthread_attr_init(&attr) != 0)
-    {
-        return NGX_ERROR;
-    }
-
-    (void) pthread_attr_setstacksize(&attr, NGX_CHAT_HERALD_STACK);
-
-    (void) sigfillset(&all);
-    (void) pthread_sigmask(SIG_SETMASK, &all, &old);
-
-    err = pthread_create(&h->thread, &attr, ngx_chat_herald_thread, h);
-
-    (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
-
-    (void) pthread_attr_destroy(&attr);
-    (void) pthread_condattr_destroy(&clock);
-
-    return err ? NGX_ERROR : NGX_OK;
-}
-
-
 void
 ngx_chat_herald_leave(ngx_uint_t sessions)
-{
-    ngx_uint_t          leave;
-    ngx_chat_herald_t  *h;
-
-    h = ngx_chat_herald;
-    leave = sessions ? NGX_CHAT_HERALD_LEAVES : NGX_CHAT_HERALD_EMPTY;
-
-    if (h == NULL || h->leave >= leave) {
-        return;
-    }
-
-    (void) pthread_mutex_lock(&h->mutex);
-
-    __atomic_store_n(&h->leave, leave, __ATOMIC_RELAXED);
-    ngx_chat_herald_rouse(h);
-
-    (void) pthread_mutex_unlock(&h->mutex);
-}
-
-
-void
-ngx_chat_herald_stop(void)
 {
     ngx_chat_herald_t  *h;
 
@@ -182,138 +113,67 @@ ngx_chat_herald_stop(void)
         return;
     }
 
-    (void) pthread_mutex_lock(&h->mutex);
+    ngx_chat_single_leave(&h->single);
 
-    h->stop = 1;
-    ngx_chat_herald_rouse(h);
-
-    (void) pthread_mutex_unlock(&h->mutex);
-
-    (void) pthread_join(h->thread, NULL);
-
-    (void) pthread_cond_destroy(&h->cond);
-    (void) pthread_mutex_destroy(&h->mutex);
-
-    ngx_chat_herald = NULL;
+    if (sessions == 0 && !h->empty) {
+        __atomic_store_n(&h->empty, 1, __ATOMIC_RELAXED);
+        ngx_chat_single_rouse(&h->single);
+    }
 }
 
 
-/* From here on all runs on the thread. */
+void
+ngx_chat_herald_stop(void)
+{
+    if (ngx_chat_herald) {
+        ngx_chat_single_stop(&ngx_chat_herald->single);
+        ngx_chat_herald = NULL;
+    }
+}
 
-static void *
-ngx_chat_herald_thread(void *data)
+
+/*
+ * From here on all runs on the thread.
+ *
+ * Clients that are still there may be served by the worker for hours, but they
+ * are none of ours.
+ */
+
+static ngx_uint_t
+ngx_chat_herald_is_over(void *data)
 {
     ngx_chat_herald_t *h = data;
 
-    ngx_msec_t  ms;
-
-    ngx_chat_herald_enroll(h);
-
-    ms = 0;
-
-    while (!ngx_chat_herald_sleep(h, ms) && !ngx_chat_herald_is_over(h)) {
-
-        if (ngx_chat_herald_lease(h)) {
-            ngx_chat_herald_reign(h);
-        }
-
-        ms = ngx_chat_herald_leaves(h) ? NGX_CHAT_HERALD_PART
-                                       : NGX_CHAT_HERALD_LEASE;
-    }
-
-    ngx_chat_herald_last(h);
-    ngx_chat_herald_retire(h);
-
-    return NULL;
+    return __atomic_load_n(&h->empty, __ATOMIC_RELAXED)
+           && ngx_chat_herald_is_all_read(h->zone);
 }
 
 
 /*
  * The worker ends, and others may end with it.  Records that nobody has read
- * are written down: by who is the herald, or by this thread.
+ * are written down: by who is the herald, or by this thread.  Where there is an
+ * older nginx, who came to this one was never told of, and has gone.
  */
 
 static void
-ngx_chat_herald_last(ngx_chat_herald_t *h)
+ngx_chat_herald_last(void *data)
 {
+    ngx_chat_herald_t *h = data;
+
     ngx_uint_t  n;
 
     for (n = 0; n < NGX_CHAT_HERALD_TURNS; n++) {
 
-        if (ngx_chat_herald_is_all_read(h->zone)) {
-            return;
-        }
-
-        if (ngx_chat_herald_lease(h)) {
-            ngx_chat_herald_reign(h);
-            return;
-        }
-
-        /* who came to this nginx was never told of, and has gone */
-
-        if (h->yields) {
-            return;
+        if (ngx_chat_herald_is_all_read(h->zone)
+            || ngx_chat_single_try(&h->single))
+        {
+            break;
         }
 
         ngx_msleep(NGX_CHAT_HERALD_TURN);
     }
-}
 
-
-ngx_uint_t
-ngx_chat_herald_sleep(ngx_chat_herald_t *h, ngx_msec_t ms)
-{
-    uint64_t         end;
-    ngx_uint_t       stop;
-    struct timespec  ts;
-
-    end = ngx_chat_clock_msec() + ms;
-
-    ts.tv_sec = end / 1000;
-    ts.tv_nsec = (end % 1000) * 1000000;
-
-    (void) pthread_mutex_lock(&h->mutex);
-
-    if (ms && !h->stop) {
-        (void) pthread_cond_timedwait(&h->cond, &h->mutex, &ts);
-    }
-
-    stop = h->stop;
-
-    (void) pthread_mutex_unlock(&h->mutex);
-
-    return stop;
-}
-
-
-static ngx_uint_t
-ngx_chat_herald_lease(ngx_chat_herald_t *h)
-{
-    pthread_mutex_t  *lease;
-
-    lease = &h->zone->sh->hooks.lease;
-
-    switch (pthread_mutex_trylock(lease)) {
-
-    case EOWNERDEAD:
-        (void) pthread_mutex_consistent(lease);
-        /* fall through */
-
-    case 0:
-        break;
-
-    default:
-        return 0;
-    }
-
-    h->yields = ngx_chat_herald_has_elder(h);
-
-    if (h->yields) {
-        h->waited = ngx_chat_clock_msec();
-        (void) pthread_mutex_unlock(lease);
-    }
-
-    return !h->yields;
+    ngx_chat_herald_retire(h);
 }
 
 
@@ -324,20 +184,24 @@ ngx_chat_herald_lease(ngx_chat_herald_t *h)
  */
 
 static void
-ngx_chat_herald_reign(ngx_chat_herald_t *h)
+ngx_chat_herald_reign(void *data)
 {
-    ngx_uint_t  n, left;
+    ngx_chat_herald_t *h = data;
 
-    left = ngx_chat_herald_leaves(h);
+    ngx_uint_t  n;
+
+    h->yields = ngx_chat_herald_has_elder(h);
+
+    if (h->yields) {
+        h->waited = ngx_chat_clock_msec();
+        return;
+    }
 
     ngx_chat_failpoint("hook leased");
 
     ngx_chat_herald_begin(h);
 
-    while (!ngx_chat_herald_sleep(h, 0)
-           && !ngx_chat_herald_is_over(h)
-           && ngx_chat_herald_leaves(h) == left && !h->yields)
-    {
+    while (ngx_chat_single_goes_on(&h->single) && !h->yields) {
 
         ngx_chat_herald_look(h);
 
@@ -361,8 +225,6 @@ ngx_chat_herald_reign(ngx_chat_herald_t *h)
     }
 
     ngx_chat_herald_end(h);
-
-    (void) pthread_mutex_unlock(&h->zone->sh->hooks.lease);
 }
 
 

@@ -26,7 +26,7 @@
 
 
 /*
- * These run on the event loop.
+ * These three run on the event loop.
  *
  * In init_process, where conf->n is not 0.  conf lives as long as the process.
  * NGX_OK or NGX_ERROR, logged.
@@ -44,8 +44,8 @@ void ngx_chat_herald_leave(ngx_uint_t sessions);
 void ngx_chat_herald_stop(void);
 
 /*
- * For the store's writer, within its transaction: the rows of webhooks that
- * are to be told of a message; data is a ngx_chat_herald_conf_t.
+ * On the thread of the store's writer, within its transaction: adds the rows of
+ * webhooks that are to be told of a message; data is a ngx_chat_herald_conf_t.
  */
 ngx_int_t ngx_chat_herald_stored(void *data, ngx_chat_db_t *db,
     ngx_chat_record_t *rec);

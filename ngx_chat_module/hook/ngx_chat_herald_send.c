@@ -50,20 +50,18 @@ static void ngx_chat_herald_release_request(ngx_chat_herald_t *h,
 #endif
 
 
-void
-ngx_chat_herald_rouse(ngx_chat_herald_t *h)
-{
-    (void) pthread_cond_signal(&h->cond);
-
 #if (NGX_CHAT_CURL)
+
+
+void
+ngx_chat_herald_wake(void *data)
+{
+    ngx_chat_herald_t *h = data;
+
     if (h->multi) {
         (void) h->curl->multi_wakeup(h->multi);
     }
-#endif
 }
-
-
-#if (NGX_CHAT_CURL)
 
 
 void
@@ -107,7 +105,7 @@ ngx_chat_herald_wait(ngx_chat_herald_t *h, ngx_uint_t ms)
     int  running;
 
     if (h->multi == NULL) {
-        (void) ngx_chat_herald_sleep(h, ms);
+        ngx_chat_single_sleep(&h->single, ms);
         return;
     }
 
@@ -141,12 +139,12 @@ ngx_chat_herald_send_exit(ngx_chat_herald_t *h)
         hook->state = NGX_CHAT_HERALD_IDLE_e;
     }
 
-    (void) pthread_mutex_lock(&h->mutex);
+    (void) pthread_mutex_lock(&h->single.mutex);
 
     multi = h->multi;
     h->multi = NULL;
 
-    (void) pthread_mutex_unlock(&h->mutex);
+    (void) pthread_mutex_unlock(&h->single.mutex);
 
     if (multi) {
         (void) h->curl->multi_cleanup(multi);
@@ -184,11 +182,11 @@ ngx_chat_herald_load(ngx_chat_herald_t *h)
 
     h->curl_due = 0;
 
-    (void) pthread_mutex_lock(&h->mutex);
+    (void) pthread_mutex_lock(&h->single.mutex);
 
     h->multi = multi;
 
-    (void) pthread_mutex_unlock(&h->mutex);
+    (void) pthread_mutex_unlock(&h->single.mutex);
 
     return NGX_OK;
 }
@@ -500,6 +498,13 @@ ngx_chat_herald_release_request(ngx_chat_herald_t *h,
 /* The directive is refused without libcurl. */
 
 void
+ngx_chat_herald_wake(void *data)
+{
+    (void) data;
+}
+
+
+void
 ngx_chat_herald_send(ngx_chat_herald_t *h)
 {
     (void) h;
@@ -509,7 +514,7 @@ ngx_chat_herald_send(ngx_chat_herald_t *h)
 void
 ngx_chat_herald_wait(ngx_chat_herald_t *h, ngx_uint_t ms)
 {
-    (void) ngx_chat_herald_sleep(h, ms);
+    ngx_chat_single_sleep(&h->single, ms);
 }
 
 

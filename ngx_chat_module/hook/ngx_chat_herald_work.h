@@ -3,7 +3,7 @@
  * Copyright (C) the ngx_chat_module authors
  *
  * The herald's own state, and the parts of its work.  All of this is the
- * thread's.
+ * thread's, but for enroll() and wake().
  */
 
 
@@ -19,6 +19,7 @@
 #include <hook/ngx_chat_hook_db.h>
 #include <hook/ngx_chat_hook_held.h>
 #include <pusher/ngx_chat_webhook.h>
+#include <shared/ngx_chat_single.h>
 
 
 #define NGX_CHAT_HERALD_GRACE   3000       /* ms that ends are held back */
@@ -83,12 +84,11 @@ typedef struct {
     ngx_chat_zone_t         *zone;
     ngx_log_t               *log;
 
-    pthread_t                thread;
-    pthread_mutex_t          mutex;        /* of the next four */
-    pthread_cond_t           cond;
-    ngx_uint_t               stop;
-    ngx_uint_t               leave;
-    void                    *multi;        /* libcurl's; NULL: not loaded */
+    ngx_chat_single_t        single;
+    ngx_uint_t               empty;        /* the worker leaves, and has no
+                                              session any more */
+    void                    *multi;        /* libcurl's, changed with single's
+                                              mutex; NULL: not loaded */
 
     int                      folder;       /* of the database; -1: can't be
                                               opened */
@@ -146,15 +146,8 @@ typedef struct {
 
 
 /*
- * ngx_chat_herald.c: waits until it is roused, for at most so many ms.  Returns
- * 1 where the thread is to end.
- */
-ngx_uint_t ngx_chat_herald_sleep(ngx_chat_herald_t *h, ngx_msec_t ms);
-
-
-/*
- * ngx_chat_herald_age.c: other nginx that have the same database.  The thread
- * enrolls before all else.
+ * ngx_chat_herald_age.c: other nginx that have the same database.  A worker
+ * enrolls before its thread begins, which retires at its end.
  */
 void ngx_chat_herald_enroll(ngx_chat_herald_t *h);
 void ngx_chat_herald_retire(ngx_chat_herald_t *h);
@@ -280,8 +273,8 @@ void ngx_chat_herald_wait(ngx_chat_herald_t *h, ngx_uint_t ms);
 /* Gives up the requests under way. */
 void ngx_chat_herald_send_exit(ngx_chat_herald_t *h);
 
-/* Ends a wait(); on the event loop, with the mutex. */
-void ngx_chat_herald_rouse(ngx_chat_herald_t *h);
+/* Ends a wait(): single's wake(), and so on the event loop. */
+void ngx_chat_herald_wake(void *data);
 
 
 #endif /* _NGX_CHAT_HERALD_WORK_H_INCLUDED_ */

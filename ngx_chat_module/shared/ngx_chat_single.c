@@ -23,7 +23,7 @@
 
 
 static void *ngx_chat_single_thread(void *data);
-static ngx_uint_t ngx_chat_single_take(ngx_chat_single_t *s);
+static void ngx_chat_single_wake(ngx_chat_single_t *s);
 static ngx_uint_t ngx_chat_single_is_over(ngx_chat_single_t *s);
 
 
@@ -71,10 +71,17 @@ ngx_chat_single_leave(ngx_chat_single_t *s)
         return;
     }
 
+    __atomic_store_n(&s->leave, 1, __ATOMIC_RELAXED);
+    ngx_chat_single_rouse(s);
+}
+
+
+void
+ngx_chat_single_rouse(ngx_chat_single_t *s)
+{
     (void) pthread_mutex_lock(&s->mutex);
 
-    __atomic_store_n(&s->leave, 1, __ATOMIC_RELAXED);
-    (void) pthread_cond_signal(&s->cond);
+    ngx_chat_single_wake(s);
 
     (void) pthread_mutex_unlock(&s->mutex);
 }
@@ -90,7 +97,7 @@ ngx_chat_single_stop(ngx_chat_single_t *s)
     (void) pthread_mutex_lock(&s->mutex);
 
     s->stop = 1;
-    (void) pthread_cond_signal(&s->cond);
+    ngx_chat_single_wake(s);
 
     (void) pthread_mutex_unlock(&s->mutex);
 
@@ -100,6 +107,19 @@ ngx_chat_single_stop(ngx_chat_single_t *s)
     (void) pthread_mutex_destroy(&s->mutex);
 
     s->started = 0;
+}
+
+
+/* With the mutex. */
+
+static void
+ngx_chat_single_wake(ngx_chat_single_t *s)
+{
+    (void) pthread_cond_signal(&s->cond);
+
+    if (s->wake) {
+        s->wake(s->data);
+    }
 }
 
 
@@ -114,22 +134,23 @@ ngx_chat_single_thread(void *data)
 
         s->left = __atomic_load_n(&s->leave, __ATOMIC_RELAXED);
 
-        if (ngx_chat_single_take(s)) {
-            s->reign(s->data);
-            (void) pthread_mutex_unlock(s->lease);
-        }
+        (void) ngx_chat_single_try(s);
 
         ngx_chat_single_sleep(s, __atomic_load_n(&s->leave, __ATOMIC_RELAXED)
                                  ? NGX_CHAT_SINGLE_PART
                                  : NGX_CHAT_SINGLE_TRY);
     }
 
+    if (s->end) {
+        s->end(s->data);
+    }
+
     return NULL;
 }
 
 
-static ngx_uint_t
-ngx_chat_single_take(ngx_chat_single_t *s)
+ngx_uint_t
+ngx_chat_single_try(ngx_chat_single_t *s)
 {
     switch (pthread_mutex_trylock(s->lease)) {
 
@@ -138,11 +159,17 @@ ngx_chat_single_take(ngx_chat_single_t *s)
         /* fall through */
 
     case 0:
-        return 1;
+        break;
 
     default:
         return 0;
     }
+
+    s->reign(s->data);
+
+    (void) pthread_mutex_unlock(s->lease);
+
+    return 1;
 }
 
 
@@ -157,7 +184,7 @@ ngx_chat_single_is_over(ngx_chat_single_t *s)
 
     (void) pthread_mutex_unlock(&s->mutex);
 
-    return stop;
+    return stop || (s->over && s->over(s->data));
 }
 
 
