@@ -24,8 +24,7 @@ import * as webhooks from './webhooks.js';
  * is a module with open(route, context), which returns an object with title,
  * element, close(); where one address leads to another of the same page
  * update(route), false where the page is to be opened anew; and retry(), when
- * the server is back.  The nodes of a cluster will be a page behind the
- * webhooks.
+ * the server is back.
  */
 
 const PAGES = [

@@ -43,7 +43,7 @@ export function isStep(name) {
 
 /* private, encrypted, presence, cache, user; of the others, public */
 
-export function kinds(name) {
+function kinds(name) {
     const found = [
         name.startsWith('private-') && !isEncrypted(name) && 'private',
         isEncrypted(name) && 'encrypted',

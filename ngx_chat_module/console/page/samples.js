@@ -138,10 +138,6 @@ export class Samples {
     snapshots = [];                     // of the reasons: { time, numbers }
     last = null;                        // the answer before
 
-    get length() {
-        return this.times.length;
-    }
-
     add(status, time) {
         const { last } = this;
         const before = last && !this.restarted(last.status, status)
@@ -234,10 +230,6 @@ export class Samples {
         const [first] = this.snapshots;
 
         return this.numbers[name] - (first?.numbers[name] ?? 0);
-    }
-
-    get since() {
-        return this.snapshots[0]?.time ?? null;
     }
 
     latest(name) {

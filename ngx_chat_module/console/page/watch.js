@@ -1,6 +1,7 @@
 /*
  * Asks for `status` every two seconds, and tells how that goes.  Where the
- * location lets nobody in, or is not there, it asks more slowly.
+ * location lets nobody in, or is not there, it asks more slowly; where nobody
+ * is signed in, only when it is told to.
  *
  * state: starting, live, slow (no answer for some seconds), or the kind of a
  * ServerError.  Each view may listen to "change", and takes what it needs
@@ -10,11 +11,10 @@
 import { Samples } from './samples.js';
 import { get } from './server.js';
 
-const EVERY = 2000;
-const SLOW = 4000;
-const SAVED = 20000;
-
-const SLOWLY = 30000;                   // the time between requests then
+const EVERY = 2000;                     // between requests
+const SLOWLY = 30000;                   // the same where it asks more slowly
+const SLOW = 4000;                      // then the server is said to be slow
+const SAVED = 20000;                    // between savings of the samples
 
 
 export class Watch extends EventTarget {
@@ -37,7 +37,7 @@ export class Watch extends EventTarget {
         return ['forbidden', 'missing'].includes(this.error?.kind);
     }
 
-    /* At once, and also where it had given up. */
+    /* Asks at once, also after a 401. */
 
     retry() {
         this.#wake?.();

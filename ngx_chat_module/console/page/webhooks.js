@@ -66,7 +66,6 @@ const STATES = {
 
 /* null: nothing is to be done. */
 
-
 function advice(hook) {
     const is = state(hook);
 
