@@ -5,7 +5,8 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { Window } from './browser.mjs';
+import { after, before, it } from 'node:test';
+import { launch, Window } from './browser.mjs';
 import { withClients } from './clients.mjs';
 import { libraries } from './libraries.mjs';
 import { packages } from './server.mjs';
@@ -169,6 +170,33 @@ export function withConsole(getBrowser, options, test) {
             await Promise.all(windows.map((window) => window.close()));
         }
     });
+}
+
+
+/*
+ * For a file of tests, which share a browser: test(what, how, options), and
+ * getBrowser() for withConsole().
+ */
+
+export function consoleTests(shared = {}, timeout = 120000) {
+    let browser;
+
+    before(async () => { browser = await launch(); });
+    after(() => browser?.close());
+
+    const getBrowser = () => browser;
+    const test = (what, how, options = {}) => (
+        it(what, { timeout }, withConsole(getBrowser,
+                                          { ...shared, ...options }, how)));
+
+    return { test, getBrowser };
+}
+
+
+/* Where the console has the page of a channel. */
+
+export function channel(name, part = '') {
+    return `#/channel/${app}/${encodeURIComponent(name)}${part}`;
 }
 
 

@@ -7,20 +7,12 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, it } from 'node:test';
-import { launch } from './browser.mjs';
-import { app, trigger, withConsole } from './console.mjs';
+import { describe } from 'node:test';
+import { app, consoleTests, trigger } from './console.mjs';
 
-const limit = { timeout: 120000 };      // of a test
 const chat = `#/channel/${app}/chat`;
 
-let browser;
-
-before(async () => { browser = await launch(); });
-after(() => browser?.close());
-
-const test = (what, how, options = {}) => (
-    it(what, limit, withConsole(() => browser, options, how)));
+const { test } = consoleTests();
 
 
 /* A location that answers with a status as soon as there is such a file. */

@@ -10,17 +10,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
-import { after, before, describe, it } from 'node:test';
+import { describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { launch } from './browser.mjs';
-import { app, withConsole } from './console.mjs';
+import { app, consoleTests } from './console.mjs';
 import { key } from './server.mjs';
 import { WebSocket } from './websocket.mjs';
 
 const whole = Boolean(process.env.CHAT_WHOLE);
 const channels = whole ? 50000 : 2000;
 const events = whole ? 60000 : 3000;
-const limit = { timeout: 600000 };
 
 const EACH = 500;                       // channels of a connection
 const BATCH = 10;                       // events of a request
@@ -31,13 +29,7 @@ const options = { zone: whole ? '128m' : '16m' };
 const name = (i) => `room-${String(i).padStart(5, '0')}`;
 const number = (n) => n.toLocaleString('en');
 
-let browser;
-
-before(async () => { browser = await launch(); });
-after(() => browser?.close());
-
-const test = (what, how) => (
-    it(what, limit, withConsole(() => browser, options, how)));
+const { test } = consoleTests(options, 600000);
 
 
 /* Connections that have subscribed to all of the channels. */

@@ -3,21 +3,10 @@
  */
 
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { launch } from './browser.mjs';
-import { app, trigger, withConsole } from './console.mjs';
+import { describe } from 'node:test';
+import { channel, consoleTests, trigger } from './console.mjs';
 
-const limit = { timeout: 120000 };      // of a test
-const channel = (name, part = '') => (
-    `#/channel/${app}/${encodeURIComponent(name)}${part}`);
-
-let browser;
-
-before(async () => { browser = await launch(); });
-after(() => browser?.close());
-
-const test = (what, how, options = {}) => (
-    it(what, limit, withConsole(() => browser, options, how)));
+const { test } = consoleTests();
 
 
 describe('a channel of the console', () => {

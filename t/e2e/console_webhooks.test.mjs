@@ -4,17 +4,13 @@
  */
 
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { launch } from './browser.mjs';
-import { app, withConsole } from './console.mjs';
+import { describe, it } from 'node:test';
+import { app, consoleTests, withConsole } from './console.mjs';
 import { Receiver } from './receiver.mjs';
 
 const limit = { timeout: 120000 };      // of a test
 
-let browser;
-
-before(async () => { browser = await launch(); });
-after(() => browser?.close());
+const { getBrowser } = consoleTests();
 
 /* hooks(url) makes the lines of the app; the URL is that of a receiver. */
 
@@ -22,7 +18,7 @@ const test = (what, hooks, how, options = {}) => it(what, limit, async () => {
     const receiver = await Receiver.start();
 
     try {
-        await withConsole(() => browser,
+        await withConsole(getBrowser,
             { ...options, app: hooks(receiver.url) },
             (given) => how({ ...given, receiver }))();
         assert.deepEqual(receiver.faults, []);
