@@ -12,14 +12,12 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use Chat::Events;
+use Chat::Failpoints qw(arm prepare);
 use Chat::HTTP qw(from_text json_bytes);
 use Chat::Pusher;
-use Chat::Server qw(build_dir spew wait_for);
+use Chat::Server qw(wait_for);
 
-$ENV{CHAT_MODULE} = build_dir() . '/failpoints/ngx_chat_module.so';
-$ENV{CHAT_FAILPOINTS} = build_dir() . "/events-wiped-$$";
-
-spew($ENV{CHAT_FAILPOINTS}, "\0" x 128);
+prepare();
 
 my $t = Chat::Pusher->new(workers => 2,
                           more => "location /events/ { chat_events; }\n");
@@ -39,9 +37,7 @@ is($_->event->{data}, $data, 'an event') for @clients;
 # who stores the next message is to die in the midst of the append
 $server->expect_killed($_, 9) for @pids;
 
-open my $fh, '+<:raw', $ENV{CHAT_FAILPOINTS} or die $!;
-syswrite($fh, pack('a56 q<', 'publish', 1) . "\0" x 64) == 128 or die $!;
-close $fh;
+arm('publish', 1);
 
 my $http = Chat::HTTP->new(port => $port);
 $http->send_raw($http->format_request('POST', '/publish',
@@ -83,6 +79,5 @@ $data = $t->publish('chat', 'at last');
 is($again->event->{data}, $data, 'S6: its new position is a good one');
 
 $_->close for @back, $again;
-unlink $ENV{CHAT_FAILPOINTS};
 $t->finish;
 done_testing;

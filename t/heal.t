@@ -16,10 +16,11 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 
+use Chat::Failpoints qw(arm prepare);
 use Chat::HTTP qw(from_text json_bytes);
 use Chat::Pusher qw(send_subscribe subscribe_to join_presence client_event
                     is_event is_fatal events_of users_of);
-use Chat::Server qw(build_dir spew stop_worker wait_for);
+use Chat::Server qw(build_dir stop_worker wait_for);
 use Chat::Token qw(fresh_token is_new);
 use Chat::WebSocket;
 
@@ -28,25 +29,6 @@ use constant {
     MOST    => 100,                         # max_connections
     WORKERS => 4,
 };
-
-$ENV{CHAT_MODULE} = build_dir() . '/failpoints/ngx_chat_module.so';
-$ENV{CHAT_FAILPOINTS} = build_dir() . "/heal-$$";
-
-
-# Somebody is to die at the failpoint, or of what it spoils, after so many
-# passes.
-
-sub arm {
-    my ($name, $passes) = @_;
-
-    my $bytes = pack('a56 q<', $name, $passes || 1) . "\0" x 64;
-
-    # the workers have mapped it
-    open my $fh, '+<:raw', $ENV{CHAT_FAILPOINTS} or die $!;
-    syswrite($fh, $bytes) == 128 or die $!;
-
-    return;
-}
 
 
 # The clients, on all workers: each on a plain channel, a presence channel and
@@ -209,7 +191,7 @@ sub http_with {
 }
 
 
-spew($ENV{CHAT_FAILPOINTS}, "\0" x 128);
+prepare();
 
 my $t = Chat::Pusher->new(workers => WORKERS, main => 'env CHAT_FAILPOINTS;',
                           app => 'client_events on; max_connections ' . MOST
@@ -249,7 +231,7 @@ sub bad_pointer {
     my $awake = http_with($t, $culprit->header('X-Worker'));
 
     stop_worker($asleep);
-    arm('channel spoiled');
+    arm('channel spoiled', 1);
 
     subscribe_to($culprit, 'bad');
     send_subscribe($next, 'bad');
@@ -374,5 +356,4 @@ subtest 'killed with the lock, under load' => sub {
 
 
 $t->finish;
-unlink $ENV{CHAT_FAILPOINTS};
 done_testing();

@@ -14,17 +14,15 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use Chat::API qw(is_ok);
+use Chat::Failpoints qw(arm prepare);
 use Chat::HTTP qw(from_json json_bytes);
 use Chat::Locker;
 use Chat::Pusher qw(subscribe_to);
-use Chat::Server qw(build_dir spew wait_for);
+use Chat::Server qw(wait_for);
 
 use constant { CONNECTIONS => 50, EACH => 100 };
 
-$ENV{CHAT_MODULE} = build_dir() . '/failpoints/ngx_chat_module.so';
-$ENV{CHAT_FAILPOINTS} = build_dir() . "/keys-$$";
-
-spew($ENV{CHAT_FAILPOINTS}, "\0" x 128);
+prepare();
 
 # a zone that has no room for so many answers
 my $t = Chat::Pusher->new(workers => 2, zone => '1m',
@@ -74,19 +72,6 @@ sub with_worker {
 }
 
 
-# The worker that comes to a place next dies there.
-
-sub arm {
-    my ($name) = @_;
-
-    # the workers have mapped it
-    open my $fh, '+<:raw', $ENV{CHAT_FAILPOINTS} or die $!;
-    syswrite($fh, pack('a56 q<', $name, 1) . "\0" x 64) == 128 or die $!;
-
-    return;
-}
-
-
 sub fresh { return sprintf 'key %06d', ++$serial }
 
 
@@ -120,23 +105,9 @@ sub post {
 }
 
 
-sub sqlite {
-    my ($sql) = @_;
-
-    open my $fh, '-|', 'sqlite3', '-cmd', '.timeout 10000', $server->database,
-         $sql or die "sqlite3: $!";
-    local $/;
-    my $text = <$fh>;
-
-    close $fh or die "sqlite3: $sql";
-    $text =~ s/\n\z//;
-
-    return $text;
-}
-
-
 sub stored {
-    return sqlite("SELECT count(*) FROM messages WHERE content = 'of $_[0]'");
+    return $server->sqlite('SELECT count(*) FROM messages'
+                           . " WHERE content = 'of $_[0]'");
 }
 
 
@@ -171,7 +142,7 @@ subtest '5,000 keys' => sub {
     }
 
     is_deeply(\%bad, {}, 'all are stored');
-    is(sqlite('SELECT count(*) FROM messages'), CONNECTIONS * EACH + 1,
+    is($server->sqlite('SELECT count(*) FROM messages'), CONNECTIONS * EACH + 1,
        'each once');
 
     is_known($first, $body{$first}, 'the first', both());
@@ -214,7 +185,7 @@ subtest 'a worker that dies behind the commit' => sub {
     $ws = $t->ws while $ws->header('X-Worker') == $victim;
     subscribe_to($ws, 'room');
 
-    arm('committed');
+    arm('committed', 1);
     $server->expect_killed($victim, 9);
     is(post($key, $one), 'status 0', 'no answer');
     is(stored($key), 1, 'it is stored');
@@ -239,7 +210,7 @@ subtest 'a worker that dies while it triggers' => sub {
     $ws = $t->ws while $ws->header('X-Worker') == $victim;
     subscribe_to($ws, 'plain');
 
-    arm('published');
+    arm('published', 1);
     $server->expect_killed($victim, 9);
     is($one->trigger($event)->{status}, 0, 'no answer');
     is($ws->next_event->{channel}, 'plain', 'it was sent');
@@ -305,7 +276,7 @@ subtest 'the message has gone' => sub {
     my $key = fresh();
     my $body = post($key);
 
-    sqlite("DELETE FROM messages WHERE content = 'of $key'");
+    $server->sqlite("DELETE FROM messages WHERE content = 'of $key'");
     is(post($key), $body, 'it was stored: the same answer, the last of all');
 
     my $next = post(fresh());
@@ -322,28 +293,27 @@ subtest 'ten minutes' => sub {
     my $key = fresh();
     my $body = post($key);
 
-    sqlite('UPDATE keys SET created_at = created_at - 500000');
+    $server->sqlite('UPDATE keys SET created_at = created_at - 500000');
     is(from_json(post($key))->{id}, from_json($body)->{id}, 'before they end');
 
-    sqlite('UPDATE keys SET created_at = created_at - 101000');
+    $server->sqlite('UPDATE keys SET created_at = created_at - 101000');
     my $new = post($key);
     cmp_ok(from_json($new)->{id}, '>', from_json($body)->{id}, 'then anew');
     is(post($key), $new, 'which is known from now on');
     is(stored($key), 2, 'stored anew');
 
-    ok(wait_for(30, sub { sqlite('SELECT count(*) FROM keys') == 1 }),
+    ok(wait_for(30, sub { $server->sqlite('SELECT count(*) FROM keys') == 1 }),
        'all older keys are removed');
 
-    sqlite('INSERT INTO keys WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL'
-           . ' SELECT i + 1 FROM n WHERE i < 3000)'
+    $server->sqlite('INSERT INTO keys WITH RECURSIVE n (i) AS (SELECT 1'
+           . ' UNION ALL SELECT i + 1 FROM n WHERE i < 3000)'
            . ' SELECT -i, randomblob(16), 0 FROM n');
 
-    ok(wait_for(30, sub { sqlite('SELECT count(*) FROM keys') == 1 }),
+    ok(wait_for(30, sub { $server->sqlite('SELECT count(*) FROM keys') == 1 }),
        'a great many, too');
     is(post($key), $new, 'and no other');
 };
 
 
 $t->finish;
-unlink $ENV{CHAT_FAILPOINTS};
 done_testing();

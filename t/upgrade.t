@@ -14,67 +14,29 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use Chat::HTTP qw(from_json);
-use Chat::Server qw(slurp wait_for);
-use Chat::WebSocket;
+use Chat::Server;
+use Chat::Upgrade qw(cannot start_daemon upgrade ws_on http_on old_ends
+                     new_ends);
 
-plan skip_all => 'nginx starts its successor without the environment by '
-                 . 'which valgrind and the sanitizers come along'
-    if $ENV{CHAT_VALGRIND} || $ENV{CHAT_ASAN};
+my $missing = cannot();
+
+plan skip_all => $missing if $missing;
 
 my $server = Chat::Server->new(workers => 2,
                                server => 'add_header X-Worker $pid always;');
-my $pid_file = $server->dir . '/logs/nginx.pid';
 
-# a master upgrades only where it has left the process that started it
-
-(my $conf = $server->default_conf) =~ s/daemon off;//;
-$server->write_conf(conf => $conf);
-is(system($server->command), 0, 'nginx starts');
-
-ok(wait_for(10, sub {
-       -f $pid_file or return 0;
-       ($server->{pid}) = slurp($pid_file) =~ /(\d+)/ or return 0;
-       return $server->worker_pids == 2;
-   }), 'with its workers');
+start_daemon($server);
 
 my $port = $server->port;
 my @ids;
 
 
-sub children { return Chat::Server::children($_[0]) }
-
-
-# A connection of one of the given workers.
-
-sub on_worker {
-    my ($class, $worker_of, @pids) = @_;
-
-    my %want = map { $_ => 1 } @pids;
-
-    for (1 .. 500) {
-        my $c = $class->();
-        return $c if $want{ $worker_of->($c) };
-    }
-
-    die "no connection to @pids";
-}
-
-
-sub ws_on {
-    my $ws = on_worker(
-        sub { Chat::WebSocket->established(port => $port) },
-        sub { $_[0]->header('X-Worker') }, @_);
+sub hearer_on {
+    my $ws = ws_on($port, @_);
 
     $ws->subscribe('chat');
 
     return $ws;
-}
-
-
-sub http_on {
-    return on_worker(
-        sub { Chat::HTTP->new(port => $port) },
-        sub { $_[0]->get('/chat_status')->{headers}{'x-worker'} }, @_);
 }
 
 
@@ -99,27 +61,16 @@ sub hears {
 
 my $old_master = $server->master_pid;
 my @old = $server->worker_pids;
-my $old_ws = ws_on(@old);
+my $old_ws = hearer_on(@old);
 
-hears($old_ws, post(http_on(@old), 'before'), 'a subscriber hears');
+hears($old_ws, post(http_on($port, @old), 'before'), 'a subscriber hears');
 
-kill 'USR2', $old_master;
-
-my $new_master;
-my @new;
-
-ok(wait_for(10, sub {
-       ($new_master) = -f $pid_file ? slurp($pid_file) =~ /(\d+)/ : ();
-       return 0 if !$new_master || $new_master == $old_master;
-       @new = children($new_master);
-       return @new == 2;
-   }), 'there is a new master with its workers');
-
-my $new_ws = ws_on(@new);
+my ($new_master, @new) = upgrade($server);
+my $new_ws = hearer_on(@new);
 
 # both serve
-my $to_old = post(http_on(@old), 'to the old');
-my $to_new = post(http_on(@new), 'to the new');
+my $to_old = post(http_on($port, @old), 'to the old');
+my $to_new = post(http_on($port, @new), 'to the new');
 
 hears($old_ws, $to_old, "the old one's subscriber hears the old one");
 hears($new_ws, $to_new, "the new one's subscriber hears the new one");
@@ -131,7 +82,7 @@ is(join(' ', map { $_->{id} } @{ Chat::HTTP->new(port => $port)
    'history has all, from either');
 
 # the old workers leave
-my $http = http_on(@new);
+my $http = http_on($port, @new);
 
 kill 'WINCH', $old_master;
 
@@ -144,14 +95,7 @@ is(join(' ', map { $_->{id} } @{ from_json($http->get(
        "/messages?after=$to_old")->{body}) }), $to_new,
    'and finds in history what it has missed');
 
-ok(wait_for(15, sub { my @pids = grep { $_ != $new_master }
-                                 children($old_master);
-                      @pids == 0 }), 'the old workers are gone');
-
-kill 'QUIT', $old_master;
-ok(wait_for(15, sub { !Chat::Server::is_alive($old_master) }),
-   'the old master ends');
-$server->{pid} = $new_master;
+old_ends($server, $new_master);
 
 hears($new_ws, post($http, 'after'), 'the new one goes on');
 
@@ -159,11 +103,6 @@ my ($res) = map { $_->get('/chat_status') } $http;
 
 is(from_json($res->{body})->{workers}, 2, 'with its two workers');
 
-kill 'QUIT', $new_master;
-ok(wait_for(15, sub { !Chat::Server::is_alive($new_master) }),
-   'the new one ends');
-undef $server->{pid};
-
-$server->finish;
+new_ends($server);
 
 done_testing();

@@ -15,7 +15,7 @@ use Time::HiRes qw(time sleep);
 use Chat::HTTP qw(from_json json_bytes);
 use Chat::Pusher qw(subscribe_to join_presence client_event signin);
 use Chat::Receiver;
-use Chat::Server qw(build_dir wait_for slurp spew APP_ID APP_KEY APP_SECRET);
+use Chat::Server qw(build_dir wait_for slurp spew APP_ID);
 use Chat::TLS qw(make_certificate);
 
 my $id = APP_ID;
@@ -65,21 +65,10 @@ my $t = Chat::Pusher->new(
 my $server = $t->server;
 
 
-sub sqlite {
-    my ($sql) = @_;
-
-    my $path = $server->database;
-
-    return `sqlite3 -cmd '.timeout 10000' '$path' "$sql"`;
-}
-
-
 sub console {
     my ($name) = @_;
 
-    my $list = from_json($t->http->get('/console/webhooks',
-                                       { 'X-Chat-Console' => 1 })->{body});
-    my ($hook) = grep { $_->{url} eq $r{$name}->url } @{ $list->{webhooks} };
+    my ($hook) = grep { $_->{url} eq $r{$name}->url } $t->webhooks;
 
     return $hook;
 }
@@ -371,8 +360,8 @@ subtest 'what is given up can be sent again' => sub {
     like($server->error_log,
          qr/\[warn\].*webhook "\S*" of app "$id": 1 events are given up/,
          'logged');
-    is(sqlite('SELECT error FROM webhook_events WHERE dead_at > 0'),
-       "status 503\n", 'kept, with the reason');
+    is($server->sqlite('SELECT error FROM webhook_events WHERE dead_at > 0'),
+       'status 503', 'kept, with the reason');
 
     my ($row) = @{ from_json($t->http->get("/console/apps/$id/webhooks/dead",
                                      { 'X-Chat-Console' => 1 })->{body}) };
@@ -396,7 +385,7 @@ subtest 'what is given up can be sent again' => sub {
     occupy('dead-2');
     ok(wait_for(20, sub { console('dead')->{dead} == 1 }), 'another one');
     $r{dead}->answer(200);
-    sqlite('UPDATE webhook_events SET dead_at = 0 WHERE dead_at > 0');
+    $server->sqlite('UPDATE webhook_events SET dead_at = 0 WHERE dead_at > 0');
     is_deeply([ $r{dead}->wait_texts(2) ],
               [ 'channel_occupied dead-1', 'channel_occupied dead-2' ],
               'by the sqlite3 shell');
@@ -405,15 +394,8 @@ subtest 'what is given up can be sent again' => sub {
 };
 
 
-# The herald is who has the database open and libcurl.
-
-sub herald {
-    return grep { slurp("/proc/$_/maps") =~ /libcurl/ } $server->worker_pids;
-}
-
-
 subtest 'the herald is killed' => sub {
-    my ($pid, @more) = herald();
+    my ($pid, @more) = $server->senders;
 
     ok($pid, 'there is one') or return;
     is(scalar @more, 0, 'one only: others have no libcurl');
@@ -472,8 +454,9 @@ subtest 'nothing is left behind by a crash' => sub {
               'who has not come back is told to be gone');
     is(scalar(grep { /room-back/ } $r{rooms}->texts), 1,
        'and who has is told once');
-    is(sqlite("SELECT channel FROM webhook_state WHERE channel LIKE 'room%'"),
-       "room-back\n", 'so the books are right');
+    is($server->sqlite('SELECT channel FROM webhook_state'
+                       . " WHERE channel LIKE 'room%'"),
+       'room-back', 'so the books are right');
 };
 
 

@@ -8,43 +8,20 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use File::Path ();
 use Test::More;
 
+use Chat::Failpoints qw(arm prepare);
 use Chat::HTTP;
 use Chat::Pusher qw(subscribe_to join_presence);
 use Chat::Receiver;
-use Chat::Server qw(APP_ID build_dir spew wait_for);
+use Chat::Server qw(wait_for);
 
-use constant {
-    CHANNELS => 2200,                  # more than two parts
-    FAR      => 1 << 40,
-};
-
-$ENV{CHAT_MODULE} = build_dir() . '/failpoints/ngx_chat_module.so';
-$ENV{CHAT_FAILPOINTS} = build_dir() . "/webhooks-added-$$";
-
-my $dir = build_dir() . "/t/webhooks_added-$$-receiver";
-
-File::Path::make_path($dir);
+use constant CHANNELS => 2200;         # more than two parts
 
 
-# Somebody is to die at the failpoint, after so many passes.
+prepare();
 
-sub arm {
-    my ($name, $passes) = @_;
-
-    open my $fh, '+<:raw', $ENV{CHAT_FAILPOINTS} or die $!;
-    syswrite($fh, pack('a56 q<', $name, $passes)) == 64 or die $!;
-
-    return;
-}
-
-
-spew($ENV{CHAT_FAILPOINTS}, "\0" x 128);
-arm('none', FAR);
-
-my %r = map { $_ => Chat::Receiver->new(dir => $dir, name => $_) }
+my %r = map { $_ => Chat::Receiver->new(name => $_) }
         qw(first added rooms);
 
 my %conf = (
@@ -169,7 +146,7 @@ ok(wait_for(20, sub {
     ($killed) = $server->error_log =~ /process (\d+) exited on signal 9/;
 }), 'the sender dies before the second part');
 $server->expect_killed($killed, 9) if $killed;
-arm('none', FAR);
+arm();
 ok(wait_for(10, sub { $server->worker_pids == 2 }), 'and is replaced');
 come();
 
@@ -183,8 +160,6 @@ is(scalar(grep { /room-many/ } @told), CHANNELS, 'all are told');
 is_deeply([ grep { !/room-many/ } @told ], \@more, 'and the others');
 
 $t->finish;
-unlink $ENV{CHAT_FAILPOINTS};
 $_->down for values %r;
-File::Path::remove_tree($dir) if Test::More->builder->is_passing;
 
 done_testing();

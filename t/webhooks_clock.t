@@ -74,11 +74,9 @@ my $t = do {
 };
 
 my $id = $t->publish('room', 'text');
-my $path = $t->server->database;
 
 ok(wait_for(10, sub {
-    `sqlite3 -cmd '.timeout 10000' '$path' "SELECT max(tries) FROM webhook_events"`
-        == 2;
+    $t->sqlite('SELECT max(tries) FROM webhook_events') == 2;
 }), 'one waits for its third attempt');
 ok(wait_for(10, sub { $r{asked}->requests == 1 }), 'one has been asked');
 

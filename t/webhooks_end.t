@@ -8,20 +8,15 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use File::Path ();
 use Test::More;
 
 use Chat::Pusher qw(subscribe_to client_event);
 use Chat::Receiver;
-use Chat::Server qw(build_dir slurp stop_worker wait_for);
+use Chat::Server qw(stop_worker wait_for);
 
 use constant CLIENTS => 40;            # of each worker
 
-my $dir = build_dir() . "/t/webhooks_end-$$-receiver";
-
-File::Path::make_path($dir);
-
-my $r = Chat::Receiver->new(dir => $dir);
+my $r = Chat::Receiver->new;
 
 my $t = Chat::Pusher->new(
     workers => 2,
@@ -51,8 +46,7 @@ sub clients {
 # nginx ends, and the worker that does not send after the one that does.
 
 sub end_in_order {
-    my ($sender) = grep { slurp("/proc/$_/maps") =~ /libcurl/ }
-                   $server->worker_pids;
+    my ($sender) = $server->senders;
     my ($other) = grep { $_ != $sender } $server->worker_pids;
 
     $server->expect_death($sender, $other);
@@ -117,6 +111,5 @@ for my $signal (qw(TERM QUIT TERM)) {
 
 $t->finish;
 $r->down;
-File::Path::remove_tree($dir) if Test::More->builder->is_passing;
 
 done_testing();

@@ -18,7 +18,7 @@ use Chat::HTTP qw(from_json);
 use Chat::Locker;
 use Chat::Pusher qw(subscribe_to join_presence client_event send_subscribe);
 use Chat::Receiver;
-use Chat::Server qw(SCALE build_dir wait_for slurp stop_worker APP_ID);
+use Chat::Server qw(SCALE wait_for slurp stop_worker APP_ID);
 
 use constant {
     QUEUED => 100_000,          # rows of a webhook that wait
@@ -29,15 +29,11 @@ use constant {
 };
 
 my $id = APP_ID;
-my $dir = build_dir() . "/t/webhooks_flood-$$-receivers";
-
-File::Path::make_path($dir);
-
 
 sub receiver {
     my ($name) = @_;
 
-    return Chat::Receiver->new(dir => $dir, name => $name);
+    return Chat::Receiver->new(name => $name);
 }
 
 
@@ -50,18 +46,6 @@ sub start {
 }
 
 
-sub sqlite {
-    my ($t, $sql) = @_;
-
-    my $path = $t->server->database;
-    my $text = `sqlite3 -cmd '.timeout 10000' '$path' "$sql"`;
-
-    chomp $text;
-
-    return $text;
-}
-
-
 # The herald is the worker that has libcurl.  Returns code that tells by how
 # many bytes it has grown since.
 
@@ -69,8 +53,7 @@ sub herald {
     my ($t) = @_;
 
     my $server = $t->server;
-    my ($pid) = grep { slurp("/proc/$_/maps") =~ /libcurl/ }
-                $server->worker_pids;
+    my ($pid) = $server->senders;
     my $memory = $server->worker_memory($pid);
 
     return sub {
@@ -199,10 +182,9 @@ subtest 'the ring is written over while the database is locked' => sub {
 sub counts {
     my ($t) = @_;
 
-    my $hooks = from_json($t->http->get('/console/webhooks',
-                              { 'X-Chat-Console' => 1 })->{body})->{webhooks};
+    my ($hook) = $t->webhooks;
 
-    return "$hooks->[0]{queued} $hooks->[0]{dead}";
+    return "$hook->{queued} $hook->{dead}";
 }
 
 
@@ -224,11 +206,11 @@ subtest 'more events wait than an outbox takes' => sub {
     my $add = sub {
         my ($many) = @_;
 
-        sqlite($t, 'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1'
+        $t->sqlite('WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1'
             . " FROM n WHERE i < $many) INSERT INTO webhook_events (app,"
             . ' webhook, created_at, event) SELECT app, webhook, created_at,'
-            . " '{\\\"name\\\":\\\"channel_occupied\\\",\\\"channel\\\":\\\"n-'"
-            . " || ($n + i) || '\\\"}' FROM webhook_events, n"
+            . " '{\"name\":\"channel_occupied\",\"channel\":\"n-'"
+            . " || ($n + i) || '\"}' FROM webhook_events, n"
             . ' WHERE webhook_events.id = 1 ORDER BY i');
         $n += $many;
     };
@@ -240,11 +222,11 @@ subtest 'more events wait than an outbox takes' => sub {
          'which is logged');
     is($t->status->{webhook_events_given_up}, 501, 'and counted');
     ok(wait_for(10, sub {
-           sqlite($t, 'SELECT min(id), max(id), count(*), min(error)'
+           $t->sqlite('SELECT min(id), max(id), count(*), min(error)'
                       . ' FROM webhook_events WHERE dead_at > 0')
            eq '2|502|501|too many events wait'
        }), 'it was these');
-    is(sqlite($t, 'SELECT count(*) FROM webhook_events WHERE batch = 1'), 1,
+    is($t->sqlite('SELECT count(*) FROM webhook_events WHERE batch = 1'), 1,
        'what is being tried stays');
     $t->publish('chat', 'meanwhile');
 
@@ -258,9 +240,9 @@ subtest 'more events wait than an outbox takes' => sub {
 
     # a part of them is enough to see the order
     my $keep = 2000;
-    my $first = sqlite($t, 'SELECT min(id) FROM webhook_events'
+    my $first = $t->sqlite('SELECT min(id) FROM webhook_events'
                            . ' WHERE dead_at > 0');
-    sqlite($t, 'DELETE FROM webhook_events WHERE batch = 0'
+    $t->sqlite('DELETE FROM webhook_events WHERE batch = 0'
                . " AND id >= $first + $keep");
     $r->answer(200);
     $t->http->request('POST', "/console/apps/$id/webhooks/revive",
@@ -433,7 +415,7 @@ subtest 'floods' => sub {
 
     # reads no JSON: this is a lot
     ok(wait_for(60, sub {
-           slurp("$dir/flood.log") =~ /vacated\W+channel\W+a-other/
+           slurp($r->{log}) =~ /vacated\W+channel\W+a-other/
        }), 'all is read');
     ok(wait_for(60, sub { $t->status->{webhooks}{queued} == 0 }),
        'and all is sent');
@@ -459,8 +441,7 @@ subtest 'floods' => sub {
 
 subtest 'the ring is written over while the herald stands' => sub {
     my ($r, $t) = ($overrun, $overrun_t);
-    my ($herald) = grep { slurp("/proc/$_/maps") =~ /libcurl/ }
-                   $t->server->worker_pids;
+    my ($herald) = $t->server->senders;
     my ($ws) = grep { $_->header('X-Worker') != $herald } $t->spread(2);
     my ($api) = grep { $_->get('channels')->{headers}{'x-worker'} != $herald }
                 Chat::API->spread($t);
@@ -480,8 +461,5 @@ subtest 'the ring is written over while the herald stands' => sub {
     agrees([ 'b-new' ], 'stands', 2);
     $t->finish;
 };
-
-
-File::Path::remove_tree($dir) if Test::More->builder->is_passing;
 
 done_testing();

@@ -11,42 +11,18 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use File::Path ();
 use Test::More;
 
+use Chat::Failpoints qw(FAR arm prepare passes_left);
 use Chat::Pusher qw(subscribe_to);
 use Chat::Receiver;
-use Chat::Server qw(build_dir slurp spew wait_for);
-
-use constant FAR => 1 << 40;
-
-$ENV{CHAT_MODULE} = build_dir() . '/failpoints/ngx_chat_module.so';
-$ENV{CHAT_FAILPOINTS} = build_dir() . "/webhooks-idle-$$";
-
-my $dir = build_dir() . "/t/webhooks_idle-$$-receiver";
-
-File::Path::make_path($dir);
+use Chat::Server qw(wait_for);
 
 
-# Counts passes of two failpoints.
+prepare();
+arm('hook census' => FAR, 'hook commit' => FAR);
 
-sub count {
-    my (@names) = @_;
-
-    my $bytes = pack '(a56 q<)2', map { $_ => FAR } @names;
-
-    # the workers have mapped it
-    open my $fh, '+<:raw', $ENV{CHAT_FAILPOINTS} or die $!;
-    syswrite($fh, $bytes) == 128 or die $!;
-
-    return;
-}
-
-
-spew($ENV{CHAT_FAILPOINTS}, "\0" x 128);
-count('hook census', 'hook commit');
-
-my $r = Chat::Receiver->new(dir => $dir);
+my $r = Chat::Receiver->new;
 
 my $t = Chat::Pusher->new(
     workers => 2,
@@ -59,12 +35,7 @@ my $server = $t->server;
 
 # How often it has done the one, and has committed.
 
-sub passes {
-    my (undef, $one, undef, $commit) = unpack '(a56 q<)2',
-                                              slurp($ENV{CHAT_FAILPOINTS});
-
-    return (FAR - $one, FAR - $commit);
-}
+sub passes { return map { FAR - $_ } passes_left() }
 
 
 # Waits for so many looks more; how often it has committed meanwhile.
@@ -80,25 +51,13 @@ sub commits_of {
 }
 
 
-sub sqlite {
-    my ($sql) = @_;
-
-    my $path = $server->database;
-    my $text = `sqlite3 -cmd '.timeout 10000' '$path' "$sql"`;
-
-    chomp $text;
-
-    return $text;
-}
-
-
 my $ws = $t->ws;
 subscribe_to($ws, 'room');
 is_deeply([ $r->wait_texts(1) ], [ 'channel_occupied room' ], 'one event');
 
 # 10 s behind a start
 ok(wait_for(40, sub { (passes())[0] }), 'then it compares who is there');
-count('hook look', 'hook commit');
+arm('hook look' => FAR, 'hook commit' => FAR);
 is(wait_for(30, sub { commits_of(2) == 0 }), 1, 'and then there is nothing');
 is(commits_of(4), 0, 'it begins no transaction');
 
@@ -108,25 +67,25 @@ is(commits_of(2), 0, 'nor where others have written something else');
 
 # rows of somebody else's
 my $columns = 'app, webhook, created_at, event';
-my $key = sqlite('SELECT id FROM webhooks');
+my $key = $t->sqlite('SELECT id FROM webhooks');
 my $now = time() * 1000;
 my $old = $now - 8 * 24 * 3600 * 1000;
 
-sqlite("INSERT INTO webhook_events ($columns) SELECT app, id, $now,"
+$t->sqlite("INSERT INTO webhook_events ($columns) SELECT app, id, $now,"
        . " json_object('name', 'foreign', 'channel', 'x') FROM webhooks");
 is_deeply([ grep { /foreign/ } $r->wait_texts(2) ], [ 'foreign x' ],
           'rows that somebody has inserted are sent');
 
 # what is not configured any more, behind much else of that kind which was given
 # up, and what was given up long ago
-sqlite('WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n'
+$t->sqlite('WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n'
        . " WHERE i < 40) INSERT INTO webhook_events ($columns, dead_at)"
        . " SELECT 1, i, $now, '{}', $now FROM n;"
        . "INSERT INTO webhook_events ($columns) VALUES (1, 77, $now, '{}');"
        . "INSERT INTO webhook_events ($columns, dead_at)"
        . " VALUES (1, $key, $old, '{}', $old), (1, 77, $old, '{}', $old)");
 is(wait_for(20, sub {
-       sqlite("SELECT group_concat(webhook || ' ' || coalesce(error, '-'))"
+       $t->sqlite("SELECT group_concat(webhook || ' ' || coalesce(error, '-'))"
               . ' FROM webhook_events WHERE webhook > 40')
        eq '77 the webhook is not configured any more' }), 1,
    'what nobody sends is given up, what is too old is gone');
@@ -134,8 +93,6 @@ is(wait_for(20, sub {
 is(wait_for(30, sub { commits_of(2) == 0 }), 1, 'and there is nothing');
 
 $t->finish;
-unlink $ENV{CHAT_FAILPOINTS};
 $r->down;
-File::Path::remove_tree($dir) if Test::More->builder->is_passing;
 
 done_testing();

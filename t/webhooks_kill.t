@@ -11,37 +11,16 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 
+use Chat::Failpoints qw(arm prepare);
 use Chat::HTTP;
 use Chat::Pusher qw(subscribe_to join_presence client_event);
 use Chat::Receiver;
-use Chat::Server qw(build_dir slurp spew wait_for);
-
-$ENV{CHAT_MODULE} = build_dir() . '/failpoints/ngx_chat_module.so';
-$ENV{CHAT_FAILPOINTS} = build_dir() . "/webhooks-kill-$$";
-
-my $dir = build_dir() . "/t/webhooks_kill-$$-receiver";
-
-File::Path::make_path($dir);
+use Chat::Server qw(wait_for);
 
 
-# Somebody is to die at the failpoint, after so many passes.
+prepare();
 
-sub arm {
-    my ($name, $passes) = @_;
-
-    my $bytes = pack('a56 q<', $name, $passes || 1) . "\0" x 64;
-
-    # the workers have mapped it
-    open my $fh, '+<:raw', $ENV{CHAT_FAILPOINTS} or die $!;
-    syswrite($fh, $bytes) == 128 or die $!;
-
-    return;
-}
-
-
-spew($ENV{CHAT_FAILPOINTS}, "\0" x 128);
-
-my $r = Chat::Receiver->new(dir => $dir);
+my $r = Chat::Receiver->new;
 
 my $t = Chat::Pusher->new(
     workers => 2,
@@ -72,7 +51,7 @@ sub is_killed {
         $server->expect_killed($pid, 9);
     }
 
-    arm('none', 1 << 40);
+    arm();
 
     ok(wait_for(10, sub { $server->worker_pids == 2 }), "$name: replaced");
     $t->{http} = Chat::HTTP->new(port => $t->port);
@@ -91,8 +70,7 @@ for my $point ('hook commit', 'hook committed', 'hook noted', 'hook send',
 
     # these two are on the way of a new herald: another one has to die first
     if ($point =~ /census|leased/) {
-        my ($herald) = grep { slurp("/proc/$_/maps") =~ /libcurl/ }
-                       $server->worker_pids;
+        my ($herald) = $server->senders;
         arm($point, 1);
         $dead{$herald} = 1;
         $t->kill_worker($herald);
@@ -152,12 +130,10 @@ for my $point ('hook commit', 'hook committed', 'hook noted', 'hook send',
        "$point: what has one id is the same");
 }
 
-is(`sqlite3 '@{[$server->database]}' 'SELECT count(*) FROM webhook_state'`,
-   "0\n", 'nothing is left in the books');
+is($t->sqlite('SELECT count(*) FROM webhook_state'), 0,
+   'nothing is left in the books');
 
 $t->finish;
-unlink $ENV{CHAT_FAILPOINTS};
 $r->down;
-File::Path::remove_tree($dir) if Test::More->builder->is_passing;
 
 done_testing();

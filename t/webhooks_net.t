@@ -164,13 +164,9 @@ END
 
 
 sub console {
-    my ($port, $name) = @_;
+    my ($of, $name) = @_;
 
-    my $http = Chat::HTTP->new(port => $port);
-    my $list = from_json($http->get('/console/webhooks',
-                                    { 'X-Chat-Console' => 1 })->{body});
-    my ($hook) = grep { $_->{channels}[0] eq "$name-*" }
-                 @{ $list->{webhooks} };
+    my ($hook) = grep { $_->{channels}[0] eq "$name-*" } $of->webhooks;
 
     return $hook;
 }
@@ -275,9 +271,9 @@ subtest 'certificates' => sub {
     my %reason = ('tls-name' => qr/name|match/i, 'tls-old' => qr/expired/);
 
     for my $name (sort keys %reason) {
-        ok(wait_for(10, sub { console($t->port, $name)->{tries} }),
+        ok(wait_for(10, sub { console($t, $name)->{tries} }),
            "$name: is tried");
-        like(console($t->port, $name)->{last_error}, $reason{$name},
+        like(console($t, $name)->{last_error}, $reason{$name},
              "$name: refused, with the reason");
         is(scalar $r{$name}->requests, 0, "$name: nothing was sent");
     }
@@ -308,7 +304,7 @@ subtest 'what a URL may have' => sub {
     is(Chat::Receiver::header($req, 'Authorization'),
        'Basic ' . encode_base64('me:p@ss-word', ''), 'user and password');
 
-    my $shown = console($t->port, 'url')->{url};
+    my $shown = console($t, 'url')->{url};
     like($shown, qr{^http://localhost:\d+\Q$path\E$}, 'shown without');
     unlike(join("\n", $server->error_log,
                 map { $t->http->get($_, { 'X-Chat-Console' => 1 })->{body} }
@@ -323,9 +319,9 @@ subtest 'libcurl is there again' => sub {
     is(scalar $r{late}->requests, 1,
        'without a proxy: nginx.conf keeps no variable');
 
-    ok(wait_for(10, sub { console($bare->port, 'tls-own')->{tries} }),
+    ok(wait_for(10, sub { console($bare, 'tls-own')->{tries} }),
        'a certificate that nobody trusts: is tried');
-    like(console($bare->port, 'tls-own')->{last_error}, qr/certificate/,
+    like(console($bare, 'tls-own')->{last_error}, qr/certificate/,
          'refused, with the reason');
     is(scalar $r{'tls-own'}->requests, 0, 'nothing was sent');
     $bare->finish;

@@ -7,23 +7,18 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use File::Path ();
 use Test::More;
 
 use Chat::HTTP;
 use Chat::Pusher qw(subscribe_to client_event);
 use Chat::Receiver;
-use Chat::Server qw(APP_ID build_dir wait_for spew);
-
-my $dir = build_dir() . "/t/webhooks_replaced-$$-receivers";
-
-File::Path::make_path($dir);
+use Chat::Server qw(APP_ID wait_for spew);
 
 
 sub receiver {
     my ($name) = @_;
 
-    return Chat::Receiver->new(dir => $dir, name => $name);
+    return Chat::Receiver->new(name => $name);
 }
 
 
@@ -31,18 +26,6 @@ sub start {
     my ($hooks) = @_;
 
     return Chat::Pusher->new(workers => 2, app => "client_events on;\n$hooks");
-}
-
-
-sub sqlite {
-    my ($t, $sql) = @_;
-
-    my $path = $t->server->database;
-    my $text = `sqlite3 -cmd '.timeout 10000' '$path' "$sql"`;
-
-    chomp $text;
-
-    return $text;
 }
 
 
@@ -60,7 +43,29 @@ sub post {
 sub epoch_of {
     my ($t) = @_;
 
-    return sqlite($t, q{SELECT value FROM meta WHERE key = 'epoch'});
+    return $t->sqlite(q{SELECT value FROM meta WHERE key = 'epoch'});
+}
+
+
+# A database of another epoch sends all subscribers away, each worker its own:
+# with one of each it is sure that who comes now may stay.
+
+sub on_each_worker {
+    my ($t) = @_;
+
+    my @ws = $t->spread(2);
+
+    subscribe_to($_, 'any') for @ws;
+
+    return @ws;
+}
+
+
+sub are_sent_away {
+    my ($name, @ws) = @_;
+
+    is(join(' ', map { $_->wait_close(20) } @ws), '4200 4200',
+       "$name: clients are told to come back");
 }
 
 
@@ -75,14 +80,13 @@ subtest 'another file is put in place of the database' => sub {
                   . ' events=channel_occupied,channel_vacated,message_stored;');
     my $server = $t->server;
     my $path = $server->database;
-    my $ws = $t->ws;
+    my ($ws, $other) = on_each_worker($t);
 
-    # one that was replaced sends all clients away
     my $again = sub {
         ok(wait_for(20, sub { post($t, 'a-post', 'again') == 201 }),
            "$_[0]: messages are taken");
-        is($ws->wait_close(20), 4200, "$_[0]: clients are told to come back");
-        $ws = $t->ws;
+        are_sent_away($_[0], $ws, $other);
+        ($ws, $other) = on_each_worker($t);
         subscribe_to($ws, $_) for 'a-stays', "a-$_[0]", 'private-a';
     };
 
@@ -99,7 +103,7 @@ subtest 'another file is put in place of the database' => sub {
     $r->wait_texts(3);
 
     my $old = epoch_of($t);
-    is(sqlite($t, "VACUUM INTO '$path.backup'"), '', 'a backup');
+    is($t->sqlite("VACUUM INTO '$path.backup'"), '', 'a backup');
 
     # an empty one
     $r->answer(500);
@@ -154,13 +158,13 @@ subtest 'a backup that has told less is put in place' => sub {
     my $t = start("webhook @{[$r->url]} channels=x-*"
                   . ' events=channel_occupied;');
     my $path = $t->server->database;
-    my $ws = $t->ws;
+    my ($ws, $other) = on_each_worker($t);
 
     $t->server->expect_log(qr/removed or replaced under the running server/);
 
     subscribe_to($ws, 'x-0');
     $r->wait_texts(1);
-    is(sqlite($t, "VACUUM INTO '$path.backup'"), '', 'a backup');
+    is($t->sqlite("VACUUM INTO '$path.backup'"), '', 'a backup');
 
     subscribe_to($ws, "x-$_") for 1 .. 5;
     $r->wait_texts(6);
@@ -168,6 +172,7 @@ subtest 'a backup that has told less is put in place' => sub {
     rename "$path.backup", $path or die $!;
     ok(wait_for(20, sub { post($t, 'other', 'text') == 201 }),
        'messages are taken');
+    are_sent_away('a backup', $ws, $other);
 
     $ws = $t->ws;
     subscribe_to($ws, "x-later$_") for 1 .. 8;
@@ -200,7 +205,7 @@ subtest 'a backup that has told all is put in place' => sub {
 
     my $before = epoch_of($t);
 
-    is(sqlite($t, "VACUUM INTO '$path.backup'"), '', 'a backup');
+    is($t->sqlite("VACUUM INTO '$path.backup'"), '', 'a backup');
     rename "$path.backup", $path or die $!;
     ok(wait_for(20, sub { post($t, 'x-0', 'text') == 201 }),
        'messages are taken');
@@ -221,7 +226,7 @@ subtest 'a backup from before a start is put in place' => sub {
 
     subscribe_to($ws, 'x-0');
     $r->wait_texts(1);
-    is(sqlite($t, "VACUUM INTO '$path.backup'"), '', 'a backup');
+    is($t->sqlite("VACUUM INTO '$path.backup'"), '', 'a backup');
 
     subscribe_to($ws, "x-$_") for 1 .. 5;
     $r->wait_texts(6);
@@ -230,12 +235,15 @@ subtest 'a backup from before a start is put in place' => sub {
     $t->{http} = Chat::HTTP->new(port => $t->port);
     is(post($t, 'other', 'text'), 201, 'nginx is started anew');
 
+    my @clients = on_each_worker($t);
+
     # as many messages as in the file that is replaced
-    sqlite($t, "ATTACH '$path.backup' AS b; INSERT INTO b.messages"
+    $t->sqlite("ATTACH '$path.backup' AS b; INSERT INTO b.messages"
                . ' SELECT * FROM messages');
     rename "$path.backup", $path or die $!;
     ok(wait_for(20, sub { post($t, 'other', 'text') == 201 }),
        'messages are taken');
+    are_sent_away('a backup', @clients);
 
     $ws = $t->ws;
     subscribe_to($ws, "x-later$_") for 1 .. 8;
@@ -257,7 +265,7 @@ subtest 'a backup is put in place while nothing happens' => sub {
         my ($n, $name) = @_;
 
         ok(wait_for(40, sub {
-            sqlite($t, 'SELECT count(*) FROM webhook_state') eq $n
+            $t->sqlite('SELECT count(*) FROM webhook_state') eq $n
         }), $name);
     };
 
@@ -269,7 +277,7 @@ subtest 'a backup is put in place while nothing happens' => sub {
 
         subscribe_to($ws, $channel);
         is(scalar $r->wait_texts(1, qr/$channel/), 1, "$channel: occupied");
-        is(sqlite($t, "VACUUM INTO '$path.backup'"), '', 'a backup');
+        is($t->sqlite("VACUUM INTO '$path.backup'"), '', 'a backup');
 
         return $ws;
     };
@@ -277,7 +285,7 @@ subtest 'a backup is put in place while nothing happens' => sub {
     $t->server->expect_log(qr/removed or replaced under the running server/);
 
     # 10 s behind the start it compares, and finds this one
-    sqlite($t, 'INSERT INTO webhook_state'
+    $t->sqlite('INSERT INTO webhook_state'
                . " VALUES (@{[APP_ID]}, 'x-ghost', '')");
     $known->(0, 'nothing is to be done any more');
 
@@ -305,8 +313,5 @@ subtest 'a backup is put in place while nothing happens' => sub {
     $known->(0, 'what that backup has is compared, too');
     $t->finish;
 };
-
-
-File::Path::remove_tree($dir) if Test::More->builder->is_passing;
 
 done_testing();

@@ -15,17 +15,12 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 
+use Chat::Failpoints qw(arm prepare);
 use Chat::HTTP qw(from_json json_bytes);
 use Chat::Locker;
 use Chat::Pusher qw(subscribe_to join_presence client_event);
 use Chat::Receiver;
-use Chat::Server qw(build_dir wait_for slurp spew);
-
-my $module = build_dir() . '/failpoints/ngx_chat_module.so';
-my $failpoints = build_dir() . "/webhooks-store-$$";
-my $dir = build_dir() . "/t/webhooks_store-$$-receivers";
-
-File::Path::make_path($dir);
+use Chat::Server qw(wait_for);
 
 my $events = 'events=channel_occupied,channel_vacated,member_added,'
              . 'member_removed,client_event,message_stored,connection_closed';
@@ -34,7 +29,7 @@ my $events = 'events=channel_occupied,channel_vacated,member_added,'
 sub receiver {
     my ($name, %args) = @_;
 
-    return Chat::Receiver->new(dir => $dir, name => $name, %args);
+    return Chat::Receiver->new(name => $name, %args);
 }
 
 
@@ -43,18 +38,6 @@ sub start {
 
     return Chat::Pusher->new(workers => 2, %args,
                              app => "client_events on;\n$hooks");
-}
-
-
-sub sqlite {
-    my ($t, $sql) = @_;
-
-    my $path = $t->server->database;
-    my $text = `sqlite3 -cmd '.timeout 10000' '$path' "$sql"`;
-
-    chomp $text;
-
-    return $text;
 }
 
 
@@ -103,11 +86,9 @@ my $wiped = receiver('wiped');
 my ($wiped_t, @wiped_ws);
 
 subtest 'shared memory is wiped' => sub {
-    spew($failpoints, "\0" x 128);
-
     {
-        local $ENV{CHAT_MODULE} = $module;
-        local $ENV{CHAT_FAILPOINTS} = $failpoints;
+        local @ENV{qw(CHAT_MODULE CHAT_FAILPOINTS)};
+        prepare();
         $wiped_t = start("webhook @{[$wiped->url]} $events;",
                          main => 'env CHAT_FAILPOINTS;');
     }
@@ -123,9 +104,7 @@ subtest 'shared memory is wiped' => sub {
 
     # who stores the next message is to die in the midst of the append
     $server->expect_killed($_, 9) for $server->worker_pids;
-    open my $fh, '+<:raw', $failpoints or die $!;
-    syswrite($fh, pack('a56 q<', 'publish', 1) . "\0" x 64) == 128 or die $!;
-    close $fh;
+    arm('publish', 1);
 
     my $http = Chat::HTTP->new(port => $wiped_t->port);
     $http->send_raw($http->format_request('POST', '/publish',
@@ -209,7 +188,7 @@ subtest 'the database is full' => sub {
               'and what a client has sent');
     is($r->faults(qr/^channel|^member|^client/), '', 'nothing comes twice');
     ok(wait_for(10, sub {
-           sqlite($t, 'SELECT count(*) FROM webhook_events') eq '0'
+           $t->sqlite('SELECT count(*) FROM webhook_events') eq '0'
        }), 'nothing is left');
 
     # nginx itself says so
@@ -288,7 +267,7 @@ sub leaves {
 
     # it has been read where it waits in the database
     ok(wait_for(10, sub {
-        sqlite($t, q{SELECT count(*) FROM webhook_events WHERE event LIKE}
+        $t->sqlite(q{SELECT count(*) FROM webhook_events WHERE event LIKE}
                    . q{ '%client-x%'}) eq '1'
     }), "$name: others wait");
 
@@ -365,14 +344,10 @@ subtest 'shared memory was wiped' => sub {
                 'client_event presence-a new client-x',
                 'member_removed presence-a gone' ], 'members, too');
     is($wiped->faults(qr/^channel|^member/), '', 'nothing comes twice');
-    is(sqlite($wiped_t, 'SELECT channel, user FROM webhook_state'),
+    is($wiped_t->sqlite('SELECT channel, user FROM webhook_state'),
        join("\n", 'a-back|', 'presence-a|', 'presence-a|back',
             'presence-a|new'), 'the books are right');
     $wiped_t->finish;
-    unlink $failpoints;
 };
-
-
-File::Path::remove_tree($dir) if Test::More->builder->is_passing;
 
 done_testing();

@@ -9,25 +9,21 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
-use File::Path ();
 use IO::Socket::INET;
 use Test::More;
 
 use Chat::HTTP;
 use Chat::Pusher qw(subscribe_to join_presence client_event);
 use Chat::Receiver;
-use Chat::Server qw(APP_ID APP_KEY build_dir slurp wait_for);
-use Chat::WebSocket;
+use Chat::Server qw(APP_ID wait_for);
+use Chat::Upgrade qw(cannot start_daemon upgrade workers_of on_worker ws_on
+                     http_on old_ends new_ends);
 
-plan skip_all => 'nginx starts its successor without the environment by '
-                 . 'which valgrind and the sanitizers come along'
-    if $ENV{CHAT_VALGRIND} || $ENV{CHAT_ASAN};
+my $missing = cannot();
 
-my $dir = build_dir() . "/t/webhooks_upgrade-$$-receiver";
+plan skip_all => $missing if $missing;
 
-File::Path::make_path($dir);
-
-my $r = Chat::Receiver->new(dir => $dir);
+my $r = Chat::Receiver->new;
 my $id = APP_ID;
 
 my $server = Chat::Server->new(
@@ -41,100 +37,41 @@ my $server = Chat::Server->new(
                  . 'location /app/ { chat_websocket; }'
                  . 'location = /chat_status { chat_status; }',
 );
-my $pid_file = $server->dir . '/logs/nginx.pid';
 
-# a master upgrades only where it has left the process that started it
-
-(my $conf = $server->default_conf) =~ s/daemon off;//;
-$server->write_conf(conf => $conf);
-is(system($server->command), 0, 'nginx starts');
-
-ok(wait_for(10, sub {
-       -f $pid_file or return 0;
-       ($server->{pid}) = slurp($pid_file) =~ /(\d+)/ or return 0;
-       return $server->worker_pids == 2;
-   }), 'with its workers');
+start_daemon($server);
 
 my $port = $server->port;
-
-
-sub children { return Chat::Server::children($_[0]) }
-
-
-# What $class->() makes, of one of the given workers.
-
-sub on_worker {
-    my ($class, $worker_of, @pids) = @_;
-
-    my %want = map { $_ => 1 } @pids;
-
-    for (1 .. 500) {
-        my $c = $class->();
-        return $c if $want{ $worker_of->($c) };
-        $c->disconnect if $c->can('disconnect');
-    }
-
-    die "no connection to @pids";
-}
-
-
-sub ws_on {
-    return on_worker(
-        sub { Chat::WebSocket->established(port => $port) },
-        sub { $_[0]->header('X-Worker') }, @_);
-}
 
 
 sub post_on {
     my ($text, @pids) = @_;
 
-    my $http = on_worker(
-        sub { Chat::HTTP->new(port => $port) },
-        sub { $_[0]->get('/chat_status')->{headers}{'x-worker'} }, @pids);
-
-    is($http->post('/publish', { content => $text })->{status}, 201,
+    is(http_on($port, @pids)->post('/publish',
+                                   { content => $text })->{status}, 201,
        "POST: $text");
-}
-
-
-sub upgrade {
-    my ($old) = @_;
-
-    my ($master, @workers);
-
-    kill 'USR2', $old;
-
-    ok(wait_for(10, sub {
-           ($master) = -f $pid_file ? slurp($pid_file) =~ /(\d+)/ : ();
-           return 0 if !$master || $master == $old;
-           @workers = children($master);
-           return @workers == 2;
-       }), 'there is a new master with its workers');
-
-    return ($master, @workers);
 }
 
 
 my $old_master = $server->master_pid;
 my @old = $server->worker_pids;
 
-my ($stays, $goes) = map { ws_on(@old) } 1 .. 2;
+my ($stays, $goes) = map { ws_on($port, @old) } 1 .. 2;
 
 join_presence($stays, 'presence-room', 'stays');
 join_presence($goes, 'presence-room', 'goes');
 subscribe_to($goes, 'left');
 $r->wait_texts(4, qr/occupied|added/);
 
-my ($new_master, @new) = upgrade($old_master);
+my ($new_master, @new) = upgrade($server);
 
 # what happens at each
-my $new = ws_on(@new);
+my $new = ws_on($port, @new);
 join_presence($new, 'presence-room', 'new');
 subscribe_to($new, 'new');
 client_event($new, 'presence-room', 'client-new', 'text');
 post_on('to the new', @new);
 
-my $late = ws_on(@old);
+my $late = ws_on($port, @old);
 join_presence($late, 'presence-room', 'late');
 
 $r->wait_texts(1, qr/member_added presence-room late/);
@@ -143,7 +80,7 @@ is(scalar $r->wait_texts(1, qr/message_stored/), 1,
 
 # the new one's clients have 10 s to come back, then it could say who has not:
 # this one is told to be gone after that
-my $fence = ws_on(@old);
+my $fence = ws_on($port, @old);
 subscribe_to($fence, 'fence');
 ok(wait_for(30, sub {
        my $started = (stat "/proc/$new[0]")[10];
@@ -179,14 +116,14 @@ $e = $stays->next_event(5) while defined $e->{event};
 is($e->{close}, 4200, 'a client is told 4200');
 $_->send_close(4200) for $stays, $goes, $late;
 
-my $back = ws_on(@new);
+my $back = ws_on($port, @new);
 join_presence($back, 'presence-room', 'stays');
 
 is(scalar $r->wait_texts(1, qr/removed presence-room goes/, 60), 1,
    'who does not come back is told to be gone');
 $r->wait_texts(1, qr/removed presence-room late/, 60);
 $r->wait_texts(1, qr/vacated left/, 60);
-cmp_ok(scalar(grep { $_ != $new_master } children($old_master)), '>=', 1,
+cmp_ok(scalar(() = workers_of($old_master, $new_master)), '>=', 1,
        'while a worker of the old one is still there');
 
 # now the new one is the only one
@@ -212,25 +149,12 @@ my %closed = map { $_->{socket_id} => $_->{code} }
 is_deeply([ map { $closed{ $_->socket_id } } $stays, $goes, $late ],
           [ ('4200') x 3 ], "the old one's connections were told to end");
 
-is(`sqlite3 '@{[$server->database]}' 'SELECT channel, user FROM webhook_state'`,
-   "presence-room|\npresence-room|stays\n", 'the books are right');
+is($server->sqlite('SELECT channel, user FROM webhook_state'),
+   "presence-room|\npresence-room|stays", 'the books are right');
 
 close $slow;
-ok(wait_for(15, sub { my @pids = grep { $_ != $new_master }
-                                 children($old_master);
-                      @pids == 0 }), 'the old workers are gone');
-kill 'QUIT', $old_master;
-ok(wait_for(15, sub { !Chat::Server::is_alive($old_master) }),
-   'the old master ends');
-$server->{pid} = $new_master;
-
-kill 'QUIT', $new_master;
-ok(wait_for(15, sub { !Chat::Server::is_alive($new_master) }),
-   'the new one ends');
-undef $server->{pid};
-
-$server->finish;
+old_ends($server, $new_master);
+new_ends($server);
 $r->down;
-File::Path::remove_tree($dir) if Test::More->builder->is_passing;
 
 done_testing();

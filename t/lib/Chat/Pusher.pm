@@ -295,6 +295,7 @@ sub server { $_[0]{server} }
 sub http   { $_[0]{http} }
 sub port   { $_[0]{server}->port }
 sub finish { $_[0]{server}->finish }
+sub sqlite { $_[0]{server}->sqlite($_[1]) }
 
 
 # Kills a worker, and leaves it for a new HTTP connection: the kept one may have
@@ -448,6 +449,16 @@ sub status {
     my ($self) = @_;
 
     return from_json($self->{http}->get('/chat_status')->{body});
+}
+
+
+# The console's list of webhooks.
+
+sub webhooks {
+    my ($self) = @_;
+
+    return @{ from_json($self->{http}->get('/console/webhooks',
+                  { 'X-Chat-Console' => 1 })->{body})->{webhooks} };
 }
 
 

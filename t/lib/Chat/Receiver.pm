@@ -13,16 +13,22 @@ use strict;
 use warnings;
 
 use Digest::SHA qw(hmac_sha256_hex);
+use File::Basename ();
+use File::Path ();
 use IO::Handle;
 use IO::Select;
 use IO::Socket::IP;
 use JSON::PP ();
 use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER);
+use Test::More ();
 use Time::HiRes qw(time sleep);
 
-use Chat::Server qw(slurp spew wait_for APP_KEY APP_SECRET);
+use Chat::Server qw(build_dir slurp spew wait_for APP_KEY APP_SECRET);
 
+my $owner = $$;
+my $dir = build_dir() . '/t/' . File::Basename::basename($0, '.t')
+          . "-$$-receivers";
 my $json = JSON::PP->new->canonical->utf8;
 
 my $ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -65,12 +71,15 @@ my %odd = (
 
 # new(dir => FOLDER, name => NAME, host => '::1', tls => [ KEY, CERT ],
 #     tunnel => [ KEY, CERT ]: a proxy that is itself what CONNECT leads to)
+#
+# Without a folder it has one of the test, which is left where the test fails.
 
 sub new {
     my ($class, %args) = @_;
 
-    my $self = bless { name => 'hook', %args }, $class;
+    my $self = bless { name => 'hook', dir => $dir, %args }, $class;
 
+    File::Path::make_path($self->{dir});
     $self->{log} = "$self->{dir}/$self->{name}.log";
     $self->{how} = "$self->{dir}/$self->{name}.how";
     $self->{host} = '127.0.0.1' unless defined $self->{host};
@@ -428,6 +437,12 @@ sub faults {
                   sort keys %times;
 
     return join "\n", @faults;
+}
+
+
+END {
+    File::Path::remove_tree($dir)
+        if $owner == $$ && Test::More->builder->is_passing;
 }
 
 

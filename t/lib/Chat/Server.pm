@@ -356,6 +356,23 @@ END
 }
 
 
+# What the sqlite3 shell says.
+
+sub sqlite {
+    my ($self, $sql) = @_;
+
+    open my $fh, '-|', 'sqlite3', '-cmd', '.timeout 10000', $self->database,
+         $sql or die "sqlite3: $!";
+    local $/;
+    my $text = <$fh>;
+
+    close $fh or die "sqlite3: $sql";
+    $text =~ s/\n\z//;
+
+    return $text;
+}
+
+
 # What the console tells of a kind of incident, such as worker_died; undef:
 # nothing.
 
@@ -496,6 +513,15 @@ sub all_worker_pids {
 
     # an array, so that a caller may as well ask for the number
     return @pids;
+}
+
+
+# Those that send webhooks, or have: they have libcurl.
+
+sub senders {
+    my ($self) = @_;
+
+    return grep { slurp("/proc/$_/maps") =~ /libcurl/ } $self->worker_pids;
 }
 
 
