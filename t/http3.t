@@ -130,6 +130,8 @@ sub stop_all {
         map { [ "$path&n=$_", '--max-filesize', $after,
                 '--output', '/dev/null' ] } 1 .. $n);
 
+    # whose request may come behind the others', where a packet was lost
+    ok($stream->read_until(qr/^id: \S+\n\n/m), 'another one is there');
     ok(wait_for(10, $begun), 'all are there');
     $cause->();
     ok(wait_for(10, $freed), 'what is stopped is gone');

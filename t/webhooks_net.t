@@ -164,9 +164,13 @@ END
 
 
 sub console {
-    my ($of, $name) = @_;
+    my ($port, $name) = @_;
 
-    my ($hook) = grep { $_->{channels}[0] eq "$name-*" } $of->webhooks;
+    my $http = Chat::HTTP->new(port => $port);
+    my $list = from_json($http->get('/console/webhooks',
+                                    { 'X-Chat-Console' => 1 })->{body});
+    my ($hook) = grep { $_->{channels}[0] eq "$name-*" }
+                 @{ $list->{webhooks} };
 
     return $hook;
 }
@@ -215,8 +219,7 @@ subtest 'receivers that answer oddly' => sub {
     # who sends is known by its library
     subscribe_to($ws, 'trust-0');
     $r{trust}->wait_texts(1);
-    ($herald) = grep { slurp("/proc/$_/maps") =~ /libcurl/ }
-                $server->worker_pids;
+    ($herald) = $server->senders;
     $memory = $server->worker_memory($herald);
 
     subscribe_to($ws, "$_-1") for sort grep { !/^(?:late|tls-own)$/ } keys %r;
@@ -271,9 +274,9 @@ subtest 'certificates' => sub {
     my %reason = ('tls-name' => qr/name|match/i, 'tls-old' => qr/expired/);
 
     for my $name (sort keys %reason) {
-        ok(wait_for(10, sub { console($t, $name)->{tries} }),
+        ok(wait_for(10, sub { console($t->port, $name)->{tries} }),
            "$name: is tried");
-        like(console($t, $name)->{last_error}, $reason{$name},
+        like(console($t->port, $name)->{last_error}, $reason{$name},
              "$name: refused, with the reason");
         is(scalar $r{$name}->requests, 0, "$name: nothing was sent");
     }
@@ -304,7 +307,7 @@ subtest 'what a URL may have' => sub {
     is(Chat::Receiver::header($req, 'Authorization'),
        'Basic ' . encode_base64('me:p@ss-word', ''), 'user and password');
 
-    my $shown = console($t, 'url')->{url};
+    my $shown = console($t->port, 'url')->{url};
     like($shown, qr{^http://localhost:\d+\Q$path\E$}, 'shown without');
     unlike(join("\n", $server->error_log,
                 map { $t->http->get($_, { 'X-Chat-Console' => 1 })->{body} }
@@ -319,9 +322,9 @@ subtest 'libcurl is there again' => sub {
     is(scalar $r{late}->requests, 1,
        'without a proxy: nginx.conf keeps no variable');
 
-    ok(wait_for(10, sub { console($bare, 'tls-own')->{tries} }),
+    ok(wait_for(10, sub { console($bare->port, 'tls-own')->{tries} }),
        'a certificate that nobody trusts: is tried');
-    like(console($bare, 'tls-own')->{last_error}, qr/certificate/,
+    like(console($bare->port, 'tls-own')->{last_error}, qr/certificate/,
          'refused, with the reason');
     is(scalar $r{'tls-own'}->requests, 0, 'nothing was sent');
     $bare->finish;
