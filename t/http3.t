@@ -52,7 +52,8 @@ sub is_answer {
     my ($res, $status, $name) = @_;
 
     return is("HTTP/" . ($res->{version} || '-') . " $res->{status}",
-              "HTTP/3 $status", $name) || diag($res->{body});
+              "HTTP/3 $status", $name)
+           || diag("curl's exit status: $res->{exit}\n$res->{body}");
 }
 
 
