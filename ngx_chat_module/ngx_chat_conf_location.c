@@ -72,6 +72,12 @@ ngx_chat_conf_history(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         } else if (ngx_strncmp(value[i].data, "max=", 4) == 0) {
             rv = ngx_chat_conf_number(cf, &value[i], 4, &history->max);
 
+        } else if (ngx_strcmp(value[i].data, "stale=on") == 0) {
+            history->stale = 1;
+
+        } else if (ngx_strcmp(value[i].data, "stale=off") == 0) {
+            history->stale = 0;
+
         } else {
             rv = ngx_chat_conf_invalid(cf, &value[i]);
         }

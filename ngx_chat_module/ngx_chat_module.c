@@ -135,7 +135,7 @@ static ngx_command_t  ngx_chat_commands[] = {
       NULL },
 
     { ngx_string("chat_history"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1234,
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1234|NGX_CONF_TAKE5,
       ngx_chat_conf_history,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,

@@ -92,11 +92,19 @@ works('at the start');
     my $ws = $cluster->node('a')->ws;
     subscribe_to($ws, 'chat');
 
+    my $epoch = $cluster->http('b')->get('/stale')->{headers}{'chat-epoch'};
+
     $cluster->engine->signal('STOP');
 
     like(post('a'), qr/^50[34]$/, 'the engine stands: a message is refused');
     is($cluster->http('b')->get('/messages')->{status}, 503,
        'and history, which may be old');
+
+    my $stale = $cluster->http('b')->get('/stale');
+
+    is($stale->{status}, 200, 'unless an old one will do');
+    is(from_json($stale->{body})->[0]{content}, 'message 1', 'which it is');
+    is($stale->{headers}{'chat-epoch'}, $epoch, 'under its epoch');
 
     $ws->send_event({ event => 'pusher:ping', data => {} });
     is($ws->next_event->{event}, 'pusher:pong', 'connections go on');

@@ -207,7 +207,7 @@ ngx_chat_console_app(ngx_http_request_t *r, ngx_str_t *path)
         rest.len -= 8;
 
         return ngx_chat_get_history_of(r, app, &rest, NGX_CHAT_CONSOLE_HISTORY,
-                                       NGX_CHAT_CONSOLE_HISTORY_MAX);
+                                       NGX_CHAT_CONSOLE_HISTORY_MAX, 1);
     }
 
     return ngx_chat_console_api(r, path);

@@ -62,13 +62,13 @@ ngx_chat_get_history(ngx_http_request_t *r)
     }
 
     return ngx_chat_get_history_of(r, conf->ref.app, &channel, conf->limit,
-                                   conf->max);
+                                   conf->max, conf->stale);
 }
 
 
 ngx_int_t
 ngx_chat_get_history_of(ngx_http_request_t *r, ngx_chat_app_t *app,
-    ngx_str_t *channel, ngx_uint_t limit, ngx_uint_t max)
+    ngx_str_t *channel, ngx_uint_t limit, ngx_uint_t max, ngx_uint_t stale)
 {
     ngx_int_t            rc;
     const char          *error;
@@ -90,6 +90,7 @@ ngx_chat_get_history_of(ngx_http_request_t *r, ngx_chat_app_t *app,
     history.app = app->number;
     history.channel = *channel;
     history.limit = limit;
+    history.stale = stale;
 
     ngx_chat_variable_note(r, &app->id, channel, NULL, NULL, NULL);
 
@@ -121,6 +122,7 @@ ngx_chat_get_history_dead(ngx_http_request_t *r, ngx_chat_app_t *app,
 
     history.app = app->number;
     history.limit = limit;
+    history.stale = 1;
     history.id = NGX_CHAT_HISTORY_QUERY_ID_MAX;
 
     error = ngx_chat_get_history_args(r, max, &history);

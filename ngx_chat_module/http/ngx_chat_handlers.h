@@ -29,11 +29,12 @@ ngx_int_t ngx_chat_status_handler(ngx_http_request_t *r);
 
 /*
  * Answers GET with messages of a channel that the caller has chosen; max is the
- * most that the client may ask for, limit what it gets otherwise.  404 where
- * there is no database.  Returns what a content handler returns.
+ * most that the client may ask for, limit what it gets otherwise; with stale
+ * set a node that is cut off answers with what it has.  404 where there is no
+ * database.  Returns what a content handler returns.
  */
 ngx_int_t ngx_chat_get_history_of(ngx_http_request_t *r, ngx_chat_app_t *app,
-    ngx_str_t *channel, ngx_uint_t limit, ngx_uint_t max);
+    ngx_str_t *channel, ngx_uint_t limit, ngx_uint_t max, ngx_uint_t stale);
 
 /*
  * The same with what an app's webhooks have given up.  render() makes the JSON

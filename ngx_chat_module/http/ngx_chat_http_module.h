@@ -51,6 +51,7 @@ typedef struct {
     ngx_chat_app_ref_t         ref;
     ngx_uint_t                 limit;
     ngx_uint_t                 max;
+    ngx_uint_t                 stale;      /* of a cluster: see chat_history */
 } ngx_chat_history_conf_t;
 
 

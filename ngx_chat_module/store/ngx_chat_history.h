@@ -43,6 +43,8 @@ typedef struct {
     ngx_uint_t                limit;   /* 1.. */
     uint64_t                  to;      /* of AFTER: the last id; 0: none is */
     ngx_uint_t                with_highest;
+    ngx_uint_t                stale;   /* in a cluster: rather what is here
+                                          than nothing */
     ngx_chat_history_row_pt   row;
     void                     *data;
 

@@ -28,7 +28,6 @@
 static ngx_int_t ngx_chat_migration_steps(ngx_chat_db_t *db);
 static ngx_int_t ngx_chat_migration_identify(ngx_chat_db_t *db,
     int64_t *version);
-static ngx_int_t ngx_chat_migration_epoch(ngx_chat_db_t *db);
 
 
 ngx_int_t
@@ -161,9 +160,7 @@ ngx_chat_migration_identify(ngx_chat_db_t *db, int64_t *version)
 }
 
 
-/* Reads the epoch, which is empty where the database has none. */
-
-static ngx_int_t
+ngx_int_t
 ngx_chat_migration_epoch(ngx_chat_db_t *db)
 {
     int            rc;

@@ -35,6 +35,10 @@ ngx_int_t ngx_chat_migration_inspect(ngx_chat_db_t *db, ngx_uint_t *missing);
  */
 ngx_int_t ngx_chat_migration_run(ngx_chat_db_t *db, ngx_uint_t renew);
 
+/* Reads the epoch to db->epoch, which is empty where the database has none.
+   NGX_OK, NGX_BUSY, NGX_ERROR. */
+ngx_int_t ngx_chat_migration_epoch(ngx_chat_db_t *db);
+
 /*
  * Judges a file by its application_id, its user_version, and whether there is
  * anything in it.  NGX_OK: it is ours, or empty; NGX_DECLINED: error, which

@@ -10,6 +10,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <shared/ngx_chat_incident.h>
+#include <store/ngx_chat_migration.h>
 #include <store/ngx_chat_page.h>
 #include <store/ngx_chat_reader.h>
 #include <wire/ngx_chat_clock.h>
@@ -17,6 +18,8 @@
 
 
 #define NGX_CHAT_READER_FIRST  4096        /* bytes for rows at first */
+#define NGX_CHAT_READER_STALE  1000        /* ms that a page which may be stale
+                                              waits for the log */
 
 
 static void ngx_chat_reader_next(ngx_chat_readers_t *rs);
@@ -238,11 +241,17 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
         return NGX_ABORT;
     }
 
+    reader->is_stale = 0;
+
     if (reader->read && ngx_chat_reader_catch_up(reader, log) != NGX_OK) {
         return NGX_BUSY;
     }
 
     rc = ngx_chat_handle_ready(&reader->handle, 0, log);
+
+    if (rc == NGX_OK && reader->is_stale) {
+        rc = ngx_chat_migration_epoch(&reader->handle.db);
+    }
 
     if (rc == NGX_OK && reader->read) {
         rc = ngx_chat_reader_page(reader);
@@ -271,11 +280,15 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
  * In a cluster a client may have heard of a message by another node, and reads
  * here what was before it: so a page has all that the log had when it was asked
  * for, and the epoch of then.
+ *
+ * Where the log can't be asked, a page that may be stale has what is here, under
+ * the epoch that was committed with it.
  */
 
 static ngx_int_t
 ngx_chat_reader_catch_up(ngx_chat_reader_t *reader, ngx_log_t *log)
 {
+    uint64_t               end;
     ngx_int_t              rc;
     ngx_chat_link_conf_t  *link;
 
@@ -285,9 +298,16 @@ ngx_chat_reader_catch_up(ngx_chat_reader_t *reader, ngx_log_t *log)
         return NGX_OK;
     }
 
-    rc = ngx_chat_link_catch_up(&reader->link,
-                                ngx_chat_clock_msec() + link->timeout,
-                                reader->read->epoch);
+    end = ngx_chat_clock_msec()
+          + (reader->read->history.stale ? NGX_CHAT_READER_STALE
+                                         : link->timeout);
+
+    rc = ngx_chat_link_catch_up(&reader->link, end, reader->read->epoch);
+
+    if (rc != NGX_OK && reader->read->history.stale) {
+        reader->is_stale = 1;
+        return NGX_OK;
+    }
 
     if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, log, 0,
@@ -327,7 +347,7 @@ ngx_chat_reader_page(ngx_chat_reader_t *reader)
         rc = ngx_chat_reader_join(reader);
     }
 
-    if (reader->readers->conf->link == NULL) {
+    if (reader->readers->conf->link == NULL || reader->is_stale) {
         ngx_memcpy(reader->read->epoch, reader->handle.db.epoch,
                    NGX_CHAT_DB_EPOCH_LEN);
     }

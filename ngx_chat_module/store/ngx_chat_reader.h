@@ -39,6 +39,8 @@ typedef struct {
     ngx_chat_read_t         *read;         /* NULL: look at the handle only */
     ngx_chat_handle_t        handle;
     ngx_chat_link_t          link;         /* in a cluster */
+    ngx_uint_t               is_stale;     /* the log can't be asked, and the
+                                              page may be without it */
 
     u_char                  *rows;         /* rendered, as read */
     size_t                   len;

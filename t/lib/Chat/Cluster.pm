@@ -58,6 +58,7 @@ sub add {
             chat_publish  chat new_message app=$id;
         }
 
+        location = /stale { chat_history chat app=$id stale=on; }
         location /app/ { chat_websocket; }
         location /apps/ { chat_api; }
         location = /chat_status { chat_status; }
