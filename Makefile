@@ -20,8 +20,8 @@ MINUTES = 30
 export NGINX_SRC
 
 .PHONY: all build run test test-faults soak test-valgrind check unit fuzz
-.PHONY: tsan lint asan bench install deb test-deb matrix test-container
-.PHONY: clean help
+.PHONY: tsan lint asan bench bench-cluster install deb test-deb matrix
+.PHONY: test-container clean help
 
 all: build
 
@@ -105,6 +105,11 @@ bench:
 	@t/tools/build.sh
 	@t/bench/bench.pl
 
+bench-cluster:
+	@t/tools/need.sh install test
+	@t/tools/build.sh
+	@t/bench/cluster.pl
+
 install: build
 	@t/tools/install.sh "$(DESTDIR)" "$(MODULES_DIR)" "$(DOC_DIR)"
 
@@ -142,6 +147,7 @@ help:
 	@echo "make lint           clang-tidy and cppcheck; not in make test"
 	@echo "make asan           t/*.t with the module under ASan and UBSan"
 	@echo "make bench          the module beside nchan and bare loops, in numbers"
+	@echo "make bench-cluster  two nodes: latency, what Redis does for an event"
 	@echo "make install        module and example where nginx looks for them"
 	@echo "make deb            a Debian package for the installed nginx"
 	@echo "make test-deb       the same in clean Debians: install, upgrade, ..."

@@ -281,8 +281,8 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
  * here what was before it: so a page has all that the log had when it was asked
  * for, and the epoch of then.
  *
- * Where the log can't be asked, a page that may be stale has what is here, under
- * the epoch that was committed with it.
+ * Where the log can't be asked, a page that may be stale has what is here,
+ * under the epoch that was committed with it.
  */
 
 static ngx_int_t
