@@ -11,6 +11,7 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 
+use Chat::API;
 use Chat::Cluster;
 use Chat::HTTP qw(from_json);
 use Chat::Server qw(wait_for);
@@ -122,5 +123,34 @@ $cluster->same_history('with a copy');
 
 
 $cluster->finish;
+
+
+# ---- the log keeps less than a node has missed
+
+{
+    my $small = Chat::Cluster->new(cluster => 'keep=1000');
+    my $server = $small->server('b');
+    my $api = Chat::API->new(port => $small->node('a')->port);
+    my @ten = ({ name => 'tick', channel => 'chat', data => 'text' }) x 10;
+
+    is($small->post('b', 'before')->{status}, 201, 'both nodes are there');
+    $server->kill_all;
+    is($small->post('a', 'missed')->{status}, 201, 'one is away for a message');
+
+    my @refused = grep { $api->batch(\@ten)->{status} != 200 } 1 .. 130;
+
+    is(scalar @refused, 0, 'and for 1,300 events');
+
+    $server->expect_log(qr/chat cluster: /);
+    $server->start;
+    ok(wait_for(20, sub { $server->error_log =~ /the log goes back to / }),
+       'it says that it needs a copy');
+    $small->connect('b');
+    is($small->post('b', 'no')->{status}, 503, 'and takes nothing');
+    is($small->http('b')->get('/messages')->{status}, 503,
+       'nor does it show a history that lacks something');
+    $small->finish;
+}
+
 
 done_testing();
