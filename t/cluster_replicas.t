@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
-# chat_cluster's replicas: a message is acknowledged when as many have it.  In
-# all other cases nobody knows what came of it, so the answer is 504, and a key
-# makes it safe to ask again.
+# What the engine is set to do.  With replicas a message is acknowledged when as
+# many have it; in all other cases nobody knows what came of it: the answer is
+# 504, and a key makes it safe to ask again.  A node warns where keys may be
+# evicted.
 
 use strict;
 use warnings;
@@ -62,6 +63,26 @@ my $unknown = qr/the engine has not answered, nobody knows what it has: /;
     is($cluster->post('a', 'one')->{status}, 504,
        'WAIT is refused, and the message may be there: 504');
     $cluster->has_each_once('it is there', 'one');
+    $cluster->finish;
+}
+
+
+# ---- settings of the engine that are wrong
+
+for my $policy (qw(noeviction allkeys-lru)) {
+    my $cluster = Chat::Cluster->new(nodes => [ 'a' ],
+        engine => "maxmemory 100mb\nmaxmemory-policy $policy");
+    my $server = $cluster->server('a');
+    my $warns = qr/the engine may drop the log when its memory is full/;
+
+    is($cluster->post('a', 'one')->{status}, 201, "$policy: it works");
+
+    if ($policy eq 'noeviction') {
+        unlike($server->error_log, $warns, 'all is well');
+    } else {
+        like($server->error_log, $warns, 'a node warns');
+    }
+
     $cluster->finish;
 }
 

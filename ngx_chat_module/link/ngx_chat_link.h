@@ -171,6 +171,10 @@ ngx_int_t ngx_chat_link_nodes(ngx_chat_link_t *l,
 ngx_int_t ngx_chat_link_census(ngx_chat_link_t *l, uint64_t incarnation,
     ngx_chat_engine_reply_t **reply);
 
+/* Whether the engine may evict keys when its memory is full.  NGX_OK: it may;
+   NGX_DECLINED: not, or it does not tell; NGX_ERROR. */
+ngx_int_t ngx_chat_link_evicts(ngx_chat_link_t *l);
+
 /* Reads an incarnation.  NGX_OK, NGX_ERROR. */
 ngx_int_t ngx_chat_link_incarnation(ngx_str_t *text, uint64_t *n);
 

@@ -237,6 +237,41 @@ ngx_chat_link_bye(ngx_chat_link_conf_t *conf)
 }
 
 
+/* INFO, as CONFIG is not for users with few rights. */
+
+ngx_int_t
+ngx_chat_link_evicts(ngx_chat_link_t *l)
+{
+    ngx_int_t                 rc;
+    ngx_str_t                 words[2], text;
+    ngx_chat_engine_reply_t  *reply;
+
+    ngx_str_set(&words[0], "INFO");
+    ngx_str_set(&words[1], "memory");
+
+    rc = ngx_chat_engine_call(&l->engine, words, 2, NGX_CHAT_LINK_CALL,
+                              &reply);
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_DECLINED : NGX_ERROR;
+    }
+
+    /* hiredis puts a zero behind each string */
+
+    text = ngx_chat_engine_text(reply);
+
+    rc = (text.len
+          && strstr((char *) text.data, "\nmaxmemory:") != NULL
+          && strstr((char *) text.data, "\nmaxmemory:0\r") == NULL
+          && strstr((char *) text.data, "\nmaxmemory_policy:noeviction\r")
+             == NULL)
+         ? NGX_OK : NGX_DECLINED;
+
+    ngx_chat_engine_free(reply);
+
+    return rc;
+}
+
+
 ngx_int_t
 ngx_chat_link_nodes(ngx_chat_link_t *l, ngx_chat_engine_reply_t **reply)
 {

@@ -31,6 +31,7 @@
 
 
 static ngx_int_t ngx_chat_back_locate(ngx_chat_back_t *b);
+static ngx_int_t ngx_chat_back_warn(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_found(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_save(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_belongs(ngx_chat_back_t *b);
@@ -88,9 +89,35 @@ ngx_chat_back_join(ngx_chat_back_t *b)
         rc = ngx_chat_back_offer(b);
     }
 
+    if (rc == NGX_OK && !b->warned) {
+        rc = ngx_chat_back_warn(b);
+    }
+
     b->news = 1;
 
     return rc;
+}
+
+
+/* Once in a worker's life, as it may be wanted so by somebody else. */
+
+static ngx_int_t
+ngx_chat_back_warn(ngx_chat_back_t *b)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_chat_link_evicts(&b->link);
+
+    if (rc == NGX_OK) {
+        ngx_log_error(NGX_LOG_WARN, b->log, 0,
+                      "chat cluster: the engine may drop the log when its "
+                      "memory is full; maxmemory-policy should be "
+                      "noeviction");
+    }
+
+    b->warned = (rc != NGX_ERROR);
+
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
 }
 
 

@@ -44,6 +44,7 @@ typedef struct ngx_chat_back_s {
     uint64_t                told;      /* ms: when a fault was logged last */
     ngx_msec_t              pause;     /* before the next attempt */
     ngx_uint_t              news;      /* joined() is not called yet */
+    ngx_uint_t              warned;    /* of the engine's settings */
     ngx_uint_t              cut_off;   /* for so long that it was said */
     ngx_uint_t              again;     /* joins without a step behind them */
     ngx_uint_t              few;       /* entries still to be read one by one,
