@@ -1,8 +1,9 @@
 /*
  * The operator's console: its page in Chromium, as the module serves it.
  * console_channel.test.mjs has the page of a channel, console_webhooks.test.mjs
- * that of webhooks, console_broken.test.mjs what goes wrong, and
- * console_busy.test.mjs very many channels and events.
+ * that of webhooks, console_nodes.test.mjs that of nodes,
+ * console_broken.test.mjs what goes wrong, and console_busy.test.mjs very many
+ * channels and events.
  */
 
 import assert from 'node:assert/strict';
@@ -292,6 +293,18 @@ const dead = [{ id: 123456789, url, tries: 12, error: refused,
                 event: `{"name":"client_event","data":"${'w'.repeat(500)}"}`,
                 created_at: now, dead_at: now }];
 
+/* One that is cut off, with as long a name as there may be. */
+
+const cluster = {
+    node: 'n'.repeat(64), joined: 0, isolated: 1, away_milliseconds: 3600000,
+    term: 0, applied: 123456789, behind: 0, log_lost: 1, log_trimmed: 2,
+    nodes: [{ node: 'n'.repeat(64), lease_milliseconds: 10000 },
+            { node: 'w'.repeat(64), lease_milliseconds: 0 }],
+};
+
+const cutOff = { now, incidents: [{ kind: 'cluster_out', count: 1, first: now,
+                                    last: now, pid: 1, detail: refused }] };
+
 
 describe('the console for all', () => {
 
@@ -322,6 +335,7 @@ describe('the console for all', () => {
         assert.deepEqual((await focus()).name, 'h1');
         await page.keyboard.press('Shift+Tab');     // Incidents
         assert.match((await focus()).text, /^Incidents/);
+        await page.keyboard.press('Shift+Tab');     // Nodes
         await page.keyboard.press('Shift+Tab');     // Webhooks
         await page.keyboard.press('Shift+Tab');
         await page.keyboard.press('Shift+Tab');
@@ -409,6 +423,22 @@ describe('the console for all', () => {
                 await look(`#/webhooks/${app}`, 'Connection refused');
                 await page.locator('.rows summary').click();
                 await look(`#/webhooks/${app}`, 'given up after 12 tries');
+                await look('#/nodes', 'This server is alone.');
+                await page.route('**/incidents', (route) => route.fulfill({
+                    json: cutOff }));
+                let shown = cluster;
+
+                await page.route('**/status', async (route) => {
+                    const response = await route.fetch();
+
+                    await route.fulfill({ response, json: {
+                        ...await response.json(), cluster: shown } });
+                });
+                await window.says('cut off: clients are sent away');
+                await look('#/nodes', 'Connection refused');
+                shown = { ...cluster, joined: 1, isolated: 0, term: 3 };
+                await window.says('in the cluster');
+                await look('#/nodes', 'event 123456789, 0 behind');
 
                 /* something new beside the last one of the navigation */
 

@@ -14,6 +14,7 @@ import { words } from './fault.js';
 import { clock } from './format.js';
 import * as incidents from './incidents.js';
 import { News } from './news.js';
+import * as nodes from './nodes.js';
 import * as overview from './overview.js';
 import { Watch } from './watch.js';
 import * as webhooks from './webhooks.js';
@@ -33,6 +34,7 @@ const PAGES = [
     { path: 'channel', page: channel, within: 'channels' },
     { path: 'apps', title: 'Apps', page: apps },
     { path: 'webhooks', title: 'Webhooks', page: webhooks },
+    { path: 'nodes', title: 'Nodes', page: nodes },
     { path: 'incidents', title: 'Incidents', page: incidents },
 ];
 
