@@ -17,11 +17,16 @@
 
 #define NGX_CHAT_ENGINE_PORT      6379
 #define NGX_CHAT_ENGINE_SENTINEL  26379
+#define NGX_CHAT_ENGINE_ASK       1000     /* ms that a sentinel has */
 
 
 static ngx_int_t ngx_chat_engine_try(ngx_chat_engine_t *e,
     ngx_chat_link_url_t *url);
-static ngx_int_t ngx_chat_engine_ask_sentinels(ngx_chat_engine_t *e,
+static ngx_int_t ngx_chat_engine_try_sentinels(ngx_chat_engine_t *e,
+    ngx_chat_link_url_t *url);
+static ngx_int_t ngx_chat_engine_ask_sentinel(ngx_chat_engine_t *e,
+    ngx_chat_link_url_t *url);
+static ngx_int_t ngx_chat_engine_open(ngx_chat_engine_t *e,
     ngx_chat_link_url_t *url);
 static ngx_int_t ngx_chat_engine_enter(ngx_chat_engine_t *e,
     ngx_chat_link_url_t *url);
@@ -83,7 +88,6 @@ ngx_chat_engine_connect(ngx_chat_engine_t *e, ngx_msec_t ms)
 static ngx_int_t
 ngx_chat_engine_try(ngx_chat_engine_t *e, ngx_chat_link_url_t *url)
 {
-    ngx_int_t   rc;
     ngx_str_t   hosts, host;
     ngx_uint_t  port;
 
@@ -93,13 +97,7 @@ ngx_chat_engine_try(ngx_chat_engine_t *e, ngx_chat_link_url_t *url)
         port = e->moved_port;
 
     } else if (url->kind == NGX_CHAT_LINK_URL_SENTINEL_e) {
-
-        if (ngx_chat_engine_ask_sentinels(e, url) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        host.data = NULL;
-        port = e->port;
+        return ngx_chat_engine_try_sentinels(e, url);
 
     } else if (url->kind == NGX_CHAT_LINK_URL_UNIX_e) {
         host = url->hosts;
@@ -115,9 +113,106 @@ ngx_chat_engine_try(ngx_chat_engine_t *e, ngx_chat_link_url_t *url)
         }
     }
 
-    if (host.data) {
+    ngx_chat_engine_host(e, &host, port);
+
+    return ngx_chat_engine_open(e, url);
+}
+
+
+/* The first that names a primary which is one. */
+
+static ngx_int_t
+ngx_chat_engine_try_sentinels(ngx_chat_engine_t *e, ngx_chat_link_url_t *url)
+{
+    uint64_t    end, now;
+    ngx_int_t   rc;
+    ngx_str_t   hosts, host;
+    ngx_uint_t  port;
+
+    hosts = url->hosts;
+    end = e->deadline;
+    rc = NGX_ERROR;
+
+    while (rc != NGX_OK
+           && ngx_chat_link_url_host(&hosts, NGX_CHAT_ENGINE_SENTINEL, &host,
+                                     &port)
+              == NGX_OK)
+    {
+        now = ngx_chat_clock_msec();
+
+        if (now >= end) {
+            return ngx_chat_engine_failed(e, "no answer in time");
+        }
+
+        /* one that hangs, or names what does, leaves time for the others */
+
+        e->deadline = ngx_min(end, now + NGX_CHAT_ENGINE_ASK);
+
         ngx_chat_engine_host(e, &host, port);
+
+        if (ngx_chat_engine_ask_sentinel(e, url) != NGX_OK) {
+            continue;
+        }
+
+        now = ngx_chat_clock_msec();
+
+        e->deadline = (hosts.len && now < end) ? now + (end - now) / 2 : end;
+
+        rc = ngx_chat_engine_open(e, url);
     }
+
+    return rc;
+}
+
+
+/* Where the primary is becomes the host. */
+
+static ngx_int_t
+ngx_chat_engine_ask_sentinel(ngx_chat_engine_t *e, ngx_chat_link_url_t *url)
+{
+    ngx_int_t                 rc;
+    ngx_str_t                 host, text, words[3];
+    ngx_uint_t                port;
+    ngx_chat_engine_reply_t  *reply;
+
+    ngx_str_set(&words[0], "SENTINEL");
+    ngx_str_set(&words[1], "get-master-addr-by-name");
+    words[2] = url->name;
+
+    rc = ngx_chat_engine_dial(e, e->host, e->port, 0);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_engine_call(e, words, 3, NGX_CHAT_ENGINE_ASK, &reply);
+    }
+
+    if (rc == NGX_OK) {
+        host = ngx_chat_engine_text(ngx_chat_engine_item(reply, 0));
+        text = ngx_chat_engine_text(ngx_chat_engine_item(reply, 1));
+        port = text.len ? strtoul((char *) text.data, NULL, 10) : 0;
+
+        if (host.len && port && port <= 65535) {
+            ngx_chat_engine_host(e, &host, port);
+
+        } else {
+            rc = ngx_chat_engine_failed(e, "the sentinel does not know the "
+                                        "primary's name");
+        }
+
+        ngx_chat_engine_free(reply);
+    }
+
+    ngx_chat_engine_close(e);
+
+    return rc;
+}
+
+
+/* Connects to the host. */
+
+static ngx_int_t
+ngx_chat_engine_open(ngx_chat_engine_t *e, ngx_chat_link_url_t *url)
+{
+    ngx_int_t  rc;
 
     rc = ngx_chat_engine_dial(e, e->host, e->port, url->tls);
 
@@ -132,65 +227,6 @@ ngx_chat_engine_try(ngx_chat_engine_t *e, ngx_chat_link_url_t *url)
     if (rc != NGX_OK) {
         ngx_chat_engine_close(e);
     }
-
-    return rc;
-}
-
-
-/* The first that answers tells where the primary is. */
-
-static ngx_int_t
-ngx_chat_engine_ask_sentinels(ngx_chat_engine_t *e, ngx_chat_link_url_t *url)
-{
-    uint64_t                  end;
-    ngx_int_t                 rc;
-    ngx_str_t                 hosts, host, address, text, words[3];
-    ngx_uint_t                port;
-    ngx_chat_engine_reply_t  *reply;
-
-    hosts = url->hosts;
-    end = e->deadline;
-    rc = NGX_ERROR;
-
-    ngx_str_set(&words[0], "SENTINEL");
-    ngx_str_set(&words[1], "get-master-addr-by-name");
-    words[2] = url->name;
-
-    while (rc != NGX_OK
-           && ngx_chat_link_url_host(&hosts, NGX_CHAT_ENGINE_SENTINEL, &host,
-                                     &port)
-              == NGX_OK)
-    {
-        /* one that hangs leaves time for the others */
-
-        e->deadline = ngx_min(end, ngx_chat_clock_msec() + 1000);
-
-        ngx_chat_engine_host(e, &host, port);
-
-        if (ngx_chat_engine_dial(e, e->host, e->port, 0) != NGX_OK
-            || ngx_chat_engine_call(e, words, 3, 1000, &reply) != NGX_OK)
-        {
-            continue;
-        }
-
-        address = ngx_chat_engine_text(ngx_chat_engine_item(reply, 0));
-        text = ngx_chat_engine_text(ngx_chat_engine_item(reply, 1));
-        port = text.len ? strtoul((char *) text.data, NULL, 10) : 0;
-
-        if (address.len && port && port <= 65535) {
-            ngx_chat_engine_host(e, &address, port);
-            rc = NGX_OK;
-
-        } else {
-            (void) ngx_chat_engine_failed(e, "the sentinel does not know the "
-                                          "primary's name");
-        }
-
-        ngx_chat_engine_free(reply);
-    }
-
-    ngx_chat_engine_close(e);
-    e->deadline = end;
 
     return rc;
 }

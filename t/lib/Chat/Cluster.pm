@@ -1,23 +1,27 @@
 package Chat::Cluster;
 
-# Two nodes or more over one engine, each behind a proxy of its own.
+# Two nodes or more over one engine, each behind a proxy of its own; or with a
+# way to it that a test gives them.
 
 use strict;
 use warnings;
 
 use Exporter 'import';
+use IO::Handle;
+use IO::Select;
+use POSIX ();
 use Test::More;
 
 use Chat::Engine;
 use Chat::HTTP qw(from_json);
 use Chat::Pusher;
-use Chat::Server qw(APP_ID);
+use Chat::Server qw(APP_ID build_dir slurp wait_for);
 
 our @EXPORT_OK = qw(contents);
 
 
-# new(nodes => [qw(a b)], engine => CONF, cluster => PARAMETERS, and
-# Chat::Server's arguments)
+# new(nodes => [qw(a b)], engine => CONF or a Chat::Engine, url => URLs in place
+# of the proxies', cluster => PARAMETERS, and Chat::Server's arguments)
 
 sub new {
     my ($class, %args) = @_;
@@ -26,7 +30,8 @@ sub new {
     my $conf = delete $args{engine};
 
     my $self = bless {
-        engine => Chat::Engine->new(defined $conf ? (conf => $conf) : ()),
+        engine => ref $conf ? $conf : Chat::Engine->new(conf => $conf // ''),
+        url => delete $args{url},
         cluster => delete $args{cluster} || '', args => \%args, names => $names,
     }, $class;
 
@@ -48,7 +53,8 @@ sub add {
     my ($self, $name, %args) = @_;
 
     my $id = APP_ID;
-    my $url = ($self->{proxy}{$name} ||= $self->{engine}->proxy)->url;
+    my $url = $self->{url}
+              // ($self->{proxy}{$name} ||= $self->{engine}->proxy)->url;
 
     $self->{node}{$name} = Chat::Pusher->new(
         workers => 2, app => 'client_events on;',
@@ -128,6 +134,127 @@ sub has_each_once {
     }
 
     return;
+}
+
+
+# Whether each node takes a message in the end; and then all that the statuses
+# promise, of these and of those in %$got: status => contents.
+
+sub works {
+    my ($self, $title, $got) = @_;
+
+    for my $node ($self->names) {
+        ok(wait_for(30, sub {
+            my $content = "$node " . ++$self->{serial};
+            my $status = $self->post($node, $content)->{status};
+
+            push @{ $got->{$status} }, $content;
+
+            return $status == 201;
+        }), "$title: node $node takes messages");
+    }
+
+    $self->same_history($title);
+    $self->has_each_once($title, @{ $got->{201} });
+
+    my %n;
+    $n{$_->{content}}++ for @{ $self->history('a') };
+
+    is(join(',', grep { $n{$_} } @{ $got->{503} || [] }), '',
+       "$title: what got a 503 is not there");
+    is(join(',', grep { $n{$_} > 1 } keys %n), '',
+       "$title: nothing is there twice");
+
+    return;
+}
+
+
+# A process for each node that posts to it, until unload(), which gives status
+# => contents.
+
+sub load {
+    my ($self) = @_;
+
+    pipe(my $read, my $write) or die "pipe: $!";
+    $self->{loads}++;
+
+    for my $node ($self->names) {
+        my $file = build_dir() . "/cluster-load-$$-$node";
+        my $pid = fork();
+        die "fork: $!" unless defined $pid;
+
+        if ($pid == 0) {
+            close $write;
+            eval { $self->post_until($node, $read, $file) };
+            warn $@ if $@;
+            POSIX::_exit(0);
+        }
+
+        $self->{load}{$pid} = $file;
+    }
+
+    $self->{load_end} = $write;
+
+    return;
+}
+
+
+# What gets no answer at all has the status 0.
+
+sub post_until {
+    my ($self, $node, $end, $file) = @_;
+
+    open my $log, '>', $file or die "$file: $!";
+    $log->autoflush(1);
+    $self->connect($node);
+
+    for (my $n = 1; !IO::Select->new($end)->can_read(0); $n++) {
+        my $content = "load $self->{loads} $node $n";
+        my $status = eval { $self->post($node, $content)->{status} } || 0;
+
+        print $log "$status $content\n";
+
+        if (!$status) {
+            $self->connect($node);
+            select undef, undef, undef, 0.05;
+        }
+    }
+
+    return;
+}
+
+
+# How many messages of a load were acknowledged until now.
+
+sub loaded {
+    my ($self) = @_;
+
+    return scalar map { slurp($_) =~ /^201 /mg } grep { -e $_ }
+                  values %{ $self->{load} };
+}
+
+
+sub unload {
+    my ($self) = @_;
+
+    my %got;
+
+    close delete $self->{load_end};
+
+    for my $pid (keys %{ $self->{load} }) {
+        waitpid $pid, 0;
+
+        for my $line (split /\n/, slurp($self->{load}{$pid})) {
+            my ($status, $content) = split / /, $line, 2;
+            push @{ $got{$status} }, $content;
+        }
+
+        unlink $self->{load}{$pid};
+    }
+
+    $self->{load} = {};
+
+    return \%got;
 }
 
 

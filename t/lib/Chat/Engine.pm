@@ -29,7 +29,7 @@ sub program {
 }
 
 
-# new(conf => MORE LINES, port => N)
+# new(conf => MORE LINES, port => N, sentinel => 1 for a sentinel)
 
 sub new {
     my ($class, %args) = @_;
@@ -56,12 +56,14 @@ sub url  { 'redis://127.0.0.1:' . $_[0]{port} }
 sub start {
     my ($self) = @_;
 
+    my $save = $self->{sentinel} ? '' : 'save ""';
+
     spew("$self->{dir}/conf", <<"END");
 bind 127.0.0.1
 port $self->{port}
 dir $self->{dir}
 logfile $self->{dir}/log
-save ""
+$save
 $self->{conf}
 END
 
@@ -71,7 +73,8 @@ END
     if ($pid == 0) {
         open STDIN, '<', '/dev/null';
         open STDOUT, '>', '/dev/null';
-        exec program(), "$self->{dir}/conf" or POSIX::_exit(127);
+        exec program(), "$self->{dir}/conf",
+             $self->{sentinel} ? '--sentinel' : () or POSIX::_exit(127);
     }
 
     $self->{pid} = $pid;
