@@ -207,7 +207,11 @@ ngx_chat_engine_refused(ngx_chat_engine_t *e, redisReply *reply)
         return NGX_AGAIN;
     }
 
-    return NGX_DECLINED;
+    /* keys that are moving can be asked for when all have arrived */
+
+    return (strncmp(e->error, "ASK ", 4) == 0
+            || strncmp(e->error, "TRYAGAIN", 8) == 0)
+           ? NGX_AGAIN : NGX_DECLINED;
 }
 
 

@@ -44,9 +44,9 @@ void ngx_chat_engine_close(ngx_chat_engine_t *e);
 /*
  * Sends a command of n words and waits for its reply.  NGX_OK: *reply, which
  * free() takes, is no error; NGX_DECLINED: the engine has refused the command,
- * e->error tells why; NGX_AGAIN: the same, and another connection is to be
- * made, as this is no primary, or not for these keys; NGX_ERROR: the connection
- * is closed, and nobody knows what came of the command.
+ * e->error tells why; NGX_AGAIN: the same, for now: this is no primary, or not
+ * for these keys (any more, or not yet); NGX_ERROR: the connection is closed,
+ * and nobody knows what came of the command.
  */
 ngx_int_t ngx_chat_engine_call(ngx_chat_engine_t *e, ngx_str_t *words,
     ngx_uint_t n, ngx_msec_t ms, ngx_chat_engine_reply_t **reply);

@@ -33,6 +33,7 @@ static ngx_int_t ngx_chat_engine_enter(ngx_chat_engine_t *e,
 static ngx_int_t ngx_chat_engine_command(ngx_chat_engine_t *e,
     ngx_str_t *words, ngx_uint_t n);
 static ngx_int_t ngx_chat_engine_is_primary(ngx_chat_engine_t *e);
+static ngx_int_t ngx_chat_engine_ask_replica(ngx_chat_engine_t *e);
 static void ngx_chat_engine_host(ngx_chat_engine_t *e, ngx_str_t *host,
     ngx_uint_t port);
 
@@ -88,13 +89,16 @@ ngx_chat_engine_connect(ngx_chat_engine_t *e, ngx_msec_t ms)
 static ngx_int_t
 ngx_chat_engine_try(ngx_chat_engine_t *e, ngx_chat_link_url_t *url)
 {
+    ngx_int_t   rc;
     ngx_str_t   hosts, host;
-    ngx_uint_t  port;
+    ngx_uint_t  port, moved;
 
-    if (e->moved_port) {
+    moved = e->moved_port;
+
+    if (moved) {
         host.data = (u_char *) e->moved;
         host.len = strlen(e->moved);
-        port = e->moved_port;
+        port = moved;
 
     } else if (url->kind == NGX_CHAT_LINK_URL_SENTINEL_e) {
         return ngx_chat_engine_try_sentinels(e, url);
@@ -115,7 +119,10 @@ ngx_chat_engine_try(ngx_chat_engine_t *e, ngx_chat_link_url_t *url)
 
     ngx_chat_engine_host(e, &host, port);
 
-    return ngx_chat_engine_open(e, url);
+    rc = ngx_chat_engine_open(e, url);
+
+    return (rc != NGX_OK && moved == 0 && e->moved_port)
+           ? ngx_chat_engine_try(e, url) : rc;
 }
 
 
@@ -321,12 +328,28 @@ ngx_chat_engine_is_primary(ngx_chat_engine_t *e)
     role = ngx_chat_engine_text(ngx_chat_engine_item(reply, 0));
 
     if (role.len != 6 || memcmp(role.data, "master", 6) != 0) {
-        rc = ngx_chat_engine_failed(e, "it is not the primary");
+        rc = ngx_chat_engine_ask_replica(e);
     }
 
     ngx_chat_engine_free(reply);
 
     return rc;
+}
+
+
+/* In a Redis Cluster a replica tells where the keys are: e->moved is set. */
+
+static ngx_int_t
+ngx_chat_engine_ask_replica(ngx_chat_engine_t *e)
+{
+    ngx_str_t  words[2];
+
+    ngx_str_set(&words[0], "HLEN");
+    words[1] = e->conf->key;
+
+    (void) ngx_chat_engine_command(e, words, 2);
+
+    return ngx_chat_engine_failed(e, "it is not the primary");
 }
 
 

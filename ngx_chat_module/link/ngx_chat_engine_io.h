@@ -27,6 +27,7 @@ typedef struct {
     ngx_array_t       *urls;           /* of ngx_chat_link_url_t */
     ngx_str_t          password;       /* len 0: none */
     SSL_CTX           *ssl;            /* NULL: no URL wants TLS */
+    ngx_str_t          key;            /* one of the keys that are used */
 } ngx_chat_engine_conf_t;
 
 

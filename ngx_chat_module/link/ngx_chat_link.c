@@ -46,6 +46,8 @@ ngx_chat_link_conf(ngx_chat_link_conf_t *conf, ngx_pool_t *pool)
         return NGX_ERROR;
     }
 
+    conf->engine.key = conf->meta;
+
     return NGX_OK;
 }
 
