@@ -21,11 +21,21 @@
 
 #define NGX_CHAT_ENGINE_WORDS   16384      /* of a command, at most */
 #define NGX_CHAT_ENGINE_REPLY   (64 * 1024 * 1024)     /* bytes, at most */
+#define NGX_CHAT_ENGINE_ITEMS   2097152    /* of all its lists, at most */
 #define NGX_CHAT_ENGINE_READ    16384
 
 
 #if (NGX_CHAT_HIREDIS)
 
+#if (HIREDIS_MAJOR >= 1)
+typedef size_t  ngx_chat_engine_len_t;
+#else
+typedef int  ngx_chat_engine_len_t;
+#endif
+
+
+static void *ngx_chat_engine_list(const redisReadTask *task,
+    ngx_chat_engine_len_t n);
 static ngx_int_t ngx_chat_engine_send(ngx_chat_engine_t *e, ngx_str_t *words,
     ngx_uint_t n);
 static ngx_int_t ngx_chat_engine_receive(ngx_chat_engine_t *e,
@@ -34,10 +44,48 @@ static ngx_int_t ngx_chat_engine_refused(ngx_chat_engine_t *e,
     redisReply *reply);
 
 
+/* hiredis' own, and those with ngx_chat_engine_list() among them. */
+
+static redisReplyObjectFunctions  ngx_chat_engine_stock;
+static redisReplyObjectFunctions  ngx_chat_engine_functions;
+
+
 const char *
 ngx_chat_engine_check(void)
 {
+    redisReader  *reader;
+
+    reader = redisReaderCreate();
+    if (reader == NULL) {
+        return "is not available: out of memory";
+    }
+
+    ngx_chat_engine_stock = *reader->fn;
+    ngx_chat_engine_functions = ngx_chat_engine_stock;
+    ngx_chat_engine_functions.createArray = ngx_chat_engine_list;
+
+    redisReaderFree(reader);
+
     return NULL;
+}
+
+
+/* A few bytes may tell of a list that takes all memory. */
+
+static void *
+ngx_chat_engine_list(const redisReadTask *task, ngx_chat_engine_len_t n)
+{
+    ngx_chat_engine_t  *e;
+
+    e = task->privdata;
+
+    if ((size_t) n > NGX_CHAT_ENGINE_ITEMS - e->items) {
+        return NULL;
+    }
+
+    e->items += (ngx_uint_t) n;
+
+    return ngx_chat_engine_stock.createArray(task, n);
 }
 
 
@@ -60,8 +108,14 @@ ngx_chat_engine_call(ngx_chat_engine_t *e, ngx_str_t *words, ngx_uint_t n,
     r = NULL;
     e->deadline = ngx_chat_clock_msec() + ms;
 
+    e->items = 0;
+
     if (e->reader == NULL) {
-        e->reader = redisReaderCreate();
+        e->reader = redisReaderCreateWithFunctions(&ngx_chat_engine_functions);
+
+        if (e->reader) {
+            ((redisReader *) e->reader)->privdata = e;
+        }
     }
 
     rc = e->reader ? ngx_chat_engine_send(e, words, n) : NGX_ERROR;
@@ -126,24 +180,42 @@ ngx_chat_engine_send(ngx_chat_engine_t *e, ngx_str_t *words, ngx_uint_t n)
 static ngx_int_t
 ngx_chat_engine_receive(ngx_chat_engine_t *e, redisReply **reply)
 {
-    size_t    size;
-    u_char    buf[NGX_CHAT_ENGINE_READ];
-    ssize_t   n;
+    size_t        size;
+    u_char        buf[NGX_CHAT_ENGINE_READ];
+    ssize_t       n;
+    redisReader  *reader;
 
     size = 0;
+    reader = e->reader;
 
     for ( ;; ) {
 
-        if (redisReaderGetReply(e->reader, (void **) reply) != REDIS_OK) {
-            return ngx_chat_engine_failed(e, "what it answers is no RESP");
+        if (redisReaderGetReply(reader, (void **) reply) != REDIS_OK) {
+            return ngx_chat_engine_failed(e, (reader->err == REDIS_ERR_OOM)
+                                             ? "its answer is too large"
+                                             : "what it answers is no RESP");
         }
 
         if (*reply) {
-            return NGX_OK;
+
+            if (reader->pos == reader->len) {
+                return NGX_OK;
+            }
+
+            freeReplyObject(*reply);
+
+            return ngx_chat_engine_failed(e, "it answers more than it was "
+                                          "asked");
         }
 
         if (size > NGX_CHAT_ENGINE_REPLY) {
             return ngx_chat_engine_failed(e, "its answer is too large");
+        }
+
+        /* where there is always something to read, nothing waits */
+
+        if (size && ngx_chat_clock_msec() >= e->deadline) {
+            return ngx_chat_engine_failed(e, "no answer in time");
         }
 
         n = ngx_chat_engine_read(e, buf, sizeof(buf));
@@ -154,7 +226,7 @@ ngx_chat_engine_receive(ngx_chat_engine_t *e, redisReply **reply)
 
         size += n;
 
-        if (redisReaderFeed(e->reader, (char *) buf, n) != REDIS_OK) {
+        if (redisReaderFeed(reader, (char *) buf, n) != REDIS_OK) {
             return ngx_chat_engine_failed(e, "what it answers is no RESP");
         }
     }
@@ -170,17 +242,26 @@ static ngx_int_t
 ngx_chat_engine_refused(ngx_chat_engine_t *e, redisReply *reply)
 {
     char       *host, *port;
-    size_t      len;
+    size_t      i, len;
     ngx_uint_t  close;
 
     len = ngx_min((size_t) reply->len, sizeof(e->error) - 1);
 
-    ngx_memcpy(e->error, reply->str, len);
+    /* it goes into logs */
+
+    for (i = 0; i < len; i++) {
+        e->error[i] = (reply->str[i] >= ' ' && reply->str[i] <= '~')
+                      ? reply->str[i] : '?';
+    }
+
     e->error[len] = '\0';
 
     freeReplyObject(reply);
 
+    /* Redis 6 has it within what it says of a script */
+
     close = (strncmp(e->error, "READONLY", 8) == 0
+             || strstr(e->error, "-READONLY ") != NULL
              || strncmp(e->error, "LOADING", 7) == 0
              || strncmp(e->error, "MASTERDOWN", 10) == 0
              || strncmp(e->error, "CLUSTERDOWN", 11) == 0);
@@ -230,6 +311,15 @@ ngx_chat_engine_count(ngx_chat_engine_reply_t *reply)
     redisReply  *r = reply;
 
     return (r && r->type == REDIS_REPLY_ARRAY) ? r->elements : 0;
+}
+
+
+ngx_uint_t
+ngx_chat_engine_is_nil(ngx_chat_engine_reply_t *reply)
+{
+    redisReply  *r = reply;
+
+    return r == NULL || r->type == REDIS_REPLY_NIL;
 }
 
 
@@ -316,6 +406,15 @@ ngx_chat_engine_count(ngx_chat_engine_reply_t *reply)
     (void) reply;
 
     return 0;
+}
+
+
+ngx_uint_t
+ngx_chat_engine_is_nil(ngx_chat_engine_reply_t *reply)
+{
+    (void) reply;
+
+    return 1;
 }
 
 

@@ -28,7 +28,8 @@
 typedef void  ngx_chat_engine_reply_t;
 
 
-/* NULL: the module can talk to an engine; else why not. */
+/* NULL: the module can talk to an engine; else why not.  In the master, before
+   all others. */
 const char *ngx_chat_engine_check(void);
 
 void ngx_chat_engine_init(ngx_chat_engine_t *e, ngx_chat_engine_conf_t *conf);
@@ -55,6 +56,8 @@ void ngx_chat_engine_free(ngx_chat_engine_reply_t *reply);
 
 /* A list's length; 0 where it is none. */
 ngx_uint_t ngx_chat_engine_count(ngx_chat_engine_reply_t *reply);
+
+ngx_uint_t ngx_chat_engine_is_nil(ngx_chat_engine_reply_t *reply);
 
 /* NULL: it has none of that number. */
 ngx_chat_engine_reply_t *ngx_chat_engine_item(ngx_chat_engine_reply_t *reply,

@@ -36,6 +36,7 @@ typedef struct {
     int                      fd;       /* -1: not connected */
     SSL                     *ssl;
     void                    *reader;
+    ngx_uint_t               items;    /* of lists in its answer */
     uint64_t                 deadline; /* ms, by the monotonic clock */
     ngx_uint_t               port;
     char                     host[NGX_CHAT_ENGINE_HOST];   /* of the primary */

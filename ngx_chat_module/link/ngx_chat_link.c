@@ -135,9 +135,7 @@ ngx_chat_link_append(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     ngx_chat_engine_free(reply);
 
     if (rc != NGX_OK) {
-        (void) ngx_chat_engine_failed(&l->engine, "it gives an answer that the "
-                                      "script does not make");
-        ngx_chat_engine_close(&l->engine);
+        ngx_chat_link_script_failed(&l->engine);
     }
 
     return rc;
@@ -249,7 +247,7 @@ ngx_chat_link_number(ngx_str_t *word, u_char *buf, const char *format,
 static ngx_int_t
 ngx_chat_link_appended(ngx_chat_link_batch_t *b, ngx_str_t *answer)
 {
-    u_char      *p;
+    u_char      *p, nonce[17];
     int64_t      time;
     ngx_uint_t   i;
 
@@ -258,7 +256,9 @@ ngx_chat_link_appended(ngx_chat_link_batch_t *b, ngx_str_t *answer)
     p = answer->data;
     b->last = 0;
 
-    if (p == NULL || answer->len < 17 || p[16] != ' ') {
+    (void) ngx_sprintf(nonce, "%016xL ", b->nonce);
+
+    if (p == NULL || answer->len < 17 || memcmp(p, nonce, 17) != 0) {
         return NGX_ERROR;
     }
 
@@ -294,7 +294,9 @@ ngx_chat_link_appended_item(ngx_chat_link_item_t *item, u_char **p,
         item->created = (int64_t) strtoull((char *) *p + 1, (char **) p, 10);
     }
 
-    return (item->seq && item->seq <= INT64_MAX) ? NGX_OK : NGX_ERROR;
+    return (item->seq && item->seq <= (uint64_t) NGX_CHAT_LINK_MAX
+            && item->created > 0 && item->created <= NGX_CHAT_LINK_MAX)
+           ? NGX_OK : NGX_ERROR;
 }
 
 

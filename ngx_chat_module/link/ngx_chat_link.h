@@ -28,6 +28,7 @@
 
 #define NGX_CHAT_LINK_KEY_LEN  32      /* of an idempotency key, hexadecimal */
 #define NGX_CHAT_LINK_CALL     3000    /* ms that a command may take */
+#define NGX_CHAT_LINK_MAX      (1LL << 53)     /* that a script can count to */
 
 
 typedef struct {

@@ -21,6 +21,8 @@
 #define NGX_CHAT_LINK_WORD  48         /* bytes of an id, or a number */
 
 
+static ngx_chat_engine_reply_t *ngx_chat_link_entries(
+    ngx_chat_engine_reply_t *reply);
 static ngx_int_t ngx_chat_link_read_fields(ngx_chat_engine_reply_t *fields,
     ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_link_read_number(ngx_str_t *s, ngx_uint_t hex,
@@ -56,17 +58,26 @@ ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
         return rc;
     }
 
+    rc = NGX_DECLINED;
+
+    if (ngx_chat_engine_count(reply) != 8) {
+        (void) ngx_chat_engine_failed(&l->engine, "its key \"meta\" is none of "
+                                      "this module's");
+        goto done;
+    }
+
     for (i = 0; i < 7; i++) {
         values[i] = ngx_chat_engine_text(ngx_chat_engine_item(reply, i));
     }
 
     format = ngx_chat_engine_text(ngx_chat_engine_item(reply, 7));
 
-    if (values[0].len == 0 && format.len == 0) {
+    if (ngx_chat_engine_is_nil(ngx_chat_engine_item(reply, 0))
+        && ngx_chat_engine_is_nil(ngx_chat_engine_item(reply, 7)))
+    {
+        rc = NGX_OK;
         goto done;
     }
-
-    rc = NGX_DECLINED;
 
     if (format.len != 1 || format.data[0] != '1') {
         (void) ngx_chat_engine_failed(&l->engine, "the cluster is of a newer "
@@ -145,7 +156,11 @@ ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end, u_char *epoch)
 static ngx_int_t
 ngx_chat_link_read_text(u_char *to, ngx_str_t *s)
 {
-    if (s->len != NGX_CHAT_LINK_EPOCH) {
+    /* it goes into SQL and headers */
+
+    if (s->len != NGX_CHAT_LINK_EPOCH
+        || strspn((char *) s->data, "0123456789abcdef") < s->len)
+    {
         return NGX_ERROR;
     }
 
@@ -161,6 +176,7 @@ ngx_chat_link_read(ngx_chat_link_t *l, ngx_chat_link_place_t *place,
 {
     char       id[NGX_CHAT_LINK_WORD], block[NGX_CHAT_LINK_WORD];
     char       count[NGX_CHAT_LINK_WORD];
+    ngx_int_t  rc;
     ngx_str_t  words[8];
 
     *reply = NULL;
@@ -182,8 +198,31 @@ ngx_chat_link_read(ngx_chat_link_t *l, ngx_chat_link_place_t *place,
 
     /* an engine that is stopped does not keep its own time */
 
-    return ngx_chat_engine_call(&l->engine, words, 8, ms + NGX_CHAT_LINK_CALL,
-                                reply);
+    rc = ngx_chat_engine_call(&l->engine, words, 8, ms + NGX_CHAT_LINK_CALL,
+                              reply);
+
+    /* [[stream, [[id, [field, value, ...]], ...]]], or nil */
+
+    if (rc == NGX_OK
+        && !ngx_chat_engine_is_nil(*reply)
+        && ngx_chat_engine_count(ngx_chat_link_entries(*reply)) == 0)
+    {
+        ngx_chat_engine_free(*reply);
+        *reply = NULL;
+
+        rc = ngx_chat_engine_failed(&l->engine, "it gives an answer to XREAD "
+                                    "that is none");
+        ngx_chat_engine_close(&l->engine);
+    }
+
+    return rc;
+}
+
+
+static ngx_chat_engine_reply_t *
+ngx_chat_link_entries(ngx_chat_engine_reply_t *reply)
+{
+    return ngx_chat_engine_item(ngx_chat_engine_item(reply, 0), 1);
 }
 
 
@@ -193,12 +232,9 @@ ngx_chat_link_entry(ngx_chat_engine_reply_t *reply, ngx_uint_t n,
 {
     u_char                   *p;
     ngx_str_t                 id, seq;
-    ngx_chat_engine_reply_t  *stream, *e;
+    ngx_chat_engine_reply_t  *e;
 
-    /* [[stream, [[id, [field, value, ...]], ...]]] */
-
-    stream = ngx_chat_engine_item(reply, 0);
-    e = ngx_chat_engine_item(ngx_chat_engine_item(stream, 1), n);
+    e = ngx_chat_engine_item(ngx_chat_link_entries(reply), n);
 
     if (e == NULL) {
         return NGX_DONE;
@@ -309,6 +345,7 @@ ngx_chat_link_read_number(ngx_str_t *s, ngx_uint_t hex, uint64_t *n)
     errno = 0;
     *n = strtoull(text, &end, hex ? 16 : 10);
 
-    return (errno == 0 && *end == '\0' && *n <= (hex ? UINT64_MAX : INT64_MAX))
+    return (errno == 0 && *end == '\0'
+            && (hex || *n <= (uint64_t) NGX_CHAT_LINK_MAX))
            ? NGX_OK : NGX_ERROR;
 }

@@ -19,15 +19,23 @@
 #include <ngx_chat_link_scripts.h>
 
 
+/* Why a script has done nothing. */
+
+static const char  *ngx_chat_link_script_words[] = {
+    "NONE", "TERM", "GONE", "BEHIND", NULL
+};
+
+
 ngx_int_t
 ngx_chat_link_script_run(ngx_chat_engine_t *e, ngx_chat_link_script_e script,
     ngx_str_t *words, ngx_uint_t nkeys, ngx_uint_t n, ngx_msec_t ms,
     ngx_chat_engine_reply_t **reply)
 {
-    char       number[NGX_INT_T_LEN + 1];
-    u_char     sum[SHA_DIGEST_LENGTH], sha[2 * SHA_DIGEST_LENGTH];
-    ngx_int_t  rc;
-    ngx_str_t  text, first;
+    char        number[NGX_INT_T_LEN + 1];
+    u_char      sum[SHA_DIGEST_LENGTH], sha[2 * SHA_DIGEST_LENGTH];
+    ngx_int_t   rc;
+    ngx_str_t   text, first;
+    ngx_uint_t  i;
 
     text.data = (u_char *) ngx_chat_link_scripts[script];
     text.len = strlen(ngx_chat_link_scripts[script]);
@@ -62,8 +70,33 @@ ngx_chat_link_script_run(ngx_chat_engine_t *e, ngx_chat_link_script_e script,
         return NGX_OK;
     }
 
+    rc = NGX_ERROR;
+
+    for (i = 0; ngx_chat_link_script_words[i]; i++) {
+
+        if (first.len == strlen(ngx_chat_link_script_words[i])
+            && memcmp(first.data, ngx_chat_link_script_words[i], first.len)
+               == 0)
+        {
+            rc = NGX_AGAIN;
+        }
+    }
+
     ngx_chat_engine_free(*reply);
     *reply = NULL;
 
-    return NGX_AGAIN;
+    if (rc == NGX_ERROR) {
+        ngx_chat_link_script_failed(e);
+    }
+
+    return rc;
+}
+
+
+void
+ngx_chat_link_script_failed(ngx_chat_engine_t *e)
+{
+    (void) ngx_chat_engine_failed(e, "it gives an answer that the script does "
+                                  "not make");
+    ngx_chat_engine_close(e);
 }
