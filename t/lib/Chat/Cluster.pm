@@ -21,7 +21,8 @@ our @EXPORT_OK = qw(contents);
 
 
 # new(nodes => [qw(a b)], engine => CONF or a Chat::Engine, url => URLs in place
-# of the proxies', cluster => PARAMETERS, and Chat::Server's arguments)
+# of the proxies', proxy => { NODE => PROXY }, timeout => TIME, cluster =>
+# PARAMETERS, and Chat::Server's arguments)
 
 sub new {
     my ($class, %args) = @_;
@@ -31,7 +32,8 @@ sub new {
 
     my $self = bless {
         engine => ref $conf ? $conf : Chat::Engine->new(conf => $conf // ''),
-        url => delete $args{url},
+        url => delete $args{url}, proxy => delete $args{proxy} || {},
+        timeout => delete $args{timeout} || '2s',
         cluster => delete $args{cluster} || '', args => \%args, names => $names,
     }, $class;
 
@@ -69,7 +71,8 @@ sub add {
         location /apps/ { chat_api; }
         location = /chat_status { chat_status; }
 END
-        http => "chat_cluster $url name=$name timeout=2s $self->{cluster};",
+        http => "chat_cluster $url name=$name timeout=$self->{timeout} "
+                . "$self->{cluster};",
         %{ $self->{args} }, %args,
     );
 
