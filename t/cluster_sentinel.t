@@ -150,7 +150,9 @@ sub under_load {
 
     push @{ $got{$cluster->post($_, "no $_")->{status}} }, "no $_"
         for $cluster->names;
-    is(join(' ', sort keys %got), '503', 'a wrong sentinel alone: 503');
+    # 504, where it was sent before the connection's end was seen
+    is(join(' ', grep { !/^50[34]$/ } keys %got), '',
+       'a wrong sentinel alone: they take nothing');
     ok(wait_for(10, sub {
         $cluster->server('a')->error_log
             =~ /\[crit\].* chat cluster: 127\.0\.0\.1: /;
