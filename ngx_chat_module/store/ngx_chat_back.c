@@ -25,6 +25,7 @@
 #define NGX_CHAT_BACK_LAGS    200
 #define NGX_CHAT_BACK_FIRST   50           /* ms until it tries again, then */
 #define NGX_CHAT_BACK_PAUSE   1000         /* twice as long, up to this */
+#define NGX_CHAT_BACK_QUICK   10           /* joins in a row with that pause */
 #define NGX_CHAT_BACK_TELL    1000         /* ms between two lines of the log */
 
 
@@ -127,7 +128,10 @@ ngx_chat_back_reign(void *data)
         if (rc == NGX_AGAIN) {
 
             if (b->again++) {
-                ngx_chat_single_sleep(&b->single, NGX_CHAT_BACK_FIRST);
+                ngx_chat_single_sleep(&b->single,
+                                      (b->again < NGX_CHAT_BACK_QUICK)
+                                      ? NGX_CHAT_BACK_FIRST
+                                      : NGX_CHAT_BACK_PAUSE);
             }
 
             continue;
