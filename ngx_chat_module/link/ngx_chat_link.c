@@ -181,7 +181,8 @@ ngx_chat_link_append_words(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     *nkeys = w - words - NGX_CHAT_LINK_SCRIPT_WORDS;
 
     ngx_chat_link_number(w++, names, "%uL", b->term);
-    ngx_chat_link_number(w++, names + size, "%uL", conf->sh->applied);
+    ngx_chat_link_number(w++, names + size, "%uL",
+                         ngx_chat_link_get(&conf->sh->applied));
     ngx_chat_link_number(w++, names + 2 * size, "%016xL", b->incarnation);
     ngx_chat_link_number(w++, names + 3 * size, "%016xL", b->worker);
     ngx_chat_link_number(w++, names + 4 * size, "%016xL", b->nonce);

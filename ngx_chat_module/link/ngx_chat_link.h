@@ -64,6 +64,8 @@ typedef struct {
     uint64_t                first;     /* the seq before the term's first
                                           item */
     uint64_t                start;     /* the nonce before its first entry */
+    uint64_t                offered;   /* the last term to which a node has
+                                          given what the one before has lost */
     u_char                  id[NGX_CHAT_LINK_EPOCH];
     u_char                  epoch[NGX_CHAT_LINK_EPOCH];
 } ngx_chat_link_meta_t;
@@ -143,6 +145,9 @@ ngx_int_t ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta);
 ngx_int_t ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
     uint64_t term, uint64_t seq);
 
+/* Notes that a term has got what the one before has lost. */
+ngx_int_t ngx_chat_link_offered(ngx_chat_link_t *l, uint64_t term);
+
 /*
  * Begins the node's lease with fresh set, or goes on with it.  *expired becomes
  * a node whose lease is over, or 0.  Shared memory gets all nodes, and the
@@ -192,12 +197,13 @@ ngx_int_t ngx_chat_link_entry(ngx_chat_engine_reply_t *reply, ngx_uint_t n,
     ngx_chat_link_entry_t *entry);
 
 /*
- * Waits until this node has all that the log has now, up to a time of the
- * monotonic clock.  NGX_OK, and epoch becomes the cluster's, of
- * NGX_CHAT_LINK_EPOCH bytes; NGX_ERROR: it has not, or can't know.
+ * Waits until this node's database has all that the log has now, up to a time
+ * of the monotonic clock.  NGX_OK, and *seq becomes the log's last number, and
+ * epoch the cluster's, of NGX_CHAT_LINK_EPOCH bytes; NGX_ERROR: it has not, or
+ * can't know.
  */
 ngx_int_t ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end,
-    u_char *epoch);
+    uint64_t *seq, u_char *epoch);
 
 /* For the functions of this file: a number as a word of a command, in buf of
    NGX_CHAT_LINK_NUMBER bytes; and a node's key. */

@@ -60,6 +60,29 @@ ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
 
 
 ngx_int_t
+ngx_chat_link_offered(ngx_chat_link_t *l, uint64_t term)
+{
+    u_char                    number[NGX_CHAT_LINK_NUMBER];
+    ngx_int_t                 rc;
+    ngx_str_t                 words[4];
+    ngx_chat_engine_reply_t  *reply;
+
+    ngx_str_set(&words[0], "HSET");
+    words[1] = l->conf->meta;
+    ngx_str_set(&words[2], "offered");
+    ngx_chat_link_number(&words[3], number, "%uL", term);
+
+    rc = ngx_chat_engine_call(&l->engine, words, 4, NGX_CHAT_LINK_CALL,
+                              &reply);
+    if (rc == NGX_OK) {
+        ngx_chat_engine_free(reply);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
 ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     ngx_uint_t fresh, uint64_t *expired)
 {

@@ -34,25 +34,26 @@ ngx_int_t
 ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
 {
     ngx_int_t                 rc;
-    ngx_str_t                 words[10], format, values[7];
+    ngx_str_t                 words[11], format, offered, values[7];
     ngx_uint_t                i;
     ngx_chat_engine_reply_t  *reply;
 
     static const char  *names[] = {
-        "term", "seq", "nonce", "first", "start", "id", "epoch", "format"
+        "term", "seq", "nonce", "first", "start", "id", "epoch", "format",
+        "offered"
     };
 
     ngx_str_set(&words[0], "HMGET");
     words[1] = l->conf->meta;
 
-    for (i = 0; i < 8; i++) {
+    for (i = 0; i < 9; i++) {
         words[2 + i].data = (u_char *) names[i];
         words[2 + i].len = strlen(names[i]);
     }
 
     memset(meta, 0, sizeof(ngx_chat_link_meta_t));
 
-    rc = ngx_chat_engine_call(&l->engine, words, 10, NGX_CHAT_LINK_CALL,
+    rc = ngx_chat_engine_call(&l->engine, words, 11, NGX_CHAT_LINK_CALL,
                               &reply);
     if (rc != NGX_OK) {
         return rc;
@@ -60,7 +61,7 @@ ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
 
     rc = NGX_DECLINED;
 
-    if (ngx_chat_engine_count(reply) != 8) {
+    if (ngx_chat_engine_count(reply) != 9) {
         (void) ngx_chat_engine_failed(&l->engine, "its key \"meta\" is none of "
                                       "this module's");
         goto done;
@@ -71,6 +72,7 @@ ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
     }
 
     format = ngx_chat_engine_text(ngx_chat_engine_item(reply, 7));
+    offered = ngx_chat_engine_text(ngx_chat_engine_item(reply, 8));
 
     if (ngx_chat_engine_is_nil(ngx_chat_engine_item(reply, 0))
         && ngx_chat_engine_is_nil(ngx_chat_engine_item(reply, 7)))
@@ -91,6 +93,8 @@ ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
         || ngx_chat_link_read_number(&values[2], 1, &meta->nonce) != NGX_OK
         || ngx_chat_link_read_number(&values[3], 0, &meta->first) != NGX_OK
         || ngx_chat_link_read_number(&values[4], 1, &meta->start) != NGX_OK
+        || (offered.len && ngx_chat_link_read_number(&offered, 0,
+                                                     &meta->offered) != NGX_OK)
         || ngx_chat_link_read_text(meta->id, &values[5]) != NGX_OK
         || ngx_chat_link_read_text(meta->epoch, &values[6]) != NGX_OK)
     {
@@ -110,7 +114,8 @@ done:
 
 
 ngx_int_t
-ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end, u_char *epoch)
+ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end, uint64_t *seq,
+    u_char *epoch)
 {
     uint64_t              now;
     ngx_int_t             rc;
@@ -132,24 +137,23 @@ ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end, u_char *epoch)
             rc = ngx_chat_link_meta(l, &meta);
         }
 
+        /* the term is looked at again behind the wait: numbers are its own */
+
         if (rc == NGX_OK && meta.term
+            && meta.term == ngx_chat_link_get(&sh->term)
+            && ngx_chat_link_sh_wait(sh, &sh->stored, meta.seq, end) == NGX_OK
             && meta.term == ngx_chat_link_get(&sh->term))
         {
-            break;
+            *seq = meta.seq;
+            ngx_memcpy(epoch, meta.epoch, NGX_CHAT_LINK_EPOCH);
+
+            return NGX_OK;
         }
 
         ngx_chat_link_set(&sh->doubt, 1);
         ngx_chat_futex_sleep(&sh->turns, ngx_chat_link_get(&sh->turns),
-                             ngx_min(NGX_CHAT_LINK_PAUSE, end - now));
+                             NGX_CHAT_LINK_PAUSE);
     }
-
-    if (ngx_chat_link_sh_wait(sh, meta.seq, end) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(epoch, meta.epoch, NGX_CHAT_LINK_EPOCH);
-
-    return NGX_OK;
 }
 
 

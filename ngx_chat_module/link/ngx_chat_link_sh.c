@@ -92,7 +92,8 @@ ngx_chat_link_sh_get_node(ngx_chat_link_sh_t *sh, ngx_uint_t i,
 
 
 ngx_int_t
-ngx_chat_link_sh_wait(ngx_chat_link_sh_t *sh, uint64_t seq, uint64_t end)
+ngx_chat_link_sh_wait(ngx_chat_link_sh_t *sh, uint64_t *number, uint64_t seq,
+    uint64_t end)
 {
     uint32_t  turns;
     uint64_t  now;
@@ -100,7 +101,7 @@ ngx_chat_link_sh_wait(ngx_chat_link_sh_t *sh, uint64_t seq, uint64_t end)
     for ( ;; ) {
         turns = ngx_chat_link_get(&sh->turns);
 
-        if (ngx_chat_link_get(&sh->applied) >= seq) {
+        if (ngx_chat_link_get(number) >= seq) {
             return NGX_OK;
         }
 

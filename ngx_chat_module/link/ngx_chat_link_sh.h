@@ -55,6 +55,8 @@ typedef struct {
     uint64_t           incarnation;    /* of the node in this term */
     uint64_t           applied;        /* items of the log up to this number
                                           are in the ring */
+    uint64_t           stored;         /* the database, which is file, has all
+                                          messages up to this number */
     uint32_t           nplaces;        /* how often the place was set; 0: it
                                           was not yet */
     ngx_chat_link_place_t  places[2];  /* the place is the one of nplaces % 2:
@@ -64,8 +66,6 @@ typedef struct {
                                           is about */
     uint64_t           quiet;          /* what is not stored, up to this number,
                                           is of before this nginx */
-    uint32_t           offer;          /* this node may have begun the term, and
-                                          has to offer what it has */
     uint64_t           census_term;    /* the census was taken in that term, */
     uint64_t           census_generation;  /* of the zone's generation, plus
                                           one, */
@@ -106,10 +106,10 @@ void ngx_chat_link_sh_set_node(ngx_chat_link_sh_t *sh, ngx_uint_t i,
 ngx_int_t ngx_chat_link_sh_get_node(ngx_chat_link_sh_t *sh, ngx_uint_t i,
     ngx_chat_link_node_t *node);
 
-/* Waits until all items up to a number are in the ring, until a time of the
+/* Waits until a number, applied or stored, is at least seq, until a time of the
    monotonic clock.  NGX_OK, NGX_AGAIN. */
-ngx_int_t ngx_chat_link_sh_wait(ngx_chat_link_sh_t *sh, uint64_t seq,
-    uint64_t end);
+ngx_int_t ngx_chat_link_sh_wait(ngx_chat_link_sh_t *sh, uint64_t *number,
+    uint64_t seq, uint64_t end);
 
 
 #endif /* _NGX_CHAT_LINK_SH_H_INCLUDED_ */

@@ -194,7 +194,7 @@ ngx_chat_announcer_send(ngx_chat_announcer_t *a)
     ngx_chat_failpoint("announced");
 
     if (rc == NGX_OK) {
-        rc = ngx_chat_link_sh_wait(a->sh, batch.last,
+        rc = ngx_chat_link_sh_wait(a->sh, &a->sh->applied, batch.last,
                                    ngx_chat_clock_msec() + NGX_CHAT_LINK_CALL);
     }
 

@@ -31,8 +31,8 @@
 
 static void ngx_chat_back_reign(void *data);
 static ngx_int_t ngx_chat_back_step(ngx_chat_back_t *b);
+static void ngx_chat_back_alive(ngx_chat_back_t *b);
 static void ngx_chat_back_lag(ngx_chat_back_t *b);
-static void ngx_chat_back_cut_off(ngx_chat_back_t *b);
 static void ngx_chat_back_fault(ngx_chat_back_t *b);
 
 
@@ -122,7 +122,11 @@ ngx_chat_back_reign(void *data)
             continue;
         }
 
+        /* fronts wait until a term is there again, and see whether it is still
+           theirs */
+
         joined = 0;
+        ngx_chat_link_set(&b->sh->term, 0);
         ngx_chat_back_cut_off(b);
 
         if (rc == NGX_AGAIN) {
@@ -137,7 +141,6 @@ ngx_chat_back_reign(void *data)
             continue;
         }
 
-        ngx_chat_link_set(&b->sh->term, 0);
         ngx_chat_back_fault(b);
         ngx_chat_link_close(&b->link);
 
@@ -159,6 +162,7 @@ ngx_chat_back_step(ngx_chat_back_t *b)
 {
     uint64_t                  now;
     ngx_int_t                 rc;
+    ngx_uint_t                n;
     ngx_chat_link_sh_t       *sh;
     ngx_chat_engine_reply_t  *reply;
 
@@ -174,6 +178,7 @@ ngx_chat_back_step(ngx_chat_back_t *b)
         }
 
         b->beat = now + b->link_conf->lease / 4;
+        ngx_chat_back_alive(b);
     }
 
     ngx_chat_node_tell(b->conf->zone);
@@ -181,7 +186,7 @@ ngx_chat_back_step(ngx_chat_back_t *b)
 
     rc = ngx_chat_link_read(&b->link, &b->place,
                             b->few ? 1 : NGX_CHAT_BACK_ENTRIES,
-                            b->news ? 1 : NGX_CHAT_BACK_READ, &reply);
+                            b->arriving ? 1 : NGX_CHAT_BACK_READ, &reply);
 
     if (rc != NGX_OK) {
         b->few = NGX_CHAT_BACK_ENTRIES;
@@ -190,20 +195,23 @@ ngx_chat_back_step(ngx_chat_back_t *b)
 
     b->few -= (b->few != 0);
 
-    if (!b->news) {
-        ngx_chat_link_set(&sh->alive, ngx_chat_clock_msec());
-    }
+    ngx_chat_back_alive(b);
 
-    rc = ngx_chat_engine_count(reply) ? ngx_chat_back_apply(b, reply) : NGX_OK;
+    n = ngx_chat_engine_count(reply);
+    rc = n ? ngx_chat_back_apply(b, reply) : NGX_OK;
 
     ngx_chat_engine_free(reply);
 
-    if (rc == NGX_OK && b->news) {
-        b->news = 0;
-        ngx_chat_back_joined(b);
-    }
+    return (rc == NGX_OK && b->arriving) ? ngx_chat_back_arrive(b, n) : rc;
+}
 
-    return rc;
+
+static void
+ngx_chat_back_alive(ngx_chat_back_t *b)
+{
+    if (!b->arriving) {
+        ngx_chat_link_set(&b->sh->alive, ngx_chat_clock_msec());
+    }
 }
 
 
@@ -218,24 +226,6 @@ ngx_chat_back_lag(ngx_chat_back_t *b)
     {
         ngx_chat_single_sleep(&b->single, NGX_CHAT_BACK_LAG);
     }
-}
-
-
-/* The node is not in the cluster: it says once that clients are sent away. */
-
-static void
-ngx_chat_back_cut_off(ngx_chat_back_t *b)
-{
-    if (b->cut_off || !ngx_chat_link_is_isolated(b->link_conf)) {
-        return;
-    }
-
-    b->cut_off = 1;
-
-    ngx_log_error(NGX_LOG_CRIT, b->log, 0,
-                  "chat cluster: this node was not in the cluster for %Mms, "
-                  "clients are sent to the other nodes until it is",
-                  b->link_conf->isolate);
 }
 
 

@@ -25,8 +25,6 @@
 
 static ngx_int_t ngx_chat_back_apply_locked(ngx_chat_back_t *b,
     ngx_chat_engine_reply_t *reply);
-static void ngx_chat_back_begin_term(ngx_chat_back_t *b,
-    ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_back_store(ngx_chat_back_t *b,
     ngx_chat_engine_reply_t *reply, ngx_uint_t *n);
 static ngx_int_t ngx_chat_back_follow(ngx_chat_back_t *b,
@@ -102,7 +100,7 @@ ngx_chat_back_apply_locked(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
         (void) ngx_chat_link_entry(reply, i, &entry);
 
         if (b->place.term && entry.term != b->place.term) {
-            ngx_chat_back_begin_term(b, &entry);
+            ngx_chat_back_begin_term(b, entry.term, entry.seq - entry.n);
         }
 
         if (ngx_chat_back_send(b, &entry) != NGX_OK) {
@@ -129,19 +127,15 @@ ngx_chat_back_apply_locked(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply)
 
 /* Ids that clients have seen may be other messages' now. */
 
-static void
-ngx_chat_back_begin_term(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
+void
+ngx_chat_back_begin_term(ngx_chat_back_t *b, uint64_t term, uint64_t seq)
 {
-    uint64_t  before;
-
-    before = entry->seq - entry->n;
-
     ngx_log_error(NGX_LOG_ALERT, b->log, 0,
                   "chat cluster: term %uL begins behind %uL, this node has "
-                  "seen %uL; clients are told to reconnect", entry->term,
-                  before, b->place.seq);
+                  "seen %uL; clients are told to reconnect", term, seq,
+                  b->place.seq);
 
-    b->conf->begun(b->conf->data, before, 1);
+    b->conf->begun(b->conf->data, seq, 1);
 }
 
 
@@ -197,6 +191,7 @@ ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
        no harm */
 
     if (!b->began) {
+        ngx_chat_link_set(&b->sh->stored, place.seq);
         return NGX_OK;
     }
 
@@ -213,7 +208,8 @@ ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
 
     if (rc == NGX_OK) {
         ngx_chat_store_stats_commit(stats, ngx_chat_clock_usec() - start);
-        b->saved = place.seq;
+        b->saved = place;
+        ngx_chat_link_set(&b->sh->stored, place.seq);
         b->conf->sh->last = ngx_max(b->conf->sh->last, b->stored);
     }
 
@@ -248,29 +244,26 @@ ngx_chat_back_follow(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
         return NGX_AGAIN;
     }
 
-    /*
-     * A new term.  What this node has missed of the one before was offered
-     * again, but not more than that.
-     */
+    return (entry->previous == b->meta.start
+            && ngx_chat_back_may_jump(b, place, entry->term, before))
+           ? NGX_OK : ngx_chat_back_trimmed(b, before, place);
+}
 
-    if (place->term && place->term < entry->term
-        && entry->term == b->meta.term
-        && before == b->meta.first && entry->previous == b->meta.start
-        && before <= place->seq + NGX_CHAT_BACK_OFFERED)
-    {
-        return NGX_OK;
-    }
 
+ngx_int_t
+ngx_chat_back_trimmed(ngx_chat_back_t *b, uint64_t seq,
+    ngx_chat_link_place_t *place)
+{
     ngx_chat_link_set(&b->sh->trimmed, b->sh->trimmed + 1);
 
     ngx_chat_incident_note(NGX_CHAT_INCIDENT_CLUSTER_TRIMMED_e,
                            "it goes back to %uL, this node has all up to %uL",
-                           before, place->seq);
+                           seq, place->seq);
 
     ngx_log_error(NGX_LOG_ALERT, b->log, 0,
                   "chat cluster: the log goes back to %uL, and this node's "
                   "database has all up to %uL; stop it, and begin with a copy "
-                  "of another node's database", before, place->seq);
+                  "of another node's database", seq, place->seq);
 
     return ngx_chat_back_failed(b, "the log does not go back far enough");
 }

@@ -2,14 +2,9 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * How a node becomes a part of the cluster.
- *
- * The first node makes the cluster of its own database: numbers of the log go
- * on behind its ids.  Each other one has an empty database, or a copy of
- * another node's, or its own from before.
- *
- * An engine may lose the end of the log, where it fails over or restarts.  A
- * node that has seen more than the engine has begins a new term behind that.
+ * How a node becomes a part of the cluster: it finds its place in the log, gets
+ * a lease, and reads what it has missed.  It takes messages when it has all
+ * that the log had as it began.
  */
 
 
@@ -17,29 +12,20 @@
 #include <ngx_core.h>
 
 #include <shared/ngx_chat_futex.h>
-#include <shared/ngx_chat_incident.h>
-#include <shared/ngx_chat_node.h>
 #include <store/ngx_chat_back_work.h>
 #include <store/ngx_chat_write_lock.h>
 #include <wire/ngx_chat_clock.h>
 
-#include <stdio.h>
-
 
 #define NGX_CHAT_BACK_CONNECT  2000    /* ms */
-#define NGX_CHAT_BACK_ROW      128     /* bytes of what is kept */
 
 
+static ngx_int_t ngx_chat_back_find(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_locate(ngx_chat_back_t *b);
-static ngx_int_t ngx_chat_back_warn(ngx_chat_back_t *b);
-static ngx_int_t ngx_chat_back_found(ngx_chat_back_t *b);
-static ngx_int_t ngx_chat_back_save(ngx_chat_back_t *b);
-static ngx_int_t ngx_chat_back_belongs(ngx_chat_back_t *b);
-static ngx_int_t ngx_chat_back_lost(ngx_chat_back_t *b);
-static void ngx_chat_back_has_lost(ngx_chat_back_t *b);
-static ngx_int_t ngx_chat_back_enter(ngx_chat_back_t *b);
 static void ngx_chat_back_place(ngx_chat_back_t *b);
-static ngx_int_t ngx_chat_back_row(ngx_chat_db_t *db, char *row);
+static ngx_uint_t ngx_chat_back_is_behind(ngx_chat_back_t *b);
+static ngx_int_t ngx_chat_back_jump(ngx_chat_back_t *b);
+static void ngx_chat_back_joined(ngx_chat_back_t *b);
 
 
 ngx_int_t
@@ -53,28 +39,7 @@ ngx_chat_back_join(ngx_chat_back_t *b)
         return NGX_ERROR;
     }
 
-    b->file = 0;
-
-    if (ngx_chat_back_locked(b, ngx_chat_back_locate) != NGX_OK
-        || ngx_chat_link_meta(&b->link, &b->meta) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (b->meta.term == 0) {
-        rc = ngx_chat_back_found(b);
-
-    } else {
-        rc = ngx_chat_back_belongs(b);
-
-        if (rc == NGX_OK && b->id[0] == '\0') {
-            rc = ngx_chat_back_locked(b, ngx_chat_back_save);
-        }
-
-        if (rc == NGX_OK) {
-            rc = ngx_chat_back_lost(b);
-        }
-    }
+    rc = ngx_chat_back_find(b);
 
     if (rc == NGX_OK) {
         rc = ngx_chat_back_enter(b);
@@ -93,90 +58,52 @@ ngx_chat_back_join(ngx_chat_back_t *b)
         rc = ngx_chat_back_warn(b);
     }
 
-    b->news = 1;
+    b->arriving = 1;
 
     return rc;
 }
 
 
-/* Once in a worker's life, as it may be wanted so by somebody else. */
+/* Where this node is, and where the cluster is. */
 
 static ngx_int_t
-ngx_chat_back_warn(ngx_chat_back_t *b)
+ngx_chat_back_find(ngx_chat_back_t *b)
 {
     ngx_int_t  rc;
 
-    rc = ngx_chat_link_evicts(&b->link);
+    b->file = 0;
+
+    if (ngx_chat_back_locked(b, ngx_chat_back_locate) != NGX_OK
+        || ngx_chat_link_meta(&b->link, &b->meta) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (b->meta.term == 0) {
+        return ngx_chat_back_found(b);
+    }
+
+    rc = ngx_chat_back_belongs(b);
+
+    if (rc == NGX_OK && b->id[0] == '\0') {
+        rc = ngx_chat_back_locked(b, ngx_chat_back_save);
+    }
 
     if (rc == NGX_OK) {
-        ngx_log_error(NGX_LOG_WARN, b->log, 0,
-                      "chat cluster: the engine may drop the log when its "
-                      "memory is full; maxmemory-policy should be "
-                      "noeviction");
+        rc = ngx_chat_back_lost(b);
     }
 
-    b->warned = (rc != NGX_ERROR);
-
-    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
-}
-
-
-/*
- * There is no cluster, or none any more.  Of several nodes that find that, one
- * makes it.
- */
-
-static ngx_int_t
-ngx_chat_back_found(ngx_chat_back_t *b)
-{
-    ngx_int_t  rc;
-
-    ngx_memcpy(b->meta.epoch, b->conf->sh->epoch, NGX_CHAT_LINK_EPOCH);
-
-    if (b->id[0]) {
-        ngx_chat_back_has_lost(b);
-
-        ngx_log_error(NGX_LOG_ALERT, b->log, 0,
-                      "chat cluster: the engine has lost all of it; it is made "
-                      "anew, behind %uL", b->place.seq);
-
-        ngx_memcpy(b->meta.id, b->id, NGX_CHAT_LINK_EPOCH);
-        ngx_chat_link_token(b->meta.epoch);
-
-        b->sh->offer = 1;
-
-    } else {
-
-        /* kept before it is said, as its answer may be lost */
-
-        b->place.seq = b->conf->sh->last;
-        ngx_chat_link_token(b->meta.id);
-
-        rc = ngx_chat_back_locked(b, ngx_chat_back_save);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
-                      "chat cluster: this node makes the cluster, whose "
-                      "numbers begin behind %uL", b->place.seq);
-    }
-
-    rc = ngx_chat_link_term(&b->link, &b->meta, b->place.term, b->place.seq);
-
-    /* as it is now, whoever has made it */
-
-    return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+    return (rc == NGX_OK) ? ngx_chat_back_wait_offer(b) : rc;
 }
 
 
 /* With the write lock: the database belongs to the cluster, and has all up to
    this place. */
 
-static ngx_int_t
+ngx_int_t
 ngx_chat_back_save(ngx_chat_back_t *b)
 {
-    b->saved = b->place.seq;
+    b->saved = b->place;
 
     return ngx_chat_back_keep(b, &b->place);
 }
@@ -253,148 +180,6 @@ ngx_chat_back_locate(ngx_chat_back_t *b)
 }
 
 
-/* Whether the database is one of this cluster's. */
-
-static ngx_int_t
-ngx_chat_back_belongs(ngx_chat_back_t *b)
-{
-    /* one that wanted to make the cluster, and another node has */
-
-    if (b->id[0] && b->place.term == 0 && b->conf->sh->last == 0
-        && ngx_memcmp(b->id, b->meta.id, NGX_CHAT_LINK_EPOCH) != 0)
-    {
-        ngx_memzero(&b->place, sizeof(ngx_chat_link_place_t));
-        b->id[0] = '\0';
-    }
-
-    if (b->id[0]) {
-        return (ngx_memcmp(b->id, b->meta.id, NGX_CHAT_LINK_EPOCH) == 0)
-               ? NGX_OK
-               : ngx_chat_back_failed(b, "the database is of another cluster; "
-                                      "use another prefix, or another file");
-    }
-
-    if (b->conf->sh->last) {
-        return ngx_chat_back_failed(b, "the database has messages of its own, "
-                                    "and the cluster is there already; begin "
-                                    "with a copy of another node's database, "
-                                    "or with none");
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * The engine does not have any more what this node has seen.  Where somebody
- * else has begun a term since, offer() sees to what that does not have.
- */
-
-static ngx_int_t
-ngx_chat_back_lost(ngx_chat_back_t *b)
-{
-    ngx_int_t               rc;
-    ngx_chat_link_meta_t   *meta;
-    ngx_chat_link_place_t  *place;
-
-    meta = &b->meta;
-    place = &b->place;
-
-    if (place->term < meta->term
-        || (place->term == meta->term
-            && (place->seq < meta->seq
-                || (place->seq == meta->seq && place->nonce == meta->nonce))))
-    {
-        return NGX_OK;
-    }
-
-    ngx_log_error(NGX_LOG_ALERT, b->log, 0,
-                  "chat cluster: the engine has lost the end of the log: it "
-                  "has %uL of term %uL, this node has seen %uL of term %uL; a "
-                  "new term begins", meta->seq, meta->term, place->seq,
-                  place->term);
-
-    ngx_chat_back_has_lost(b);
-    ngx_chat_link_token(meta->epoch);
-
-    /* before it is said, as its answer may be lost */
-
-    b->sh->offer = 1;
-
-    rc = ngx_chat_link_term(&b->link, meta, place->term, place->seq);
-
-    return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
-}
-
-
-static void
-ngx_chat_back_has_lost(ngx_chat_back_t *b)
-{
-    ngx_chat_link_set(&b->sh->lost, b->sh->lost + 1);
-
-    ngx_chat_incident_note(NGX_CHAT_INCIDENT_CLUSTER_LOST_e,
-                           "it has %uL, this node has seen %uL", b->meta.seq,
-                           b->place.seq);
-}
-
-
-/*
- * A node has another name in the log after it was taken for dead, in another
- * term, and after a wipe, which nobody else knows of: the others drop all that
- * it had under the old one.
- */
-
-static ngx_int_t
-ngx_chat_back_enter(ngx_chat_back_t *b)
-{
-    uint64_t             incarnation, expired;
-    ngx_int_t            rc;
-    ngx_uint_t           fresh;
-    ngx_chat_zone_t     *zone;
-    ngx_chat_link_sh_t  *sh;
-
-    sh = b->sh;
-    zone = b->conf->zone;
-
-    if (sh->incarnation && sh->census_term == b->meta.term
-        && sh->census_generation != zone->sh->generation + 1)
-    {
-        rc = ngx_chat_link_gone(&b->link, b->meta.term, sh->incarnation, 1);
-
-        if (rc != NGX_OK) {
-            return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
-        }
-
-        ngx_chat_link_set(&sh->incarnation, 0);
-    }
-
-    fresh = (sh->incarnation == 0 || sh->census_term != b->meta.term);
-    incarnation = fresh ? ngx_chat_link_random() : sh->incarnation;
-
-    rc = ngx_chat_link_hello(&b->link, b->meta.term, incarnation, fresh,
-                             &expired);
-
-    if (rc == NGX_AGAIN) {
-
-        /* the lease is over, or the term */
-
-        ngx_chat_link_set(&sh->incarnation, 0);
-    }
-
-    if (rc != NGX_OK) {
-        return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
-    }
-
-    if (ngx_chat_link_get(&zone->sh->nodes->self) != incarnation) {
-        ngx_chat_node_begin(zone, incarnation);
-    }
-
-    ngx_chat_link_set(&sh->incarnation, incarnation);
-
-    return NGX_OK;
-}
-
-
 /* Tells the workers where this node goes on. */
 
 static void
@@ -409,33 +194,119 @@ ngx_chat_back_place(ngx_chat_back_t *b)
         ngx_chat_link_set(&sh->quiet, b->meta.seq);
     }
 
+    /* readers look at the file first */
+
+    ngx_chat_link_set(&sh->stored, b->place.seq);
+
     if (sh->file != b->file) {
         ngx_chat_link_sh_set_place(sh, &b->place);
         ngx_chat_link_set(&sh->file, b->file);
     }
 
-    /* numbers behind that are other messages' in this term, and offer() sees to
+    /* numbers behind that are other items' in this term, and offer() sees to
        those that were here */
 
     if (ngx_chat_back_has_orphans(b)) {
         ngx_chat_link_set(&sh->applied, b->meta.first);
+
+    } else if (sh->applied > b->meta.seq) {
+        ngx_chat_link_set(&sh->applied, b->meta.seq);
     }
 }
 
 
-void
+ngx_int_t
+ngx_chat_back_arrive(ngx_chat_back_t *b, ngx_uint_t n)
+{
+    ngx_int_t  rc;
+
+    /* there is nothing behind this place: so it must be the end */
+
+    if (n == 0 && ngx_chat_back_is_behind(b)) {
+        return ngx_chat_back_trimmed(b, b->meta.seq, &b->place);
+    }
+
+    if (n == 0 && b->place.term != b->meta.term) {
+        rc = ngx_chat_back_locked(b, ngx_chat_back_jump);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (b->place.term == b->meta.term && b->place.seq >= b->meta.seq) {
+        b->arriving = 0;
+        ngx_chat_back_joined(b);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_chat_back_is_behind(ngx_chat_back_t *b)
+{
+    if (b->place.term == b->meta.term) {
+        return b->place.seq < b->meta.seq;
+    }
+
+    return b->meta.seq != b->meta.first
+           || !ngx_chat_back_may_jump(b, &b->place, b->meta.term,
+                                      b->meta.first);
+}
+
+
+ngx_uint_t
+ngx_chat_back_may_jump(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
+    uint64_t term, uint64_t seq)
+{
+    if (term != b->meta.term || seq != b->meta.first) {
+        return 0;
+    }
+
+    if (place->term == 0) {
+        return seq == place->seq;
+    }
+
+    /* what this node has missed of the term before was offered again, but not
+       more than that */
+
+    return term == place->term + 1
+           && seq <= place->seq + NGX_CHAT_BACK_OFFERED;
+}
+
+
+/* With the write lock: to the beginning of a term that has no items yet. */
+
+static ngx_int_t
+ngx_chat_back_jump(ngx_chat_back_t *b)
+{
+    if (b->place.term) {
+        ngx_chat_back_begin_term(b, b->meta.term, b->meta.first);
+    }
+
+    b->place.term = b->meta.term;
+    b->place.seq = b->meta.first;
+    b->place.nonce = b->meta.start;
+
+    ngx_chat_link_sh_set_place(b->sh, &b->place);
+    ngx_chat_link_set(&b->sh->applied, b->meta.first);
+    ngx_chat_link_set(&b->sh->stored, b->meta.first);
+
+    return ngx_chat_back_save(b);
+}
+
+
+static void
 ngx_chat_back_joined(ngx_chat_back_t *b)
 {
     ngx_chat_link_sh_t  *sh;
 
     sh = b->sh;
 
-    if (sh->term != b->meta.term) {
-        ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
-                      "chat cluster: this node, \"%V\", is in it: term %uL, "
-                      "at %uL of %uL", &b->link_conf->name, b->meta.term,
-                      b->place.seq, b->meta.seq);
-    }
+    ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
+                  "chat cluster: this node, \"%V\", is in it: term %uL, at "
+                  "%uL of %uL", &b->link_conf->name, b->meta.term,
+                  b->place.seq, b->meta.seq);
 
     ngx_chat_link_set(&sh->alive, ngx_chat_clock_msec());
     ngx_chat_link_set(&sh->term, b->meta.term);
@@ -444,152 +315,4 @@ ngx_chat_back_joined(ngx_chat_back_t *b)
     b->cut_off = 0;
 
     b->beat = ngx_chat_clock_msec() + b->link_conf->lease / 4;
-}
-
-
-ngx_int_t
-ngx_chat_back_beat(ngx_chat_back_t *b)
-{
-    uint64_t              expired;
-    ngx_int_t             rc;
-    ngx_chat_link_sh_t   *sh;
-    ngx_chat_link_meta_t  meta;
-
-    sh = b->sh;
-
-    rc = ngx_chat_link_meta(&b->link, &meta);
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (meta.term != b->meta.term || meta.seq < b->place.seq) {
-        return NGX_AGAIN;
-    }
-
-    if (sh->incarnation == 0
-        || sh->census_generation != b->conf->zone->sh->generation + 1)
-    {
-        return NGX_AGAIN;
-    }
-
-    /* the files may be others, and this handle is in the way of those */
-
-    if (b->handle.db.handle
-        && ngx_chat_handle_ready(&b->handle, 0, b->log) != NGX_OK)
-    {
-        ngx_chat_handle_close(&b->handle);
-    }
-
-    if (b->handle.db.handle && b->handle.db.files.file != b->file) {
-        return NGX_AGAIN;
-    }
-
-    /* where no messages were stored meanwhile */
-
-    if (b->place.seq != b->saved) {
-        rc = ngx_chat_back_locked(b, ngx_chat_back_save);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    rc = ngx_chat_link_hello(&b->link, b->meta.term, sh->incarnation, 0,
-                             &expired);
-
-    if (rc == NGX_AGAIN) {
-        ngx_chat_link_set(&sh->incarnation, 0);
-    }
-
-    if (rc == NGX_OK && expired) {
-        rc = ngx_chat_link_gone(&b->link, b->meta.term, expired, 0);
-
-        /* there may be more of them: the next step asks again */
-
-        ngx_chat_link_set(&sh->doubt, 1);
-    }
-
-    return (rc == NGX_DECLINED) ? NGX_ERROR : rc;
-}
-
-
-/* "ID TERM SEQ NONCE". */
-
-ngx_int_t
-ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_link_place_t *place, char *id)
-{
-    char                row[NGX_CHAT_BACK_ROW];
-    ngx_int_t           rc;
-    unsigned long long  term, seq, nonce;
-
-    rc = ngx_chat_back_row(&b->handle.db, row);
-
-    id[0] = '\0';
-
-    if (rc != NGX_OK || row[0] == '\0') {
-        return rc;
-    }
-
-    if (sscanf(row, "%32[0-9a-f] %llu %llu %16llx", id, &term, &seq, &nonce)
-        != 4)
-    {
-        id[0] = '\0';
-        return ngx_chat_db_refuse(&b->handle.db, NGX_ERROR,
-                                  "meta has no place in a cluster's log");
-    }
-
-    place->term = term;
-    place->seq = seq;
-    place->nonce = nonce;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_chat_back_row(ngx_chat_db_t *db, char *row)
-{
-    int            rc;
-    const u_char  *p;
-    sqlite3_stmt  *st;
-
-    row[0] = '\0';
-
-    rc = sqlite3_prepare_v2(db->handle, "SELECT value FROM meta"
-                            " WHERE key = 'cluster'", -1, &st, NULL);
-    if (rc != SQLITE_OK) {
-        return ngx_chat_db_failed(db, "sqlite3_prepare_v2()");
-    }
-
-    rc = sqlite3_step(st);
-
-    if (rc == SQLITE_ROW) {
-        p = sqlite3_column_text(st, 0);
-        (void) snprintf(row, NGX_CHAT_BACK_ROW, "%s", p ? (char *) p : "");
-        rc = SQLITE_DONE;
-    }
-
-    rc = (rc == SQLITE_DONE) ? NGX_OK
-                             : (int) ngx_chat_db_failed(db, "sqlite3_step()");
-
-    (void) sqlite3_finalize(st);
-
-    return rc;
-}
-
-
-ngx_int_t
-ngx_chat_back_keep(ngx_chat_back_t *b, ngx_chat_link_place_t *place)
-{
-    char  sql[256 + 2 * NGX_CHAT_LINK_EPOCH];
-
-    (void) snprintf(sql, sizeof(sql),
-                    "INSERT OR REPLACE INTO meta (key, value) VALUES"
-                    " ('cluster', '%.32s %llu %llu %016llx'),"
-                    " ('epoch', '%.32s')", (char *) b->meta.id,
-                    (unsigned long long) place->term,
-                    (unsigned long long) place->seq,
-                    (unsigned long long) place->nonce,
-                    (char *) b->meta.epoch);
-
-    return ngx_chat_db_exec(&b->handle.db, sql);
 }

@@ -4,9 +4,9 @@
  *
  * What the engine has lost is given to it again, by nodes that have it.
  *
- * Who begins a term has seen most.  The others may lack the last of it, so it
- * gives them its newest messages, with their ids and times; they keep those
- * that they miss.
+ * Who begins a term has seen most.  The others may lack the last of it, so it,
+ * or another node that has all, gives them its newest messages, with their ids
+ * and times; they keep those that they miss.  Then meta says that it was done.
  *
  * Another node may have seen some that who began the term has not, and their
  * numbers are given anew.  It posts them again, and removes what it has under
@@ -20,6 +20,7 @@
 #include <link/ngx_chat_log_item.h>
 #include <store/ngx_chat_back_work.h>
 #include <store/ngx_chat_history.h>
+#include <wire/ngx_chat_failpoint.h>
 
 #include <stdio.h>
 
@@ -77,18 +78,23 @@ ngx_chat_back_offer(ngx_chat_back_t *b)
         ngx_chat_link_sh_set_place(b->sh, &b->place);
     }
 
-    if (b->sh->offer) {
-        rc = ngx_chat_back_offer_since(b, b->meta.first
-                                          - ngx_min(b->meta.first,
-                                                    NGX_CHAT_BACK_OFFERED), 0);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        b->sh->offer = 0;
+    if (b->meta.offered == b->meta.term) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    /* whoever has all may do it: who began the term may have died since */
+
+    rc = ngx_chat_back_offer_since(b, b->meta.first
+                                      - ngx_min(b->meta.first,
+                                                NGX_CHAT_BACK_OFFERED), 0);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_chat_failpoint("back offered");
+
+    return (ngx_chat_link_offered(&b->link, b->meta.term) == NGX_OK)
+           ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -19,6 +19,9 @@
 #include <store/ngx_chat_handle.h>
 
 
+#define NGX_CHAT_BACK_OFFERED  1000    /* newest ids that offer() offers */
+
+
 typedef struct ngx_chat_back_s {
     ngx_chat_store_conf_t  *conf;
     ngx_chat_link_conf_t   *link_conf;
@@ -36,14 +39,15 @@ typedef struct ngx_chat_back_s {
                                           cluster; empty: it is of none */
     uint64_t                file;      /* inode of the database that it has
                                           joined with; 0: not yet */
-    uint64_t                saved;     /* seq of the place in the database */
+    ngx_chat_link_place_t   saved;     /* the place in the database */
     ngx_uint_t              began;     /* a transaction */
     ngx_uint_t              rouse;     /* the workers, when all is applied */
     uint64_t                stored;    /* the highest id stored */
     uint64_t                beat;      /* ms: when the lease is due */
     uint64_t                told;      /* ms: when a fault was logged last */
     ngx_msec_t              pause;     /* before the next attempt */
-    ngx_uint_t              news;      /* joined() is not called yet */
+    ngx_uint_t              arriving;  /* it has not all yet that the log had
+                                          when it joined */
     ngx_uint_t              warned;    /* of the engine's settings */
     ngx_uint_t              cut_off;   /* for so long that it was said */
     ngx_uint_t              again;     /* joins without a step behind them */
@@ -58,9 +62,58 @@ typedef struct ngx_chat_back_s {
  */
 ngx_int_t ngx_chat_back_join(ngx_chat_back_t *b);
 
-/* Behind a join and the first entries, which have told that the log goes back
-   far enough: the node takes messages. */
-void ngx_chat_back_joined(ngx_chat_back_t *b);
+/*
+ * Behind a join and the reading of n entries: whether the node has all that the
+ * log had when it joined; then it takes messages.  NGX_OK; NGX_AGAIN: join
+ * again; NGX_ERROR: it can't get it.
+ */
+ngx_int_t ngx_chat_back_arrive(ngx_chat_back_t *b, ngx_uint_t n);
+
+/* Whether a place may go on at the beginning of a term, behind a number. */
+ngx_uint_t ngx_chat_back_may_jump(ngx_chat_back_t *b,
+    ngx_chat_link_place_t *place, uint64_t term, uint64_t seq);
+
+/* With the write lock: clients are told that ids behind a number may be other
+   messages' now. */
+void ngx_chat_back_begin_term(ngx_chat_back_t *b, uint64_t term, uint64_t seq);
+
+/* The log goes back to a number only: says so.  NGX_ERROR. */
+ngx_int_t ngx_chat_back_trimmed(ngx_chat_back_t *b, uint64_t seq,
+    ngx_chat_link_place_t *place);
+
+/*
+ * ngx_chat_back_term.c, in a join.  NGX_OK; NGX_AGAIN: join again; NGX_ERROR.
+ *
+ * There is no cluster: makes one.
+ */
+ngx_int_t ngx_chat_back_found(ngx_chat_back_t *b);
+
+/* Whether the database is one of this cluster's. */
+ngx_int_t ngx_chat_back_belongs(ngx_chat_back_t *b);
+
+/* Begins a term, where the engine has lost what this node has seen. */
+ngx_int_t ngx_chat_back_lost(ngx_chat_back_t *b);
+
+/* Whether what this node may lack of the term before is in the log. */
+ngx_int_t ngx_chat_back_wait_offer(ngx_chat_back_t *b);
+
+/* Whether this node has all that was before the term. */
+#define ngx_chat_back_is_complete(b)  ((b)->place.seq >= (b)->meta.first)
+
+/*
+ * ngx_chat_back_lease.c: the node's lease begins, or goes on, at a join.
+ * NGX_OK, NGX_AGAIN, NGX_ERROR.
+ */
+ngx_int_t ngx_chat_back_enter(ngx_chat_back_t *b);
+
+/* A join has failed, or a step: what follows where that is so for long. */
+void ngx_chat_back_cut_off(ngx_chat_back_t *b);
+
+/* Warns of settings of the engine.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_chat_back_warn(ngx_chat_back_t *b);
+
+/* With the write lock: keeps the place.  NGX_OK, NGX_BUSY, NGX_ERROR. */
+ngx_int_t ngx_chat_back_save(ngx_chat_back_t *b);
 
 /* Whether the database has messages under numbers that are others' in this
    term. */
@@ -111,9 +164,6 @@ ngx_int_t ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
 /* In a transaction: keeps a place. */
 ngx_int_t ngx_chat_back_keep(ngx_chat_back_t *b,
     ngx_chat_link_place_t *place);
-
-#define NGX_CHAT_BACK_OFFERED  1000    /* newest ids that offer() offers */
-
 
 /* Sets the text of the fault that is logged.  NGX_ERROR. */
 ngx_int_t ngx_chat_back_failed(ngx_chat_back_t *b, const char *text);

@@ -24,6 +24,8 @@
 #define NGX_CHAT_FRONT_PAUSE  100          /* ms between attempts */
 
 
+static ngx_int_t ngx_chat_front_wait(ngx_chat_front_t *f,
+    ngx_chat_link_batch_t *b, uint64_t end, ngx_log_t *log);
 static u_char *ngx_chat_front_pack(ngx_queue_t *batch,
     ngx_chat_link_batch_t *b);
 static void ngx_chat_front_item(ngx_chat_write_t *w,
@@ -82,21 +84,7 @@ ngx_chat_front_take(ngx_chat_front_t *f, ngx_queue_t *batch, ngx_log_t *log)
     if (rc == NGX_OK) {
         ngx_chat_failpoint("front appended");
 
-        if (ngx_chat_link_sh_wait(f->link_conf->sh, b.last, end) != NGX_OK) {
-            ngx_log_error(NGX_LOG_ERR, log, 0,
-                          "chat cluster: this node is behind the log, what it "
-                          "was given is not answered in time");
-            rc = NGX_ABORT;
-
-        } else if (ngx_chat_link_get(&f->link_conf->sh->term) != b.term) {
-
-            /* the numbers may be other messages' by now */
-
-            ngx_log_error(NGX_LOG_ERR, log, 0,
-                          "chat cluster: the engine may have lost what this "
-                          "node was given, a new term has begun");
-            rc = NGX_ABORT;
-        }
+        rc = ngx_chat_front_wait(f, &b, end, log);
     }
 
     if (rc == NGX_OK) {
@@ -106,6 +94,54 @@ ngx_chat_front_take(ngx_chat_front_t *f, ngx_queue_t *batch, ngx_log_t *log)
     free(memory);
 
     return rc;
+}
+
+
+/*
+ * Waits until the batch has come back by the log.  While the node joins again
+ * its term is not known, and then it may be another one, in which the numbers
+ * are other messages'.  NGX_OK, NGX_ABORT.
+ */
+
+static ngx_int_t
+ngx_chat_front_wait(ngx_chat_front_t *f, ngx_chat_link_batch_t *b,
+    uint64_t end, ngx_log_t *log)
+{
+    uint32_t             turns;
+    uint64_t             now, term;
+    ngx_chat_link_sh_t  *sh;
+
+    sh = f->link_conf->sh;
+
+    for ( ;; ) {
+        turns = ngx_chat_link_get(&sh->turns);
+        now = ngx_chat_clock_msec();
+
+        if (now >= end
+            || ngx_chat_link_sh_wait(sh, &sh->applied, b->last, end) != NGX_OK)
+        {
+            ngx_log_error(NGX_LOG_ERR, log, 0,
+                          "chat cluster: this node is behind the log, what it "
+                          "was given is not answered in time");
+            return NGX_ABORT;
+        }
+
+        term = ngx_chat_link_get(&sh->term);
+
+        if (term == b->term) {
+            return NGX_OK;
+        }
+
+        if (term) {
+            ngx_log_error(NGX_LOG_ERR, log, 0,
+                          "chat cluster: the engine may have lost what this "
+                          "node was given, a new term has begun");
+            return NGX_ABORT;
+        }
+
+        ngx_chat_futex_sleep(&sh->turns, turns,
+                             ngx_min(NGX_CHAT_FRONT_PAUSE, end - now));
+    }
 }
 
 

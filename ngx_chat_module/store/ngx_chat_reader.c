@@ -27,7 +27,9 @@ static void ngx_chat_reader_start(ngx_chat_reader_t *reader,
     ngx_chat_read_t *rd);
 static ngx_int_t ngx_chat_reader_thread(void *data, ngx_log_t *log);
 static ngx_int_t ngx_chat_reader_catch_up(ngx_chat_reader_t *reader,
-    ngx_log_t *log);
+    uint64_t *seq, ngx_log_t *log);
+static ngx_uint_t ngx_chat_reader_has(ngx_chat_reader_t *reader,
+    uint64_t seq);
 static ngx_int_t ngx_chat_reader_page(ngx_chat_reader_t *reader);
 static ngx_int_t ngx_chat_reader_row(void *data, ngx_chat_record_t *rec);
 static ssize_t ngx_chat_reader_render(ngx_chat_reader_t *reader,
@@ -235,15 +237,17 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
 {
     ngx_chat_reader_t *reader = data;
 
+    uint64_t   seq;
     ngx_int_t  rc;
 
     if (reader->read && ngx_chat_store_get(&reader->read->left)) {
         return NGX_ABORT;
     }
 
+    seq = 0;
     reader->is_stale = 0;
 
-    if (reader->read && ngx_chat_reader_catch_up(reader, log) != NGX_OK) {
+    if (reader->read && ngx_chat_reader_catch_up(reader, &seq, log) != NGX_OK) {
         return NGX_BUSY;
     }
 
@@ -251,6 +255,10 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
 
     if (rc == NGX_OK && reader->is_stale) {
         rc = ngx_chat_migration_epoch(&reader->handle.db);
+    }
+
+    if (rc == NGX_OK && reader->read && !ngx_chat_reader_has(reader, seq)) {
+        return NGX_BUSY;
     }
 
     if (rc == NGX_OK && reader->read) {
@@ -286,7 +294,8 @@ ngx_chat_reader_thread(void *data, ngx_log_t *log)
  */
 
 static ngx_int_t
-ngx_chat_reader_catch_up(ngx_chat_reader_t *reader, ngx_log_t *log)
+ngx_chat_reader_catch_up(ngx_chat_reader_t *reader, uint64_t *seq,
+    ngx_log_t *log)
 {
     uint64_t               end;
     ngx_int_t              rc;
@@ -298,11 +307,17 @@ ngx_chat_reader_catch_up(ngx_chat_reader_t *reader, ngx_log_t *log)
         return NGX_OK;
     }
 
+    if (reader->read->history.stale && ngx_chat_link_get(&link->sh->term) == 0)
+    {
+        reader->is_stale = 1;
+        return NGX_OK;
+    }
+
     end = ngx_chat_clock_msec()
           + (reader->read->history.stale ? NGX_CHAT_READER_STALE
                                          : link->timeout);
 
-    rc = ngx_chat_link_catch_up(&reader->link, end, reader->read->epoch);
+    rc = ngx_chat_link_catch_up(&reader->link, end, seq, reader->read->epoch);
 
     if (rc != NGX_OK && reader->read->history.stale) {
         reader->is_stale = 1;
@@ -317,6 +332,31 @@ ngx_chat_reader_catch_up(ngx_chat_reader_t *reader, ngx_log_t *log)
     }
 
     return rc;
+}
+
+
+/*
+ * Whether the file that was opened has all up to a number of the log: one that
+ * was put in place of the database may be behind, and is filled then.
+ */
+
+static ngx_uint_t
+ngx_chat_reader_has(ngx_chat_reader_t *reader, uint64_t seq)
+{
+    ngx_chat_link_conf_t  *link;
+
+    link = reader->readers->conf->link;
+
+    if (link == NULL || reader->is_stale
+        || (ngx_chat_link_get(&link->sh->file) == reader->handle.db.files.file
+            && ngx_chat_link_get(&link->sh->stored) >= seq))
+    {
+        return 1;
+    }
+
+    ngx_chat_link_set(&link->sh->doubt, 1);
+
+    return 0;
 }
 
 

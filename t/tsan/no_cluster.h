@@ -54,10 +54,12 @@ ngx_chat_link_is_isolated(ngx_chat_link_conf_t *conf)
 
 
 ngx_int_t
-ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end, u_char *epoch)
+ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end, uint64_t *seq,
+    u_char *epoch)
 {
     (void) l;
     (void) end;
+    (void) seq;
     (void) epoch;
 
     abort();

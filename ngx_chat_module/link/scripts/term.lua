@@ -38,4 +38,10 @@ redis.call('HSET', KEYS[1], 'term', string.format('%.0f', new),
            'seq', last, 'first', last, 'nonce', ARGV[4], 'start', ARGV[4],
            'epoch', ARGV[3], 'id', meta[3] or ARGV[5], 'format', '1')
 
+-- the first term of all has lost nothing
+
+if ARGV[6] == '0' then
+    redis.call('HSET', KEYS[1], 'offered', string.format('%.0f', new))
+end
+
 return {'OK'}

@@ -1,0 +1,203 @@
+#!/usr/bin/perl
+
+# A node that joins again: when its connection was cut, when another nginx has
+# begun a term and died, when its database was put back, when the log is gone.
+# It takes nothing before it has all, and shows no history with a hole.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+use Time::HiRes qw(time);
+
+use Chat::API;
+use Chat::Cluster;
+use Chat::HTTP qw(from_json);
+use Chat::Pusher qw(join_presence);
+use Chat::Server qw(spew wait_for);
+
+my $trimmed = qr/chat cluster: the log goes back to \d+, and this node's/;
+
+
+sub quietly {
+    my ($cluster, @more) = @_;
+
+    $cluster->server($_)->expect_log(
+        qr/chat cluster: (?:term|the engine|.*no answer|127)/,
+        qr/\[crit\].* chat cluster: /, @more) for $cluster->names;
+
+    return $cluster;
+}
+
+
+# ---- the connection by which the log is read is cut, and no other
+
+{
+    my $cluster = quietly(Chat::Cluster->new(nodes => [ 'a' ]));
+    my (%n, $cut);
+
+    for my $i (1 .. 60) {
+        for (split /\n/, $cluster->engine->command(qw(CLIENT LIST))) {
+            my ($id) = /^id=(\d+).* cmd=xread/ or next;
+
+            $cut += $cluster->engine->command(qw(CLIENT KILL ID), $id);
+        }
+
+        $n{ $cluster->post('a', "message $i")->{status} }++;
+    }
+
+    cmp_ok($cut, '>', 10, 'the way out of the log is cut again and again');
+    is_deeply(\%n, { 201 => 60 }, 'each message is taken all the same');
+    $cluster->has_each_once('at the end', map { "message $_" } 1 .. 60);
+    $cluster->finish;
+}
+
+
+# ---- a term has begun, and who began it died before it gave what was lost
+
+{
+    my $cluster = quietly(Chat::Cluster->new);
+    my $engine = $cluster->engine;
+    my @only = map { "only a $_" } 1 .. 5;
+
+    is($cluster->post('a', 'before')->{status}, 201, 'both nodes are there');
+    $cluster->same_history('at first');
+    $cluster->proxy('b')->tell('refuse');
+    is($cluster->post('a', $_)->{status}, 201, "$_ has it") for @only;
+    $cluster->server('a')->kill_all;
+
+    # as scripts/term.lua leaves it
+    my %meta = @{ $engine->command('HGETALL', '{chat}:meta') };
+
+    $engine->command('FLUSHALL');
+    $engine->command('HSET', '{chat}:meta', %meta, term => 2,
+                     first => $meta{seq}, nonce => '0123456789abcdef',
+                     start => '0123456789abcdef', epoch => 'f' x 32);
+
+    $cluster->proxy('b')->tell('pass');
+    ok(wait_for(20, sub {
+        $cluster->server('b')->error_log =~ /no node has given it again yet/;
+    }), 'the other one waits for what was lost');
+    is($cluster->post('b', 'too soon')->{status}, 503, 'and takes nothing');
+
+    $cluster->server('a')->start;
+    $cluster->connect('a');
+
+    for my $node ($cluster->names) {
+        ok(wait_for(20, sub {
+            $cluster->post($node, "after $node")->{status} == 201;
+        }), "then node $node takes messages");
+    }
+
+    $cluster->same_history('at the end');
+    $cluster->has_each_once('at the end', 'before', @only);
+    $cluster->finish;
+}
+
+
+# ---- while a database that was put back is filled
+
+{
+    my $cluster = quietly(Chat::Cluster->new,
+                          qr/removed or replaced under the running server/,
+                          qr/another file was put in place/);
+    my $server = $cluster->server('b');
+    my $http = $cluster->http('b');
+    my $n = 1500;
+    my $old = $server->dir . '/old';
+    my (%seen, $last);
+
+    $cluster->post('a', 'message 0');
+    $cluster->same_history('at first');
+    system('sqlite3', '-cmd', '.timeout 10000', $server->database,
+           "VACUUM INTO '$old'") == 0 or die 'sqlite3';
+
+    my @refused = grep { $cluster->post('a', "message $_")->{status} != 201 }
+                  1 .. $n;
+
+    is(@refused, 0, 'many messages');
+    rename $old, $server->database or die "rename: $!";
+
+    # until it has found and filled the file
+    my $end = time() + 30;
+
+    while (time() < $end) {
+        my $res = $http->get('/messages?limit=1');
+        my $newest = $res->{status} == 200
+                     ? from_json($res->{body})->[0]{content} : 'none';
+
+        $seen{"$res->{status} $newest"}++;
+        last if $res->{status} == 200 && $server->error_log =~ /another file/;
+    }
+
+    is(join(', ', grep { $_ ne "200 message $n" && $_ ne '503 none' }
+            sort keys %seen), '', 'no page lacks the newest messages');
+    $cluster->same_history('at the end');
+    $cluster->finish;
+}
+
+
+# ---- the log is gone, and what is known of it is not
+
+{
+    my $cluster = quietly(Chat::Cluster->new, $trimmed);
+
+    $cluster->post('a', 'before');
+    $cluster->same_history('at first');
+    $cluster->server('b')->kill_all;
+    $cluster->post('a', "message $_") for 1 .. 3;
+    $cluster->engine->command('DEL', '{chat}:log');
+    $cluster->server('b')->start;
+    $cluster->connect('b');
+
+    ok(wait_for(20, sub { $cluster->server('b')->error_log =~ $trimmed }),
+       'a node that lacks something says that it needs a copy');
+    is($cluster->post('b', 'no')->{status}, 503, 'and takes nothing');
+    is($cluster->http('b')->get('/messages')->{status}, 503,
+       'nor does it show a history with a hole');
+
+    my @in = $cluster->server('b')->error_log =~ /"b", is in it/g;
+
+    is(scalar @in, 1, 'it was in the cluster before, and not again');
+    $cluster->finish;
+}
+
+
+# ---- a node that can't come back
+
+{
+    my $cluster = quietly(Chat::Cluster->new(
+        cluster => 'lease=1m isolate=2s; chat_drain 1s'), $trimmed,
+        qr/removed or replaced under the running server/,
+        qr/another file was put in place/);
+    my $server = $cluster->server('b');
+    my $api = Chat::API->new(port => $cluster->node('a')->port);
+    my $users = sub {
+        my $res = $api->get('channels/presence-room/users');
+
+        return join ' ', map { $_->{id} } @{ from_json($res->{body})->{users} };
+    };
+
+    $cluster->post('a', "message $_") for 1 .. 5;
+
+    my $ws = $cluster->node('b')->ws;
+
+    join_presence($ws, 'presence-room', 'one');
+    ok(wait_for(10, sub { $users->() eq 'one' }), 'node a knows its member');
+
+    $cluster->engine->command('XTRIM', '{chat}:log', 'MAXLEN', 1);
+    spew($server->dir . '/empty', '');
+    rename $server->dir . '/empty', $server->database or die "rename: $!";
+    $cluster->post('a', 'after');
+
+    is($ws->wait_close(20), 4200, 'its client is sent away');
+    ok(wait_for(10, sub { $users->() eq '' }),
+       'its member is gone, though its lease was kept');
+    $cluster->finish;
+}
+
+
+done_testing();
