@@ -186,6 +186,7 @@ ngx_chat_engine_ask_sentinel(ngx_chat_engine_t *e, ngx_chat_link_url_t *url)
     ngx_str_set(&words[1], "get-master-addr-by-name");
     words[2] = url->name;
 
+    reply = NULL;
     rc = ngx_chat_engine_dial(e, e->host, e->port, 0);
 
     if (rc == NGX_OK) {
