@@ -153,7 +153,9 @@ my @lies = (
       $no_meta ],
     [ 'meta: an epoch that is SQL',
       meta(6, sprintf '%-32s', "'); DELETE FROM messages; --"), $no_meta ],
-    [ 'meta: a newer format', meta(7, '2'), qr/of a newer version/ ],
+    [ 'meta: a place that is none', meta(9, 'x'), $no_meta ],
+    [ 'meta: an offer of nonsense', meta(10, '-1'), $no_meta ],
+    [ 'meta: a newer format', meta(11, '2'), qr/of a newer version/ ],
 
     [ 'XREAD: OK', says('XREAD', "+OK\r\n"), $no_read ],
     [ 'XREAD: a number', says('XREAD', ":5\r\n"), $no_read ],

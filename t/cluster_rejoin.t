@@ -15,6 +15,7 @@ use Time::HiRes qw(time);
 
 use Chat::API;
 use Chat::Cluster;
+use Chat::Failpoints qw(arm prepare);
 use Chat::HTTP qw(from_json);
 use Chat::Pusher qw(join_presence);
 use Chat::Server qw(spew wait_for);
@@ -75,7 +76,9 @@ sub quietly {
     $engine->command('FLUSHALL');
     $engine->command('HSET', '{chat}:meta', %meta, term => 2,
                      first => $meta{seq}, nonce => '0123456789abcdef',
-                     start => '0123456789abcdef', epoch => 'f' x 32);
+                     start => '0123456789abcdef', epoch => 'f' x 32,
+                     from_term => 1, from_seq => $meta{seq},
+                     from_nonce => $meta{nonce}, offered => 0);
 
     $cluster->proxy('b')->tell('pass');
     ok(wait_for(20, sub {
@@ -94,6 +97,85 @@ sub quietly {
 
     $cluster->same_history('at the end');
     $cluster->has_each_once('at the end', 'before', @only);
+    $cluster->finish;
+}
+
+
+# ---- the same where it had seen more than it had stored: events are not
+
+{
+    local %ENV = %ENV;
+
+    prepare();
+
+    my $cluster = quietly(Chat::Cluster->new(workers => 1,
+                                             main => 'env CHAT_FAILPOINTS;'));
+    my $server = $cluster->server('a');
+    my $api = Chat::API->new(port => $cluster->node('a')->port);
+
+    is($cluster->post('a', 'before')->{status}, 201, 'both nodes are there');
+    $cluster->same_history('at first');
+    $cluster->proxy('b')->tell('refuse');
+
+    my @refused = grep {
+        $api->trigger({ name => 'tick', channel => 'chat', data => 'x' })
+            ->{status} != 200
+    } 1 .. 5;
+
+    is(scalar @refused, 0, 'one sees some events more');
+
+    # nobody takes the place of its worker
+    my ($worker) = $server->worker_pids;
+
+    kill 'STOP', $server->master_pid;
+    arm('back offered' => 1);
+    $cluster->engine->command('FLUSHALL');
+    ok(wait_for(20, sub { !Chat::Server::is_alive($worker) }),
+       'it begins a term, and dies');
+    $server->kill_all;
+    arm();
+
+    $server->start;
+    $cluster->connect('a');
+    $cluster->proxy('b')->tell('pass');
+
+    for my $node ($cluster->names) {
+        ok(wait_for(20, sub {
+            $cluster->post($node, "after $node")->{status} == 201;
+        }), "then node $node takes messages");
+    }
+
+    $cluster->same_history('at the end');
+    $cluster->finish;
+}
+
+
+# ---- two nodes have seen more than who began the term, and not the same
+
+{
+    my $cluster = quietly(Chat::Cluster->new(nodes => [qw(a b c)]));
+    my @more = map { "message $_" } 1 .. 5;
+
+    is($cluster->post('a', 'before')->{status}, 201, 'three nodes are there');
+    $cluster->same_history('at first');
+    $cluster->proxy('c')->tell('refuse');
+    is($cluster->post('a', $_)->{status}, 201, "two have $_") for @more[0 .. 2];
+    is(scalar @{ $cluster->history('b') }, 4, 'both');
+    $cluster->proxy('b')->tell('refuse');
+    is($cluster->post('a', $_)->{status}, 201, "one has $_") for @more[3, 4];
+    $cluster->proxy('a')->tell('refuse');
+
+    $cluster->engine->command('FLUSHALL');
+
+    for my $node (qw(c b a)) {
+        $cluster->proxy($node)->tell('pass');
+        ok(wait_for(20, sub {
+            $cluster->post($node, "after $node")->{status} == 201;
+        }), "node $node takes messages");
+    }
+
+    $cluster->same_history('at the end');
+    $cluster->has_each_once('at the end', 'before', @more);
     $cluster->finish;
 }
 

@@ -187,7 +187,8 @@ ngx_chat_link_append_words(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     ngx_chat_link_number(w++, names + 3 * size, "%016xL", b->worker);
     ngx_chat_link_number(w++, names + 4 * size, "%016xL", b->nonce);
     ngx_chat_link_number(w++, names + 5 * size, "%uL", conf->keep);
-    ngx_str_set(w, NGX_CHAT_LINK_KEYS_KEPT);
+    w->data = (u_char *) (b->kept ? b->kept : NGX_CHAT_LINK_KEYS_KEPT);
+    w->len = ngx_strlen(w->data);
     w++;
 
     for (i = 0; i < b->n; i++) {

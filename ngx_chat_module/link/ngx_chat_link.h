@@ -64,8 +64,10 @@ typedef struct {
     uint64_t                first;     /* the seq before the term's first
                                           item */
     uint64_t                start;     /* the nonce before its first entry */
-    uint64_t                offered;   /* the last term to which a node has
-                                          given what the one before has lost */
+    ngx_chat_link_place_t   from;      /* the place of who began the term: what
+                                          is behind it was lost */
+    uint64_t                offered;   /* not 0: a node that was there has given
+                                          the others what they may lack */
     u_char                  id[NGX_CHAT_LINK_EPOCH];
     u_char                  epoch[NGX_CHAT_LINK_EPOCH];
 } ngx_chat_link_meta_t;
@@ -107,6 +109,8 @@ typedef struct {
                                           sent */
     uint64_t                nonce;     /* by chance; the same when it is sent
                                           again */
+    const char             *kept;      /* ms that idempotency keys are kept;
+                                          NULL: as those of clients */
     uint64_t                last;      /* set: the highest seq */
 } ngx_chat_link_batch_t;
 
@@ -140,12 +144,13 @@ ngx_int_t ngx_chat_link_replicated(ngx_chat_link_t *l, ngx_msec_t ms);
 ngx_int_t ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta);
 
 /* Begins a term, unless somebody else has.  meta is what the engine had, but
-   for the epoch and, where it had none, the id; seq of that term is what this
-   node has seen. */
+   for the epoch and, where it had none, the id; place is what this node has
+   seen. */
 ngx_int_t ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
-    uint64_t term, uint64_t seq);
+    ngx_chat_link_place_t *place);
 
-/* Notes that a term has got what the one before has lost. */
+/* Notes that a node which had all has given the others what they may lack of
+   what was before the term. */
 ngx_int_t ngx_chat_link_offered(ngx_chat_link_t *l, uint64_t term);
 
 /*

@@ -25,14 +25,15 @@ static void ngx_chat_link_hello_nodes(ngx_chat_link_sh_t *sh,
 
 ngx_int_t
 ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
-    uint64_t term, uint64_t seq)
+    ngx_chat_link_place_t *place)
 {
     u_char                    known[NGX_CHAT_LINK_NUMBER];
     u_char                    seen[NGX_CHAT_LINK_NUMBER];
     u_char                    last[NGX_CHAT_LINK_NUMBER];
     u_char                    nonce[NGX_CHAT_LINK_NUMBER];
+    u_char                    from[NGX_CHAT_LINK_NUMBER];
     ngx_int_t                 rc;
-    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 8];
+    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 9];
     ngx_chat_engine_reply_t  *reply;
 
     w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
@@ -40,16 +41,17 @@ ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
     w[0] = l->conf->meta;
     w[1] = l->conf->log;
     ngx_chat_link_number(&w[2], known, meta->term ? "%uL" : "", meta->term);
-    ngx_chat_link_number(&w[3], last, "%uL", seq);
+    ngx_chat_link_number(&w[3], last, "%uL", place->seq);
     w[4].data = meta->epoch;
     w[4].len = NGX_CHAT_LINK_EPOCH;
     ngx_chat_link_number(&w[5], nonce, "%016xL", ngx_chat_link_random());
     w[6].data = meta->id;
     w[6].len = NGX_CHAT_LINK_EPOCH;
-    ngx_chat_link_number(&w[7], seen, "%uL", term);
+    ngx_chat_link_number(&w[7], seen, "%uL", place->term);
+    ngx_chat_link_number(&w[8], from, "%016xL", place->nonce);
 
     rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_TERM_e, words, 2,
-                                  NGX_CHAT_LINK_SCRIPT_WORDS + 8,
+                                  NGX_CHAT_LINK_SCRIPT_WORDS + 9,
                                   NGX_CHAT_LINK_CALL, &reply);
     if (rc == NGX_OK) {
         ngx_chat_engine_free(reply);
@@ -64,16 +66,17 @@ ngx_chat_link_offered(ngx_chat_link_t *l, uint64_t term)
 {
     u_char                    number[NGX_CHAT_LINK_NUMBER];
     ngx_int_t                 rc;
-    ngx_str_t                 words[4];
+    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 2];
     ngx_chat_engine_reply_t  *reply;
 
-    ngx_str_set(&words[0], "HSET");
-    words[1] = l->conf->meta;
-    ngx_str_set(&words[2], "offered");
-    ngx_chat_link_number(&words[3], number, "%uL", term);
+    w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
 
-    rc = ngx_chat_engine_call(&l->engine, words, 4, NGX_CHAT_LINK_CALL,
-                              &reply);
+    w[0] = l->conf->meta;
+    ngx_chat_link_number(&w[1], number, "%uL", term);
+
+    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_OFFERED_e, words,
+                                  1, NGX_CHAT_LINK_SCRIPT_WORDS + 2,
+                                  NGX_CHAT_LINK_CALL, &reply);
     if (rc == NGX_OK) {
         ngx_chat_engine_free(reply);
     }

@@ -34,26 +34,26 @@ ngx_int_t
 ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
 {
     ngx_int_t                 rc;
-    ngx_str_t                 words[11], format, offered, values[7];
+    ngx_str_t                 words[14], format, values[11];
     ngx_uint_t                i;
     ngx_chat_engine_reply_t  *reply;
 
     static const char  *names[] = {
-        "term", "seq", "nonce", "first", "start", "id", "epoch", "format",
-        "offered"
+        "term", "seq", "nonce", "first", "start", "id", "epoch", "from_term",
+        "from_seq", "from_nonce", "offered", "format"
     };
 
     ngx_str_set(&words[0], "HMGET");
     words[1] = l->conf->meta;
 
-    for (i = 0; i < 9; i++) {
+    for (i = 0; i < 12; i++) {
         words[2 + i].data = (u_char *) names[i];
         words[2 + i].len = strlen(names[i]);
     }
 
     memset(meta, 0, sizeof(ngx_chat_link_meta_t));
 
-    rc = ngx_chat_engine_call(&l->engine, words, 11, NGX_CHAT_LINK_CALL,
+    rc = ngx_chat_engine_call(&l->engine, words, 14, NGX_CHAT_LINK_CALL,
                               &reply);
     if (rc != NGX_OK) {
         return rc;
@@ -61,21 +61,20 @@ ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
 
     rc = NGX_DECLINED;
 
-    if (ngx_chat_engine_count(reply) != 9) {
+    if (ngx_chat_engine_count(reply) != 12) {
         (void) ngx_chat_engine_failed(&l->engine, "its key \"meta\" is none of "
                                       "this module's");
         goto done;
     }
 
-    for (i = 0; i < 7; i++) {
+    for (i = 0; i < 11; i++) {
         values[i] = ngx_chat_engine_text(ngx_chat_engine_item(reply, i));
     }
 
-    format = ngx_chat_engine_text(ngx_chat_engine_item(reply, 7));
-    offered = ngx_chat_engine_text(ngx_chat_engine_item(reply, 8));
+    format = ngx_chat_engine_text(ngx_chat_engine_item(reply, 11));
 
     if (ngx_chat_engine_is_nil(ngx_chat_engine_item(reply, 0))
-        && ngx_chat_engine_is_nil(ngx_chat_engine_item(reply, 7)))
+        && ngx_chat_engine_is_nil(ngx_chat_engine_item(reply, 11)))
     {
         rc = NGX_OK;
         goto done;
@@ -93,10 +92,12 @@ ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
         || ngx_chat_link_read_number(&values[2], 1, &meta->nonce) != NGX_OK
         || ngx_chat_link_read_number(&values[3], 0, &meta->first) != NGX_OK
         || ngx_chat_link_read_number(&values[4], 1, &meta->start) != NGX_OK
-        || (offered.len && ngx_chat_link_read_number(&offered, 0,
-                                                     &meta->offered) != NGX_OK)
         || ngx_chat_link_read_text(meta->id, &values[5]) != NGX_OK
-        || ngx_chat_link_read_text(meta->epoch, &values[6]) != NGX_OK)
+        || ngx_chat_link_read_text(meta->epoch, &values[6]) != NGX_OK
+        || ngx_chat_link_read_number(&values[7], 0, &meta->from.term) != NGX_OK
+        || ngx_chat_link_read_number(&values[8], 0, &meta->from.seq) != NGX_OK
+        || ngx_chat_link_read_number(&values[9], 1, &meta->from.nonce) != NGX_OK
+        || ngx_chat_link_read_number(&values[10], 0, &meta->offered) != NGX_OK)
     {
         (void) ngx_chat_engine_failed(&l->engine, "its key \"meta\" is none of "
                                       "this module's");

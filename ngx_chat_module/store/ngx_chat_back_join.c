@@ -42,6 +42,14 @@ ngx_chat_back_join(ngx_chat_back_t *b)
     rc = ngx_chat_back_find(b);
 
     if (rc == NGX_OK) {
+
+        /* what moves from here on is of this term; the one before may be of a
+           back that has died */
+
+        if (b->sh->term != b->meta.term) {
+            ngx_chat_link_set(&b->sh->term, 0);
+        }
+
         rc = ngx_chat_back_enter(b);
     }
 
@@ -185,6 +193,7 @@ ngx_chat_back_locate(ngx_chat_back_t *b)
 static void
 ngx_chat_back_place(ngx_chat_back_t *b)
 {
+    uint64_t             most;
     ngx_chat_link_sh_t  *sh;
 
     sh = b->sh;
@@ -206,11 +215,11 @@ ngx_chat_back_place(ngx_chat_back_t *b)
     /* numbers behind that are other items' in this term, and offer() sees to
        those that were here */
 
-    if (ngx_chat_back_has_orphans(b)) {
-        ngx_chat_link_set(&sh->applied, b->meta.first);
+    most = (b->place.term && b->place.term < b->meta.term) ? b->meta.from.seq
+                                                           : b->meta.seq;
 
-    } else if (sh->applied > b->meta.seq) {
-        ngx_chat_link_set(&sh->applied, b->meta.seq);
+    if (sh->applied > most) {
+        ngx_chat_link_set(&sh->applied, most);
     }
 }
 
@@ -270,8 +279,10 @@ ngx_chat_back_may_jump(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
     /* what this node has missed of the term before was offered again, but not
        more than that */
 
-    return term == place->term + 1
-           && seq <= place->seq + NGX_CHAT_BACK_OFFERED;
+    return place->term == b->meta.from.term
+           && (place->seq != b->meta.from.seq
+               || place->nonce == b->meta.from.nonce)
+           && b->meta.from.seq <= place->seq + NGX_CHAT_BACK_OFFERED;
 }
 
 

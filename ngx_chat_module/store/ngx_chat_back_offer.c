@@ -26,6 +26,8 @@
 
 
 #define NGX_CHAT_BACK_ITEMS    64      /* of a batch */
+#define NGX_CHAT_BACK_KEPT     "604800000"     /* ms: another node may come
+                                                  with the same days later */
 #define NGX_CHAT_BACK_BYTES    (1024 * 1024)
 
 
@@ -52,7 +54,8 @@ ngx_uint_t
 ngx_chat_back_has_orphans(ngx_chat_back_t *b)
 {
     return b->place.term && b->place.term < b->meta.term
-           && b->place.seq > b->meta.first;
+           && b->place.term == b->meta.from.term
+           && b->place.seq > b->meta.from.seq;
 }
 
 
@@ -62,13 +65,17 @@ ngx_chat_back_offer(ngx_chat_back_t *b)
     ngx_int_t  rc;
 
     if (ngx_chat_back_has_orphans(b)) {
-        rc = ngx_chat_back_offer_since(b, b->meta.first, 1);
+        rc = ngx_chat_back_offer_since(b, b->meta.from.seq, 1);
 
         if (rc != NGX_OK) {
             return rc;
         }
 
-        b->place.seq = b->meta.first;
+        /* readers first */
+
+        ngx_chat_link_set(&b->sh->stored, b->meta.from.seq);
+
+        b->place = b->meta.from;
 
         rc = ngx_chat_back_locked(b, ngx_chat_back_remove);
         if (rc != NGX_OK) {
@@ -78,23 +85,22 @@ ngx_chat_back_offer(ngx_chat_back_t *b)
         ngx_chat_link_sh_set_place(b->sh, &b->place);
     }
 
-    if (b->meta.offered == b->meta.term) {
+    if (b->meta.offered || !ngx_chat_back_is_complete(b)) {
         return NGX_OK;
     }
 
     /* whoever has all may do it: who began the term may have died since */
 
-    rc = ngx_chat_back_offer_since(b, b->meta.first
-                                      - ngx_min(b->meta.first,
+    rc = ngx_chat_back_offer_since(b, b->meta.from.seq
+                                      - ngx_min(b->meta.from.seq,
                                                 NGX_CHAT_BACK_OFFERED), 0);
-    if (rc != NGX_OK) {
-        return rc;
+
+    if (rc == NGX_OK) {
+        ngx_chat_failpoint("back offered");
+        rc = ngx_chat_link_offered(&b->link, b->meta.term);
     }
 
-    ngx_chat_failpoint("back offered");
-
-    return (ngx_chat_link_offered(&b->link, b->meta.term) == NGX_OK)
-           ? NGX_OK : NGX_ERROR;
+    return (rc == NGX_OK || rc == NGX_AGAIN) ? rc : NGX_ERROR;
 }
 
 
@@ -107,7 +113,7 @@ ngx_chat_back_remove(ngx_chat_back_t *b)
     ngx_int_t  rc;
 
     (void) snprintf(sql, sizeof(sql), "DELETE FROM messages WHERE id > %llu",
-                    (unsigned long long) b->meta.first);
+                    (unsigned long long) b->meta.from.seq);
 
     rc = ngx_chat_batch_begin(&b->handle.db);
 
@@ -178,13 +184,17 @@ ngx_chat_back_offer_row(void *data, ngx_chat_record_t *rec)
     item.content = rec->content;
     item.author = rec->author;
 
+    if (!o->orphans && rec->id > o->back->meta.from.seq) {
+        return NGX_OK;
+    }
+
     if (o->orphans) {
 
-        /* the same where it is offered once more */
+        /* the same where it is offered once more, and by other nodes */
 
         (void) snprintf((char *) o->keys[o->n], NGX_CHAT_LINK_KEY_LEN + 1,
                         "%016llx%016llx",
-                        (unsigned long long) o->back->place.nonce,
+                        (unsigned long long) o->back->meta.from.term,
                         (unsigned long long) rec->id);
         it->key = o->keys[o->n];
 
@@ -236,6 +246,7 @@ ngx_chat_back_offer_send(ngx_chat_back_offer_t *o)
     batch.items = o->items;
     batch.n = o->n;
     batch.worker = b->worker;
+    batch.kept = o->orphans ? NGX_CHAT_BACK_KEPT : NULL;
     batch.term = b->meta.term;
     batch.incarnation = b->sh->incarnation;
     batch.nonce = ngx_chat_link_random();

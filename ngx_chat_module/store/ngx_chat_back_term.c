@@ -20,6 +20,7 @@
 #include <store/ngx_chat_back_work.h>
 
 
+static ngx_int_t ngx_chat_back_new_term(ngx_chat_back_t *b);
 static void ngx_chat_back_has_lost(ngx_chat_back_t *b);
 
 
@@ -43,26 +44,18 @@ ngx_chat_back_found(ngx_chat_back_t *b)
                       "anew, behind %uL", b->place.seq);
 
         ngx_memcpy(b->meta.id, b->id, NGX_CHAT_LINK_EPOCH);
-        ngx_chat_link_token(b->meta.epoch);
 
     } else {
 
-        /* kept before it is said, as its answer may be lost */
-
         b->place.seq = b->conf->sh->last;
         ngx_chat_link_token(b->meta.id);
-
-        rc = ngx_chat_back_locked(b, ngx_chat_back_save);
-        if (rc != NGX_OK) {
-            return rc;
-        }
 
         ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
                       "chat cluster: this node makes the cluster, whose "
                       "numbers begin behind %uL", b->place.seq);
     }
 
-    rc = ngx_chat_link_term(&b->link, &b->meta, b->place.term, b->place.seq);
+    rc = ngx_chat_back_new_term(b);
 
     /* as it is now, whoever has made it */
 
@@ -132,11 +125,33 @@ ngx_chat_back_lost(ngx_chat_back_t *b)
                   place->term);
 
     ngx_chat_back_has_lost(b);
-    ngx_chat_link_token(meta->epoch);
 
-    rc = ngx_chat_link_term(&b->link, meta, place->term, place->seq);
+    rc = ngx_chat_back_new_term(b);
 
     return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+}
+
+
+/*
+ * The place is kept before it is said, as this node may die then, and the place
+ * in shared memory be ahead of the one in the database: no node had all.
+ */
+
+static ngx_int_t
+ngx_chat_back_new_term(ngx_chat_back_t *b)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_chat_back_locked(b, ngx_chat_back_save);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (b->id[0]) {
+        ngx_chat_link_token(b->meta.epoch);
+    }
+
+    return ngx_chat_link_term(&b->link, &b->meta, &b->place);
 }
 
 
@@ -160,11 +175,26 @@ ngx_chat_back_has_lost(ngx_chat_back_t *b)
 ngx_int_t
 ngx_chat_back_wait_offer(ngx_chat_back_t *b)
 {
-    if (b->meta.offered == b->meta.term || ngx_chat_back_is_complete(b)) {
+    if (b->meta.offered || ngx_chat_back_is_complete(b)) {
         return NGX_OK;
     }
 
     return ngx_chat_back_failed(b, "the end of the log was lost, and no node "
                                 "has given it again yet that has all of it; "
                                 "start the one that has most");
+}
+
+
+ngx_uint_t
+ngx_chat_back_is_complete(ngx_chat_back_t *b)
+{
+    ngx_chat_link_place_t  *from;
+
+    from = &b->meta.from;
+
+    return b->place.term == b->meta.term
+           || (b->place.term == from->term
+               && (b->place.seq > from->seq
+                   || (b->place.seq == from->seq
+                       && b->place.nonce == from->nonce)));
 }

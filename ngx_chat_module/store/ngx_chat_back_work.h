@@ -97,8 +97,8 @@ ngx_int_t ngx_chat_back_lost(ngx_chat_back_t *b);
 /* Whether what this node may lack of the term before is in the log. */
 ngx_int_t ngx_chat_back_wait_offer(ngx_chat_back_t *b);
 
-/* Whether this node has all that was before the term. */
-#define ngx_chat_back_is_complete(b)  ((b)->place.seq >= (b)->meta.first)
+/* Whether this node has all that who began the term had. */
+ngx_uint_t ngx_chat_back_is_complete(ngx_chat_back_t *b);
 
 /*
  * ngx_chat_back_lease.c: the node's lease begins, or goes on, at a join.

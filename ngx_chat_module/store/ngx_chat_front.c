@@ -76,6 +76,7 @@ ngx_chat_front_take(ngx_chat_front_t *f, ngx_queue_t *batch, ngx_log_t *log)
     }
 
     b.worker = f->worker;
+    b.kept = NULL;
     b.incarnation = 0;
     b.nonce = ngx_chat_link_random();
 
