@@ -177,8 +177,9 @@ my @lies = (
       qr/$no_resp|$no_read/ ],
     [ 'XREAD: a line without an end', says('XREAD', '+', 'x' x 65536),
       qr/$too_large|no answer in time/ ],
+    # the first alone is "nothing", where there is something
     [ 'XREAD: answers without end', says('XREAD', "*-1\r\n", "*-1\r\n" x 10000),
-      qr/it answers more than it was asked/ ],
+      qr/it answers more than it was asked|$not_far/ ],
 
     [ 'an entry: no id', entry(sub { shift; ('', @_) }), $no_entry ],
     [ 'an entry: an id of one number', entry(sub { shift; ('5', @_) }),

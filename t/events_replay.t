@@ -386,6 +386,12 @@ subtest 'the ring is written over' => sub {
     overrun();
 
     my $back = client(path => $path, id => $id);
+
+    # what comes before it has been looked up would be missed
+    ok(wait_for(10, sub {
+        $t->status->{resumptions_by_result}{ring} > $before->{ring};
+    }), 'a client is back');
+
     my @live = (publish($two, 'live'));
     gets($back, 'S6: nothing was missed, nothing is said', @live);
     $back->close;
