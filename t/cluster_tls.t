@@ -33,6 +33,7 @@ tls-cert-file $dir/cert.pem
 tls-key-file $dir/key.pem
 tls-auth-clients no
 user chat on >sesame $rights
+user poor on >sesame ~* +role +hmget
 END
 
 spew("$dir/password", "sesame\n");
@@ -123,6 +124,9 @@ works('a user with a password',
 fails('a wrong password', qr/chat cluster: .*WRONGPASS/,
       "chat_cluster redis://chat\@127.0.0.1:@{[$engine->port]} timeout=1s;",
       "chat_cluster_password $dir/wrong;");
+fails('a user who may run no script', qr/chat cluster: .*NOPERM/,
+      "chat_cluster redis://poor\@127.0.0.1:@{[$engine->port]} prefix=OWN"
+      . ' timeout=3s;', "chat_cluster_password $dir/password;");
 works('the second of two URLs',
       "chat_cluster redis://127.0.0.1:1 rediss://localhost:$tls prefix=OWN"
       . ' timeout=3s;', $trusted);

@@ -119,22 +119,19 @@ ngx_chat_status_cluster_prometheus(ngx_chat_metrics_t *m,
                            "The term of the log; 0: it is not in the cluster.",
                            c->term);
 
-    ngx_chat_metrics_begin(m, "ngx_chat_cluster_applied_total", "counter",
-                           "Number of the log's last event that this node "
-                           "has.");
-    ngx_chat_metrics_sample(m, "", NULL, NULL, c->applied);
+    ngx_chat_status_total(m, "ngx_chat_cluster_applied_total",
+                          "Number of the log's last event that this node "
+                          "has.", c->applied);
 
     ngx_chat_status_metric(m, "ngx_chat_cluster_behind_events",
                            "Events of the log that it did not have, when it "
                            "asked last.", c->behind);
 
-    ngx_chat_metrics_begin(m, "ngx_chat_cluster_log_lost_total", "counter",
-                           "Times this node found that the log had lost "
-                           "something.");
-    ngx_chat_metrics_sample(m, "", NULL, NULL, c->lost);
+    ngx_chat_status_total(m, "ngx_chat_cluster_log_lost_total",
+                          "Times this node found that the log had lost "
+                          "something.", c->lost);
 
-    ngx_chat_metrics_begin(m, "ngx_chat_cluster_log_trimmed_total", "counter",
-                           "Times the log did not go back far enough for this "
-                           "node.");
-    ngx_chat_metrics_sample(m, "", NULL, NULL, c->trimmed);
+    ngx_chat_status_total(m, "ngx_chat_cluster_log_trimmed_total",
+                          "Times the log did not go back far enough for this "
+                          "node.", c->trimmed);
 }

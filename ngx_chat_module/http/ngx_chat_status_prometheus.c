@@ -114,6 +114,15 @@ ngx_chat_status_metric(ngx_chat_metrics_t *m, const char *name,
 }
 
 
+void
+ngx_chat_status_total(ngx_chat_metrics_t *m, const char *name,
+    const char *help, uint64_t n)
+{
+    ngx_chat_metrics_begin(m, name, "counter", help);
+    ngx_chat_metrics_sample(m, "", NULL, NULL, n);
+}
+
+
 static void
 ngx_chat_status_prometheus_counter(ngx_chat_metrics_t *m,
     const ngx_chat_status_counter_t *c, uint64_t *counters)
@@ -169,9 +178,9 @@ ngx_chat_status_prometheus_store(ngx_chat_metrics_t *m, ngx_chat_status_t *st)
                            "Messages that are taken and not committed yet.",
                            st->stats.counters[NGX_CHAT_QUEUED_e]);
 
-    ngx_chat_metrics_begin(m, "ngx_chat_store_reads_total", "counter",
-                           "Pages of history that were read.");
-    ngx_chat_metrics_sample(m, "", NULL, NULL, st->store.reads);
+    ngx_chat_status_total(m, "ngx_chat_store_reads_total",
+                          "Pages of history that were read.",
+                          st->store.reads);
 
     ngx_chat_status_metric(m, "ngx_chat_store_queue_reads",
                            "Pages of history that wait to be read.",

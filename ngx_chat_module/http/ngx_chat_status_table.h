@@ -105,8 +105,10 @@ void ngx_chat_status_cluster_json(ngx_chat_json_write_t *w,
 void ngx_chat_status_cluster_prometheus(ngx_chat_metrics_t *m,
     ngx_chat_status_cluster_t *c);
 
-/* A gauge of one line. */
+/* A gauge of one line, and a counter. */
 void ngx_chat_status_metric(ngx_chat_metrics_t *m, const char *name,
+    const char *help, uint64_t n);
+void ngx_chat_status_total(ngx_chat_metrics_t *m, const char *name,
     const char *help, uint64_t n);
 
 /* A ngx_chat_render_pt; data is a ngx_chat_status_t. */

@@ -15,8 +15,8 @@
 #include <wire/ngx_chat_clock.h>
 
 
-#define NGX_CHAT_LINK_NAME  (64 + 32)  /* bytes of a node's key */
-#define NGX_CHAT_LINK_BYE   1000       /* ms to connect for it */
+#define NGX_CHAT_LINK_NODE_KEY  (64 + 32)  /* bytes */
+#define NGX_CHAT_LINK_BYE       1000       /* ms to connect for it */
 
 
 static void ngx_chat_link_hello_nodes(ngx_chat_link_sh_t *sh,
@@ -27,14 +27,12 @@ ngx_int_t
 ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
     ngx_chat_link_place_t *place)
 {
-    u_char                    known[NGX_CHAT_LINK_NUMBER];
-    u_char                    seen[NGX_CHAT_LINK_NUMBER];
-    u_char                    last[NGX_CHAT_LINK_NUMBER];
-    u_char                    nonce[NGX_CHAT_LINK_NUMBER];
-    u_char                    from[NGX_CHAT_LINK_NUMBER];
-    ngx_int_t                 rc;
-    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 9];
-    ngx_chat_engine_reply_t  *reply;
+    u_char      known[NGX_CHAT_LINK_NUMBER];
+    u_char      seen[NGX_CHAT_LINK_NUMBER];
+    u_char      last[NGX_CHAT_LINK_NUMBER];
+    u_char      nonce[NGX_CHAT_LINK_NUMBER];
+    u_char      from[NGX_CHAT_LINK_NUMBER];
+    ngx_str_t  *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 9];
 
     w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
 
@@ -50,38 +48,26 @@ ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
     ngx_chat_link_number(&w[7], seen, "%uL", place->term);
     ngx_chat_link_number(&w[8], from, "%016xL", place->nonce);
 
-    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_TERM_e, words, 2,
-                                  NGX_CHAT_LINK_SCRIPT_WORDS + 9,
-                                  NGX_CHAT_LINK_CALL, &reply);
-    if (rc == NGX_OK) {
-        ngx_chat_engine_free(reply);
-    }
-
-    return rc;
+    return ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_TERM_e, words, 2,
+                                    NGX_CHAT_LINK_SCRIPT_WORDS + 9,
+                                    NGX_CHAT_LINK_CALL, NULL);
 }
 
 
 ngx_int_t
 ngx_chat_link_offered(ngx_chat_link_t *l, uint64_t term)
 {
-    u_char                    number[NGX_CHAT_LINK_NUMBER];
-    ngx_int_t                 rc;
-    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 2];
-    ngx_chat_engine_reply_t  *reply;
+    u_char      number[NGX_CHAT_LINK_NUMBER];
+    ngx_str_t  *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 2];
 
     w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
 
     w[0] = l->conf->meta;
     ngx_chat_link_number(&w[1], number, "%uL", term);
 
-    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_OFFERED_e, words,
-                                  1, NGX_CHAT_LINK_SCRIPT_WORDS + 2,
-                                  NGX_CHAT_LINK_CALL, &reply);
-    if (rc == NGX_OK) {
-        ngx_chat_engine_free(reply);
-    }
-
-    return rc;
+    return ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_OFFERED_e, words,
+                                    1, NGX_CHAT_LINK_SCRIPT_WORDS + 2,
+                                    NGX_CHAT_LINK_CALL, NULL);
 }
 
 
@@ -194,17 +180,15 @@ ngx_int_t
 ngx_chat_link_gone(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     ngx_uint_t force)
 {
-    u_char                    number[NGX_CHAT_LINK_NUMBER];
-    u_char                    name[NGX_CHAT_LINK_NUMBER];
-    u_char                    nonce[NGX_CHAT_LINK_NUMBER];
-    u_char                    batches[NGX_CHAT_LINK_NAME];
-    u_char                    census[NGX_CHAT_LINK_NAME];
-    u_char                    bytes[NGX_CHAT_LOG_ITEM_HEADER
-                                    + NGX_CHAT_LINK_NUMBER];
-    ngx_int_t                 rc;
-    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 10];
-    ngx_chat_log_item_t       item;
-    ngx_chat_engine_reply_t  *reply;
+    u_char                number[NGX_CHAT_LINK_NUMBER];
+    u_char                name[NGX_CHAT_LINK_NUMBER];
+    u_char                nonce[NGX_CHAT_LINK_NUMBER];
+    u_char                batches[NGX_CHAT_LINK_NODE_KEY];
+    u_char                census[NGX_CHAT_LINK_NODE_KEY];
+    u_char                bytes[NGX_CHAT_LOG_ITEM_HEADER
+                                + NGX_CHAT_LINK_NUMBER];
+    ngx_str_t            *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 10];
+    ngx_chat_log_item_t   item;
 
     w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
 
@@ -228,14 +212,9 @@ ngx_chat_link_gone(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     w[9].data = bytes;
     w[9].len = ngx_chat_log_item_pack(bytes, &item) - bytes;
 
-    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_GONE_e, words, 5,
-                                  NGX_CHAT_LINK_SCRIPT_WORDS + 10,
-                                  NGX_CHAT_LINK_CALL, &reply);
-    if (rc == NGX_OK) {
-        ngx_chat_engine_free(reply);
-    }
-
-    return rc;
+    return ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_GONE_e, words, 5,
+                                    NGX_CHAT_LINK_SCRIPT_WORDS + 10,
+                                    NGX_CHAT_LINK_CALL, NULL);
 }
 
 
@@ -315,7 +294,7 @@ ngx_int_t
 ngx_chat_link_census(ngx_chat_link_t *l, uint64_t incarnation,
     ngx_chat_engine_reply_t **reply)
 {
-    u_char     census[NGX_CHAT_LINK_NAME];
+    u_char     census[NGX_CHAT_LINK_NODE_KEY];
     ngx_str_t  words[2];
 
     ngx_str_set(&words[0], "HGETALL");

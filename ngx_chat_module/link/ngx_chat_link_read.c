@@ -19,8 +19,11 @@
 
 #define NGX_CHAT_LINK_PAUSE  50        /* ms between attempts */
 #define NGX_CHAT_LINK_WORD  48         /* bytes of an id, or a number */
+#define NGX_CHAT_LINK_FIELDS  12       /* of meta */
 
 
+static ngx_int_t ngx_chat_link_meta_read(ngx_chat_link_t *l,
+    ngx_chat_engine_reply_t *reply, ngx_chat_link_meta_t *meta);
 static ngx_chat_engine_reply_t *ngx_chat_link_entries(
     ngx_chat_engine_reply_t *reply);
 static ngx_int_t ngx_chat_link_read_fields(ngx_chat_engine_reply_t *fields,
@@ -34,11 +37,11 @@ ngx_int_t
 ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
 {
     ngx_int_t                 rc;
-    ngx_str_t                 words[14], format, values[11];
+    ngx_str_t                 words[2 + NGX_CHAT_LINK_FIELDS];
     ngx_uint_t                i;
     ngx_chat_engine_reply_t  *reply;
 
-    static const char  *names[] = {
+    static const char  *names[NGX_CHAT_LINK_FIELDS] = {
         "term", "seq", "nonce", "first", "start", "id", "epoch", "from_term",
         "from_seq", "from_nonce", "offered", "format"
     };
@@ -46,47 +49,55 @@ ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
     ngx_str_set(&words[0], "HMGET");
     words[1] = l->conf->meta;
 
-    for (i = 0; i < 12; i++) {
+    for (i = 0; i < NGX_CHAT_LINK_FIELDS; i++) {
         words[2 + i].data = (u_char *) names[i];
         words[2 + i].len = strlen(names[i]);
     }
 
     memset(meta, 0, sizeof(ngx_chat_link_meta_t));
 
-    rc = ngx_chat_engine_call(&l->engine, words, 14, NGX_CHAT_LINK_CALL,
-                              &reply);
-    if (rc != NGX_OK) {
-        return rc;
+    rc = ngx_chat_engine_call(&l->engine, words, 2 + NGX_CHAT_LINK_FIELDS,
+                              NGX_CHAT_LINK_CALL, &reply);
+    if (rc == NGX_OK) {
+        rc = ngx_chat_link_meta_read(l, reply, meta);
+        ngx_chat_engine_free(reply);
     }
 
-    rc = NGX_DECLINED;
+    return rc;
+}
 
-    if (ngx_chat_engine_count(reply) != 12) {
-        (void) ngx_chat_engine_failed(&l->engine, "its key \"meta\" is none of "
-                                      "this module's");
-        goto done;
+
+/* NGX_OK; NGX_DECLINED: it is not ours. */
+
+static ngx_int_t
+ngx_chat_link_meta_read(ngx_chat_link_t *l, ngx_chat_engine_reply_t *reply,
+    ngx_chat_link_meta_t *meta)
+{
+    ngx_str_t   values[NGX_CHAT_LINK_FIELDS], *format;
+    ngx_uint_t  i;
+
+    if (ngx_chat_engine_count(reply) == NGX_CHAT_LINK_FIELDS
+        && ngx_chat_engine_is_nil(ngx_chat_engine_item(reply, 0))
+        && ngx_chat_engine_is_nil(ngx_chat_engine_item(reply,
+                                                   NGX_CHAT_LINK_FIELDS - 1)))
+    {
+        return NGX_OK;
     }
 
-    for (i = 0; i < 11; i++) {
+    for (i = 0; i < NGX_CHAT_LINK_FIELDS; i++) {
         values[i] = ngx_chat_engine_text(ngx_chat_engine_item(reply, i));
     }
 
-    format = ngx_chat_engine_text(ngx_chat_engine_item(reply, 11));
+    format = &values[NGX_CHAT_LINK_FIELDS - 1];
 
-    if (ngx_chat_engine_is_nil(ngx_chat_engine_item(reply, 0))
-        && ngx_chat_engine_is_nil(ngx_chat_engine_item(reply, 11)))
-    {
-        rc = NGX_OK;
-        goto done;
-    }
-
-    if (format.len != 1 || format.data[0] != '1') {
+    if (format->len && (format->len != 1 || format->data[0] != '1')) {
         (void) ngx_chat_engine_failed(&l->engine, "the cluster is of a newer "
                                       "version of this module");
-        goto done;
+        return NGX_DECLINED;
     }
 
-    if (ngx_chat_link_read_number(&values[0], 0, &meta->term) != NGX_OK
+    if (format->len == 0
+        || ngx_chat_link_read_number(&values[0], 0, &meta->term) != NGX_OK
         || meta->term == 0
         || ngx_chat_link_read_number(&values[1], 0, &meta->seq) != NGX_OK
         || ngx_chat_link_read_number(&values[2], 1, &meta->nonce) != NGX_OK
@@ -101,16 +112,10 @@ ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta)
     {
         (void) ngx_chat_engine_failed(&l->engine, "its key \"meta\" is none of "
                                       "this module's");
-        goto done;
+        return NGX_DECLINED;
     }
 
-    rc = NGX_OK;
-
-done:
-
-    ngx_chat_engine_free(reply);
-
-    return rc;
+    return NGX_OK;
 }
 
 

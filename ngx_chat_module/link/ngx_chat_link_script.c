@@ -31,11 +31,13 @@ ngx_chat_link_script_run(ngx_chat_engine_t *e, ngx_chat_link_script_e script,
     ngx_str_t *words, ngx_uint_t nkeys, ngx_uint_t n, ngx_msec_t ms,
     ngx_chat_engine_reply_t **reply)
 {
-    char        number[NGX_INT_T_LEN + 1];
-    u_char      sum[SHA_DIGEST_LENGTH], sha[2 * SHA_DIGEST_LENGTH];
-    ngx_int_t   rc;
-    ngx_str_t   text, first;
-    ngx_uint_t  i;
+    char                      number[NGX_INT_T_LEN + 1];
+    u_char                    sum[SHA_DIGEST_LENGTH];
+    u_char                    sha[2 * SHA_DIGEST_LENGTH];
+    ngx_int_t                 rc;
+    ngx_str_t                 text, first;
+    ngx_uint_t                i;
+    ngx_chat_engine_reply_t  *r;
 
     text.data = (u_char *) ngx_chat_link_scripts[script];
     text.len = strlen(ngx_chat_link_scripts[script]);
@@ -49,7 +51,7 @@ ngx_chat_link_script_run(ngx_chat_engine_t *e, ngx_chat_link_script_e script,
     words[2].data = (u_char *) number;
     words[2].len = snprintf(number, sizeof(number), "%u", (unsigned) nkeys);
 
-    rc = ngx_chat_engine_call(e, words, n, ms, reply);
+    rc = ngx_chat_engine_call(e, words, n, ms, &r);
 
     if (rc == NGX_DECLINED
         && strncmp(e->error, "NOSCRIPT", 8) == 0)
@@ -57,22 +59,24 @@ ngx_chat_link_script_run(ngx_chat_engine_t *e, ngx_chat_link_script_e script,
         ngx_str_set(&words[0], "EVAL");
         words[1] = text;
 
-        rc = ngx_chat_engine_call(e, words, n, ms, reply);
+        rc = ngx_chat_engine_call(e, words, n, ms, &r);
     }
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    first = ngx_chat_engine_text(ngx_chat_engine_item(*reply, 0));
+    first = ngx_chat_engine_text(ngx_chat_engine_item(r, 0));
 
-    if (first.len == 2 && memcmp(first.data, "OK", 2) == 0) {
+    rc = (first.len == 2 && memcmp(first.data, "OK", 2) == 0) ? NGX_OK
+                                                              : NGX_ERROR;
+
+    if (rc == NGX_OK && reply) {
+        *reply = r;
         return NGX_OK;
     }
 
-    rc = NGX_ERROR;
-
-    for (i = 0; ngx_chat_link_script_words[i]; i++) {
+    for (i = 0; rc == NGX_ERROR && ngx_chat_link_script_words[i]; i++) {
 
         if (first.len == strlen(ngx_chat_link_script_words[i])
             && memcmp(first.data, ngx_chat_link_script_words[i], first.len)
@@ -82,8 +86,7 @@ ngx_chat_link_script_run(ngx_chat_engine_t *e, ngx_chat_link_script_e script,
         }
     }
 
-    ngx_chat_engine_free(*reply);
-    *reply = NULL;
+    ngx_chat_engine_free(r);
 
     if (rc == NGX_ERROR) {
         ngx_chat_link_script_failed(e);

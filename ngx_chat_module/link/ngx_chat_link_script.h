@@ -31,8 +31,9 @@ typedef enum {
 /*
  * Runs a script.  Its keys and then its other arguments are in words, behind
  * room for run()'s own; n counts all.  What the script answers is a list that
- * begins with a word.  NGX_OK: "OK", and *reply is the list; NGX_AGAIN: another
- * one of its words; NGX_DECLINED, NGX_ERROR: as in ngx_chat_link.h.
+ * begins with a word.  NGX_OK: "OK", and *reply is the list, unless reply is
+ * NULL; NGX_AGAIN: another one of its words; NGX_DECLINED, NGX_ERROR: as in
+ * ngx_chat_link.h.
  */
 ngx_int_t ngx_chat_link_script_run(ngx_chat_engine_t *e,
     ngx_chat_link_script_e script, ngx_str_t *words, ngx_uint_t nkeys,

@@ -210,7 +210,7 @@ ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
         ngx_chat_store_stats_commit(stats, ngx_chat_clock_usec() - start);
         b->saved = place;
         ngx_chat_link_set(&b->sh->stored, place.seq);
-        b->conf->sh->last = ngx_max(b->conf->sh->last, b->stored);
+        b->conf->sh->last = ngx_max(b->conf->sh->last, b->highest);
     }
 
     return rc;
@@ -315,7 +315,7 @@ ngx_chat_back_store_entry(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
             return rc;
         }
 
-        b->stored = ngx_max(b->stored, rec.id);
+        b->highest = ngx_max(b->highest, rec.id);
     }
 
     return (rc == NGX_DONE && seq == entry->seq)

@@ -203,7 +203,7 @@ ngx_chat_back_place(ngx_chat_back_t *b)
         ngx_chat_link_set(&sh->quiet, b->meta.seq);
     }
 
-    /* readers look at the file first */
+    /* before the file, which readers look at first */
 
     ngx_chat_link_set(&sh->stored, b->place.seq);
 
@@ -212,8 +212,8 @@ ngx_chat_back_place(ngx_chat_back_t *b)
         ngx_chat_link_set(&sh->file, b->file);
     }
 
-    /* numbers behind that are other items' in this term, and offer() sees to
-       those that were here */
+    /* numbers behind that are other items' in this term; offer() sees to the
+       messages that had them here */
 
     most = (b->place.term && b->place.term < b->meta.term) ? b->meta.from.seq
                                                            : b->meta.seq;

@@ -32,34 +32,34 @@ static void ngx_chat_back_has_lost(ngx_chat_back_t *b);
 ngx_int_t
 ngx_chat_back_found(ngx_chat_back_t *b)
 {
-    ngx_int_t  rc;
-
     ngx_memcpy(b->meta.epoch, b->conf->sh->epoch, NGX_CHAT_LINK_EPOCH);
 
     if (b->id[0]) {
+        ngx_memcpy(b->meta.id, b->id, NGX_CHAT_LINK_EPOCH);
+
+    } else {
+        ngx_chat_link_token(b->meta.id);
+    }
+
+    if (b->place.term) {
         ngx_chat_back_has_lost(b);
 
         ngx_log_error(NGX_LOG_ALERT, b->log, 0,
                       "chat cluster: the engine has lost all of it; it is made "
                       "anew, behind %uL", b->place.seq);
 
-        ngx_memcpy(b->meta.id, b->id, NGX_CHAT_LINK_EPOCH);
-
     } else {
 
+        /* also where it has begun to, and does not know what came of it */
+
         b->place.seq = b->conf->sh->last;
-        ngx_chat_link_token(b->meta.id);
 
         ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
                       "chat cluster: this node makes the cluster, whose "
                       "numbers begin behind %uL", b->place.seq);
     }
 
-    rc = ngx_chat_back_new_term(b);
-
-    /* as it is now, whoever has made it */
-
-    return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+    return ngx_chat_back_new_term(b);
 }
 
 
@@ -103,7 +103,6 @@ ngx_chat_back_belongs(ngx_chat_back_t *b)
 ngx_int_t
 ngx_chat_back_lost(ngx_chat_back_t *b)
 {
-    ngx_int_t               rc;
     ngx_chat_link_meta_t   *meta;
     ngx_chat_link_place_t  *place;
 
@@ -126,15 +125,14 @@ ngx_chat_back_lost(ngx_chat_back_t *b)
 
     ngx_chat_back_has_lost(b);
 
-    rc = ngx_chat_back_new_term(b);
-
-    return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+    return ngx_chat_back_new_term(b);
 }
 
 
 /*
- * The place is kept before it is said, as this node may die then, and the place
- * in shared memory be ahead of the one in the database: no node had all.
+ * The place is kept before it is said.  That in shared memory may be ahead of
+ * the database's, and if this node died behind that, no node would have all.
+ * NGX_AGAIN: there is a term now, whoever has begun it; NGX_ERROR.
  */
 
 static ngx_int_t
@@ -147,11 +145,15 @@ ngx_chat_back_new_term(ngx_chat_back_t *b)
         return rc;
     }
 
-    if (b->id[0]) {
+    /* the first term goes on with the database's */
+
+    if (b->place.term) {
         ngx_chat_link_token(b->meta.epoch);
     }
 
-    return ngx_chat_link_term(&b->link, &b->meta, &b->place);
+    rc = ngx_chat_link_term(&b->link, &b->meta, &b->place);
+
+    return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
 }
 
 

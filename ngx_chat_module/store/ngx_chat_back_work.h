@@ -42,7 +42,7 @@ typedef struct ngx_chat_back_s {
     ngx_chat_link_place_t   saved;     /* the place in the database */
     ngx_uint_t              began;     /* a transaction */
     ngx_uint_t              rouse;     /* the workers, when all is applied */
-    uint64_t                stored;    /* the highest id stored */
+    uint64_t                highest;   /* id that was stored */
     uint64_t                beat;      /* ms: when the lease is due */
     uint64_t                told;      /* ms: when a fault was logged last */
     ngx_msec_t              pause;     /* before the next attempt */
@@ -91,7 +91,8 @@ ngx_int_t ngx_chat_back_found(ngx_chat_back_t *b);
 /* Whether the database is one of this cluster's. */
 ngx_int_t ngx_chat_back_belongs(ngx_chat_back_t *b);
 
-/* Begins a term, where the engine has lost what this node has seen. */
+/* Begins a term, where the engine has lost what this node has seen; that is
+   NGX_AGAIN. */
 ngx_int_t ngx_chat_back_lost(ngx_chat_back_t *b);
 
 /* Whether what this node may lack of the term before is in the log. */

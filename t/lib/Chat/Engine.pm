@@ -188,8 +188,11 @@ use Socket qw(AF_UNIX SOCK_STREAM PF_UNSPEC);
 use Chat::Server qw(free_port);
 
 
+# new(PORT): to the engine there.  A class with a serve() of its own may give
+# more arguments for it.
+
 sub new {
-    my ($class, $to) = @_;
+    my ($class, $to, @more) = @_;
 
     my $port = free_port();
     my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
@@ -203,14 +206,15 @@ sub new {
 
     if ($pid == 0) {
         close $ours;
-        serve($listener, $theirs, $to);
+        $class->can('serve')->($listener, $theirs, $to, @more);
         POSIX::_exit(0);
     }
 
     close $theirs;
     $ours->autoflush(1);
 
-    return bless { port => $port, pid => $pid, control => $ours }, $class;
+    return bless { port => $port, pid => $pid, control => $ours, owner => $$ },
+           $class;
 }
 
 
@@ -233,8 +237,11 @@ sub tell {
 sub finish {
     my ($self) = @_;
 
+    return unless $self->{pid} && $self->{owner} == $$;
+
     kill 'KILL', $self->{pid};
     waitpid $self->{pid}, 0;
+    undef $self->{pid};
 
     return;
 }

@@ -1,7 +1,7 @@
 package Chat::Liar;
 
 # A proxy before an engine that understands what passes, and changes answers.
-# It has Chat::Engine::Proxy's methods.
+# It is a Chat::Engine::Proxy with other words.
 #
 # An answer is a tree: [ TYPE, VALUE ], where TYPE is RESP's byte, and VALUE a
 # string, a list of trees, or undef for nil.
@@ -13,57 +13,23 @@ use Exporter 'import';
 use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
-use Socket qw(AF_UNIX SOCK_STREAM PF_UNSPEC);
 
-use Chat::Server qw(free_port);
+use Chat::Engine;
 
+our @ISA = ('Chat::Engine::Proxy');
 our @EXPORT_OK = qw(resp);
 
 
 # new(PORT, name => sub { my ($words, $tree) = @_; ... }, ...)
 #
 # A lie gets a command and its answer, and returns what is sent: bytes; a list
-# of bytes, and bytes that follow them for ever; or undef for the truth.
+# of bytes, and bytes that follow them for ever; or undef for the truth.  tell()
+# with the name of one ends all connections; with "" it is honest again.
 
 sub new {
     my ($class, $to, %lies) = @_;
 
-    my $port = free_port();
-    my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
-        LocalPort => $port, Listen => 64, ReuseAddr => 1) or die "listen: $!";
-
-    socketpair(my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC)
-        or die "socketpair: $!";
-
-    my $pid = fork();
-    die "fork: $!" unless defined $pid;
-
-    if ($pid == 0) {
-        close $ours;
-        serve($listener, $theirs, $to, \%lies);
-        POSIX::_exit(0);
-    }
-
-    close $theirs;
-    $ours->autoflush(1);
-
-    return bless { port => $port, pid => $pid, control => $ours, owner => $$ },
-           $class;
-}
-
-
-sub url { 'redis://127.0.0.1:' . $_[0]{port} }
-
-
-# Ends all connections; from now on it lies so, or is honest with "".
-
-sub tell {
-    my ($self, $lie) = @_;
-
-    print { $self->{control} } "$lie\n";
-    readline $self->{control};
-
-    return;
+    return $class->SUPER::new($to, \%lies);
 }
 
 
@@ -75,19 +41,6 @@ sub told {
     print { $self->{control} } "?\n";
 
     return int readline $self->{control};
-}
-
-
-sub finish {
-    my ($self) = @_;
-
-    return unless $self->{pid} && $self->{owner} == $$;
-
-    kill 'KILL', $self->{pid};
-    waitpid $self->{pid}, 0;
-    undef $self->{pid};
-
-    return;
 }
 
 
