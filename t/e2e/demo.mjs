@@ -84,9 +84,22 @@ export class Guest extends Window {
         await this.button('Send').click();
     }
 
-    enter(room) {
-        return this.page.getByRole('navigation')
-                        .getByRole('link', { name: room }).click();
+    /* The page shows another room a moment after the click, or the step. */
+
+    stands(room) {
+        return this.sees(
+            () => document.getElementById('title').textContent, room);
+    }
+
+    async enter(room) {
+        await this.page.getByRole('navigation')
+                       .getByRole('link', { name: room }).click();
+        await this.stands(room);
+    }
+
+    async back(room) {
+        await this.page.goBack();
+        await this.stands(room);
     }
 
     /* Waits until read(), in the page, returns what is wanted. */

@@ -60,7 +60,7 @@ async function tour({ server, open }, options, look) {
     await other.enter('Team');
     await other.send('elsewhere');
     await other.shows(['elsewhere']);
-    await other.page.goBack();
+    await other.back('Lobby');
     await window.title('(1) Lobby – Chat');
     await other.box.pressSequentially('typing');
     await page.getByText('Bob is typing…').waitFor();
@@ -202,7 +202,6 @@ describe('the demo', () => {
         assert.ok(await inside(window.button('Change name')));
         await window.enter('Coffee');
         await window.button('Change name').waitFor({ state: 'hidden' });
-        await page.getByRole('heading', { name: 'Coffee' }).waitFor();
     }));
 
     it('needs no mouse', limit, demo(async ({ server, open }) => {

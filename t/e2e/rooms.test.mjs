@@ -200,7 +200,6 @@ describe('rooms of the demo', () => {
 
         await Promise.all([ann, bob].map((one) => one.online('Ann', 'Bob')));
         await bob.enter('Coffee');
-        await bob.page.getByRole('heading', { name: 'Coffee' }).waitFor();
         await ann.send('in the lobby');
         await bob.title('(1) Coffee – Chat');
         await bob.send('at the bar');
@@ -217,7 +216,7 @@ describe('rooms of the demo', () => {
         await bob.box.pressSequentially('half');
         await ann.page.getByText('Bob is typing…').waitFor();
 
-        await ann.page.goBack();
+        await ann.back('Lobby');
         await ann.shows(['in the lobby']);
         assert.equal(await ann.page.locator('#typing').textContent(), '');
         assert.equal(await ann.box.inputValue(), 'a draft');
