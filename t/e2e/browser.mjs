@@ -130,8 +130,14 @@ export class Window {
         return window;
     }
 
-    close() {
-        return this.context.close();
+    /* A route may be asking the server still: its error is no fault. */
+
+    async close() {
+        if (!this.page.isClosed()) {
+            await this.page.unrouteAll({ behavior: 'ignoreErrors' });
+        }
+
+        await this.context.close();
     }
 
     /* Fails where a text is too faint, or one of these is not shown. */

@@ -228,6 +228,7 @@ describe('the console in trouble', () => {
 
         window.expected = /503/;
         await window.go(`${chat}/history`);
+        await window.button('Try again').waitFor();
         await window.says(/database|no more requests/);
 
         fs.renameSync(moved, file);
@@ -428,6 +429,8 @@ describe('the console in trouble', () => {
         assert.match(await page.title(), /^Incidents/);
         await window.go('#/nowhere/at/all');
         await window.heading('Overview');
+        await window.go('#/apps');
+        await window.heading('Apps');
         await window.go('#/channel/%E0%A4%A/x');
         await window.heading('Overview');
     });

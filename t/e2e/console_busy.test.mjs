@@ -144,6 +144,9 @@ describe('the console where there is much', () => {
                 await window.link('Next').click();
             }
 
+            /* or the address of that page would empty the field again */
+
+            await window.until(async () => (await names())[0], name(250));
             await page.getByLabel('Name begins with').fill('room-0199');
             await window.says('10 channels with “room-0199…”');
             await window.until(async () => (await names()).at(-1),

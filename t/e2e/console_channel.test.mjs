@@ -34,7 +34,7 @@ describe('a channel of the console', () => {
         await trigger(server, 'private-orders', 'placed', order);
         await trigger(server, 'private-orders', '<i>odd</i>',
                       '<img src=x onerror=alert(1)>\nline 2');
-        await window.line('placed').waitFor();
+        await window.line('odd').waitFor();
         assert.match((await window.lines())[0], /<i>odd<\/i> <img src=x/,
                      'the newest is first');
         await window.says('2 events');
@@ -81,6 +81,7 @@ describe('a channel of the console', () => {
             await trigger(server, 'private-orders', 'many', String(i));
         }
 
+        await window.says('64 events');
         await page.getByLabel('Lines').selectOption('50');
         await window.until(async () => (
             (await window.lines()).filter((line) => /many/.test(line)).length),

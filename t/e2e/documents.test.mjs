@@ -348,6 +348,7 @@ describe('conf/clients.md: enabledTransports', () => {
             const example = run(altered(n, (text) => text), away);
 
             await example.prints('unavailable');    // behind all others
+            await example.stop();                   // has told all it asked
             assert.deepEqual(example.others(), []);
         });
 

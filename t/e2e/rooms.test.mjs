@@ -137,10 +137,21 @@ describe('people in the demo', () => {
 
         await again.online('Ann', 'Bob');
         await ann.page.getByText('2 online').waitFor();
+        await ann.page.evaluate(() => {
+            const list = document.getElementById('people');
+
+            new MutationObserver(() => {
+                if (list.childElementCount < 2) {
+                    document.body.dataset.alone = '';
+                }
+            }).observe(list, { childList: true });
+        });
         await bob.page.goto('about:blank');
         await again.send('here');
         await ann.shows(['here']);
         await ann.online('Ann', 'Bob');
+        assert.equal(await ann.page.locator('body[data-alone]').count(), 0,
+                     'Ann was never alone');
 
         /* nor does the browser's cache of pages that were left */
 
@@ -165,7 +176,7 @@ describe('people in the demo', () => {
         /* Ann's page forgets nobody while her clock stands still */
 
         await ann.page.clock.install();
-        await ann.page.clock.pauseAt(Date.now() + 1000);
+        await ann.page.clock.pauseAt(Date.now() + 20000);
 
         await line(ann, '');
         await type(bob);
@@ -187,8 +198,8 @@ describe('people in the demo', () => {
         /* who goes on says so again */
 
         await type(dot);
-        await line(ann, 'Dot is typing…');
-        await line(bob, 'Dot is typing…');
+        await Promise.all([ann, bob].map((one) => (
+            line(one, 'Dot is typing…'))));
     }));
 });
 
@@ -357,6 +368,7 @@ describe('rooms of the demo', () => {
             /* scrolling does it as well */
 
             await ann.room.evaluate((e) => { e.scrollTop -= 300; });
+            await ann.button('To the end').waitFor();
             await bob.send('last');
             await ann.button('1 new').waitFor();
             await ann.room.hover();

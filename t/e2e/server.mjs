@@ -206,6 +206,7 @@ class Server {
         this.prefix = fs.mkdtempSync(path.join(build, 'e2e-'));
         this.printed = '';
         this.leaving = new Set();       // workers from before a reload
+        this.forgiven = new Set();      // lines of the log, see stop()
     }
 
     get url() {
@@ -273,6 +274,11 @@ class Server {
         this.leaving.clear();
     }
 
+    /*
+     * nginx's master kills who needs more than a second to end, as may be
+     * where browsers want all of the cores.  That is no fault.
+     */
+
     async stop(signal = 'SIGTERM') {
         if (!this.child || this.child.exitCode !== null
             || this.child.signalCode !== null)
@@ -281,6 +287,9 @@ class Server {
         }
 
         await this.left();
+
+        const before = new Set(this.killed());
+
         this.child.kill(signal);
 
         const late = sleep(limit, 'late', { ref: false });
@@ -293,6 +302,14 @@ class Server {
             throw new Error(`${nginx} did not exit ${limit} ms after`
                             + ` ${signal}`);
         }
+
+        this.killed().filter((line) => !before.has(line))
+                     .forEach((line) => this.forgiven.add(line));
+    }
+
+    killed() {
+        return this.log().split('\n').filter((line) => (
+            /exited on signal 9/.test(line)));
     }
 
     log() {
@@ -454,16 +471,11 @@ export async function withServer(options, test) {
         await server.start(options.port);
         await test(server);
 
-        const before = server.log().split('\n').length - 1;
-
         await server.stop();
 
-        /* nginx's master kills who needs more than a second to end, as may be
-           where browsers want all of the cores */
-
-        const bad = server.log().split('\n').filter((line, i) => (
+        const bad = server.log().split('\n').filter((line) => (
             /\[(emerg|alert|crit)\]|Sanitizer/.test(line)
-            && !(i >= before && /exited on signal 9/.test(line))
+            && !server.forgiven.has(line)
             && !options.allow?.test(line)));
 
         if (bad.length) {
