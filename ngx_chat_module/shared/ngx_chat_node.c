@@ -95,8 +95,9 @@ ngx_chat_node_compare(ngx_chat_zone_t *zone, ngx_chat_node_fact_t *fact)
         return;
     }
 
+    ngx_chat_registry_channel_changed(zone, ch);
+
     if (fact->user.len == 0) {
-        ngx_chat_registry_channel_changed(zone, ch);
         return;
     }
 
@@ -252,16 +253,18 @@ ngx_chat_node_channel(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_chat_node_fact_t *fact)
 {
     uint32_t                     hash;
+    uint64_t                     n;
     ngx_chat_channel_sh_t       *ch;
     ngx_chat_slot_channel_sh_t  *sc;
 
     hash = ngx_chat_registry_hash(zone, fact->app, &fact->channel);
     ch = ngx_chat_registry_find(zone, fact->app, hash, &fact->channel);
     sc = ch ? ngx_chat_registry_channel_of(ch, slot) : NULL;
+    n = fact->n;
 
     if (sc == NULL) {
 
-        if (fact->n == 0) {
+        if (n == 0) {
             return NGX_OK;
         }
 
@@ -272,7 +275,13 @@ ngx_chat_node_channel(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         }
     }
 
-    ngx_chat_node_set(zone, sc, fact->n);
+    /* the members go first; then the node says so once more */
+
+    if (n == 0 && sc->members) {
+        n = 1;
+    }
+
+    ngx_chat_node_set(zone, sc, n);
     ngx_chat_node_release(zone, sc);
 
     return NGX_OK;
@@ -327,6 +336,7 @@ ngx_chat_node_member(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
     ngx_chat_node_fact_t *fact)
 {
     uint32_t                     hash;
+    uint64_t                     n;
     ngx_uint_t                   added;
     ngx_chat_member_sh_t        *m;
     ngx_chat_channel_sh_t       *ch;
@@ -359,10 +369,20 @@ ngx_chat_node_member(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
         }
     }
 
+    /* channels and members are announced apart: whoever is the first member has
+       a subscription, whether or not that was told yet */
+
+    n = sc->subscriptions;
+
+    if (n == 0) {
+        ngx_chat_node_set(zone, sc, 1);
+    }
+
     sm = ngx_chat_presence_join(zone, slot, sc->channel, &fact->user,
                                 &fact->info, &added);
 
     if (sm == NULL) {
+        ngx_chat_node_set(zone, sc, n);
         ngx_chat_node_release(zone, sc);
         return NGX_BUSY;
     }

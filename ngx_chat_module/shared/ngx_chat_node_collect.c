@@ -133,6 +133,12 @@ ngx_chat_node_look_channels(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *self,
 
         sc = ngx_chat_registry_channel_of(ch, self);
 
+        /* as the nodes take it while it has members */
+
+        if (n == 0 && sc && sc->members) {
+            n = 1;
+        }
+
         if (n == (sc ? sc->subscriptions : 0)) {
             continue;
         }
