@@ -14,6 +14,7 @@
 #include <ngx_chat_conf_app.h>
 #include <ngx_chat_conf_cluster.h>
 #include <ngx_chat_conf_database.h>
+#include <store/ngx_chat_books.h>
 
 
 #define NGX_CHAT_CONF_CLUSTER_KEEP      200000
@@ -292,10 +293,11 @@ ngx_chat_conf_cluster_init(ngx_conf_t *cf, ngx_chat_main_conf_t *cmcf)
         return NGX_OK;
     }
 
-    if (cmcf->herald.n) {
+    if (cmcf->herald.n && ngx_chat_books_check()) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"webhook\" can't be used with \"chat_cluster\" yet, "
-                      "in %V:%ui", &cmcf->cluster.file, cmcf->cluster.line);
+                      "\"webhook\" can't be used with \"chat_cluster\" here: "
+                      "%s, in %V:%ui", ngx_chat_books_check(),
+                      &cmcf->cluster.file, cmcf->cluster.line);
         return NGX_ERROR;
     }
 

@@ -53,6 +53,7 @@ ngx_chat_herald_start(ngx_chat_herald_conf_t *conf, ngx_cycle_t *cycle)
     }
 
     h->conf = conf;
+    h->link_conf = conf->store->link;
     h->zone = conf->zone;
     h->log = cycle->log;
     h->hooks = (ngx_chat_herald_hook_t *) (h + 1);
@@ -204,18 +205,30 @@ ngx_chat_herald_reign(void *data)
     while (ngx_chat_single_goes_on(&h->single) && !h->yields) {
 
         ngx_chat_herald_look(h);
+        ngx_chat_herald_forward(h, 0);
+
+        if (!ngx_chat_herald_leads(h)) {
+            ngx_chat_herald_revive_for_others(h);
+            ngx_chat_herald_wait(h, NGX_CHAT_HERALD_WAIT);
+            continue;
+        }
 
         if (ngx_chat_herald_is_due(h)) {
             ngx_chat_herald_round(h, 0);
         }
 
-        /* also what waits for libcurl, when nothing else is due */
-        ngx_chat_herald_send(h);
+        /* also what waits for libcurl, when nothing else is due; a round may
+           have taken long */
+        if (ngx_chat_herald_leads(h)) {
+            ngx_chat_herald_send(h);
+        }
 
         ngx_chat_herald_wait(h, ngx_chat_herald_ms(h));
     }
 
-    for (n = 0; n < NGX_CHAT_HERALD_LAST; n++) {
+    ngx_chat_herald_forward(h, 1);
+
+    for (n = 0; n < NGX_CHAT_HERALD_LAST && ngx_chat_herald_leads(h); n++) {
 
         ngx_chat_herald_round(h, 1);
 
@@ -247,6 +260,7 @@ ngx_chat_herald_begin(ngx_chat_herald_t *h)
         h->zone->sh->hooks.hooks[i].key = 0;
     }
 
+    ngx_chat_herald_cluster_init(h);
     ngx_chat_herald_reset(h);
 }
 
@@ -259,15 +273,16 @@ ngx_chat_herald_end(ngx_chat_herald_t *h)
 
     ngx_chat_hook_db_close(&h->db);
 
-    free(h->records);
+    ngx_chat_herald_cluster_exit(h);
+
+    free(h->records.positions);
     free(h->json);
 
     if (h->buf.data) {
         ngx_free(h->buf.data);
     }
 
-    h->records = NULL;
-    h->nalloc = 0;
+    ngx_memzero(&h->records, sizeof(ngx_chat_herald_chain_t));
     h->json = NULL;
     h->json_size = 0;
     ngx_str_null(&h->buf);
@@ -289,7 +304,7 @@ ngx_chat_herald_ms(ngx_chat_herald_t *h)
         return ms;
     }
 
-    if (h->nrecords || h->newcomers
+    if (h->records.n || h->newcomers || h->cluster.more
         || h->census == NGX_CHAT_HERALD_CENSUS_TAKEN_e)
     {
         return 0;

@@ -95,6 +95,7 @@ ngx_chat_herald_census_take(ngx_chat_herald_t *h)
 
     h->census = NGX_CHAT_HERALD_CENSUS_TAKEN_e;
     h->census_row = 0;
+    h->census_over = 0;
 
     return NGX_OK;
 }
@@ -348,12 +349,8 @@ ngx_chat_herald_census_gone(ngx_chat_herald_t *h)
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_chat_db_exec(&h->db.handle.db,
-                              "DROP TABLE temp.webhook_census");
-    }
-
-    if (rc == NGX_OK) {
         h->census = NGX_CHAT_HERALD_CENSUS_NONE_e;
+        h->census_over = 1;
     }
 
     return rc;

@@ -23,8 +23,7 @@
 #include <wire/ngx_chat_clock.h>
 
 
-static ngx_int_t ngx_chat_herald_find(ngx_chat_herald_t *h);
-static ngx_int_t ngx_chat_herald_push(ngx_chat_herald_t *h,
+static ngx_int_t ngx_chat_herald_push(ngx_chat_herald_chain_t *chain,
     uint64_t position);
 static ngx_int_t ngx_chat_herald_record(ngx_chat_herald_t *h,
     ngx_chat_hook_record_t *rec, uint64_t position);
@@ -33,11 +32,6 @@ static ngx_int_t ngx_chat_herald_forget(ngx_chat_herald_t *h,
     ngx_chat_hook_record_t *rec);
 static ngx_int_t ngx_chat_herald_forget_members(ngx_chat_herald_t *h,
     ngx_chat_hook_record_t *channel);
-static void ngx_chat_herald_overrun(ngx_chat_herald_t *h);
-
-
-#define ngx_chat_herald_newest(zone)                                          \
-    __atomic_load_n(&(zone)->sh->hooks.last, __ATOMIC_ACQUIRE)
 
 
 ngx_uint_t
@@ -47,7 +41,7 @@ ngx_chat_herald_has_records(ngx_chat_herald_t *h)
 
     last = ngx_chat_herald_newest(h->zone);
 
-    return h->nrecords
+    return h->records.n
            || (last != NGX_CHAT_INDEX_NONE && last >= h->position);
 }
 
@@ -55,12 +49,19 @@ ngx_chat_herald_has_records(ngx_chat_herald_t *h)
 ngx_uint_t
 ngx_chat_herald_is_all_read(ngx_chat_zone_t *zone)
 {
-    uint64_t  last;
+    uint64_t  last, read;
 
     last = ngx_chat_herald_newest(zone);
+    read = __atomic_load_n(&zone->sh->hooks.read, __ATOMIC_RELAXED);
 
-    return last == NGX_CHAT_INDEX_NONE
-           || last < __atomic_load_n(&zone->sh->hooks.read, __ATOMIC_RELAXED);
+    /* in a cluster: what is of this node goes to the others first */
+
+    if (zone->sh->nnodes) {
+        read = ngx_min(read, __atomic_load_n(&zone->sh->hooks.forwarded,
+                                             __ATOMIC_RELAXED));
+    }
+
+    return last == NGX_CHAT_INDEX_NONE || last < read;
 }
 
 
@@ -78,29 +79,33 @@ ngx_chat_herald_position(ngx_chat_herald_t *h)
 ngx_int_t
 ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
 {
-    uint64_t                 at, now, position;
+    uint64_t                 at, now;
     ngx_int_t                rc;
-    ngx_chat_envelope_t      e;
     ngx_chat_hook_record_t   rec;
 
     now = 0;
 
-    if (h->nrecords == 0) {
+    if (h->records.n == 0) {
         /* before the look: who is back later than that is not found */
         now = ngx_chat_clock_msec();
-        rc = ngx_chat_herald_find(h);
+        h->found = ngx_chat_herald_applied(h);
+
+        rc = ngx_chat_herald_find(h, &h->records, h->position);
+
+        if (rc == NGX_DECLINED) {
+            ngx_chat_herald_overrun(h);
+            return NGX_OK;
+        }
 
         if (rc != NGX_OK) {
             return rc;
         }
     }
 
-    for ( /* void */ ; *n && h->nrecords; (*n)--) {
+    for ( /* void */ ; *n && h->records.n; (*n)--) {
 
-        at = h->records[--h->nrecords];
-        position = at;
-
-        rc = ngx_chat_index_read(h->zone, &position, &e, &h->buf, h->log);
+        at = h->records.positions[h->records.n - 1];
+        rc = ngx_chat_herald_next(h, &h->records, &rec);
 
         if (rc == NGX_ERROR) {
             return rc;
@@ -113,11 +118,7 @@ ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
 
         h->position = at + 1;
 
-        if (ngx_chat_hook_record_unpack(&rec, e.payload.data, e.payload.len)
-            != NGX_OK)
-        {
-            ngx_log_error(NGX_LOG_ALERT, h->log, 0,
-                          "chat ring has a broken record for webhooks");
+        if (rc == NGX_DONE) {
             continue;
         }
 
@@ -127,7 +128,7 @@ ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
 
         if (rc == NGX_OK && *n == 0) {
             /* held ones that come before it are left: next time */
-            h->records[h->nrecords++] = at;
+            h->records.positions[h->records.n++] = at;
             h->position = at;
             return NGX_OK;
         }
@@ -139,10 +140,17 @@ ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
         if (rc != NGX_OK) {
             return rc;
         }
+
+        /* others may have come with the same item */
+
+        if (rec.seq) {
+            h->seq = rec.seq - 1;
+        }
     }
 
-    if (h->nrecords == 0) {
+    if (h->records.n == 0) {
         h->at = ngx_max(h->at, now);
+        h->seq = ngx_max(h->seq, h->found);
 
         return ngx_chat_herald_release(h, n);
     }
@@ -151,10 +159,9 @@ ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
 }
 
 
-/* Finds the records from the position on: their chain leads back. */
-
-static ngx_int_t
-ngx_chat_herald_find(ngx_chat_herald_t *h)
+ngx_int_t
+ngx_chat_herald_find(ngx_chat_herald_t *h, ngx_chat_herald_chain_t *chain,
+    uint64_t from)
 {
     uint64_t             p, position;
     ngx_int_t            rc;
@@ -162,17 +169,16 @@ ngx_chat_herald_find(ngx_chat_herald_t *h)
 
     p = ngx_chat_herald_newest(h->zone);
 
-    while (p != NGX_CHAT_INDEX_NONE && p >= h->position) {
+    while (p != NGX_CHAT_INDEX_NONE && p >= from) {
 
         position = p;
         rc = ngx_chat_index_read(h->zone, &position, &e, &h->buf, h->log);
 
         if (rc == NGX_DECLINED) {
-            ngx_chat_herald_overrun(h);
-            return NGX_OK;
+            return rc;
         }
 
-        if (rc != NGX_OK || ngx_chat_herald_push(h, p) != NGX_OK) {
+        if (rc != NGX_OK || ngx_chat_herald_push(chain, p) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -186,24 +192,52 @@ ngx_chat_herald_find(ngx_chat_herald_t *h)
 /* The memory has a bound: that of the records in the ring. */
 
 static ngx_int_t
-ngx_chat_herald_push(ngx_chat_herald_t *h, uint64_t position)
+ngx_chat_herald_push(ngx_chat_herald_chain_t *chain, uint64_t position)
 {
     uint64_t    *p;
     ngx_uint_t   n;
 
-    if (h->nrecords == h->nalloc) {
-        n = h->nalloc ? h->nalloc * 2 : 1024;
+    if (chain->n == chain->nalloc) {
+        n = chain->nalloc ? chain->nalloc * 2 : 1024;
 
-        p = realloc(h->records, n * sizeof(uint64_t));
+        p = realloc(chain->positions, n * sizeof(uint64_t));
         if (p == NULL) {
             return NGX_ERROR;
         }
 
-        h->records = p;
-        h->nalloc = n;
+        chain->positions = p;
+        chain->nalloc = n;
     }
 
-    h->records[h->nrecords++] = position;
+    chain->positions[chain->n++] = position;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_herald_next(ngx_chat_herald_t *h, ngx_chat_herald_chain_t *chain,
+    ngx_chat_hook_record_t *rec)
+{
+    uint64_t             position;
+    ngx_int_t            rc;
+    ngx_chat_envelope_t  e;
+
+    position = chain->positions[--chain->n];
+
+    rc = ngx_chat_index_read(h->zone, &position, &e, &h->buf, h->log);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_chat_hook_record_unpack(rec, e.payload.data, e.payload.len)
+        != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ALERT, h->log, 0,
+                      "chat ring has a broken record for webhooks");
+        return NGX_DONE;
+    }
 
     return NGX_OK;
 }
@@ -213,6 +247,12 @@ static ngx_int_t
 ngx_chat_herald_record(ngx_chat_herald_t *h, ngx_chat_hook_record_t *rec,
     uint64_t position)
 {
+    /* in a cluster it comes again, by the log */
+
+    if (h->link_conf && rec->seq == 0) {
+        return NGX_OK;
+    }
+
     switch (rec->kind) {
 
     case NGX_CHAT_HOOK_OCCUPIED_e:
@@ -408,7 +448,7 @@ ngx_chat_herald_forget_members(ngx_chat_herald_t *h,
  * full for long.  Who is there can be asked, the other events are lost.
  */
 
-static void
+void
 ngx_chat_herald_overrun(ngx_chat_herald_t *h)
 {
     ngx_log_error(NGX_LOG_ERR, h->log, 0,
@@ -419,7 +459,7 @@ ngx_chat_herald_overrun(ngx_chat_herald_t *h)
     ngx_chat_incident_note(NGX_CHAT_INCIDENT_RING_OVERRUN_e, "webhooks");
 
     h->position = ngx_chat_herald_newest(h->zone) + 1;
-    h->nrecords = 0;
+    h->records.n = 0;
 
     ngx_chat_hook_held_clear(&h->held);
 

@@ -18,12 +18,18 @@
 #include <hook/ngx_chat_hook_curl.h>
 #include <hook/ngx_chat_hook_db.h>
 #include <hook/ngx_chat_hook_held.h>
+#include <link/ngx_chat_link.h>
+#include <link/ngx_chat_log_item.h>
 #include <pusher/ngx_chat_webhook.h>
 #include <shared/ngx_chat_single.h>
+#include <wire/ngx_chat_hook_record.h>
 
 
 #define NGX_CHAT_HERALD_GRACE   3000       /* ms that ends are held back */
 #define NGX_CHAT_HERALD_RECORDS  1000      /* most of them in a transaction */
+#define NGX_CHAT_HERALD_ITEMS   200        /* the same in a cluster, where a
+                                              transaction is an item */
+#define NGX_CHAT_HERALD_REST    500        /* ms behind a failure of the log */
 #define NGX_CHAT_HERALD_NEVER   INT64_MAX  /* a time */
 
 
@@ -79,8 +85,37 @@ typedef enum {
 } ngx_chat_herald_census_e;
 
 
+/* Positions of records in the ring, the latest first. */
+
+typedef struct {
+    uint64_t                *positions;
+    ngx_uint_t               n;
+    ngx_uint_t               nalloc;
+} ngx_chat_herald_chain_t;
+
+
+/* What a herald does with it in a cluster, see ngx_chat_herald_cluster.c. */
+
+typedef struct {
+    ngx_chat_link_t          link;
+    uint64_t                 worker;       /* its name for the engine, by
+                                              chance */
+    ngx_uint_t               leads;        /* this node sends webhooks, */
+    uint64_t                 until;        /* for sure until then, ms */
+    uint64_t                 term;         /* in that term */
+    uint64_t                 ask;          /* ms: asks again then */
+    uint64_t                 nobody;       /* ms: since when no node does, and
+                                              this one lacks something; 0 */
+    uint64_t                 row;          /* ids up to this one were given */
+    uint64_t                 pause;        /* ms: forwards nothing before */
+    ngx_chat_herald_chain_t  chain;        /* records to be forwarded */
+    ngx_uint_t               more;         /* messages may be untold yet */
+} ngx_chat_herald_cluster_t;
+
+
 typedef struct {
     ngx_chat_herald_conf_t  *conf;
+    ngx_chat_link_conf_t    *link_conf;    /* NULL: no cluster */
     ngx_chat_zone_t         *zone;
     ngx_log_t               *log;
 
@@ -123,9 +158,12 @@ typedef struct {
                                               of interest */
     uint64_t                 noted;        /* positions as in the database */
     uint64_t                 noted_read;
-    uint64_t                *records;      /* positions, the latest first */
-    ngx_uint_t               nrecords;
-    ngx_uint_t               nalloc;
+    ngx_chat_herald_chain_t  records;      /* to be read */
+    uint64_t                 seq;          /* in a cluster: all that came with
+                                              the log's items up to this one is
+                                              read */
+    uint64_t                 found;        /* the log's item up to which all
+                                              records were found */
     uint64_t                 at;           /* time of the last one read */
     ngx_str_t                buf;          /* of one record */
     ngx_chat_hook_held_list_t  held;       /* ends that are held back */
@@ -134,6 +172,9 @@ typedef struct {
     ngx_uint_t               census;
     uint64_t                 census_due;
     int64_t                  census_row;   /* compared up to this one */
+    ngx_uint_t               census_over;  /* the table is to be dropped */
+
+    ngx_chat_herald_cluster_t  cluster;
 
     u_char                  *json;         /* of one event */
     size_t                   json_size;
@@ -179,13 +220,37 @@ void ngx_chat_herald_round(ngx_chat_herald_t *h, ngx_uint_t last);
 /* Forgets what is known, and begins anew from the database. */
 void ngx_chat_herald_reset(ngx_chat_herald_t *h);
 
+/* ngx_chat_herald_learn.c: begins anew from the database, in the first round of
+   a herald, or the first with another one. */
+ngx_int_t ngx_chat_herald_learn(ngx_chat_herald_t *h);
+
+/* In a transaction: what was given up is to be sent again. */
+ngx_int_t ngx_chat_herald_revive(ngx_chat_herald_t *h,
+    ngx_chat_herald_hook_t *hook);
+
 
 /*
  * ngx_chat_herald_read.c: the ring's records.  Functions that use the database
  * return NGX_OK, NGX_BUSY or NGX_ERROR.
  */
 
+#define ngx_chat_herald_newest(zone)                                          \
+    __atomic_load_n(&(zone)->sh->hooks.last, __ATOMIC_ACQUIRE)
+
 ngx_uint_t ngx_chat_herald_has_records(ngx_chat_herald_t *h);
+
+/* Finds the records from a position on: their chain leads back.  NGX_OK;
+   NGX_DECLINED: they were written over; NGX_ERROR. */
+ngx_int_t ngx_chat_herald_find(ngx_chat_herald_t *h,
+    ngx_chat_herald_chain_t *chain, uint64_t from);
+
+/* Takes the oldest record of a chain; its strings are good until the next one.
+   NGX_OK; NGX_DONE: it is broken; NGX_DECLINED, NGX_ERROR: as above. */
+ngx_int_t ngx_chat_herald_next(ngx_chat_herald_t *h,
+    ngx_chat_herald_chain_t *chain, ngx_chat_hook_record_t *rec);
+
+/* Goes on behind the newest record: some were not read, and are lost. */
+void ngx_chat_herald_overrun(ngx_chat_herald_t *h);
 
 /* The same, for who is not the herald: 1 where the herald has read all. */
 ngx_uint_t ngx_chat_herald_is_all_read(ngx_chat_zone_t *zone);
@@ -203,6 +268,65 @@ ngx_uint_t ngx_chat_herald_wants(ngx_chat_herald_t *h, uint64_t app,
 /* A state has begun: tells it where the receivers don't know. */
 ngx_int_t ngx_chat_herald_believe(ngx_chat_herald_t *h,
     ngx_chat_hook_record_t *rec);
+
+
+/*
+ * ngx_chat_herald_cluster.c: with chat_cluster.  Without it this node leads,
+ * and nothing is to be forwarded.
+ */
+
+void ngx_chat_herald_cluster_init(ngx_chat_herald_t *h);
+void ngx_chat_herald_cluster_exit(ngx_chat_herald_t *h);
+
+/* Whether this node is the one that sends webhooks; asks the engine now and
+   then. */
+ngx_uint_t ngx_chat_herald_leads(ngx_chat_herald_t *h);
+
+/* This node does not: what its operator wants to be sent again is in the tables
+   of all nodes then. */
+void ngx_chat_herald_revive_for_others(ngx_chat_herald_t *h);
+
+/* An item's bytes, in memory from malloc().  It gets a channel, since each item
+   has one.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_chat_herald_pack(ngx_chat_log_item_t *item,
+    ngx_chat_link_item_t *it);
+
+/* Until when an append may take; last: not long. */
+uint64_t ngx_chat_herald_patience(ngx_chat_herald_t *h, ngx_uint_t last);
+
+/* NGX_OK: it has come back by the log, and this node has it.  NGX_AGAIN,
+   NGX_DECLINED: nothing was done; NGX_ERROR: nobody knows. */
+ngx_int_t ngx_chat_herald_append(ngx_chat_herald_t *h,
+    ngx_chat_link_batch_t *b, uint64_t end);
+
+/* Ends a round's transaction, which goes into the log.  NGX_OK: it is in this
+   node's database; else nobody may know. */
+ngx_int_t ngx_chat_herald_publish(ngx_chat_herald_t *h, ngx_int_t rc,
+    ngx_uint_t last);
+
+/* In a transaction, before any other change: no id is given again. */
+ngx_int_t ngx_chat_herald_skip_ids(ngx_chat_herald_t *h);
+
+/* The last item of the log whose records are in the ring; 0 without a log. */
+#define ngx_chat_herald_applied(h)                                            \
+    ((h)->link_conf ? ngx_chat_link_get(&(h)->link_conf->sh->applied) : 0)
+
+/* The first record behind an item of the log.  NGX_OK, NGX_DECLINED,
+   NGX_ERROR. */
+ngx_int_t ngx_chat_herald_find_seq(ngx_chat_herald_t *h, uint64_t seq,
+    uint64_t *position);
+
+
+/* ngx_chat_herald_forward.c: gives the others what this node alone knows; last:
+   does not wait long. */
+void ngx_chat_herald_forward(ngx_chat_herald_t *h, ngx_uint_t last);
+
+
+/*
+ * ngx_chat_herald_told.c: in a cluster message_stored is told of what the
+ * database has, by the node that sends.  In a transaction.
+ */
+ngx_int_t ngx_chat_herald_tell_stored(ngx_chat_herald_t *h);
 
 
 /* ngx_chat_herald_census.c: what is, compared to what the receivers believe. */

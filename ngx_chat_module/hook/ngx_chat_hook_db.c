@@ -103,7 +103,14 @@ static const char *const  ngx_chat_hook_db_sql[] = {
 
     "SELECT value FROM meta WHERE key = 'webhooks'",
 
-    "INSERT OR REPLACE INTO meta (key, value) VALUES ('webhooks', ?)"
+    "INSERT OR REPLACE INTO meta (key, value) VALUES ('webhooks', ?)",
+
+    "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'webhooks stored'",
+
+    "INSERT OR REPLACE INTO meta (key, value) VALUES ('webhooks stored', ?)",
+
+    "SELECT id, app, channel, event, content, author, created_at, kind"
+    " FROM messages WHERE id > ? ORDER BY id LIMIT ?"
 };
 
 
@@ -135,6 +142,10 @@ ngx_chat_hook_db_begin(ngx_chat_hook_db_t *db, ngx_log_t *log)
 
     if (rc == NGX_OK) {
         rc = ngx_chat_batch_begin(&db->handle.db);
+    }
+
+    if (rc == NGX_OK && conf->link) {
+        rc = ngx_chat_books_note(&db->handle.db, &db->books);
     }
 
     if (rc != NGX_BUSY) {
@@ -171,6 +182,48 @@ ngx_chat_hook_db_end(ngx_chat_hook_db_t *db, ngx_int_t rc, ngx_log_t *log)
         ngx_chat_hook_db_failed(db, rc, log);
     }
 
+    ngx_chat_write_lock_give(db->handle.conf->sh);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_hook_db_take(ngx_chat_hook_db_t *db, ngx_int_t rc,
+    ngx_str_t *changes, ngx_chat_link_books_t *books, ngx_log_t *log)
+{
+    int64_t         row;
+    ngx_int_t       taken;
+    ngx_chat_db_t  *d;
+
+    d = &db->handle.db;
+    row = 0;
+    ngx_str_null(changes);
+
+    ngx_chat_hook_db_done(db);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_books_last(d, &books->last);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_db_number(d, "SELECT coalesce(max(seq), 0)"
+                                " FROM sqlite_sequence"
+                                " WHERE name = 'webhook_events'", &row);
+    }
+
+    books->row = (uint64_t) row;
+
+    taken = ngx_chat_books_take(d, db->books, (rc == NGX_OK) ? changes : NULL);
+    db->books = NULL;
+
+    rc = (rc == NGX_OK) ? taken : rc;
+
+    if (rc != NGX_OK) {
+        ngx_chat_hook_db_failed(db, rc, log);
+    }
+
+    ngx_chat_batch_rollback(d);
     ngx_chat_write_lock_give(db->handle.conf->sh);
 
     return rc;

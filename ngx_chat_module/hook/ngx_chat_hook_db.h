@@ -17,6 +17,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <store/ngx_chat_books.h>
 #include <store/ngx_chat_handle.h>
 
 
@@ -56,6 +57,9 @@ typedef enum {
     NGX_CHAT_HOOK_DB_KNOWS_e,          /* it was told all */
     NGX_CHAT_HOOK_DB_GET_e,            /* the position */
     NGX_CHAT_HOOK_DB_SET_e,
+    NGX_CHAT_HOOK_DB_TOLD_UP_TO_e,     /* in a cluster: of messages */
+    NGX_CHAT_HOOK_DB_TELL_UP_TO_e,
+    NGX_CHAT_HOOK_DB_UNTOLD_e,         /* the messages behind that */
     NGX_CHAT_HOOK_DB_STATEMENTS_e
 } ngx_chat_hook_db_statement_e;
 
@@ -63,6 +67,8 @@ typedef enum {
 typedef struct {
     ngx_chat_handle_t   handle;
     sqlite3_stmt       *statements[NGX_CHAT_HOOK_DB_STATEMENTS_e];
+    ngx_chat_books_t   *books;         /* in a cluster's transaction: what it
+                                          changes */
     int64_t             version;       /* of what others have committed */
     int                 changes;       /* of what this handle has */
     uint64_t            busy;          /* locked since then; 0: is not */
@@ -85,6 +91,14 @@ ngx_int_t ngx_chat_hook_db_begin(ngx_chat_hook_db_t *db, ngx_log_t *log);
  */
 ngx_int_t ngx_chat_hook_db_end(ngx_chat_hook_db_t *db, ngx_int_t rc,
     ngx_log_t *log);
+
+/*
+ * The same in a cluster: a transaction is never committed.  *changes becomes
+ * what it would have changed, in memory from malloc(), and *books what the
+ * database has.
+ */
+ngx_int_t ngx_chat_hook_db_take(ngx_chat_hook_db_t *db, ngx_int_t rc,
+    ngx_str_t *changes, ngx_chat_link_books_t *books, ngx_log_t *log);
 
 /*
  * Begins a look without a lock, which waits for nobody.  NGX_OK: somebody may

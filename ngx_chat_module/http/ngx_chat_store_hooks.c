@@ -22,6 +22,8 @@
 static ngx_int_t ngx_chat_store_hooks_event(ngx_chat_store_hooks_t *hooks,
     ngx_chat_record_t *rec, ngx_chat_socket_id_t *except, ngx_str_t *text,
     uint64_t *position, ngx_log_t *log);
+static ngx_int_t ngx_chat_store_hooks_record(ngx_chat_store_hooks_t *hooks,
+    ngx_chat_record_t *rec, ngx_log_t *log);
 static ssize_t ngx_chat_store_hooks_payload(ngx_chat_record_t *rec,
     ngx_str_t *text, u_char *buf, size_t size);
 static time_t ngx_chat_store_hooks_cached(ngx_chat_store_hooks_t *hooks,
@@ -67,6 +69,10 @@ ngx_chat_store_hooks_append(void *data, ngx_chat_record_t *rec,
 
     ngx_int_t  rc;
     ngx_str_t  text;
+
+    if (rec->kind == NGX_CHAT_MESSAGE_HOOK_e) {
+        return ngx_chat_store_hooks_record(hooks, rec, log);
+    }
 
     if (rec->kind != NGX_CHAT_MESSAGE_POSTED_e) {
         return ngx_chat_store_hooks_event(hooks, rec, except, &rec->content,
@@ -143,6 +149,27 @@ done:
     free(e.payload.data);
 
     return rc;
+}
+
+
+/* In a cluster: what a node has to tell webhooks, from the log. */
+
+static ngx_int_t
+ngx_chat_store_hooks_record(ngx_chat_store_hooks_t *hooks,
+    ngx_chat_record_t *rec, ngx_log_t *log)
+{
+    ngx_chat_hook_record_t  r;
+
+    if (ngx_chat_hook_record_unpack(&r, rec->content.data, rec->content.len)
+        != NGX_OK
+        || ngx_chat_hook_is_state(r.kind))
+    {
+        ngx_log_error(NGX_LOG_ALERT, log, 0,
+                      "chat cluster: the log has a broken record for webhooks");
+        return NGX_OK;
+    }
+
+    return ngx_chat_hook_replay(hooks->zone, &r, rec->id);
 }
 
 

@@ -20,7 +20,8 @@
 #define NGX_CHAT_LINK_NAME  (64 + 8 + 2 * NGX_CHAT_LINK_KEY_LEN)  /* of a key */
 
 /* words of an append besides the items' own */
-#define NGX_CHAT_LINK_APPEND_WORDS  (NGX_CHAT_LINK_SCRIPT_WORDS + 5 + 7)
+#define NGX_CHAT_LINK_APPEND_NAMES  10     /* those that are written for it */
+#define NGX_CHAT_LINK_APPEND_WORDS  (NGX_CHAT_LINK_SCRIPT_WORDS + 5 + 9)
 
 
 static ngx_uint_t ngx_chat_link_append_words(ngx_chat_link_t *l,
@@ -41,7 +42,8 @@ ngx_chat_link_conf(ngx_chat_link_conf_t *conf, ngx_pool_t *pool)
 {
     if (ngx_chat_link_key(&conf->meta, conf, "meta", pool) != NGX_OK
         || ngx_chat_link_key(&conf->log, conf, "log", pool) != NGX_OK
-        || ngx_chat_link_key(&conf->nodes, conf, "nodes", pool) != NGX_OK)
+        || ngx_chat_link_key(&conf->nodes, conf, "nodes", pool) != NGX_OK
+        || ngx_chat_link_key(&conf->herald, conf, "herald", pool) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -113,7 +115,8 @@ ngx_chat_link_append(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     n = NGX_CHAT_LINK_APPEND_WORDS + 3 * b->n;
 
     words = malloc(n * sizeof(ngx_str_t)
-                   + (b->n + 9) * (l->conf->prefix.len + NGX_CHAT_LINK_NAME));
+                   + (b->n + NGX_CHAT_LINK_APPEND_NAMES)
+                     * (l->conf->prefix.len + NGX_CHAT_LINK_NAME));
     if (words == NULL) {
         return NGX_AGAIN;
     }
@@ -190,6 +193,11 @@ ngx_chat_link_append_words(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     w->data = (u_char *) (b->kept ? b->kept : NGX_CHAT_LINK_KEYS_KEPT);
     w->len = ngx_strlen(w->data);
     w++;
+
+    ngx_chat_link_number(w++, names + 6 * size, b->books ? "%uL" : "",
+                         b->books ? b->books->last : 0);
+    ngx_chat_link_number(w++, names + 7 * size, b->books ? "%uL" : "",
+                         b->books ? b->books->row : 0);
 
     for (i = 0; i < b->n; i++) {
         ngx_chat_link_flags(w++, &b->items[i], i && b->items[i - 1].more);

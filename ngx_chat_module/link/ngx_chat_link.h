@@ -46,6 +46,7 @@ typedef struct {
     ngx_str_t               meta;
     ngx_str_t               log;
     ngx_str_t               nodes;
+    ngx_str_t               herald;
 } ngx_chat_link_conf_t;
 
 
@@ -100,6 +101,15 @@ typedef struct {
 } ngx_chat_link_item_t;
 
 
+/* What the engine knows of the webhooks' tables. */
+
+typedef struct {
+    uint64_t                last;      /* seq of the item that has changed them
+                                          last; 0: there is none */
+    uint64_t                row;       /* the highest id of an event in them */
+} ngx_chat_link_books_t;
+
+
 typedef struct {
     ngx_chat_link_item_t   *items;
     ngx_uint_t              n;
@@ -111,8 +121,19 @@ typedef struct {
                                           again */
     const char             *kept;      /* ms that idempotency keys are kept;
                                           NULL: as those of clients */
+    ngx_chat_link_books_t  *books;     /* not NULL: its one item follows these,
+                                          or is not taken */
     uint64_t                last;      /* set: the highest seq */
 } ngx_chat_link_batch_t;
+
+
+/* Which node sends webhooks. */
+
+typedef enum {
+    NGX_CHAT_LINK_HERALD_NOBODY_e = 0,
+    NGX_CHAT_LINK_HERALD_SELF_e,
+    NGX_CHAT_LINK_HERALD_OTHER_e
+} ngx_chat_link_herald_e;
 
 
 /* Whether this node was not in the cluster for so long that its clients are
@@ -145,9 +166,9 @@ ngx_int_t ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta);
 
 /* Begins a term, unless somebody else has.  meta is what the engine had, but
    for the epoch and, where it had none, the id; place is what this node has
-   seen. */
+   seen, and books the last of the webhooks' items in its database. */
 ngx_int_t ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
-    ngx_chat_link_place_t *place);
+    ngx_chat_link_place_t *place, uint64_t books);
 
 /* Notes that a node which had all has given the others what they may lack of
    what was before the term. */
@@ -160,6 +181,17 @@ ngx_int_t ngx_chat_link_offered(ngx_chat_link_t *l, uint64_t term);
  */
 ngx_int_t ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term,
     uint64_t incarnation, ngx_uint_t fresh, uint64_t *expired);
+
+/*
+ * Wants to be the node that sends webhooks, or to stay it, for the time of a
+ * lease.  *herald tells who it is now.  books->last is what this node's
+ * database has; behind that *books is what the engine knows.  Where these
+ * differ the node can't be it, unless adopt is set: then the engine goes on
+ * from there.
+ */
+ngx_int_t ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term,
+    uint64_t incarnation, ngx_uint_t adopt, ngx_chat_link_books_t *books,
+    ngx_chat_link_herald_e *herald);
 
 /* Takes a node out of the cluster: where its lease is over, or with force set
    in any case. */

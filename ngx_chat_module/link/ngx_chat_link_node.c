@@ -25,14 +25,15 @@ static void ngx_chat_link_hello_nodes(ngx_chat_link_sh_t *sh,
 
 ngx_int_t
 ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
-    ngx_chat_link_place_t *place)
+    ngx_chat_link_place_t *place, uint64_t books)
 {
     u_char      known[NGX_CHAT_LINK_NUMBER];
     u_char      seen[NGX_CHAT_LINK_NUMBER];
     u_char      last[NGX_CHAT_LINK_NUMBER];
     u_char      nonce[NGX_CHAT_LINK_NUMBER];
     u_char      from[NGX_CHAT_LINK_NUMBER];
-    ngx_str_t  *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 9];
+    u_char      item[NGX_CHAT_LINK_NUMBER];
+    ngx_str_t  *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 10];
 
     w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
 
@@ -47,9 +48,10 @@ ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
     w[6].len = NGX_CHAT_LINK_EPOCH;
     ngx_chat_link_number(&w[7], seen, "%uL", place->term);
     ngx_chat_link_number(&w[8], from, "%016xL", place->nonce);
+    ngx_chat_link_number(&w[9], item, "%uL", books);
 
     return ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_TERM_e, words, 2,
-                                    NGX_CHAT_LINK_SCRIPT_WORDS + 9,
+                                    NGX_CHAT_LINK_SCRIPT_WORDS + 10,
                                     NGX_CHAT_LINK_CALL, NULL);
 }
 
@@ -187,7 +189,7 @@ ngx_chat_link_gone(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     u_char                census[NGX_CHAT_LINK_NODE_KEY];
     u_char                bytes[NGX_CHAT_LOG_ITEM_HEADER
                                 + NGX_CHAT_LINK_NUMBER];
-    ngx_str_t            *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 10];
+    ngx_str_t            *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 11];
     ngx_chat_log_item_t   item;
 
     w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
@@ -197,24 +199,79 @@ ngx_chat_link_gone(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     w[2] = l->conf->nodes;
     ngx_chat_link_name(&w[3], batches, l->conf, "w", incarnation);
     ngx_chat_link_name(&w[4], census, l->conf, "s", incarnation);
-    ngx_chat_link_number(&w[5], number, "%uL", term);
-    ngx_chat_link_number(&w[6], name, "%016xL", incarnation);
-    ngx_chat_link_number(&w[7], nonce, "%016xL", ngx_chat_link_random());
+    w[5] = l->conf->herald;
+    ngx_chat_link_number(&w[6], number, "%uL", term);
+    ngx_chat_link_number(&w[7], name, "%016xL", incarnation);
+    ngx_chat_link_number(&w[8], nonce, "%016xL", ngx_chat_link_random());
 
-    w[8].data = (u_char *) (force ? "1" : "0");
-    w[8].len = 1;
+    w[9].data = (u_char *) (force ? "1" : "0");
+    w[9].len = 1;
 
     ngx_memzero(&item, sizeof(ngx_chat_log_item_t));
 
     item.kind = NGX_CHAT_MESSAGE_GONE_e;
-    item.channel = w[6];
+    item.channel = w[7];
 
-    w[9].data = bytes;
-    w[9].len = ngx_chat_log_item_pack(bytes, &item) - bytes;
+    w[10].data = bytes;
+    w[10].len = ngx_chat_log_item_pack(bytes, &item) - bytes;
 
-    return ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_GONE_e, words, 5,
-                                    NGX_CHAT_LINK_SCRIPT_WORDS + 10,
+    return ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_GONE_e, words, 6,
+                                    NGX_CHAT_LINK_SCRIPT_WORDS + 11,
                                     NGX_CHAT_LINK_CALL, NULL);
+}
+
+
+ngx_int_t
+ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
+    ngx_uint_t adopt, ngx_chat_link_books_t *books,
+    ngx_chat_link_herald_e *herald)
+{
+    u_char                    number[NGX_CHAT_LINK_NUMBER];
+    u_char                    name[NGX_CHAT_LINK_NUMBER];
+    u_char                    lease[NGX_CHAT_LINK_NUMBER];
+    u_char                    last[NGX_CHAT_LINK_NUMBER];
+    ngx_int_t                 rc;
+    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 7], text;
+    ngx_chat_engine_reply_t  *reply;
+
+    rc = ngx_chat_engine_connect(&l->engine, NGX_CHAT_LINK_CALL);
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
+
+    w[0] = l->conf->meta;
+    w[1] = l->conf->herald;
+    ngx_chat_link_number(&w[2], number, "%uL", term);
+    ngx_chat_link_number(&w[3], name, "%016xL", incarnation);
+    ngx_chat_link_number(&w[4], lease, "%uL", l->conf->lease);
+    w[5].data = (u_char *) (adopt ? "1" : "0");
+    w[5].len = 1;
+    ngx_chat_link_number(&w[6], last, "%uL", books->last);
+
+    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_HERALD_e, words, 2,
+                                  NGX_CHAT_LINK_SCRIPT_WORDS + 7,
+                                  NGX_CHAT_LINK_CALL, &reply);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    text = ngx_chat_engine_text(ngx_chat_engine_item(reply, 1));
+
+    *herald = (text.len == 0) ? NGX_CHAT_LINK_HERALD_NOBODY_e
+              : (text.data[0] == '1') ? NGX_CHAT_LINK_HERALD_SELF_e
+              : NGX_CHAT_LINK_HERALD_OTHER_e;
+
+    text = ngx_chat_engine_text(ngx_chat_engine_item(reply, 2));
+    books->last = strtoull(text.len ? (char *) text.data : "0", NULL, 10);
+
+    text = ngx_chat_engine_text(ngx_chat_engine_item(reply, 3));
+    books->row = strtoull(text.len ? (char *) text.data : "0", NULL, 10);
+
+    ngx_chat_engine_free(reply);
+
+    return NGX_OK;
 }
 
 

@@ -22,7 +22,7 @@
 /* Why a script has done nothing. */
 
 static const char  *ngx_chat_link_script_words[] = {
-    "NONE", "TERM", "GONE", "BEHIND", NULL
+    "NONE", "TERM", "GONE", "BEHIND", "BOOKS", NULL
 };
 
 

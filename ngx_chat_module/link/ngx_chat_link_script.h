@@ -21,7 +21,8 @@ typedef enum {
     NGX_CHAT_LINK_HELLO_e,
     NGX_CHAT_LINK_TERM_e,
     NGX_CHAT_LINK_GONE_e,
-    NGX_CHAT_LINK_OFFERED_e
+    NGX_CHAT_LINK_OFFERED_e,
+    NGX_CHAT_LINK_HERALD_e
 } ngx_chat_link_script_e;
 
 

@@ -34,6 +34,8 @@ ngx_chat_hook_append(ngx_chat_zone_t *zone, ngx_chat_hook_record_t *rec)
     if (len <= NGX_CHAT_HOOK_BUF && ngx_chat_hook_is_wanted(zone, rec->kind)) {
         rec->at = ngx_chat_clock_msec();
         rec->time = ngx_chat_clock_wall();
+        rec->seq = (zone->sh->nnodes && ngx_chat_hook_is_state(rec->kind))
+                   ? ngx_max(zone->sh->nodes->seq, 1) : 0;
 
         ngx_chat_hook_put(zone, rec, buf, len);
     }
@@ -42,6 +44,14 @@ ngx_chat_hook_append(ngx_chat_zone_t *zone, ngx_chat_hook_record_t *rec)
 
 ngx_int_t
 ngx_chat_hook_publish(ngx_chat_zone_t *zone, ngx_chat_hook_record_t *rec)
+{
+    return ngx_chat_hook_replay(zone, rec, 0);
+}
+
+
+ngx_int_t
+ngx_chat_hook_replay(ngx_chat_zone_t *zone, ngx_chat_hook_record_t *rec,
+    uint64_t seq)
 {
     u_char  *p;
     size_t   len;
@@ -58,7 +68,13 @@ ngx_chat_hook_publish(ngx_chat_zone_t *zone, ngx_chat_hook_record_t *rec)
     }
 
     rec->at = ngx_chat_clock_msec();
-    rec->time = ngx_chat_clock_wall();
+    rec->seq = seq;
+
+    /* what comes by the log has the time at which it happened */
+
+    if (seq == 0) {
+        rec->time = ngx_chat_clock_wall();
+    }
 
     ngx_chat_zone_lock(zone);
 

@@ -38,6 +38,19 @@ void ngx_chat_hook_append(ngx_chat_zone_t *zone, ngx_chat_hook_record_t *rec);
 ngx_int_t ngx_chat_hook_publish(ngx_chat_zone_t *zone,
     ngx_chat_hook_record_t *rec);
 
+/*
+ * In a cluster, by the thread that applies the log: a record that a node has
+ * given the others.  Kinds of states are none of them, for these each node
+ * finds by itself.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_chat_hook_replay(ngx_chat_zone_t *zone,
+    ngx_chat_hook_record_t *rec, uint64_t seq);
+
+/* In a cluster: kinds that change or tell what the nodes have announced, and so
+   come with the log's items. */
+#define ngx_chat_hook_is_state(kind)                                          \
+    ((kind) <= NGX_CHAT_HOOK_REMOVED_e || (kind) == NGX_CHAT_HOOK_COUNT_e)
+
 /* In the master: there is another configuration now, and this is its number. */
 ngx_atomic_uint_t ngx_chat_hook_configured(ngx_chat_zone_t *zone);
 

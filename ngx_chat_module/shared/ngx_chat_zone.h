@@ -324,6 +324,8 @@ typedef struct {
     uint64_t                     incarnations[NGX_CHAT_ZONE_NODES];   /* of each
                                                   node slot; 0: it is free */
     uint64_t                     self;         /* this node's; 0: none */
+    uint64_t                     seq;          /* of the log's item that is
+                                                  being applied */
     uint32_t                     turns;        /* goes up where there is
                                                   something to announce */
     ngx_uint_t                   changed;      /* under the lock: the same,
@@ -348,6 +350,8 @@ typedef struct {
     uint64_t                     records;      /* their number */
     uint64_t                     read;         /* what is before is in the
                                                   database, but for state */
+    uint64_t                     forwarded;    /* in a cluster: what is before
+                                                  is in the log */
     uint64_t                     wiped;        /* ms, when the zone was */
     ngx_atomic_t                 added;        /* rows added by others */
     ngx_atomic_t                 configured;   /* how often, by a start or a

@@ -180,10 +180,11 @@ ngx_chat_announcer_send(ngx_chat_announcer_t *a)
         return NGX_ERROR;
     }
 
+    ngx_memzero(&batch, sizeof(ngx_chat_link_batch_t));
+
     batch.items = a->items;
     batch.n = a->facts->n;
     batch.worker = a->worker;
-    batch.kept = NULL;
     batch.term = ngx_chat_link_get(&a->sh->term);
     batch.incarnation = ngx_chat_link_get(&a->conf->zone->sh->nodes->self);
     batch.nonce = ngx_chat_link_random();

@@ -31,6 +31,9 @@ static ngx_int_t ngx_chat_back_follow(ngx_chat_back_t *b,
     ngx_chat_link_place_t *place, ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_back_store_entry(ngx_chat_back_t *b,
     ngx_chat_link_entry_t *entry);
+static ngx_int_t ngx_chat_back_store_item(ngx_chat_back_t *b,
+    ngx_chat_link_entry_t *entry, ngx_chat_log_item_t *item, uint64_t seq);
+static ngx_int_t ngx_chat_back_lacks(ngx_chat_back_t *b, uint64_t seq);
 static ngx_int_t ngx_chat_back_send(ngx_chat_back_t *b,
     ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_back_send_item(ngx_chat_back_t *b,
@@ -275,7 +278,6 @@ ngx_chat_back_store_entry(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
     u_char               *p, *last;
     uint64_t              seq;
     ngx_int_t             rc;
-    ngx_chat_record_t     rec;
     ngx_chat_log_item_t   item;
 
     p = entry->items.data;
@@ -288,40 +290,85 @@ ngx_chat_back_store_entry(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry)
             break;
         }
 
-        if (!ngx_chat_message_is_stored(item.kind)
-            && !ngx_chat_message_is_old(item.kind))
-        {
-            continue;
+        rc = ngx_chat_back_store_item(b, entry, &item, seq);
+
+        if (rc == NGX_DECLINED) {
+            break;
         }
 
-        ngx_chat_back_record(&item, seq, entry->time, &rec);
-
-        if (rec.id == 0 || rec.id > seq) {
-            continue;
-        }
-
-        if (!b->began) {
-            rc = ngx_chat_batch_begin(&b->handle.db);
-            if (rc != NGX_OK) {
-                return rc;
-            }
-
-            b->began = 1;
-        }
-
-        rc = ngx_chat_batch_replicate(&b->handle.db, &rec,
-                                      ngx_chat_message_is_old(item.kind));
         if (rc != NGX_OK) {
             return rc;
         }
-
-        b->highest = ngx_max(b->highest, rec.id);
     }
 
     return (rc == NGX_DONE && seq == entry->seq)
            ? NGX_OK
            : ngx_chat_back_failed(b, "an item of the log is none of this "
                                   "module's");
+}
+
+
+/* NGX_DECLINED: no node has made it. */
+
+static ngx_int_t
+ngx_chat_back_store_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
+    ngx_chat_log_item_t *item, uint64_t seq)
+{
+    ngx_int_t          rc;
+    ngx_uint_t         old;
+    ngx_chat_record_t  rec;
+
+    old = ngx_chat_message_is_old(item->kind);
+
+    if (!old && !ngx_chat_message_is_stored(item->kind)
+        && item->kind != NGX_CHAT_MESSAGE_BOOKS_e)
+    {
+        return NGX_OK;
+    }
+
+    ngx_chat_back_record(item, seq, entry->time, &rec);
+
+    if (rec.id == 0 || rec.id > seq) {
+        return NGX_OK;
+    }
+
+    if (!b->began) {
+        rc = ngx_chat_batch_begin(&b->handle.db);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        b->began = 1;
+    }
+
+    if (item->kind == NGX_CHAT_MESSAGE_BOOKS_e) {
+        rc = ngx_chat_books_apply(&b->handle.db, &item->content,
+                                  item->except.high, seq);
+
+        return (rc == NGX_DONE) ? ngx_chat_back_lacks(b, seq) : rc;
+    }
+
+    b->highest = ngx_max(b->highest, rec.id);
+
+    return ngx_chat_batch_replicate(&b->handle.db, &rec, old);
+}
+
+
+/* Said once in a worker's life. */
+
+static ngx_int_t
+ngx_chat_back_lacks(ngx_chat_back_t *b, uint64_t seq)
+{
+    if (!b->lacks) {
+        b->lacks = 1;
+
+        ngx_log_error(NGX_LOG_WARN, b->log, 0,
+                      "chat cluster: this node's database lacks events of "
+                      "webhooks before %uL, and the other nodes send them",
+                      seq);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -371,9 +418,13 @@ ngx_chat_back_send_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
     ngx_int_t          rc;
     ngx_chat_record_t  rec;
 
-    if (ngx_chat_message_is_old(item->kind)) {
+    if (ngx_chat_message_is_old(item->kind)
+        || item->kind == NGX_CHAT_MESSAGE_BOOKS_e)
+    {
         return NGX_OK;
     }
+
+    b->conf->zone->sh->nodes->seq = seq;
 
     if (ngx_chat_message_is_announced(item->kind)) {
         ngx_chat_back_announced(b, entry, item, seq);
@@ -388,8 +439,11 @@ ngx_chat_back_send_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
 
     ngx_chat_back_record(item, seq, entry->time, &rec);
 
-    if (!ngx_chat_message_is_stored(item->kind)) {
+    /* webhooks' records count as long as they are in the log */
 
+    if (!ngx_chat_message_is_stored(item->kind)
+        && item->kind != NGX_CHAT_MESSAGE_HOOK_e)
+    {
         /* a node that was away does not send what was said meanwhile */
 
         if (seq <= b->sh->quiet) {

@@ -243,6 +243,8 @@ ngx_chat_back_offer_send(ngx_chat_back_offer_t *o)
 
     b = o->back;
 
+    ngx_memzero(&batch, sizeof(ngx_chat_link_batch_t));
+
     batch.items = o->items;
     batch.n = o->n;
     batch.worker = b->worker;

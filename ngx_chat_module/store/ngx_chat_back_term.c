@@ -21,6 +21,7 @@
 
 
 static ngx_int_t ngx_chat_back_new_term(ngx_chat_back_t *b);
+static ngx_int_t ngx_chat_back_save_all(ngx_chat_back_t *b);
 static void ngx_chat_back_has_lost(ngx_chat_back_t *b);
 
 
@@ -140,7 +141,7 @@ ngx_chat_back_new_term(ngx_chat_back_t *b)
 {
     ngx_int_t  rc;
 
-    rc = ngx_chat_back_locked(b, ngx_chat_back_save);
+    rc = ngx_chat_back_locked(b, ngx_chat_back_save_all);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -151,9 +152,20 @@ ngx_chat_back_new_term(ngx_chat_back_t *b)
         ngx_chat_link_token(b->meta.epoch);
     }
 
-    rc = ngx_chat_link_term(&b->link, &b->meta, &b->place);
+    rc = ngx_chat_link_term(&b->link, &b->meta, &b->place, b->books);
 
     return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_chat_back_save_all(ngx_chat_back_t *b)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_chat_back_save(b);
+
+    return (rc == NGX_OK) ? ngx_chat_books_last(&b->handle.db, &b->books) : rc;
 }
 
 

@@ -16,6 +16,7 @@
 #include <link/ngx_chat_link.h>
 #include <link/ngx_chat_log_item.h>
 #include <shared/ngx_chat_single.h>
+#include <store/ngx_chat_books.h>
 #include <store/ngx_chat_handle.h>
 
 
@@ -43,6 +44,10 @@ typedef struct ngx_chat_back_s {
     ngx_uint_t              began;     /* a transaction */
     ngx_uint_t              rouse;     /* the workers, when all is applied */
     uint64_t                highest;   /* id that was stored */
+    ngx_uint_t              lacks;     /* the database lacks something of
+                                          webhooks, which was said */
+    uint64_t                books;     /* the last of the webhooks' items that
+                                          the database has, at a new term */
     uint64_t                beat;      /* ms: when the lease is due */
     uint64_t                told;      /* ms: when a fault was logged last */
     ngx_msec_t              pause;     /* before the next attempt */

@@ -70,14 +70,14 @@ ngx_chat_front_take(ngx_chat_front_t *f, ngx_queue_t *batch, ngx_log_t *log)
 
     end = ngx_chat_clock_msec() + f->link_conf->timeout;
 
+    ngx_memzero(&b, sizeof(ngx_chat_link_batch_t));
+
     memory = ngx_chat_front_pack(batch, &b);
     if (memory == NULL) {
         return NGX_ERROR;
     }
 
     b.worker = f->worker;
-    b.kept = NULL;
-    b.incarnation = 0;
     b.nonce = ngx_chat_link_random();
 
     rc = ngx_chat_front_append(f, &b, end, log);

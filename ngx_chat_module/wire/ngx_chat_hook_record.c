@@ -4,8 +4,9 @@
  *
  * The webhooks' record: pack and checked unpack.  Pure.
  *
- * A record never leaves the machine, so numbers are in its own byte order.  It
- * may lie at any address: everything is copied, nothing is cast.
+ * Numbers are in the machine's own byte order: nodes of a cluster, which give
+ * each other records, are of one.  A record may lie at any address: everything
+ * is copied, nothing is cast.
  */
 
 
@@ -25,6 +26,7 @@ typedef struct {
     uint64_t           at;
     int64_t            time;
     uint64_t           number;
+    uint64_t           seq;
     uint32_t           kind;
     uint32_t           lens[NGX_CHAT_HOOK_RECORD_STRINGS];
 } ngx_chat_hook_record_header_t;
@@ -58,6 +60,7 @@ ngx_chat_hook_record_pack(u_char *p, ngx_chat_hook_record_t *rec)
     h.at = rec->at;
     h.time = rec->time;
     h.number = rec->number;
+    h.seq = rec->seq;
     h.kind = (uint32_t) rec->kind;
 
     for (i = 0; i < NGX_CHAT_HOOK_RECORD_STRINGS; i++) {
@@ -102,6 +105,7 @@ ngx_chat_hook_record_unpack(ngx_chat_hook_record_t *rec, u_char *p,
     rec->at = h.at;
     rec->time = h.time;
     rec->number = h.number;
+    rec->seq = h.seq;
 
     ngx_chat_hook_record_strings(rec, strings);
 

@@ -45,6 +45,9 @@ typedef struct {
     uint64_t           at;             /* ms, by the monotonic clock */
     int64_t            time;           /* ms since 1970 */
     uint64_t           number;         /* a count, a message's id, a code */
+    uint64_t           seq;            /* in a cluster: of the log's item that
+                                          it came with; 0: it is of this node,
+                                          and not in the log yet */
 
     /* len 0: none */
     ngx_str_t          channel;

@@ -42,6 +42,13 @@ typedef enum {
     NGX_CHAT_MESSAGE_MEMBER_e,         /* whether it has a member */
     NGX_CHAT_MESSAGE_GONE_e,           /* the node, whose incarnation is the
                                           channel's name, is gone */
+
+    /* of webhooks: the channel is NGX_CHAT_HOOK_CHANNEL */
+    NGX_CHAT_MESSAGE_HOOK_e,           /* content is a record of a node, see
+                                          ngx_chat_hook_record.h */
+    NGX_CHAT_MESSAGE_BOOKS_e,          /* content is what has changed in the
+                                          tables of webhooks, see
+                                          store/ngx_chat_books.h */
     NGX_CHAT_MESSAGE_KINDS_e
 } ngx_chat_message_kind_e;
 
@@ -54,7 +61,8 @@ typedef enum {
     ((kind) <= NGX_CHAT_MESSAGE_EVENT_e)
 
 #define ngx_chat_message_is_announced(kind)                                   \
-    ((kind) >= NGX_CHAT_MESSAGE_CHANNEL_e)
+    ((kind) >= NGX_CHAT_MESSAGE_CHANNEL_e                                     \
+     && (kind) <= NGX_CHAT_MESSAGE_GONE_e)
 
 
 typedef struct {

@@ -5,7 +5,9 @@
 -- ARGV  1 term, 2 the seq that the caller has seen, 3 incarnation,
 --       4 worker, 5 nonce, 6 how many events the log keeps,
 --       7 ms that idempotency keys are kept,
---       8... two for each item: flags, and the item's bytes.
+--       8 "", or of webhooks' tables: the item that has changed them last, as
+--       the caller knows, 9 and the highest id of an event in them,
+--       10... two for each item: flags, and the item's bytes.
 --            k: it has a key; m: it is of the same request as the one before;
 --            sFIELD: kept in the census in that field; dFIELD: that is dropped
 --
@@ -13,7 +15,7 @@
 -- item that was there already "SEQ@TIME", and nothing was added for it.
 -- {"NONE"}: there is no cluster; {"TERM", term}: another term;
 -- {"GONE"}: the node's lease is over; {"BEHIND", seq}: the engine has lost
--- what the caller has seen.
+-- what the caller has seen; {"BOOKS"}: another item has changed the tables.
 
 local meta = redis.call('HMGET', KEYS[1], 'term', 'seq', 'nonce', 'first')
 
@@ -51,13 +53,18 @@ if not node or tonumber(string.match(node, '^%d+')) < tonumber(ms) then
     return {'GONE'}
 end
 
+if ARGV[8] ~= '' and (redis.call('HGET', KEYS[1], 'books') or '0') ~= ARGV[8]
+then
+    return {'BOOKS'}
+end
+
 -- what goes with the entry is done behind it, as that may fail; a key may come
 -- twice in one batch
 
 local items, answer, behind = {}, {ARGV[5], ms}, {}
 local key, taken, old, created = 6, {}, nil, nil
 
-for i = 8, #ARGV, 2 do
+for i = 10, #ARGV, 2 do
     local flag = string.sub(ARGV[i], 1, 1)
 
     if flag == 'm' then
@@ -125,6 +132,10 @@ if #items > 0 then
 
     redis.call(unpack(entry))
     redis.call('HSET', KEYS[1], 'seq', last, 'nonce', ARGV[5])
+
+    if ARGV[8] ~= '' then
+        redis.call('HSET', KEYS[1], 'books', last, 'row', ARGV[9])
+    end
 end
 
 for _, command in ipairs(behind) do

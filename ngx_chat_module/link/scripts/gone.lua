@@ -1,6 +1,7 @@
 -- gone: a node whose lease is over is taken out, and the log says so.
 --
--- KEYS  1 meta, 2 log, 3 nodes, 4 the node's last batches, 5 its census
+-- KEYS  1 meta, 2 log, 3 nodes, 4 the node's last batches, 5 its census,
+--       6 herald
 -- ARGV  1 term, 2 incarnation, 3 nonce,
 --       4 "1": whatever its lease; "0": only where that is over
 --       5 the item for the log
@@ -35,6 +36,11 @@ local seq = string.format('%.0f', meta[2] + 1)
 
 redis.call('HDEL', KEYS[3], ARGV[2])
 redis.call('DEL', KEYS[4], KEYS[5])
+
+if redis.call('GET', KEYS[6]) == ARGV[2] then
+    redis.call('DEL', KEYS[6])
+end
+
 redis.call('XADD', KEYS[2], ARGV[1] .. '-' .. seq, 'n', ARGV[2], 'k', ARGV[3],
            'p', meta[3], 't', string.format('%.0f', now), 'c', '1',
            'd', ARGV[5])

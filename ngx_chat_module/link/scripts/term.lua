@@ -9,7 +9,8 @@
 -- ARGV  1 the engine's term, as read; "": there was none
 --       2 the seq that the caller has seen, 3 epoch, 4 nonce,
 --       5 the cluster's id, where the engine has none
---       6 the term of that seq, 7 the nonce there
+--       6 the term of that seq, 7 the nonce there,
+--       8 the item that has changed the webhooks' tables last there
 --
 -- {"OK"}, {"TERM", term}: another one, or "" where there is none.
 
@@ -37,7 +38,8 @@ new = new + 1
 redis.call('HSET', KEYS[1], 'term', string.format('%.0f', new),
            'seq', last, 'first', last, 'nonce', ARGV[4], 'start', ARGV[4],
            'epoch', ARGV[3], 'id', meta[3] or ARGV[5], 'format', '1',
-           'from_term', ARGV[6], 'from_seq', ARGV[2], 'from_nonce', ARGV[7],
+           'books', ARGV[8], 'from_term', ARGV[6],
+           'from_seq', ARGV[2], 'from_nonce', ARGV[7],
            -- the first term of all has lost nothing
            'offered', ARGV[6] == '0' and '1' or '0')
 

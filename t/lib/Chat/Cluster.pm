@@ -21,8 +21,11 @@ our @EXPORT_OK = qw(contents);
 
 
 # new(nodes => [qw(a b)], engine => CONF or a Chat::Engine, url => URLs in place
-# of the proxies', proxy => { NODE => PROXY }, timeout => TIME, cluster =>
-# PARAMETERS, and Chat::Server's arguments)
+# of the proxies', proxy => { NODE => PROXY }, timeout => TIME, or
+# { NODE => TIME }, cluster => PARAMETERS, and Chat::Server's arguments)
+#
+# A node waits 10 s for the engine, which is long enough on a busy machine.  A
+# test that waits for a refusal may give it less.
 
 sub new {
     my ($class, %args) = @_;
@@ -33,7 +36,7 @@ sub new {
     my $self = bless {
         engine => ref $conf ? $conf : Chat::Engine->new(conf => $conf // ''),
         url => delete $args{url}, proxy => delete $args{proxy} || {},
-        timeout => delete $args{timeout} || '2s',
+        timeout => delete $args{timeout} || {},
         cluster => delete $args{cluster} || '', args => \%args, names => $names,
     }, $class;
 
@@ -51,10 +54,14 @@ sub server { $_[0]{node}{$_[1]}->server }
 sub http   { $_[0]{http}{$_[1]} }
 
 
+# Starts a node, and waits until it is in the cluster.
+
 sub add {
     my ($self, $name, %args) = @_;
 
     my $id = APP_ID;
+    my $timeout = ref $self->{timeout} ? $self->{timeout}{$name} // '10s'
+                                       : $self->{timeout};
     my $url = $self->{url}
               // ($self->{proxy}{$name} ||= $self->{engine}->proxy)->url;
 
@@ -70,13 +77,16 @@ sub add {
         location /app/ { chat_websocket; }
         location /apps/ { chat_api; }
         location = /chat_status { chat_status; }
+        location /console/ { chat_console; }
 END
-        http => "chat_cluster $url name=$name timeout=$self->{timeout} "
+        http => "chat_cluster $url name=$name timeout=$timeout "
                 . "$self->{cluster};",
         %{ $self->{args} }, %args,
     );
 
     $self->connect($name);
+    wait_for(60, sub { $self->cluster_status($name)->{joined} })
+        or die "node $name does not come into the cluster";
 
     return $self->{node}{$name};
 }
@@ -88,9 +98,19 @@ sub connect {
     my ($self, $name) = @_;
 
     $self->{http}{$name}
-        = Chat::HTTP->new(port => $self->{node}{$name}->port, timeout => 15);
+        = Chat::HTTP->new(port => $self->{node}{$name}->port, timeout => 30);
 
     return;
+}
+
+
+# What chat_status says of a node's cluster.
+
+sub cluster_status {
+    my ($self, $name) = @_;
+
+    return from_json($self->{http}{$name}->get('/chat_status')->{body})
+           ->{cluster};
 }
 
 
@@ -102,10 +122,21 @@ sub post {
 }
 
 
+# A node refuses it while it is behind, as it may be on a busy machine.
+
 sub history {
     my ($self, $name) = @_;
 
-    return $self->{http}{$name}->history('/messages');
+    my ($history, $error);
+
+    wait_for(30, sub {
+        $history = eval { $self->{http}{$name}->history('/messages') };
+        $error = $@;
+
+        return $history || $error !~ /: 503 at /;
+    });
+
+    return $history || die $error;
 }
 
 
@@ -147,7 +178,7 @@ sub works {
     my ($self, $title, $got) = @_;
 
     for my $node ($self->names) {
-        ok(wait_for(30, sub {
+        ok(wait_for(60, sub {
             my $content = "$node " . ++$self->{serial};
             my $status = $self->post($node, $content)->{status};
 

@@ -185,7 +185,7 @@ use IO::Select;
 use IO::Socket::INET;
 use Socket qw(AF_UNIX SOCK_STREAM PF_UNSPEC);
 
-use Chat::Server qw(free_port);
+use Chat::Server qw(close_inherited free_port);
 
 
 # new(PORT): to the engine there.  A class with a serve() of its own may give
@@ -205,7 +205,7 @@ sub new {
     die "fork: $!" unless defined $pid;
 
     if ($pid == 0) {
-        close $ours;
+        close_inherited(fileno $listener, fileno $theirs);
         $class->can('serve')->($listener, $theirs, $to, @more);
         POSIX::_exit(0);
     }

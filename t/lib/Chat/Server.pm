@@ -25,7 +25,7 @@ use Chat::TLS qw(make_certificate);
 our $WEBSOCKET = 'chat_websocket;';
 
 our @EXPORT_OK = qw(APP_ID APP_KEY APP_SECRET SCALE module_path build_dir
-                    free_port stop_worker wait_for slurp spew
+                    close_inherited free_port stop_worker wait_for slurp spew
                     write_wrapper valgrind_faults);
 
 use constant {
@@ -107,6 +107,20 @@ sub http2_lines {
                     && sprintf('%03d%03d%03d', @version) < '001025001';
 
     return $parameter ? ('http2', '') : ('', 'http2 on;');
+}
+
+
+# In a child: closes what the parent has open, but for what is named.  Else its
+# connections stay open with the child when the parent closes them.
+
+sub close_inherited {
+    my %keep = map { $_ => 1 } 0, 1, 2, @_;
+
+    opendir my $dir, '/proc/self/fd' or die $!;
+    my @open = grep { /^\d+$/ && !$keep{$_} } readdir $dir;
+    closedir $dir;
+
+    POSIX::close($_) for @open;
 }
 
 
@@ -665,7 +679,7 @@ sub stop {
 
     my $ended;
 
-    if ($signal) {
+    if ($signal && $signal ne 'TERM') {
         kill $signal, $self->{pid};
         $ended = $self->reap_master(60);
 

@@ -1,0 +1,235 @@
+
+/*
+ * Copyright (C) the ngx_chat_module authors
+ *
+ * Patchsets of the tables of webhooks, made and applied by SQLite.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include <store/ngx_chat_books.h>
+#include <store/ngx_chat_patchset.h>
+
+#include <stdio.h>
+
+
+#if (SQLITE_ENABLE_SESSION)
+
+static ngx_int_t ngx_chat_books_patch(ngx_chat_db_t *db, ngx_str_t *changes);
+static int ngx_chat_books_conflict(void *ctx, int conflict,
+    sqlite3_changeset_iter *iter);
+static ngx_int_t ngx_chat_books_keep(ngx_chat_db_t *db, uint64_t seq);
+
+
+const char *
+ngx_chat_books_check(void)
+{
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_chat_books_note(ngx_chat_db_t *db, ngx_chat_books_t **books)
+{
+    ngx_uint_t  i;
+
+    *books = NULL;
+
+    if (sqlite3session_create(db->handle, "main", books) != SQLITE_OK) {
+        *books = NULL;
+        return ngx_chat_db_refuse(db, NGX_ERROR, "sqlite3session_create()");
+    }
+
+    for (i = 0; ngx_chat_patchset_tables[i]; i++) {
+
+        if (sqlite3session_attach(*books, ngx_chat_patchset_tables[i])
+            != SQLITE_OK)
+        {
+            sqlite3session_delete(*books);
+            *books = NULL;
+
+            return ngx_chat_db_refuse(db, NGX_ERROR,
+                                      "sqlite3session_attach()");
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_books_take(ngx_chat_db_t *db, ngx_chat_books_t *books,
+    ngx_str_t *changes)
+{
+    int        rc, size;
+    void      *data;
+
+    rc = SQLITE_OK;
+    size = 0;
+    data = NULL;
+
+    if (changes) {
+        ngx_str_null(changes);
+        rc = sqlite3session_patchset(books, &size, &data);
+    }
+
+    sqlite3session_delete(books);
+
+    if (rc != SQLITE_OK) {
+        return ngx_chat_db_refuse(db, NGX_ERROR, "sqlite3session_patchset()");
+    }
+
+    if (size) {
+        changes->data = malloc(size);
+
+        if (changes->data) {
+            changes->len = size;
+            ngx_memcpy(changes->data, data, size);
+
+        } else {
+            rc = SQLITE_NOMEM;
+        }
+    }
+
+    sqlite3_free(data);
+
+    return (rc == SQLITE_OK) ? NGX_OK
+           : ngx_chat_db_refuse(db, NGX_ERROR, "out of memory");
+}
+
+
+ngx_int_t
+ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t before,
+    uint64_t seq)
+{
+    uint64_t   last;
+    ngx_int_t  rc;
+
+    rc = ngx_chat_patchset_check(changes);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_books_last(db, &last);
+    }
+
+    /* nginx beside this one, with the same database, may have applied it */
+
+    if (rc != NGX_OK || last >= seq) {
+        return rc;
+    }
+
+    if (last != before) {
+        return NGX_DONE;
+    }
+
+    rc = ngx_chat_books_patch(db, changes);
+
+    return (rc == NGX_OK) ? ngx_chat_books_keep(db, seq) : rc;
+}
+
+
+static ngx_int_t
+ngx_chat_books_patch(ngx_chat_db_t *db, ngx_str_t *changes)
+{
+    int  rc;
+
+    rc = sqlite3changeset_apply(db->handle, (int) changes->len, changes->data,
+                                NULL, ngx_chat_books_conflict, NULL);
+
+    if (rc == SQLITE_OK) {
+        return NGX_OK;
+    }
+
+    return (rc == SQLITE_CORRUPT) ? NGX_DECLINED
+           : ngx_chat_db_failed(db, "sqlite3changeset_apply()");
+}
+
+
+/* Somebody has changed the tables by hand: what can be done is done. */
+
+static int
+ngx_chat_books_conflict(void *ctx, int conflict, sqlite3_changeset_iter *iter)
+{
+    (void) ctx;
+    (void) iter;
+
+    return (conflict == SQLITE_CHANGESET_DATA
+            || conflict == SQLITE_CHANGESET_CONFLICT)
+           ? SQLITE_CHANGESET_REPLACE : SQLITE_CHANGESET_OMIT;
+}
+
+
+static ngx_int_t
+ngx_chat_books_keep(ngx_chat_db_t *db, uint64_t seq)
+{
+    char  sql[128];
+
+    (void) snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO meta (key, value)"
+                    " VALUES ('books', '%llu')", (unsigned long long) seq);
+
+    return ngx_chat_db_exec(db, sql);
+}
+
+
+#else
+
+
+const char *
+ngx_chat_books_check(void)
+{
+    return "nginx was built with an SQLite that has no session extension";
+}
+
+
+ngx_int_t
+ngx_chat_books_note(ngx_chat_db_t *db, ngx_chat_books_t **books)
+{
+    *books = NULL;
+
+    return ngx_chat_db_refuse(db, NGX_ERROR, ngx_chat_books_check());
+}
+
+
+ngx_int_t
+ngx_chat_books_take(ngx_chat_db_t *db, ngx_chat_books_t *books,
+    ngx_str_t *changes)
+{
+    (void) books;
+    (void) changes;
+
+    return ngx_chat_db_refuse(db, NGX_ERROR, ngx_chat_books_check());
+}
+
+
+/* It can't follow, and never sends webhooks. */
+
+ngx_int_t
+ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t before,
+    uint64_t seq, ngx_log_t *log)
+{
+    (void) db;
+    (void) changes;
+    (void) before;
+    (void) seq;
+
+    return NGX_DONE;
+}
+
+
+#endif
+
+
+ngx_int_t
+ngx_chat_books_last(ngx_chat_db_t *db, uint64_t *seq)
+{
+    int64_t    n;
+    ngx_int_t  rc;
+
+    rc = ngx_chat_db_number(db, "SELECT coalesce((SELECT CAST(value AS INTEGER)"
+                            " FROM meta WHERE key = 'books'), 0)", &n);
+
+    *seq = (rc == NGX_OK) ? (uint64_t) n : 0;
+
+    return rc;
+}
