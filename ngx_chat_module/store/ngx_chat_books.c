@@ -107,6 +107,7 @@ ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t before,
     uint64_t   last;
     ngx_int_t  rc;
 
+    last = 0;
     rc = ngx_chat_patchset_check(changes);
 
     if (rc == NGX_OK) {
