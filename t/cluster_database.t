@@ -99,7 +99,7 @@ $b->kill_all;
 
 for my $n (1, 2) {
     $cluster->engine->command('DEL', '{chat}:meta');
-    ok(wait_for(20, sub { $cluster->post('a', "term $n")->{status} == 201 }),
+    ok(wait_for(40, sub { $cluster->post('a', "term $n")->{status} == 201 }),
        'a new term begins');
 }
 
@@ -117,7 +117,7 @@ unlink map { $b->database . $_ } '', '-wal', '-shm';
 sqlite($a->database, "VACUUM INTO '" . $b->database . "'");
 $b->start;
 $cluster->connect('b');
-ok(wait_for(20, sub { $cluster->post('b', 'last')->{status} == 201 }),
+ok(wait_for(40, sub { $cluster->post('b', 'last')->{status} == 201 }),
    'with a copy of the other one\'s it is in again');
 $cluster->same_history('with a copy');
 
@@ -128,12 +128,14 @@ $cluster->finish;
 # ---- the log keeps less than a node has missed
 
 {
-    my $small = Chat::Cluster->new(cluster => 'keep=1000');
+    my $small = Chat::Cluster->new(cluster => 'keep=1000',
+                                   timeout => { b => '2s' });
     my $server = $small->server('b');
     my $api = Chat::API->new(port => $small->node('a')->port);
     my @ten = ({ name => 'tick', channel => 'chat', data => 'text' }) x 10;
 
-    is($small->post('b', 'before')->{status}, 201, 'both nodes are there');
+    ok(wait_for(30, sub { $small->post('b', 'before')->{status} == 201 }),
+       'both nodes are there');
     $server->kill_all;
     is($small->post('a', 'missed')->{status}, 201, 'one is away for a message');
 

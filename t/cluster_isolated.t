@@ -18,11 +18,11 @@ use Chat::Server qw(wait_for);
 use Chat::WebSocket;
 
 my $cluster = Chat::Cluster->new(
-    cluster => 'lease=1s isolate=2s; chat_drain 1s');
+    cluster => 'lease=5s isolate=5s; chat_drain 1s');
 
 $cluster->server('b')->expect_log(
     qr/chat cluster: .*(?:connect|refused|reset|closed|answer)/i,
-    qr/chat cluster: this node was not in the cluster for 2000ms, clients are /,
+    qr/chat cluster: this node was not in the cluster for 5000ms, clients are /,
     qr/chat cluster: the others have taken this node for dead/);
 
 
@@ -75,7 +75,7 @@ subscribe_to($_, 'chat') for values %ws;
 
 $cluster->proxy('b')->tell('refuse');
 
-is($_->wait_close(20), 4200, 'its clients are told to reconnect')
+is($_->wait_close(30), 4200, 'its clients are told to reconnect')
     for $ws{b}, $other;
 is(health('b'), "503 isolated\n", 'a balancer is told');
 is(Chat::WebSocket->new(port => $cluster->node('b')->port)->wait_close, 4100,
@@ -91,7 +91,7 @@ is(Chat::WebSocket->new(port => $cluster->node('b')->port)->wait_close, 4100,
                                                         . ' away');
 }
 
-ok(wait_for(10, sub { nodes(status('a')) eq 'a' }), 'node a knows one node');
+ok(wait_for(20, sub { nodes(status('a')) eq 'a' }), 'node a knows one node');
 is(health('a'), "200 ok\n", 'it is healthy');
 is($cluster->post('a', 'meanwhile')->{status}, 201, 'and goes on');
 
@@ -99,7 +99,7 @@ is($cluster->post('a', 'meanwhile')->{status}, 201, 'and goes on');
 # ---- and is back
 
 $cluster->proxy('b')->tell('pass');
-ok(wait_for(10, sub { health('b') eq "200 ok\n" }), 'it comes back by itself');
+ok(wait_for(20, sub { health('b') eq "200 ok\n" }), 'it comes back by itself');
 ok(wait_for(10, sub { nodes(status('a')) eq 'a b' }),
    'node a knows both nodes again');
 $ws{b} = $cluster->node('b')->ws;

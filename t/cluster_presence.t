@@ -18,7 +18,7 @@ use Chat::HTTP qw(from_json);
 use Chat::Pusher qw(join_presence subscribe_to signin);
 use Chat::Server qw(wait_for);
 
-my $cluster = Chat::Cluster->new(cluster => 'lease=2s',
+my $cluster = Chat::Cluster->new(cluster => 'lease=8s',
     app => 'client_events on; subscription_count on; watchlist on;');
 my %api = map { $_ => Chat::API->new(port => $cluster->node($_)->port) }
           $cluster->names;
@@ -38,7 +38,7 @@ sub is_told {
 
     my $got;
 
-    wait_for(10, sub {
+    wait_for(20, sub {
         $got = from_json($api{$node}->get($path, $query)->{body});
         $got->{users} = [ sort map { $_->{id} } @{ $got->{users} } ]
             if $got->{users};
@@ -172,7 +172,7 @@ is_told($_, 'channels', { channels => {} }, 'nothing is left')
 
     $cluster->server('b')->kill_all;
 
-    my $event = $ann->next_event(20);
+    my $event = $ann->next_event(30);
     is("$event->{event} " . from_json($event->{data})->{user_id},
        'pusher_internal:member_removed bob', 'the members of a dead node go');
     is_told($_, 'channels/presence-room/users', { users => ['ann'] },

@@ -54,10 +54,10 @@ sub named {
 
 
 sub cluster {
-    my ($primary, $url, $parameters) = @_;
+    my ($primary, $url, $parameters, %more) = @_;
 
     my $cluster = Chat::Cluster->new(engine => $primary, url => $url,
-                                     cluster => $parameters);
+                                     cluster => $parameters, %more);
 
     # a node may have seen what the replica had not, and nobody has acknowledged
     $cluster->server($_)->expect_log(
@@ -80,7 +80,7 @@ sub under_load {
 
     my $before = $cluster->loaded;
 
-    ok(wait_for(30, sub { $cluster->loaded >= $before + $more }),
+    ok(wait_for(60, sub { $cluster->loaded >= $before + $more }),
        'the load goes on');
 
     my $got = $cluster->unload;
@@ -138,7 +138,8 @@ sub under_load {
        'a sentinel names what is no primary');
 
     my $cluster = cluster($primary, 'sentinel://' . join(',',
-        map { '127.0.0.1:' . $_->port } @sentinels) . '/mymaster', '');
+        map { '127.0.0.1:' . $_->port } @sentinels) . '/mymaster', '',
+        timeout => '2s');
 
     $cluster->works('the second sentinel is right', {});
 

@@ -40,11 +40,11 @@ spew("$dir/password", "sesame\n");
 spew("$dir/wrong", "open\n");
 
 
-# Whether a node with these lines, where OWN is a prefix of its own, takes a
-# message; and what it has logged.
+# What a node with these lines, where OWN is a prefix of its own, answers to a
+# message; and what it has logged, which is like this in the end.
 
 sub node {
-    my (@lines) = @_;
+    my ($like, @lines) = @_;
 
     my $prefix = 'p' . ++our $serial;
 
@@ -58,8 +58,11 @@ sub node {
     $server->expect_log(qr/\[crit\].* chat cluster: /);
     $server->start;
 
-    my $http = Chat::HTTP->new(port => $server->port, timeout => 15);
+    my $http = Chat::HTTP->new(port => $server->port, timeout => 30);
     my $status = $http->post('/messages', { content => 'text' })->{status};
+
+    wait_for(20, sub { $server->error_log =~ $like });
+
     my $log = $server->error_log;
 
     $server->finish;
@@ -71,7 +74,7 @@ sub node {
 sub works {
     my ($name, @lines) = @_;
 
-    my ($status, $log) = node(@lines);
+    my ($status, $log) = node(qr/^/, @lines);
 
     is($status, 201, $name) or diag($log);
 }
@@ -80,7 +83,7 @@ sub works {
 sub fails {
     my ($name, $like, @lines) = @_;
 
-    my ($status, $log) = node(@lines);
+    my ($status, $log) = node($like, @lines);
 
     is($status, 503, "$name: refused");
     like($log, $like, "$name: and why");
@@ -90,7 +93,7 @@ sub fails {
 
 my $trusted = "chat_cluster_trusted_certificate $dir/cert.pem;";
 
-works('TLS', "chat_cluster rediss://localhost:$tls prefix=OWN timeout=2s;",
+works('TLS', "chat_cluster rediss://localhost:$tls prefix=OWN timeout=10s;",
       $trusted);
 fails('an unknown authority', qr/SSL_connect\(\) failed: .*certificate/,
       "chat_cluster rediss://localhost:$tls prefix=OWN timeout=1s;",
@@ -111,7 +114,7 @@ tls-ca-cert-file $dir/other.pem
 END
     my $url = "chat_cluster rediss://localhost:$port prefix=OWN";
 
-    works('a certificate of the node\'s own', "$url timeout=2s;", $trusted,
+    works('a certificate of the node\'s own', "$url timeout=10s;", $trusted,
           "chat_cluster_certificate $dir/other.pem;",
           "chat_cluster_certificate_key $dir/other.key;");
     fails('none, where the engine wants one', qr/chat cluster: .*localhost/,
@@ -119,7 +122,7 @@ END
 }
 
 works('a user with a password',
-      "chat_cluster redis://chat\@127.0.0.1:@{[$engine->port]} timeout=2s;",
+      "chat_cluster redis://chat\@127.0.0.1:@{[$engine->port]} timeout=10s;",
       "chat_cluster_password $dir/password;");
 fails('a wrong password', qr/chat cluster: .*WRONGPASS/,
       "chat_cluster redis://chat\@127.0.0.1:@{[$engine->port]} timeout=1s;",
@@ -129,6 +132,6 @@ fails('a user who may run no script', qr/chat cluster: .*NOPERM/,
       . ' timeout=3s;', "chat_cluster_password $dir/password;");
 works('the second of two URLs',
       "chat_cluster redis://127.0.0.1:1 rediss://localhost:$tls prefix=OWN"
-      . ' timeout=3s;', $trusted);
+      . ' timeout=10s;', $trusted);
 
 done_testing();

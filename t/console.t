@@ -227,8 +227,11 @@ subtest 'events' => sub {
     is($http->get('/one/x/apps/3/channels/room', \%may)->{status}, 404,
        'not to another app');
 
-    is((grep { $_->{id} eq $id } @{ get('apps')->{apps} })[0]{connections}, 1,
-       'which does not count for max_connections');
+    ok(wait_for(10, sub {
+        my $apps = from_json(ask('apps')->{body})->{apps};
+
+        return (grep { $_->{id} eq $id } @$apps)[0]{connections} == 1;
+    }), 'which does not count for max_connections');
 
     $stream->close;
 

@@ -1092,6 +1092,17 @@ subtest 'what outlives a worker' => sub {
     $t->publish('a', 'x');
     $_->next_event for @ws;
 
+    # who answers has counted what it has sent
+    my %counted;
+
+    ok(wait_for(30, sub {
+        my $res = Chat::HTTP->new(port => $t->port)->get('/chat_status');
+
+        $counted{ $res->{headers}{'x-worker'} } = 1;
+
+        return keys %counted == 2;
+    }), 'all is counted');
+
     my $before = metrics($t->http);
     my $uptime = $before->{ngx_chat_uptime_seconds};
 

@@ -12,7 +12,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use Chat::HTTP qw(from_json);
-use Chat::Server qw(slurp spew wait_for);
+use Chat::Server qw(slurp spew stop_worker wait_for);
 
 use constant CLIENTS => 6;
 
@@ -183,7 +183,7 @@ subtest 'VACUUM, and then INSERT' => sub {
         my $before = -s $path;
 
         # they hold no lock now, nor read
-        kill 'STOP', @pids;
+        stop_worker($_) for @pids;
         sqlite("PRAGMA wal_autocheckpoint = 0;
                 DELETE FROM messages WHERE id > 5;
                 VACUUM;

@@ -44,7 +44,7 @@ my $hooks = join '', "webhook @{[$r{all}->url]} $all"
     "webhook @{[$r{rooms}->url]} channels=room-*,lobby;\n",
     "webhook @{[$r{again}->url]} events=channel_occupied channels=again-*;\n",
     "webhook @{[$r{dead}->url]} events=channel_occupied channels=dead-*"
-    . " retry=2s;\n",
+    . " retry=5s;\n",
     map({ "webhook @{[$r{$_}->url]} events=channel_occupied"
           . " channels=$_-* retry=30s;\n" }
         qw(redirect hang slow reset half tls tlsbad));
@@ -186,29 +186,36 @@ subtest 'what arrives: header and members' => sub {
 
 
 subtest 'who is back within 3 s was not away' => sub {
-    $r{all}->forget;
-
     my $stay = $t->ws;
-    my $ws = $t->ws;
-    subscribe_to($ws, 'a-flap');
-    join_presence($ws, 'presence-a', 'eve');
-    $r{all}->wait_texts(3, qr/flap|presence-a/);
-    $ws->disconnect;
+    my ($n, $ws, $left) = (0);
 
-    # away for good, a little before the others are back
-    my $gone = $t->ws;
-    subscribe_to($gone, 'a-gone');
-    $r{all}->wait_texts(1, qr/occupied a-gone/);
-    $gone->disconnect;
+    # those that a busy machine keeps away for too long show nothing
+    do {
+        $n++;
+        $r{all}->forget;
+        $ws = $t->ws;
+        subscribe_to($ws, "a-flap$n");
+        join_presence($ws, "presence-a$n", 'eve');
+        $r{all}->wait_texts(3, qr/flap$n|presence-a$n/);
 
-    $ws = $t->ws;
-    subscribe_to($ws, 'a-flap');
-    join_presence($ws, 'presence-a', 'eve');
+        # away for good, a little before the others are back
+        my $gone = $t->ws;
+        subscribe_to($gone, "a-gone$n");
+        $r{all}->wait_texts(1, qr/occupied a-gone$n/);
 
-    is(scalar $r{all}->wait_texts(1, qr/vacated a-gone/), 1, 'the fence');
-    is_deeply([ $r{all}->texts(qr/(?:occupied|vacated|member_\w+) \S*(?:flap|presence-a)/) ],
-              [ 'channel_occupied a-flap', 'channel_occupied presence-a',
-                'member_added presence-a eve' ], 'P101: neither, nor');
+        $left = time();
+        $ws->disconnect;
+        $ws = $t->ws;
+        $gone->disconnect;
+        subscribe_to($ws, "a-flap$n");
+        join_presence($ws, "presence-a$n", 'eve');
+    } while (time() - $left > 2 && $n < 9);
+
+    is(scalar $r{all}->wait_texts(1, qr/vacated a-gone$n/), 1, 'the fence');
+    is_deeply([ $r{all}->texts(qr/(?:occupied|vacated|member_\w+)
+                                  [ ]\S*(?:flap|presence-a)$n/x) ],
+              [ "channel_occupied a-flap$n", "channel_occupied presence-a$n",
+                "member_added presence-a$n eve" ], 'P101: neither, nor');
 };
 
 
@@ -352,7 +359,7 @@ subtest 'receivers that fail' => sub {
 
 
 subtest 'what is given up can be sent again' => sub {
-    ok(wait_for(20, sub { (console('dead')->{dead} || 0) == 1 }), 'given up');
+    ok(wait_for(30, sub { (console('dead')->{dead} || 0) == 1 }), 'given up');
     my $tries = $r{dead}->requests;
     cmp_ok($tries, '>=', 2, 'after more than one try');
     is($t->status->{webhooks}{dead}, 1, 'shown');
@@ -383,7 +390,7 @@ subtest 'what is given up can be sent again' => sub {
 
     $r{dead}->answer(500);
     occupy('dead-2');
-    ok(wait_for(20, sub { console('dead')->{dead} == 1 }), 'another one');
+    ok(wait_for(30, sub { console('dead')->{dead} == 1 }), 'another one');
     $r{dead}->answer(200);
     $server->sqlite('UPDATE webhook_events SET dead_at = 0 WHERE dead_at > 0');
     is_deeply([ $r{dead}->wait_texts(2) ],

@@ -60,8 +60,8 @@ is(system($ENV{CC} || 'cc', '-shared', '-fPIC', '-o', "$dir/clock.so",
 my %r = map { $_ => Chat::Receiver->new(dir => $dir, name => $_) }
         qw(waits asked);
 
-$r{waits}->answer('2*500 200');
-$r{asked}->answer('1*hang 200');
+$r{waits}->answer('500');
+$r{asked}->answer('hang');
 
 my $t = do {
     local $ENV{LD_PRELOAD} = join ' ', grep { length }
@@ -76,22 +76,27 @@ my $t = do {
 my $id = $t->publish('room', 'text');
 
 ok(wait_for(10, sub {
-    $t->sqlite('SELECT max(tries) FROM webhook_events') == 2;
+    $t->sqlite('SELECT max(tries) FROM webhook_events') >= 2;
 }), 'one waits for its third attempt');
-ok(wait_for(10, sub { $r{asked}->requests == 1 }), 'one has been asked');
+ok(wait_for(10, sub { $r{asked}->requests >= 1 }), 'one has been asked');
 
 spew("$dir/offset", -DAY);
+$r{asked}->answer('200');
+
+# what is sent behind that is stamped by the new clock
+ok(wait_for(30, sub {
+    my ($last) = reverse $r{waits}->requests;
+
+    return $last->{body} =~ /"time_ms":(\d+)/
+           && $1 / 1000 < time() - DAY / 2;
+}), 'nginx has the time of yesterday');
+$r{waits}->answer('200');
 
 for my $name (sort keys %r) {
     is(scalar @{[ $r{$name}->wait_texts(1, qr/stored room/) ]}, 1,
        "$name: it arrives");
 }
 
-# what was sent behind that is stamped by the new clock
-my ($last) = reverse $r{waits}->requests;
-
-cmp_ok($last->{body} =~ /"time_ms":(\d+)/ ? $1 / 1000 : 0, '<',
-       time() - DAY / 2, 'nginx has the time of yesterday');
 is($t->status->{webhooks}{dead}, 0, 'nothing is given up');
 
 $t->finish;

@@ -43,17 +43,20 @@ sub clients {
 }
 
 
-# nginx ends, and the worker that does not send after the one that does.
+# The workers end, and the one that does not send after the one that does.  The
+# master stands meanwhile, as it would kill who does not end soon; stop() has it
+# go on.
 
 sub end_in_order {
     my ($sender) = $server->senders;
     my ($other) = grep { $_ != $sender } $server->worker_pids;
 
     $server->expect_death($sender, $other);
-    stop_worker($other);
-    kill 'TERM', $server->master_pid;
-    wait_for(10, sub { !Chat::Server::is_alive($sender) });
+    stop_worker($_) for $server->master_pid, $other;
+    kill 'TERM', $sender, $other;
+    wait_for(30, sub { !Chat::Server::is_alive($sender) });
     kill 'CONT', $other;
+    wait_for(30, sub { !Chat::Server::is_alive($other) });
 
     return;
 }

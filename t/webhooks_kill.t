@@ -66,7 +66,8 @@ for my $point ('hook commit', 'hook committed', 'hook noted', 'hook send',
     $r->forget;
     $n++;
 
-    my $ws = $t->ws;
+    # one of them is with a worker that lives on
+    my ($ws, $stay) = $t->spread(2);
 
     # these two are on the way of a new herald: another one has to die first
     if ($point =~ /census|leased/) {
@@ -86,11 +87,18 @@ for my $point ('hook commit', 'hook committed', 'hook noted', 'hook send',
         client_event($ws, "presence-$n", 'client-x', 'text');
     };
 
+    # who comes back late was not away: the same member is still there
+    eval {
+        subscribe_to($stay, "room-$n");
+        join_presence($stay, "presence-$n", 'ann');
+    };
+
     is_killed($point);
 
     my $back = $t->ws;
     eval { subscribe_to($back, "room-$n") };
     eval { join_presence($back, "presence-$n", 'ann') };
+    $stay->disconnect;
     $t->publish("room-$n", 'hello');
 
     my @texts = $r->wait_texts(1, qr/message_stored room-$n/);
