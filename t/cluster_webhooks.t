@@ -230,12 +230,27 @@ subtest 'the node that sends is killed with a full outbox' => sub {
 
 subtest 'it leaves' => sub {
     my @texts = life('before', $cluster->names);
+    my @ws = map { $cluster->node($leader)->ws } 1 .. 20;
 
+    $r->wait_texts(1, qr/channel_vacated presence-$n/);
     $cluster->server($leader)->stop('QUIT');
 
     my $next = leads('another one takes over', others($leader));
 
     push @texts, life('meanwhile', others($leader));
+
+    my %closed = map { $_->socket_id => 0 } @ws;
+
+    ok(wait_for(30, sub {
+        my @ids = map { $_->{socket_id} }
+                  grep { $_->{name} eq 'connection_closed' } $r->events;
+
+        $closed{$_} = 0 for keys %closed;
+        $_ && exists $closed{$_} && $closed{$_}++ for @ids;
+
+        return !grep { !$_ } values %closed;
+    }), 'its connections are told to be closed');
+    is(scalar(grep { $_ > 1 } values %closed), 0, 'each once');
     told('behind its end', @texts);
     $cluster->server($leader)->start;
     is_back($leader);
@@ -277,6 +292,28 @@ subtest 'it stands still for longer than its lease' => sub {
     told('it stood still', @texts);
     same_tables('it stood still');
     $leader = $next;
+};
+
+subtest 'the engine is full' => sub {
+    my %ws = map { $_ => $cluster->node($_)->ws } $cluster->names;
+    my %closed = map { $_->socket_id => 0 } values %ws;
+
+    $cluster->server($_)->expect_log(qr/chat cluster: /) for $cluster->names;
+    $cluster->engine->command('CONFIG', 'SET', 'maxmemory', '1');
+    $_->disconnect for values %ws;
+
+    ok(wait_for(20, sub {
+        grep { $cluster->server($_)->error_log =~ /webhooks wait, as the engine/
+        } $cluster->names;
+    }), 'webhooks wait');
+    $cluster->engine->command('CONFIG', 'SET', 'maxmemory', '0');
+
+    ok(wait_for(30, sub {
+        $_ && delete $closed{$_} for map { $_->{socket_id} } $r->events;
+
+        return !%closed;
+    }), 'and are told when it has room again');
+    $r->forget;
 };
 
 subtest 'the engine is away, and answers are cut' => sub {

@@ -38,15 +38,22 @@
 #define NGX_CHAT_HERALD_CALL     1000      /* ms of a command */
 #define NGX_CHAT_HERALD_AGAIN    100       /* ms between attempts */
 #define NGX_CHAT_HERALD_EXIT     500       /* ms of a command at the end */
+#define NGX_CHAT_HERALD_TELL     10000     /* ms between two lines of the log */
+#define NGX_CHAT_HERALD_REVIVES  20        /* attempts */
+#define NGX_CHAT_HERALD_SKIP     65536     /* ids */
 #define NGX_CHAT_HERALD_ADOPT    60000     /* ms that a node waits for one that
                                               lacks nothing */
 
 
 static void ngx_chat_herald_ask(ngx_chat_herald_t *h, uint64_t now,
     uint64_t term);
-static ngx_int_t ngx_chat_herald_has(ngx_chat_herald_t *h, uint64_t *last);
+static ngx_int_t ngx_chat_herald_has(ngx_chat_herald_t *h,
+    ngx_chat_link_books_t *last);
 static void ngx_chat_herald_takes_lead(ngx_chat_herald_t *h,
     ngx_uint_t adopted);
+static void ngx_chat_herald_loses_lead(ngx_chat_herald_t *h);
+static ngx_int_t ngx_chat_herald_came_back(ngx_chat_herald_t *h,
+    ngx_chat_link_batch_t *b, uint64_t end);
 
 
 void
@@ -88,9 +95,8 @@ ngx_chat_herald_leads(ngx_chat_herald_t *h)
     term = ngx_chat_link_get(&h->link_conf->sh->term);
 
     if (c->leads && (term != c->term || now >= c->until)) {
-        c->leads = 0;
         c->ask = 0;
-        ngx_chat_herald_reset(h);
+        ngx_chat_herald_loses_lead(h);
     }
 
     if (term && now >= c->ask) {
@@ -117,7 +123,7 @@ ngx_chat_herald_ask(ngx_chat_herald_t *h, uint64_t now, uint64_t term)
     adopt = (c->nobody && now - c->nobody >= NGX_CHAT_HERALD_ADOPT);
 
     if (incarnation == 0
-        || ngx_chat_herald_has(h, &books.last) != NGX_OK
+        || ngx_chat_herald_has(h, &books) != NGX_OK
         || ngx_chat_link_herald(&c->link, term, incarnation, adopt, &books,
                                 &herald)
            != NGX_OK)
@@ -125,11 +131,20 @@ ngx_chat_herald_ask(ngx_chat_herald_t *h, uint64_t now, uint64_t term)
         return;
     }
 
-    if (herald == NGX_CHAT_LINK_HERALD_SELF_e) {
+    if (herald == NGX_CHAT_LINK_HERALD_SELF_e
+        || herald == NGX_CHAT_LINK_HERALD_TAKEN_e)
+    {
         c->nobody = 0;
         c->term = term;
         c->until = now + h->link_conf->lease;
         c->row = ngx_max(c->row, books.row);
+
+        /* an engine that has lost the end of the log, and nobody has noticed,
+           does not know the last ids that were sent */
+
+        if (herald == NGX_CHAT_LINK_HERALD_TAKEN_e && c->row) {
+            c->row += NGX_CHAT_HERALD_SKIP;
+        }
 
         if (!c->leads) {
             ngx_chat_herald_takes_lead(h, adopt);
@@ -139,12 +154,19 @@ ngx_chat_herald_ask(ngx_chat_herald_t *h, uint64_t now, uint64_t term)
     }
 
     if (c->leads) {
-        c->leads = 0;
-        ngx_chat_herald_reset(h);
+        ngx_chat_herald_loses_lead(h);
     }
 
     if (herald == NGX_CHAT_LINK_HERALD_NOBODY_e) {
-        c->nobody = c->nobody ? c->nobody : now;
+
+        if (c->nobody == 0) {
+            c->nobody = now;
+
+            ngx_log_error(NGX_LOG_NOTICE, h->log, 0,
+                          "chat cluster: this node lacks events of webhooks, "
+                          "and waits a minute for a node that has them");
+        }
+
         return;
     }
 
@@ -160,7 +182,7 @@ ngx_chat_herald_ask(ngx_chat_herald_t *h, uint64_t now, uint64_t term)
 /* The last of the webhooks' items that this node's database has. */
 
 static ngx_int_t
-ngx_chat_herald_has(ngx_chat_herald_t *h, uint64_t *last)
+ngx_chat_herald_has(ngx_chat_herald_t *h, ngx_chat_link_books_t *last)
 {
     ngx_int_t  rc;
 
@@ -182,6 +204,7 @@ static void
 ngx_chat_herald_takes_lead(ngx_chat_herald_t *h, ngx_uint_t adopted)
 {
     h->cluster.leads = 1;
+    h->cluster.adopted = adopted;
     ngx_chat_herald_reset(h);
 
     ngx_log_error(NGX_LOG_NOTICE, h->log, 0,
@@ -196,11 +219,32 @@ ngx_chat_herald_takes_lead(ngx_chat_herald_t *h, ngx_uint_t adopted)
 }
 
 
+/* The next time it leads, another node may have got another answer. */
+
+static void
+ngx_chat_herald_loses_lead(ngx_chat_herald_t *h)
+{
+    ngx_uint_t               i;
+    ngx_chat_herald_hook_t  *hook;
+
+    h->cluster.leads = 0;
+    ngx_chat_herald_reset(h);
+
+    for (i = 0; i < h->conf->n; i++) {
+        hook = &h->hooks[i];
+
+        if (hook->state == NGX_CHAT_HERALD_ANSWERED_e && !hook->delivered) {
+            hook->state = NGX_CHAT_HERALD_IDLE_e;
+        }
+    }
+}
+
+
 void
 ngx_chat_herald_revive_for_others(ngx_chat_herald_t *h)
 {
     ngx_int_t   rc;
-    ngx_uint_t  i, n;
+    ngx_uint_t  i, n, over;
 
     n = 0;
 
@@ -225,17 +269,32 @@ ngx_chat_herald_revive_for_others(ngx_chat_herald_t *h)
 
     rc = ngx_chat_herald_publish(h, rc, 0);
 
+    /* a node that lacks something can't */
+
+    h->cluster.revives = (rc == NGX_OK) ? 0 : h->cluster.revives + 1;
+    over = (rc == NGX_OK || h->cluster.revives == NGX_CHAT_HERALD_REVIVES);
+
     for (i = 0; i < h->conf->n; i++) {
 
-        if (rc == NGX_OK && h->hooks[i].revived) {
+        if (over && h->hooks[i].sh) {
             h->hooks[i].sh->revive = 0;
         }
 
         h->hooks[i].revived = 0;
     }
 
-    if (rc != NGX_OK) {
-        h->cluster.pause = ngx_chat_clock_msec() + NGX_CHAT_HERALD_REST;
+    if (rc == NGX_OK) {
+        return;
+    }
+
+    h->cluster.pause = ngx_chat_clock_msec() + NGX_CHAT_HERALD_REST;
+
+    if (over) {
+        h->cluster.revives = 0;
+
+        ngx_log_error(NGX_LOG_WARN, h->log, 0,
+                      "chat cluster: what was given up can't be sent again "
+                      "by this node, ask another one");
     }
 }
 
@@ -243,6 +302,7 @@ ngx_chat_herald_revive_for_others(ngx_chat_herald_t *h)
 ngx_int_t
 ngx_chat_herald_publish(ngx_chat_herald_t *h, ngx_int_t rc, ngx_uint_t last)
 {
+    uint64_t                end;
     ngx_str_t               changes;
     ngx_chat_log_item_t     item;
     ngx_chat_link_item_t    it;
@@ -260,7 +320,8 @@ ngx_chat_herald_publish(ngx_chat_herald_t *h, ngx_int_t rc, ngx_uint_t last)
     ngx_memzero(&b, sizeof(ngx_chat_link_batch_t));
 
     item.kind = NGX_CHAT_MESSAGE_BOOKS_e;
-    item.except.high = books.last;
+    item.except.high = books.seq;
+    item.except.low = books.term;
     item.content = changes;
 
     b.items = &it;
@@ -271,13 +332,20 @@ ngx_chat_herald_publish(ngx_chat_herald_t *h, ngx_int_t rc, ngx_uint_t last)
 
     ngx_chat_failpoint("hook commit");
 
+    end = ngx_chat_herald_patience(h, last);
+
     if (rc == NGX_OK) {
-        rc = ngx_chat_herald_append(h, &b, ngx_chat_herald_patience(h, last));
+        rc = ngx_chat_herald_append(h, &b, end);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_herald_came_back(h, &b, end);
     }
 
     ngx_chat_failpoint("hook committed");
 
     if (rc == NGX_OK) {
+        h->cluster.adopted = 0;
         h->cluster.row = ngx_max(h->cluster.row, books.row);
     }
 
@@ -345,12 +413,12 @@ ngx_chat_herald_append(ngx_chat_herald_t *h, ngx_chat_link_batch_t *b,
         ngx_chat_single_sleep(&h->single, NGX_CHAT_HERALD_AGAIN);
     }
 
-    if (rc == NGX_OK) {
-        rc = ngx_chat_link_sh_wait(sh, &sh->applied, b->last, end);
-    }
+    if (rc == NGX_DECLINED && now >= c->told) {
+        c->told = now + NGX_CHAT_HERALD_TELL;
 
-    if (rc == NGX_OK && ngx_chat_link_get(&sh->term) != b->term) {
-        rc = NGX_ERROR;
+        ngx_log_error(NGX_LOG_ERR, h->log, 0,
+                      "chat cluster: webhooks wait, as the engine takes "
+                      "nothing: %s", c->link.engine.error);
     }
 
     if (rc != NGX_OK) {
@@ -358,6 +426,33 @@ ngx_chat_herald_append(ngx_chat_herald_t *h, ngx_chat_link_batch_t *b,
     }
 
     return rc;
+}
+
+
+/* What was appended is in this node's database, and on as many replicas as are
+   wanted. */
+
+static ngx_int_t
+ngx_chat_herald_came_back(ngx_chat_herald_t *h, ngx_chat_link_batch_t *b,
+    uint64_t end)
+{
+    uint64_t             now;
+    ngx_chat_link_sh_t  *sh;
+
+    sh = h->link_conf->sh;
+    now = ngx_chat_clock_msec();
+
+    if (h->link_conf->replicas
+        && ngx_chat_link_replicated(&h->cluster.link,
+                                    (now < end) ? end - now : 1)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return (ngx_chat_link_sh_wait(sh, &sh->applied, b->last, end) == NGX_OK
+            && ngx_chat_link_get(&sh->term) == b->term)
+           ? NGX_OK : NGX_ERROR;
 }
 
 

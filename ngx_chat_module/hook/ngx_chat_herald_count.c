@@ -56,14 +56,18 @@ ngx_chat_herald_look(ngx_chat_herald_t *h)
 {
     uint64_t                  now;
     ngx_int_t                 rc;
-    ngx_uint_t                i;
+    ngx_uint_t                i, follows;
     ngx_pool_t               *pool;
     ngx_array_t               counts;
     ngx_chat_herald_count_t  *c;
 
     now = ngx_chat_clock_msec();
 
-    if (h->fresh || now < h->look || now < h->pause) {
+    /* in a cluster a node that does not lead knows nothing but this */
+
+    follows = (h->link_conf && !h->cluster.leads);
+
+    if ((h->fresh && !follows) || now < h->look || now < h->pause) {
         return;
     }
 
@@ -74,7 +78,7 @@ ngx_chat_herald_look(ngx_chat_herald_t *h)
 
     rc = ngx_chat_hook_db_look(&h->db, h->log);
 
-    if ((rc == NGX_OK || rc == NGX_DECLINED)
+    if (!follows && (rc == NGX_OK || rc == NGX_DECLINED)
         && ngx_chat_herald_is_replaced(h))
     {
         h->fresh = 1;

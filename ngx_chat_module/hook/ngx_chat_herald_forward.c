@@ -20,9 +20,6 @@
 #include <wire/ngx_chat_failpoint.h>
 
 
-#define NGX_CHAT_HERALD_BYTES  (1024 * 1024)   /* forwarded at once */
-
-
 static ngx_int_t ngx_chat_herald_forward_some(ngx_chat_herald_t *h,
     uint64_t end);
 static ngx_int_t ngx_chat_herald_gather_some(ngx_chat_herald_t *h,
@@ -116,7 +113,9 @@ ngx_chat_herald_forward_some(ngx_chat_herald_t *h, uint64_t end)
 
         ngx_chat_failpoint("hook forward");
 
-        rc = ngx_chat_herald_append(h, &b, end);
+        if (ngx_chat_herald_append(h, &b, end) != NGX_OK) {
+            rc = NGX_ERROR;
+        }
     }
 
     if (rc == NGX_OK) {
@@ -129,7 +128,7 @@ ngx_chat_herald_forward_some(ngx_chat_herald_t *h, uint64_t end)
 
     free(items);
 
-    return (rc == NGX_AGAIN) ? NGX_ERROR : rc;
+    return rc;
 }
 
 

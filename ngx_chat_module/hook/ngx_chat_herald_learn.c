@@ -139,7 +139,7 @@ ngx_chat_herald_learn_position(ngx_chat_herald_t *h)
         && id == h->zone->sh->hooks.id)
     {
         h->position = position;
-        h->stateless = ngx_max(h->stateless, read);
+        h->stateless = h->link_conf ? read : ngx_max(h->stateless, read);
         h->noted = position;
         h->noted_read = read;
         h->seq = seq;

@@ -18,6 +18,7 @@
 #include <ngx_core.h>
 
 #include <hook/ngx_chat_herald_work.h>
+#include <shared/ngx_chat_hook.h>
 #include <shared/ngx_chat_incident.h>
 #include <shared/ngx_chat_index.h>
 #include <wire/ngx_chat_clock.h>
@@ -79,11 +80,13 @@ ngx_chat_herald_position(ngx_chat_herald_t *h)
 ngx_int_t
 ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
 {
+    size_t                   size;
     uint64_t                 at, now;
     ngx_int_t                rc;
     ngx_chat_hook_record_t   rec;
 
     now = 0;
+    size = 0;
 
     if (h->records.n == 0) {
         /* before the look: who is back later than that is not found */
@@ -141,10 +144,17 @@ ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
             return rc;
         }
 
-        /* others may have come with the same item */
+        /* of states others may have come with the same item */
 
         if (rec.seq) {
-            h->seq = rec.seq - 1;
+            h->seq = ngx_max(h->seq, ngx_chat_hook_is_state(rec.kind)
+                                     ? rec.seq - 1 : rec.seq);
+        }
+
+        size += rec.data.len;
+
+        if (h->link_conf && size > NGX_CHAT_HERALD_BYTES) {
+            return NGX_OK;
         }
     }
 

@@ -16,6 +16,7 @@
 
 #include <hook/ngx_chat_herald_work.h>
 #include <shared/ngx_chat_incident.h>
+#include <store/ngx_chat_migration.h>
 #include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
 
@@ -163,6 +164,12 @@ ngx_chat_herald_round_all(ngx_chat_herald_t *h, ngx_uint_t last)
     ngx_chat_herald_hook_t  *hook;
 
     rc = ngx_chat_herald_skip_ids(h);
+
+    /* in a cluster another term has another one */
+
+    if (rc == NGX_OK && h->link_conf) {
+        rc = ngx_chat_migration_epoch(&h->db.handle.db);
+    }
 
     if (rc == NGX_OK && (h->fresh || ngx_chat_herald_is_replaced(h))) {
         rc = ngx_chat_herald_learn(h);

@@ -17,6 +17,8 @@
 
 static ngx_uint_t ngx_chat_herald_wants_stored(ngx_chat_herald_t *h);
 static ngx_int_t ngx_chat_herald_told(ngx_chat_herald_t *h, int64_t *id);
+static ngx_int_t ngx_chat_herald_begins(ngx_chat_herald_t *h, int64_t told,
+    int64_t *id);
 static ngx_int_t ngx_chat_herald_tell(ngx_chat_herald_t *h, int64_t *id,
     ngx_uint_t *n);
 static void ngx_chat_herald_told_text(sqlite3_stmt *st, int column,
@@ -36,6 +38,7 @@ ngx_chat_herald_tell_stored(ngx_chat_herald_t *h)
         return NGX_OK;
     }
 
+    n = 0;
     rc = ngx_chat_herald_told(h, &told);
 
     if (rc != NGX_OK && rc != NGX_DONE) {
@@ -50,15 +53,15 @@ ngx_chat_herald_tell_stored(ngx_chat_herald_t *h)
                                   " WHERE key = 'webhooks stored'");
     }
 
-    id = (rc == NGX_OK) ? told : (int64_t) h->link_conf->sh->quiet;
+    rc = ngx_chat_herald_begins(h, told, &id);
 
-    rc = ngx_chat_herald_tell(h, &id, &n);
+    if (rc == NGX_OK) {
+        rc = ngx_chat_herald_tell(h, &id, &n);
+    }
 
     if (rc != NGX_OK || (n == 0 && id == told)) {
         return rc;
     }
-
-    h->cluster.more = (n == NGX_CHAT_HERALD_ITEMS);
 
     for (i = 0; n && i < h->conf->n; i++) {
         h->hooks[i].due = 0;
@@ -113,16 +116,44 @@ ngx_chat_herald_told(ngx_chat_herald_t *h, int64_t *id)
 }
 
 
+/*
+ * The message behind which it goes on.  Who wanted it from nginx's start on is
+ * told of all since; else what is of before is nobody's concern.  So it is
+ * where this node has adopted the books: the others have told more than it
+ * knows.
+ */
+
+static ngx_int_t
+ngx_chat_herald_begins(ngx_chat_herald_t *h, int64_t told, int64_t *id)
+{
+    *id = told;
+
+    if (told >= 0 && !h->cluster.adopted) {
+        return NGX_OK;
+    }
+
+    if (h->conf->number == 1 && !h->cluster.adopted) {
+        *id = (int64_t) h->link_conf->sh->quiet;
+        return NGX_OK;
+    }
+
+    return ngx_chat_db_number(&h->db.handle.db, "SELECT coalesce(max(id), 0)"
+                              " FROM messages", id);
+}
+
+
 /* Adds rows for the next messages, *n of them; the last one is *id. */
 
 static ngx_int_t
 ngx_chat_herald_tell(ngx_chat_herald_t *h, int64_t *id, ngx_uint_t *n)
 {
+    size_t              size;
     ngx_int_t           rc;
     sqlite3_stmt       *st;
     ngx_chat_record_t   rec;
 
     *n = 0;
+    size = 0;
 
     st = ngx_chat_hook_db_get(&h->db, NGX_CHAT_HOOK_DB_UNTOLD_e);
     if (st == NULL) {
@@ -155,7 +186,16 @@ ngx_chat_herald_tell(ngx_chat_herald_t *h, int64_t *id, ngx_uint_t *n)
 
         *id = (int64_t) rec.id;
         (*n)++;
+        size += rec.content.len;
+
+        if (size > NGX_CHAT_HERALD_BYTES) {
+            h->cluster.more = 1;
+            ngx_chat_hook_db_reset(&h->db, NGX_CHAT_HOOK_DB_UNTOLD_e);
+            return NGX_OK;
+        }
     }
+
+    h->cluster.more = (*n == NGX_CHAT_HERALD_ITEMS);
 
     return (rc == NGX_DONE) ? NGX_OK : rc;
 }

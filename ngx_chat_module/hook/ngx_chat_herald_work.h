@@ -29,6 +29,7 @@
 #define NGX_CHAT_HERALD_RECORDS  1000      /* most of them in a transaction */
 #define NGX_CHAT_HERALD_ITEMS   200        /* the same in a cluster, where a
                                               transaction is an item */
+#define NGX_CHAT_HERALD_BYTES   (1024 * 1024)  /* of data in it, about */
 #define NGX_CHAT_HERALD_REST    500        /* ms behind a failure of the log */
 #define NGX_CHAT_HERALD_NEVER   INT64_MAX  /* a time */
 
@@ -108,6 +109,11 @@ typedef struct {
                                               this one lacks something; 0 */
     uint64_t                 row;          /* ids up to this one were given */
     uint64_t                 pause;        /* ms: forwards nothing before */
+    uint64_t                 told;         /* ms: a refusal is not logged
+                                              before */
+    ngx_uint_t               adopted;      /* leads with what it has, though
+                                              others had more */
+    ngx_uint_t               revives;      /* attempts that failed */
     ngx_chat_herald_chain_t  chain;        /* records to be forwarded */
     ngx_uint_t               more;         /* messages may be untold yet */
 } ngx_chat_herald_cluster_t;
@@ -294,8 +300,8 @@ ngx_int_t ngx_chat_herald_pack(ngx_chat_log_item_t *item,
 /* Until when an append may take; last: not long. */
 uint64_t ngx_chat_herald_patience(ngx_chat_herald_t *h, ngx_uint_t last);
 
-/* NGX_OK: it has come back by the log, and this node has it.  NGX_AGAIN,
-   NGX_DECLINED: nothing was done; NGX_ERROR: nobody knows. */
+/* NGX_OK: the log has it; NGX_AGAIN, NGX_DECLINED: nothing was done; NGX_ERROR:
+   nobody knows. */
 ngx_int_t ngx_chat_herald_append(ngx_chat_herald_t *h,
     ngx_chat_link_batch_t *b, uint64_t end);
 

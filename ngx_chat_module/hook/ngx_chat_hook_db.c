@@ -203,7 +203,7 @@ ngx_chat_hook_db_take(ngx_chat_hook_db_t *db, ngx_int_t rc,
     ngx_chat_hook_db_done(db);
 
     if (rc == NGX_OK) {
-        rc = ngx_chat_books_last(d, &books->last);
+        rc = ngx_chat_books_last(d, books);
     }
 
     if (rc == NGX_OK) {

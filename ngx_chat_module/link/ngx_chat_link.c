@@ -194,8 +194,14 @@ ngx_chat_link_append_words(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
     w->len = ngx_strlen(w->data);
     w++;
 
-    ngx_chat_link_number(w++, names + 6 * size, b->books ? "%uL" : "",
-                         b->books ? b->books->last : 0);
+    if (b->books) {
+        ngx_chat_link_books(w++, names + 6 * size, b->books);
+
+    } else {
+        ngx_str_null(w);
+        w++;
+    }
+
     ngx_chat_link_number(w++, names + 7 * size, b->books ? "%uL" : "",
                          b->books ? b->books->row : 0);
 
@@ -240,6 +246,15 @@ ngx_chat_link_name(ngx_str_t *key, u_char *buf, ngx_chat_link_conf_t *conf,
     key->data = buf;
     key->len = ngx_sprintf(buf, "{%V}:%s:%016xL", &conf->prefix, kind,
                            incarnation) - buf;
+}
+
+
+void
+ngx_chat_link_books(ngx_str_t *word, u_char *buf, ngx_chat_link_books_t *books)
+{
+    word->data = buf;
+    word->len = ngx_snprintf(buf, NGX_CHAT_LINK_BOOKS, "%uL:%uL", books->term,
+                             books->seq) - buf;
 }
 
 

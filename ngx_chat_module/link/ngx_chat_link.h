@@ -104,8 +104,9 @@ typedef struct {
 /* What the engine knows of the webhooks' tables. */
 
 typedef struct {
-    uint64_t                last;      /* seq of the item that has changed them
-                                          last; 0: there is none */
+    uint64_t                term;      /* of the item that has changed them */
+    uint64_t                seq;       /* last, and its number; 0: there is
+                                          none */
     uint64_t                row;       /* the highest id of an event in them */
 } ngx_chat_link_books_t;
 
@@ -132,6 +133,7 @@ typedef struct {
 typedef enum {
     NGX_CHAT_LINK_HERALD_NOBODY_e = 0,
     NGX_CHAT_LINK_HERALD_SELF_e,
+    NGX_CHAT_LINK_HERALD_TAKEN_e,      /* this one, from now on */
     NGX_CHAT_LINK_HERALD_OTHER_e
 } ngx_chat_link_herald_e;
 
@@ -168,7 +170,7 @@ ngx_int_t ngx_chat_link_meta(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta);
    for the epoch and, where it had none, the id; place is what this node has
    seen, and books the last of the webhooks' items in its database. */
 ngx_int_t ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
-    ngx_chat_link_place_t *place, uint64_t books);
+    ngx_chat_link_place_t *place, ngx_chat_link_books_t *books);
 
 /* Notes that a node which had all has given the others what they may lack of
    what was before the term. */
@@ -184,8 +186,8 @@ ngx_int_t ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term,
 
 /*
  * Wants to be the node that sends webhooks, or to stay it, for the time of a
- * lease.  *herald tells who it is now.  books->last is what this node's
- * database has; behind that *books is what the engine knows.  Where these
+ * lease.  *herald tells who it is now.  *books is what this node's database
+ * has; behind that *books is what the engine knows.  Where these
  * differ the node can't be it, unless adopt is set: then the engine goes on
  * from there.
  */
@@ -242,9 +244,16 @@ ngx_int_t ngx_chat_link_entry(ngx_chat_engine_reply_t *reply, ngx_uint_t n,
 ngx_int_t ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end,
     uint64_t *seq, u_char *epoch);
 
-/* For the functions of this file: a number as a word of a command, in buf of
-   NGX_CHAT_LINK_NUMBER bytes; and a node's key. */
+/*
+ * For the functions of this file: a number as a word of a command, in buf of
+ * NGX_CHAT_LINK_NUMBER bytes; a place of the books, "TERM:SEQ", in one of
+ * NGX_CHAT_LINK_BOOKS bytes; and a node's key.
+ */
 #define NGX_CHAT_LINK_NUMBER  24
+#define NGX_CHAT_LINK_BOOKS   48
+
+void ngx_chat_link_books(ngx_str_t *word, u_char *buf,
+    ngx_chat_link_books_t *books);
 
 void ngx_chat_link_number(ngx_str_t *word, u_char *buf, const char *format,
     uint64_t n);

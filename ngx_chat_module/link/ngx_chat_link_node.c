@@ -25,14 +25,14 @@ static void ngx_chat_link_hello_nodes(ngx_chat_link_sh_t *sh,
 
 ngx_int_t
 ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
-    ngx_chat_link_place_t *place, uint64_t books)
+    ngx_chat_link_place_t *place, ngx_chat_link_books_t *books)
 {
     u_char      known[NGX_CHAT_LINK_NUMBER];
     u_char      seen[NGX_CHAT_LINK_NUMBER];
     u_char      last[NGX_CHAT_LINK_NUMBER];
     u_char      nonce[NGX_CHAT_LINK_NUMBER];
     u_char      from[NGX_CHAT_LINK_NUMBER];
-    u_char      item[NGX_CHAT_LINK_NUMBER];
+    u_char      item[NGX_CHAT_LINK_BOOKS];
     ngx_str_t  *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 10];
 
     w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
@@ -48,7 +48,7 @@ ngx_chat_link_term(ngx_chat_link_t *l, ngx_chat_link_meta_t *meta,
     w[6].len = NGX_CHAT_LINK_EPOCH;
     ngx_chat_link_number(&w[7], seen, "%uL", place->term);
     ngx_chat_link_number(&w[8], from, "%016xL", place->nonce);
-    ngx_chat_link_number(&w[9], item, "%uL", books);
+    ngx_chat_link_books(&w[9], item, books);
 
     return ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_TERM_e, words, 2,
                                     NGX_CHAT_LINK_SCRIPT_WORDS + 10,
@@ -229,7 +229,7 @@ ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     u_char                    number[NGX_CHAT_LINK_NUMBER];
     u_char                    name[NGX_CHAT_LINK_NUMBER];
     u_char                    lease[NGX_CHAT_LINK_NUMBER];
-    u_char                    last[NGX_CHAT_LINK_NUMBER];
+    u_char                    last[NGX_CHAT_LINK_BOOKS], *p;
     ngx_int_t                 rc;
     ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 7], text;
     ngx_chat_engine_reply_t  *reply;
@@ -248,7 +248,7 @@ ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     ngx_chat_link_number(&w[4], lease, "%uL", l->conf->lease);
     w[5].data = (u_char *) (adopt ? "1" : "0");
     w[5].len = 1;
-    ngx_chat_link_number(&w[6], last, "%uL", books->last);
+    ngx_chat_link_books(&w[6], last, books);
 
     rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_HERALD_e, words, 2,
                                   NGX_CHAT_LINK_SCRIPT_WORDS + 7,
@@ -261,10 +261,13 @@ ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
 
     *herald = (text.len == 0) ? NGX_CHAT_LINK_HERALD_NOBODY_e
               : (text.data[0] == '1') ? NGX_CHAT_LINK_HERALD_SELF_e
+              : (text.data[0] == '2') ? NGX_CHAT_LINK_HERALD_TAKEN_e
               : NGX_CHAT_LINK_HERALD_OTHER_e;
 
     text = ngx_chat_engine_text(ngx_chat_engine_item(reply, 2));
-    books->last = strtoull(text.len ? (char *) text.data : "0", NULL, 10);
+    p = (u_char *) (text.len ? (char *) text.data : "0");
+    books->term = strtoull((char *) p, (char **) &p, 10);
+    books->seq = (*p == ':') ? strtoull((char *) p + 1, NULL, 10) : 0;
 
     text = ngx_chat_engine_text(ngx_chat_engine_item(reply, 3));
     books->row = strtoull(text.len ? (char *) text.data : "0", NULL, 10);

@@ -314,9 +314,10 @@ static ngx_int_t
 ngx_chat_back_store_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
     ngx_chat_log_item_t *item, uint64_t seq)
 {
-    ngx_int_t          rc;
-    ngx_uint_t         old;
-    ngx_chat_record_t  rec;
+    ngx_int_t               rc;
+    ngx_uint_t              old;
+    ngx_chat_record_t       rec;
+    ngx_chat_link_books_t   before, books;
 
     old = ngx_chat_message_is_old(item->kind);
 
@@ -342,8 +343,13 @@ ngx_chat_back_store_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
     }
 
     if (item->kind == NGX_CHAT_MESSAGE_BOOKS_e) {
-        rc = ngx_chat_books_apply(&b->handle.db, &item->content,
-                                  item->except.high, seq);
+        before.term = item->except.low;
+        before.seq = item->except.high;
+        books.term = entry->term;
+        books.seq = seq;
+
+        rc = ngx_chat_books_apply(&b->handle.db, &item->content, &before,
+                                  &books);
 
         return (rc == NGX_DONE) ? ngx_chat_back_lacks(b, seq) : rc;
     }

@@ -152,7 +152,7 @@ ngx_chat_back_new_term(ngx_chat_back_t *b)
         ngx_chat_link_token(b->meta.epoch);
     }
 
-    rc = ngx_chat_link_term(&b->link, &b->meta, &b->place, b->books);
+    rc = ngx_chat_link_term(&b->link, &b->meta, &b->place, &b->books);
 
     return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
 }

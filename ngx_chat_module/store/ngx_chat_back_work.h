@@ -46,7 +46,7 @@ typedef struct ngx_chat_back_s {
     uint64_t                highest;   /* id that was stored */
     ngx_uint_t              lacks;     /* the database lacks something of
                                           webhooks, which was said */
-    uint64_t                books;     /* the last of the webhooks' items that
+    ngx_chat_link_books_t   books;     /* the last of the webhooks' items that
                                           the database has, at a new term */
     uint64_t                beat;      /* ms: when the lease is due */
     uint64_t                told;      /* ms: when a fault was logged last */

@@ -20,7 +20,8 @@
 static ngx_int_t ngx_chat_books_patch(ngx_chat_db_t *db, ngx_str_t *changes);
 static int ngx_chat_books_conflict(void *ctx, int conflict,
     sqlite3_changeset_iter *iter);
-static ngx_int_t ngx_chat_books_keep(ngx_chat_db_t *db, uint64_t seq);
+static ngx_int_t ngx_chat_books_keep(ngx_chat_db_t *db,
+    ngx_chat_link_books_t *item);
 
 
 const char *
@@ -101,32 +102,39 @@ ngx_chat_books_take(ngx_chat_db_t *db, ngx_chat_books_t *books,
 
 
 ngx_int_t
-ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t before,
-    uint64_t seq)
+ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes,
+    ngx_chat_link_books_t *before, ngx_chat_link_books_t *item)
 {
-    uint64_t   last;
-    ngx_int_t  rc;
+    ngx_int_t              rc;
+    ngx_chat_link_books_t  last;
 
-    last = 0;
+    ngx_memzero(&last, sizeof(ngx_chat_link_books_t));
+
     rc = ngx_chat_patchset_check(changes);
 
     if (rc == NGX_OK) {
         rc = ngx_chat_books_last(db, &last);
     }
 
-    /* nginx beside this one, with the same database, may have applied it */
-
-    if (rc != NGX_OK || last >= seq) {
+    if (rc != NGX_OK) {
         return rc;
     }
 
-    if (last != before) {
+    /* nginx beside this one, with the same database, may have applied it */
+
+    if (last.term > item->term
+        || (last.term == item->term && last.seq >= item->seq))
+    {
+        return NGX_OK;
+    }
+
+    if (last.term != before->term || last.seq != before->seq) {
         return NGX_DONE;
     }
 
     rc = ngx_chat_books_patch(db, changes);
 
-    return (rc == NGX_OK) ? ngx_chat_books_keep(db, seq) : rc;
+    return (rc == NGX_OK) ? ngx_chat_books_keep(db, item) : rc;
 }
 
 
@@ -162,12 +170,14 @@ ngx_chat_books_conflict(void *ctx, int conflict, sqlite3_changeset_iter *iter)
 
 
 static ngx_int_t
-ngx_chat_books_keep(ngx_chat_db_t *db, uint64_t seq)
+ngx_chat_books_keep(ngx_chat_db_t *db, ngx_chat_link_books_t *item)
 {
     char  sql[128];
 
     (void) snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO meta (key, value)"
-                    " VALUES ('books', '%llu')", (unsigned long long) seq);
+                    " VALUES ('books', '%llu:%llu')",
+                    (unsigned long long) item->term,
+                    (unsigned long long) item->seq);
 
     return ngx_chat_db_exec(db, sql);
 }
@@ -206,13 +216,13 @@ ngx_chat_books_take(ngx_chat_db_t *db, ngx_chat_books_t *books,
 /* It can't follow, and never sends webhooks. */
 
 ngx_int_t
-ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t before,
-    uint64_t seq, ngx_log_t *log)
+ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes,
+    ngx_chat_link_books_t *before, ngx_chat_link_books_t *item)
 {
     (void) db;
     (void) changes;
     (void) before;
-    (void) seq;
+    (void) item;
 
     return NGX_DONE;
 }
@@ -221,8 +231,10 @@ ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t before,
 #endif
 
 
+/* "TERM:SEQ". */
+
 ngx_int_t
-ngx_chat_books_last(ngx_chat_db_t *db, uint64_t *seq)
+ngx_chat_books_last(ngx_chat_db_t *db, ngx_chat_link_books_t *last)
 {
     int64_t    n;
     ngx_int_t  rc;
@@ -230,7 +242,19 @@ ngx_chat_books_last(ngx_chat_db_t *db, uint64_t *seq)
     rc = ngx_chat_db_number(db, "SELECT coalesce((SELECT CAST(value AS INTEGER)"
                             " FROM meta WHERE key = 'books'), 0)", &n);
 
-    *seq = (rc == NGX_OK) ? (uint64_t) n : 0;
+    last->term = (rc == NGX_OK) ? (uint64_t) n : 0;
+    last->seq = 0;
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_db_number(db, "SELECT coalesce((SELECT"
+                                " CAST(substr(value, instr(value, ':') + 1)"
+                                " AS INTEGER) FROM meta WHERE key = 'books'),"
+                                " 0)", &n);
+    }
+
+    if (rc == NGX_OK) {
+        last->seq = (uint64_t) n;
+    }
 
     return rc;
 }

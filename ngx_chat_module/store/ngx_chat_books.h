@@ -23,6 +23,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <link/ngx_chat_link.h>
 #include <store/ngx_chat_db.h>
 
 
@@ -41,8 +42,8 @@ ngx_int_t ngx_chat_books_note(ngx_chat_db_t *db, ngx_chat_books_t **books);
 ngx_int_t ngx_chat_books_take(ngx_chat_db_t *db, ngx_chat_books_t *books,
     ngx_str_t *changes);
 
-/* The number of the item that has changed the database last; 0: none has. */
-ngx_int_t ngx_chat_books_last(ngx_chat_db_t *db, uint64_t *seq);
+/* The item that has changed the database last.  NGX_OK, NGX_BUSY, NGX_ERROR. */
+ngx_int_t ngx_chat_books_last(ngx_chat_db_t *db, ngx_chat_link_books_t *last);
 
 /*
  * In a transaction: applies an item, which follows the one before.  NGX_OK,
@@ -50,7 +51,7 @@ ngx_int_t ngx_chat_books_last(ngx_chat_db_t *db, uint64_t *seq);
  * it is; NGX_DECLINED: no node has made this; NGX_BUSY, NGX_ERROR.
  */
 ngx_int_t ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes,
-    uint64_t before, uint64_t seq);
+    ngx_chat_link_books_t *before, ngx_chat_link_books_t *item);
 
 
 #endif /* _NGX_CHAT_BOOKS_H_INCLUDED_ */

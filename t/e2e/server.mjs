@@ -380,8 +380,8 @@ class Server {
             [pid, connections])));
     }
 
-    request(method, target, members, headers) {
-        return request(this.url + target, method, members, headers);
+    request(method, target, members, headers, timeout) {
+        return request(this.url + target, method, members, headers, timeout);
     }
 
     async post(content, socketId) {

@@ -20,6 +20,7 @@ const MEMBERS = whole ? 2000 : 200;
 const CHANNELS = MEMBERS / 50;
 const STANDS = whole ? 10000 : 3000;    // ms
 const LIMIT = whole ? 50 : 10000;       // ms
+const PATIENT = 60000;                  // ms for an answer
 const FORGET = 150000;                  // ms, more than chat_status remembers
 const ALLOW = /chat cluster: /;
 
@@ -45,9 +46,9 @@ function requests(server) {
     const loops = Array.from({ length: 8 }, async (_, i) => {
         while (!work.ended) {
             count(i % 2
-                  ? await server.request('GET', '/messages')
+                  ? await server.request('GET', '/messages', null, {}, PATIENT)
                   : await server.request('POST', '/messages',
-                                         { content: 'text' }));
+                                         { content: 'text' }, {}, PATIENT));
         }
     });
 

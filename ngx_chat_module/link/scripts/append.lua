@@ -6,7 +6,7 @@
 --       4 worker, 5 nonce, 6 how many events the log keeps,
 --       7 ms that idempotency keys are kept,
 --       8 "", or of webhooks' tables: the item that has changed them last, as
---       the caller knows, 9 and the highest id of an event in them,
+--       the caller knows, "TERM:SEQ", 9 and the highest id of an event in them,
 --       10... two for each item: flags, and the item's bytes.
 --            k: it has a key; m: it is of the same request as the one before;
 --            sFIELD: kept in the census in that field; dFIELD: that is dropped
@@ -53,7 +53,8 @@ if not node or tonumber(string.match(node, '^%d+')) < tonumber(ms) then
     return {'GONE'}
 end
 
-if ARGV[8] ~= '' and (redis.call('HGET', KEYS[1], 'books') or '0') ~= ARGV[8]
+if ARGV[8] ~= ''
+    and (redis.call('HGET', KEYS[1], 'books') or '0:0') ~= ARGV[8]
 then
     return {'BOOKS'}
 end
@@ -134,7 +135,8 @@ if #items > 0 then
     redis.call('HSET', KEYS[1], 'seq', last, 'nonce', ARGV[5])
 
     if ARGV[8] ~= '' then
-        redis.call('HSET', KEYS[1], 'books', last, 'row', ARGV[9])
+        redis.call('HSET', KEYS[1], 'books', ARGV[1] .. ':' .. last,
+                   'row', ARGV[9])
     end
 end
 

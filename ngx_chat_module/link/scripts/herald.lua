@@ -3,11 +3,12 @@
 -- KEYS  1 meta, 2 herald
 -- ARGV  1 term, 2 incarnation, 3 ms of the lease,
 --       4 "1": the tables of this node count, whatever they lack; "0"
---       5 the item that has changed them last there
+--       5 the item that has changed them last there, "TERM:SEQ"
 --
 -- {"OK", "1", BOOKS, ROW}: it is; the item that has changed the webhooks'
--- tables last, or "0", and the highest id of an event in them.  "0" for "1":
--- another node is; "": nobody is but perhaps this one, which lacks something.
+-- tables last, or "0:0", and the highest id of an event in them.  For "1": "2",
+-- it is from now on; "0", another node is; "", nobody is but perhaps this one,
+-- which lacks something.
 -- {"NONE"}, {"TERM", term}.
 
 local meta = redis.call('HMGET', KEYS[1], 'term', 'books', 'row')
@@ -21,7 +22,7 @@ if meta[1] ~= ARGV[1] then
 end
 
 local holder = redis.call('GET', KEYS[2])
-local books = meta[2] or '0'
+local books = meta[2] or '0:0'
 
 if holder and holder ~= ARGV[2] then
     return {'OK', '0', books, meta[3] or '0'}
@@ -39,4 +40,4 @@ end
 
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 
-return {'OK', '1', books, meta[3] or '0'}
+return {'OK', holder and '1' or '2', books, meta[3] or '0'}

@@ -31,11 +31,12 @@ count(ngx_chat_db_t *db, const char *what)
 static uint64_t
 last(ngx_chat_db_t *db)
 {
-    uint64_t  seq;
+    ngx_chat_link_books_t  books;
 
-    CHECK_INT(ngx_chat_books_last(db, &seq), NGX_OK);
+    CHECK_INT(ngx_chat_books_last(db, &books), NGX_OK);
+    CHECK_INT(books.term, books.seq ? 3 : 0);
 
-    return seq;
+    return books.seq;
 }
 
 
@@ -79,14 +80,32 @@ forge(ngx_chat_db_t *db, const char *table, const char *sql,
 }
 
 
+static ngx_int_t apply_of(ngx_chat_db_t *db, ngx_str_t *changes,
+    uint64_t term, uint64_t before, uint64_t seq);
+
+
 static ngx_int_t
 apply(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t before, uint64_t seq)
 {
-    ngx_int_t  rc;
+    return apply_of(db, changes, 3, before, seq);
+}
+
+
+static ngx_int_t
+apply_of(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t term, uint64_t before,
+    uint64_t seq)
+{
+    ngx_int_t              rc;
+    ngx_chat_link_books_t  a, b;
+
+    a.term = before ? 3 : 0;
+    a.seq = before;
+    b.term = term;
+    b.seq = seq;
 
     CHECK_INT(ngx_chat_batch_begin(db), NGX_OK);
 
-    rc = ngx_chat_books_apply(db, changes, before, seq);
+    rc = ngx_chat_books_apply(db, changes, &a, &b);
 
     if (rc == NGX_OK || rc == NGX_DONE) {
         CHECK_INT(ngx_chat_batch_commit(db), NGX_OK);
@@ -139,6 +158,13 @@ test_once(void)
 
     CHECK_INT(apply(&db, &first, 0, 5), NGX_OK);
     CHECK_INT(apply(&db, &first, 10, 11), NGX_DONE);
+    CHECK_INT(count(&db, "webhook_events"), 0);
+    CHECK_INT(last(&db), 9);
+
+    /* the same number in another term is another item */
+
+    CHECK_INT(apply_of(&db, &first, 4, 5, 9), NGX_DONE);
+    CHECK_INT(apply_of(&db, &first, 2, 5, 20), NGX_OK);
     CHECK_INT(count(&db, "webhook_events"), 0);
     CHECK_INT(last(&db), 9);
 
