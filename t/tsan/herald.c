@@ -16,6 +16,8 @@
 /* sources: store/ngx_chat_handle.c store/ngx_chat_write_lock.c */
 /* sources: store/ngx_chat_db*.c store/ngx_chat_migration.c */
 /* sources: store/ngx_chat_batch.c store/ngx_chat_keys.c */
+/* sources: store/ngx_chat_books.c store/ngx_chat_patchset.c */
+/* sources: link/ngx_chat_log_item.c */
 /* sources: wire/ngx_chat_clock.c wire/ngx_chat_hash.c */
 /* sources: wire/ngx_chat_envelope.c wire/ngx_chat_hook_record.c */
 /* sources: wire/ngx_chat_json_write.c wire/ngx_chat_utf8.c */
@@ -35,6 +37,7 @@
 #include "shared/zone.h"
 
 #include <hook/ngx_chat_herald.h>
+#include <link/ngx_chat_link.h>
 #include <pusher/ngx_chat_webhook.h>
 #include <shared/ngx_chat_hook.h>
 #include <shared/ngx_chat_mutex.h>
@@ -67,6 +70,59 @@ __tsan_default_suppressions(void)
 {
     return "race:ngx_chat_ring_copy\n"
            "race:ngx_chat_ring_look\n";
+}
+
+
+/* There is no cluster here, and nothing of these is called. */
+
+void
+ngx_chat_link_init(ngx_chat_link_t *l, ngx_chat_link_conf_t *link)
+{
+}
+
+
+void
+ngx_chat_link_close(ngx_chat_link_t *l)
+{
+}
+
+
+uint64_t
+ngx_chat_link_random(void)
+{
+    return 1;
+}
+
+
+ngx_int_t
+ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
+    ngx_uint_t adopt, ngx_chat_link_books_t *books,
+    ngx_chat_link_herald_e *herald)
+{
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_chat_link_append(ngx_chat_link_t *l, ngx_chat_link_batch_t *b,
+    ngx_msec_t ms)
+{
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_chat_link_replicated(ngx_chat_link_t *l, ngx_msec_t ms)
+{
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_chat_link_sh_wait(ngx_chat_link_sh_t *sh, uint64_t *number, uint64_t seq,
+    uint64_t end)
+{
+    return NGX_ERROR;
 }
 
 
