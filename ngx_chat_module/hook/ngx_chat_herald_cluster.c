@@ -328,7 +328,7 @@ ngx_chat_herald_publish(ngx_chat_herald_t *h, ngx_int_t rc, ngx_uint_t last)
     b.n = 1;
     b.books = &books;
 
-    rc = ngx_chat_herald_pack(&item, &it);
+    rc = ngx_chat_herald_pack(h, &item, &it);
 
     ngx_chat_failpoint("hook commit");
 
@@ -357,11 +357,15 @@ ngx_chat_herald_publish(ngx_chat_herald_t *h, ngx_int_t rc, ngx_uint_t last)
 
 
 ngx_int_t
-ngx_chat_herald_pack(ngx_chat_log_item_t *item, ngx_chat_link_item_t *it)
+ngx_chat_herald_pack(ngx_chat_herald_t *h, ngx_chat_log_item_t *item,
+    ngx_chat_link_item_t *it)
 {
     ngx_str_set(&item->channel, NGX_CHAT_HOOK_CHANNEL);
 
     if (!ngx_chat_log_item_fits(item)) {
+        ngx_log_error(NGX_LOG_ALERT, h->log, 0,
+                      "chat cluster: webhooks have an item that is too long "
+                      "for the log: %uz bytes", item->content.len);
         return NGX_ERROR;
     }
 
@@ -475,9 +479,7 @@ ngx_chat_herald_skip_ids(ngx_chat_herald_t *h)
         return NGX_OK;
     }
 
-    rc = ngx_chat_db_number(&h->db.handle.db, "SELECT coalesce(max(seq), 0)"
-                            " FROM sqlite_sequence"
-                            " WHERE name = 'webhook_events'", &row);
+    rc = ngx_chat_db_highest(&h->db.handle.db, "webhook_events", &row);
 
     if (rc != NGX_OK || (uint64_t) row >= h->cluster.row) {
         return rc;

@@ -24,8 +24,8 @@ static ngx_int_t ngx_chat_herald_forward_some(ngx_chat_herald_t *h,
     uint64_t end);
 static ngx_int_t ngx_chat_herald_gather_some(ngx_chat_herald_t *h,
     ngx_chat_link_item_t *items, ngx_uint_t *n, uint64_t *next);
-static ngx_int_t ngx_chat_herald_forward_item(ngx_chat_hook_record_t *rec,
-    ngx_chat_link_item_t *it);
+static ngx_int_t ngx_chat_herald_forward_item(ngx_chat_herald_t *h,
+    ngx_chat_hook_record_t *rec, ngx_chat_link_item_t *it);
 static void ngx_chat_herald_forwarded(ngx_chat_herald_t *h, uint64_t position);
 
 
@@ -158,7 +158,7 @@ ngx_chat_herald_gather_some(ngx_chat_herald_t *h, ngx_chat_link_item_t *items,
         }
 
         if (rc == NGX_OK) {
-            rc = ngx_chat_herald_forward_item(&rec, &items[*n]);
+            rc = ngx_chat_herald_forward_item(h, &rec, &items[*n]);
         }
 
         if (rc != NGX_OK) {
@@ -173,8 +173,8 @@ ngx_chat_herald_gather_some(ngx_chat_herald_t *h, ngx_chat_link_item_t *items,
 
 
 static ngx_int_t
-ngx_chat_herald_forward_item(ngx_chat_hook_record_t *rec,
-    ngx_chat_link_item_t *it)
+ngx_chat_herald_forward_item(ngx_chat_herald_t *h,
+    ngx_chat_hook_record_t *rec, ngx_chat_link_item_t *it)
 {
     ngx_int_t             rc;
     ngx_chat_log_item_t   item;
@@ -192,7 +192,7 @@ ngx_chat_herald_forward_item(ngx_chat_hook_record_t *rec,
 
     (void) ngx_chat_hook_record_pack(item.content.data, rec);
 
-    rc = ngx_chat_herald_pack(&item, it);
+    rc = ngx_chat_herald_pack(h, &item, it);
 
     free(item.content.data);
 

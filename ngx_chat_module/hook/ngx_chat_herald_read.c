@@ -24,6 +24,8 @@
 #include <wire/ngx_chat_clock.h>
 
 
+static ngx_int_t ngx_chat_herald_read_one(ngx_chat_herald_t *h, ngx_uint_t *n,
+    size_t *size);
 static ngx_int_t ngx_chat_herald_push(ngx_chat_herald_chain_t *chain,
     uint64_t position);
 static ngx_int_t ngx_chat_herald_record(ngx_chat_herald_t *h,
@@ -80,10 +82,9 @@ ngx_chat_herald_position(ngx_chat_herald_t *h)
 ngx_int_t
 ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
 {
-    size_t                   size;
-    uint64_t                 at, now;
-    ngx_int_t                rc;
-    ngx_chat_hook_record_t   rec;
+    size_t      size;
+    uint64_t    now;
+    ngx_int_t   rc;
 
     now = 0;
     size = 0;
@@ -107,54 +108,10 @@ ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
 
     for ( /* void */ ; *n && h->records.n; (*n)--) {
 
-        at = h->records.positions[h->records.n - 1];
-        rc = ngx_chat_herald_next(h, &h->records, &rec);
-
-        if (rc == NGX_ERROR) {
-            return rc;
-        }
-
-        if (rc == NGX_DECLINED) {
-            ngx_chat_herald_overrun(h);
-            return NGX_OK;
-        }
-
-        h->position = at + 1;
-
-        if (rc == NGX_DONE) {
-            continue;
-        }
-
-        h->at = ngx_max(h->at, rec.at);
-
-        rc = ngx_chat_herald_release(h, n);
-
-        if (rc == NGX_OK && *n == 0) {
-            /* held ones that come before it are left: next time */
-            h->records.positions[h->records.n++] = at;
-            h->position = at;
-            return NGX_OK;
-        }
-
-        if (rc == NGX_OK) {
-            rc = ngx_chat_herald_record(h, &rec, at);
-        }
+        rc = ngx_chat_herald_read_one(h, n, &size);
 
         if (rc != NGX_OK) {
-            return rc;
-        }
-
-        /* of states others may have come with the same item */
-
-        if (rec.seq) {
-            h->seq = ngx_max(h->seq, ngx_chat_hook_is_state(rec.kind)
-                                     ? rec.seq - 1 : rec.seq);
-        }
-
-        size += rec.data.len;
-
-        if (h->link_conf && size > NGX_CHAT_HERALD_BYTES) {
-            return NGX_OK;
+            return (rc == NGX_DONE) ? NGX_OK : rc;
         }
     }
 
@@ -166,6 +123,65 @@ ngx_chat_herald_read(ngx_chat_herald_t *h, ngx_uint_t *n)
     }
 
     return NGX_OK;
+}
+
+
+/* The next record.  NGX_OK; NGX_DONE: none more in this round. */
+
+static ngx_int_t
+ngx_chat_herald_read_one(ngx_chat_herald_t *h, ngx_uint_t *n, size_t *size)
+{
+    uint64_t                 at;
+    ngx_int_t                rc;
+    ngx_chat_hook_record_t   rec;
+
+    at = h->records.positions[h->records.n - 1];
+    rc = ngx_chat_herald_next(h, &h->records, &rec);
+
+    if (rc == NGX_ERROR) {
+        return rc;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_chat_herald_overrun(h);
+        return NGX_DONE;
+    }
+
+    h->position = at + 1;
+
+    if (rc == NGX_DONE) {
+        return NGX_OK;
+    }
+
+    h->at = ngx_max(h->at, rec.at);
+
+    rc = ngx_chat_herald_release(h, n);
+
+    if (rc == NGX_OK && *n == 0) {
+        /* held ones that come before it are left: next time */
+        h->records.positions[h->records.n++] = at;
+        h->position = at;
+        return NGX_DONE;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_herald_record(h, &rec, at);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* of states others may have come with the same item */
+
+    if (rec.seq) {
+        h->seq = ngx_max(h->seq, ngx_chat_hook_is_state(rec.kind)
+                                 ? rec.seq - 1 : rec.seq);
+    }
+
+    *size += rec.data.len;
+
+    return (h->link_conf && *size > NGX_CHAT_HERALD_BYTES) ? NGX_DONE : NGX_OK;
 }
 
 

@@ -294,8 +294,8 @@ void ngx_chat_herald_revive_for_others(ngx_chat_herald_t *h);
 
 /* An item's bytes, in memory from malloc().  It gets a channel, since each item
    has one.  NGX_OK, NGX_ERROR. */
-ngx_int_t ngx_chat_herald_pack(ngx_chat_log_item_t *item,
-    ngx_chat_link_item_t *it);
+ngx_int_t ngx_chat_herald_pack(ngx_chat_herald_t *h,
+    ngx_chat_log_item_t *item, ngx_chat_link_item_t *it);
 
 /* Until when an append may take; last: not long. */
 uint64_t ngx_chat_herald_patience(ngx_chat_herald_t *h, ngx_uint_t last);

@@ -207,9 +207,7 @@ ngx_chat_hook_db_take(ngx_chat_hook_db_t *db, ngx_int_t rc,
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_chat_db_number(d, "SELECT coalesce(max(seq), 0)"
-                                " FROM sqlite_sequence"
-                                " WHERE name = 'webhook_events'", &row);
+        rc = ngx_chat_db_highest(d, "webhook_events", &row);
     }
 
     books->row = (uint64_t) row;

@@ -187,9 +187,8 @@ ngx_int_t ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term,
 /*
  * Wants to be the node that sends webhooks, or to stay it, for the time of a
  * lease.  *herald tells who it is now.  *books is what this node's database
- * has; behind that *books is what the engine knows.  Where these
- * differ the node can't be it, unless adopt is set: then the engine goes on
- * from there.
+ * has, and becomes what the engine knows.  Where these differ this node can't
+ * be it, unless adopt is set: then the engine takes over what the node has.
  */
 ngx_int_t ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term,
     uint64_t incarnation, ngx_uint_t adopt, ngx_chat_link_books_t *books,

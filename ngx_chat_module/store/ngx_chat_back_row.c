@@ -18,9 +18,6 @@
 #define NGX_CHAT_BACK_ROW  128         /* bytes of what is kept */
 
 
-static ngx_int_t ngx_chat_back_row(ngx_chat_db_t *db, char *row);
-
-
 /* "ID TERM SEQ NONCE". */
 
 ngx_int_t
@@ -30,7 +27,7 @@ ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_link_place_t *place, char *id)
     ngx_int_t           rc;
     unsigned long long  term, seq, nonce;
 
-    rc = ngx_chat_back_row(&b->handle.db, row);
+    rc = ngx_chat_db_meta(&b->handle.db, "cluster", row, sizeof(row));
 
     id[0] = '\0';
 
@@ -51,38 +48,6 @@ ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_link_place_t *place, char *id)
     place->nonce = nonce;
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_chat_back_row(ngx_chat_db_t *db, char *row)
-{
-    int            rc;
-    const u_char  *p;
-    sqlite3_stmt  *st;
-
-    row[0] = '\0';
-
-    rc = sqlite3_prepare_v2(db->handle, "SELECT value FROM meta"
-                            " WHERE key = 'cluster'", -1, &st, NULL);
-    if (rc != SQLITE_OK) {
-        return ngx_chat_db_failed(db, "sqlite3_prepare_v2()");
-    }
-
-    rc = sqlite3_step(st);
-
-    if (rc == SQLITE_ROW) {
-        p = sqlite3_column_text(st, 0);
-        (void) snprintf(row, NGX_CHAT_BACK_ROW, "%s", p ? (char *) p : "");
-        rc = SQLITE_DONE;
-    }
-
-    rc = (rc == SQLITE_DONE) ? NGX_OK
-                             : (int) ngx_chat_db_failed(db, "sqlite3_step()");
-
-    (void) sqlite3_finalize(st);
-
-    return rc;
 }
 
 

@@ -15,6 +15,9 @@
 #include <stdio.h>
 
 
+#define NGX_CHAT_BOOKS_ROW  64             /* bytes of what is kept */
+
+
 #if (SQLITE_ENABLE_SESSION)
 
 static ngx_int_t ngx_chat_books_patch(ngx_chat_db_t *db, ngx_str_t *changes);
@@ -43,9 +46,9 @@ ngx_chat_books_note(ngx_chat_db_t *db, ngx_chat_books_t **books)
         return ngx_chat_db_refuse(db, NGX_ERROR, "sqlite3session_create()");
     }
 
-    for (i = 0; ngx_chat_patchset_tables[i]; i++) {
+    for (i = 0; ngx_chat_patchset_name(i); i++) {
 
-        if (sqlite3session_attach(*books, ngx_chat_patchset_tables[i])
+        if (sqlite3session_attach(*books, ngx_chat_patchset_name(i))
             != SQLITE_OK)
         {
             sqlite3session_delete(*books);
@@ -108,14 +111,11 @@ ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes,
     ngx_int_t              rc;
     ngx_chat_link_books_t  last;
 
-    ngx_memzero(&last, sizeof(ngx_chat_link_books_t));
-
-    rc = ngx_chat_patchset_check(changes);
-
-    if (rc == NGX_OK) {
-        rc = ngx_chat_books_last(db, &last);
+    if (ngx_chat_patchset_check(changes) != NGX_OK) {
+        return NGX_DECLINED;
     }
 
+    rc = ngx_chat_books_last(db, &last);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -236,24 +236,17 @@ ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes,
 ngx_int_t
 ngx_chat_books_last(ngx_chat_db_t *db, ngx_chat_link_books_t *last)
 {
-    int64_t    n;
-    ngx_int_t  rc;
+    char                row[NGX_CHAT_BOOKS_ROW];
+    ngx_int_t           rc;
+    unsigned long long  term, seq;
 
-    rc = ngx_chat_db_number(db, "SELECT coalesce((SELECT CAST(value AS INTEGER)"
-                            " FROM meta WHERE key = 'books'), 0)", &n);
+    rc = ngx_chat_db_meta(db, "books", row, sizeof(row));
 
-    last->term = (rc == NGX_OK) ? (uint64_t) n : 0;
-    last->seq = 0;
+    ngx_memzero(last, sizeof(ngx_chat_link_books_t));
 
-    if (rc == NGX_OK) {
-        rc = ngx_chat_db_number(db, "SELECT coalesce((SELECT"
-                                " CAST(substr(value, instr(value, ':') + 1)"
-                                " AS INTEGER) FROM meta WHERE key = 'books'),"
-                                " 0)", &n);
-    }
-
-    if (rc == NGX_OK) {
-        last->seq = (uint64_t) n;
+    if (rc == NGX_OK && sscanf(row, "%llu:%llu", &term, &seq) == 2) {
+        last->term = term;
+        last->seq = seq;
     }
 
     return rc;

@@ -337,6 +337,52 @@ ngx_chat_db_number(ngx_chat_db_t *db, const char *sql, int64_t *value)
 
 
 ngx_int_t
+ngx_chat_db_meta(ngx_chat_db_t *db, const char *key, char *buf, size_t size)
+{
+    int            rc;
+    const u_char  *p;
+    sqlite3_stmt  *st;
+
+    buf[0] = '\0';
+
+    rc = sqlite3_prepare_v2(db->handle, "SELECT value FROM meta WHERE key = ?",
+                            -1, &st, NULL);
+    if (rc != SQLITE_OK) {
+        return ngx_chat_db_failed(db, "sqlite3_prepare_v2()");
+    }
+
+    (void) sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+
+    rc = sqlite3_step(st);
+
+    if (rc == SQLITE_ROW) {
+        p = sqlite3_column_text(st, 0);
+        (void) snprintf(buf, size, "%s", p ? (const char *) p : "");
+        rc = SQLITE_DONE;
+    }
+
+    rc = (rc == SQLITE_DONE) ? NGX_OK
+                             : (int) ngx_chat_db_failed(db, "sqlite3_step()");
+
+    (void) sqlite3_finalize(st);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_chat_db_highest(ngx_chat_db_t *db, const char *table, int64_t *id)
+{
+    char  sql[128];
+
+    (void) snprintf(sql, sizeof(sql), "SELECT coalesce(max(seq), 0)"
+                    " FROM sqlite_sequence WHERE name = '%s'", table);
+
+    return ngx_chat_db_number(db, sql, id);
+}
+
+
+ngx_int_t
 ngx_chat_db_exec(ngx_chat_db_t *db, const char *sql)
 {
     if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK) {

@@ -144,6 +144,15 @@ ngx_int_t ngx_chat_db_checkpoint(ngx_chat_db_t *db, ngx_uint_t all);
 ngx_int_t ngx_chat_db_number(ngx_chat_db_t *db, const char *sql,
     int64_t *value);
 
+/* A value of meta, as a string in buf; empty where there is none.  NGX_OK,
+   NGX_BUSY, NGX_ERROR. */
+ngx_int_t ngx_chat_db_meta(ngx_chat_db_t *db, const char *key, char *buf,
+    size_t size);
+
+/* The highest id that rows of a table have had; 0: it has had none. */
+ngx_int_t ngx_chat_db_highest(ngx_chat_db_t *db, const char *table,
+    int64_t *id);
+
 /* Runs SQL that gives no row. */
 ngx_int_t ngx_chat_db_exec(ngx_chat_db_t *db, const char *sql);
 

@@ -400,16 +400,12 @@ ngx_chat_handle_note(ngx_chat_handle_t *h, ngx_log_t *log)
 
     sh = h->conf->sh;
 
-    rc = ngx_chat_db_number(&h->db, "SELECT coalesce(max(seq), 0)"
-                            " FROM sqlite_sequence WHERE name = 'messages'",
-                            &last);
+    rc = ngx_chat_db_highest(&h->db, "messages", &last);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    rc = ngx_chat_db_number(&h->db, "SELECT coalesce(max(seq), 0)"
-                            " FROM sqlite_sequence"
-                            " WHERE name = 'webhook_events'", &rows);
+    rc = ngx_chat_db_highest(&h->db, "webhook_events", &rows);
     if (rc != NGX_OK) {
         return rc;
     }

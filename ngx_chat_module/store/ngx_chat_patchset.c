@@ -39,19 +39,12 @@ typedef struct {
 } ngx_chat_patchset_table_t;
 
 
-/* In the order of ngx_chat_patchset_tables, whose last one is meta. */
-
 static const ngx_chat_patchset_table_t  ngx_chat_patchset_shapes[] = {
     { "webhook_events", 11, 1 },
     { "webhook_state", 3, 3 },
     { "webhooks", 3, 1 },
     { "meta", 2, 1 },
     { NULL, 0, 0 }
-};
-
-
-const char *const  ngx_chat_patchset_tables[] = {
-    "webhook_events", "webhook_state", "webhooks", "meta", NULL
 };
 
 
@@ -63,6 +56,13 @@ static ngx_int_t ngx_chat_patchset_value(u_char **pos, u_char *last,
     ngx_uint_t *type, ngx_str_t *text);
 static ngx_int_t ngx_chat_patchset_length(u_char **pos, u_char *last,
     size_t *len);
+
+
+const char *
+ngx_chat_patchset_name(ngx_uint_t i)
+{
+    return ngx_chat_patchset_shapes[i].name;
+}
 
 
 ngx_int_t

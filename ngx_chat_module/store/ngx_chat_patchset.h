@@ -18,8 +18,8 @@
 #include <ngx_core.h>
 
 
-/* The tables' names; NULL behind the last one. */
-extern const char *const  ngx_chat_patchset_tables[];
+/* The name of a table, by its number from 0 on; NULL behind the last one. */
+const char *ngx_chat_patchset_name(ngx_uint_t i);
 
 /*
  * NGX_OK: each table is one of them, with the columns that sql/ has, each value

@@ -18,11 +18,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { generator } from '../e2e/churn.mjs';
 import { Engine } from '../e2e/engine.mjs';
 import { Receiver } from '../e2e/receiver.mjs';
-import { key, packages, secret } from '../e2e/server.mjs';
 import { harm, withNodes } from './nodes.mjs';
+import { recount } from './recount.mjs';
 import { Visitors } from './visitors.mjs';
 
-const Pusher = packages('pusher');
 const whole = Boolean(process.env.CHAT_WHOLE);
 
 const FAULTS = whole ? 30 : 6;
@@ -101,32 +100,6 @@ class Trial {
         await crowd.settle();
     }
 
-    /* What a node's HTTP API tells, in the form of the books. */
-
-    async recount(server) {
-        const api = new Pusher({ appId: '17536051', key, secret,
-                                 host: '127.0.0.1', useTLS: false,
-                                 port: String(server.port) });
-        const get = async (path) => {
-            const answer = await api.get({ path });
-
-            assert.equal(answer.status, 200, path);
-            return answer.json();
-        };
-        const { channels } = await get('/channels');
-        const sum = {};
-
-        for (const channel of Object.keys(channels).sort()) {
-            const { users } = channel.startsWith('presence-')
-                              ? await get(`/channels/${channel}/users`)
-                              : { users: [] };
-
-            sum[channel] = users.map(({ id }) => id).sort();
-        }
-
-        return sum;
-    }
-
     /* Who is there, as the clients have it. */
 
     truth() {
@@ -167,7 +140,7 @@ async function truth(trial, done) {
              && Date.now() < end);
 
     for (const server of servers) {
-        assert.deepEqual(await trial.recount(server), counted,
+        assert.deepEqual(await recount(server), counted,
                          'the HTTP API');
     }
 

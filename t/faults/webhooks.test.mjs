@@ -22,11 +22,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { generator } from '../e2e/churn.mjs';
 import { freePort } from '../e2e/port.mjs';
 import { Receiver } from '../e2e/receiver.mjs';
-import { key, packages, secret, withServer } from '../e2e/server.mjs';
+import { withServer } from '../e2e/server.mjs';
 import { killAll, senders } from './deaths.mjs';
+import { recount } from './recount.mjs';
 import { Visitors } from './visitors.mjs';
 
-const Pusher = packages('pusher');
 const whole = Boolean(process.env.CHAT_WHOLE);
 
 const CONNECTIONS = whole ? 2000 : 300;
@@ -170,32 +170,6 @@ class Trial {
         await this.crowd.settle();
     }
 
-    /* What the HTTP API tells, in the form of the books. */
-
-    async recount() {
-        const api = new Pusher({ appId: '17536051', key, secret,
-                                 host: '127.0.0.1', useTLS: false,
-                                 port: String(this.server.port) });
-        const get = async (path) => {
-            const answer = await api.get({ path });
-
-            assert.equal(answer.status, 200, path);
-            return answer.json();
-        };
-        const { channels } = await get('/channels');
-        const sum = {};
-
-        for (const channel of Object.keys(channels).sort()) {
-            const { users } = channel.startsWith('presence-')
-                              ? await get(`/channels/${channel}/users`)
-                              : { users: [] };
-
-            sum[channel] = users.map(({ id }) => id).sort();
-        }
-
-        return sum;
-    }
-
     /*
      * Removals of the steady ones.  None may be where one can't have been
      * away for a second, or has come back within 8 s of nginx's restart: 3 s
@@ -267,7 +241,7 @@ async function truth(server, receivers, seed) {
         await server.left();
         await trial.crowd.settle();
 
-        const counted = await trial.recount();
+        const counted = await recount(server);
 
         agree(counted, trial.crowd.sum(), 'the HTTP API');
 
@@ -284,7 +258,7 @@ async function truth(server, receivers, seed) {
         agree(some.books.sum(), Object.fromEntries(
             Object.entries(counted).filter(([name]) => SOME.test(name))),
             'the books of some channels');
-        agree(await trial.recount(), counted, 'the HTTP API again');
+        agree(await recount(server), counted, 'the HTTP API again');
 
         for (const receiver of receivers) {
             assert.deepEqual(receiver.faults, []);
