@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
 # A node that joins again: when its connection was cut, when another nginx has
-# begun a term and died, when its database was put back, when the log is gone.
+# begun a term and died, when its database was put back, when that takes nothing.
 # It takes nothing before it has all, and shows no history with a hole.
 
 use strict;
@@ -17,11 +17,9 @@ use Chat::API;
 use Chat::Cluster;
 use Chat::Failpoints qw(arm prepare);
 use Chat::HTTP qw(from_json);
+use Chat::Locker;
 use Chat::Pusher qw(join_presence);
-use Chat::Server qw(spew wait_for);
-
-my $trimmed = qr/chat cluster: the log goes back to \d+, and this node's/;
-
+use Chat::Server qw(wait_for);
 
 sub quietly {
     my ($cluster, @more) = @_;
@@ -222,47 +220,12 @@ sub quietly {
 }
 
 
-# ---- the log is gone, and what is known of it is not
-
-{
-    my $cluster = quietly(Chat::Cluster->new(timeout => { b => '5s' }),
-                          $trimmed);
-    my $in = sub {
-        return scalar(() = $cluster->server('b')->error_log
-                           =~ /"b", is in it/g);
-    };
-
-    $cluster->post('a', 'before');
-    $cluster->same_history('at first');
-
-    $cluster->server('b')->kill_all;
-
-    my $before = $in->();
-
-    $cluster->post('a', "message $_") for 1 .. 3;
-    $cluster->engine->command('DEL', '{chat}:log');
-    $cluster->server('b')->start;
-    $cluster->connect('b');
-
-    ok(wait_for(20, sub { $cluster->server('b')->error_log =~ $trimmed }),
-       'a node that lacks something says that it needs a copy');
-    is($cluster->post('b', 'no')->{status}, 503, 'and takes nothing');
-    is($cluster->http('b')->get('/messages')->{status}, 503,
-       'nor does it show a history with a hole');
-
-    is($in->(), $before, 'it was in the cluster before, and not again');
-    $cluster->finish;
-}
-
-
-# ---- a node that can't come back
+# ---- a node that can't come back, as its database takes nothing
 
 {
     my $cluster = quietly(Chat::Cluster->new(
-        cluster => 'lease=1m isolate=6s; chat_drain 1s'), $trimmed,
-        qr/removed or replaced under the running server/,
-        qr/another file was put in place/);
-    my $server = $cluster->server('b');
+        cluster => 'lease=1m isolate=6s; chat_drain 1s'),
+        qr/database is locked/);
     my $api = Chat::API->new(port => $cluster->node('a')->port);
     my $users = sub {
         my $res = $api->get('channels/presence-room/users');
@@ -270,21 +233,22 @@ sub quietly {
         return join ' ', map { $_->{id} } @{ from_json($res->{body})->{users} };
     };
 
-    $cluster->post('a', "message $_") for 1 .. 5;
-
     my $ws = $cluster->node('b')->ws;
 
     join_presence($ws, 'presence-room', 'one');
     ok(wait_for(10, sub { $users->() eq 'one' }), 'node a knows its member');
 
-    $cluster->engine->command('XTRIM', '{chat}:log', 'MAXLEN', 1);
-    spew($server->dir . '/empty', '');
-    rename $server->dir . '/empty', $server->database or die "rename: $!";
-    $cluster->post('a', 'after');
+    my $locker = Chat::Locker->new($cluster->server('b')->database);
 
-    is($ws->wait_close(30), 4200, 'its client is sent away');
+    $locker->lock;
+    is($cluster->post('a', 'message')->{status}, 201, 'the other one goes on');
+
+    is($ws->wait_close(60), 4200, 'its client is sent away');
     ok(wait_for(10, sub { $users->() eq '' }),
        'its member is gone, though its lease was kept');
+    $locker->unlock;
+    $locker->finish;
+    $cluster->works('at the end', {});
     $cluster->finish;
 }
 

@@ -470,6 +470,49 @@ subtest 'what was given up is sent again, by a node that does not send' => sub {
     same_tables('it was sent again');
 };
 
+subtest 'a node whose database is gone, and the log is short' => sub {
+    my $leads = leads('a node leads', $cluster->names);
+    my ($bare, $other) = others($leads);
+    my $server = $cluster->server($bare);
+    my $ws = $cluster->node($leads)->ws;
+    my $books = sub { tables($_[0]) =~ s/\d+\n?\z//r };
+
+    $_->expect_log(qr/chat cluster: /)
+        for map { $cluster->server($_) } $cluster->names;
+    $server->kill_all;
+    unlink map { $server->database . $_ } '', '-wal', '-shm';
+    join_presence($ws, 'presence-stays', 'one');
+
+    my @texts = life('while it is away', $leads, $other);
+
+    told('while it is away', @texts, 'channel_occupied presence-stays',
+         'member_added presence-stays one');
+    $cluster->engine->command('XTRIM', '{chat}:log', 'MAXLEN', 1);
+    $server->start;
+    is_back($bare);
+
+    # it asks when it comes upon an item behind what it lacks
+    told('when it is back', life('when it is back', $cluster->names));
+    ok(wait_for(20, sub { $books->($bare) eq $books->($leads) }),
+       'it has the books again')
+        or is($books->($bare), $books->($leads), 'the books');
+
+    $cluster->server($other)->kill_all;
+    $cluster->server($leads)->kill_all;
+    is(leads('the others are gone', $bare), $bare, 'it sends');
+    told('alone', 'channel_vacated presence-stays',
+         'member_removed presence-stays one');
+    unlike($server->error_log, qr/no node was there that has all/,
+           'with all that they had');
+
+    for my $node ($leads, $other) {
+        $cluster->server($node)->start;
+        is_back($node);
+    }
+
+    told('together', life('together', $cluster->names));
+};
+
 
 $cluster->finish;
 

@@ -326,7 +326,7 @@ my %cases = (
     ChatLogLost => [ { ngx_chat_cluster_log_lost_total => '0x55 1x30' },
                      { ngx_chat_cluster_log_lost_total => '1x90' } ],
 
-    ChatNodeNeedsCopy => [
+    ChatLogTooShort => [
         { ngx_chat_cluster_log_trimmed_total => '0x55 1x30' },
         { ngx_chat_cluster_log_trimmed_total => '1x90' } ],
 

@@ -52,6 +52,9 @@ static ngx_int_t ngx_chat_herald_has(ngx_chat_herald_t *h,
 static void ngx_chat_herald_takes_lead(ngx_chat_herald_t *h,
     ngx_uint_t adopted);
 static void ngx_chat_herald_loses_lead(ngx_chat_herald_t *h);
+static ngx_int_t ngx_chat_herald_publish_books(ngx_chat_herald_t *h,
+    ngx_uint_t kind, ngx_str_t *changes, ngx_chat_link_books_t *books,
+    ngx_uint_t last);
 static ngx_int_t ngx_chat_herald_came_back(ngx_chat_herald_t *h,
     ngx_chat_link_batch_t *b, uint64_t end);
 
@@ -138,6 +141,7 @@ ngx_chat_herald_ask(ngx_chat_herald_t *h, uint64_t now, uint64_t term)
         c->term = term;
         c->until = now + h->link_conf->lease;
         c->row = ngx_max(c->row, books.row);
+        c->lacks |= books.lacks;
 
         /* an engine that has lost the end of the log, and nobody has noticed,
            does not know the last ids that were sent */
@@ -302,31 +306,80 @@ ngx_chat_herald_revive_for_others(ngx_chat_herald_t *h)
 ngx_int_t
 ngx_chat_herald_publish(ngx_chat_herald_t *h, ngx_int_t rc, ngx_uint_t last)
 {
+    ngx_str_t              changes;
+    ngx_chat_link_books_t  books;
+
+    rc = ngx_chat_hook_db_take(&h->db, rc, 0, &changes, &books, h->log);
+
+    return (rc == NGX_OK)
+           ? ngx_chat_herald_publish_books(h, NGX_CHAT_MESSAGE_BOOKS_e,
+                                           &changes, &books, last)
+           : rc;
+}
+
+
+/* Where it fails, who lacks something asks again. */
+
+void
+ngx_chat_herald_publish_all(ngx_chat_herald_t *h)
+{
+    ngx_int_t              rc;
+    ngx_str_t              changes;
+    ngx_chat_link_books_t  books;
+
+    h->cluster.lacks = 0;
+
+    if (ngx_chat_hook_db_begin(&h->db, h->log) != NGX_OK) {
+        return;
+    }
+
+    rc = ngx_chat_hook_db_take(&h->db, NGX_OK, 1, &changes, &books, h->log);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_herald_publish_books(h, NGX_CHAT_MESSAGE_BOOKS_ALL_e,
+                                           &changes, &books, 0);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_log_error(NGX_LOG_NOTICE, h->log, 0,
+                      "chat cluster: a node that lacks events of webhooks is "
+                      "given all of them");
+
+    } else if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_WARN, h->log, 0,
+                      "chat cluster: a node lacks events of webhooks, and "
+                      "there are too many to give it all: begin there with a "
+                      "copy of this node's database");
+    }
+}
+
+
+static ngx_int_t
+ngx_chat_herald_publish_books(ngx_chat_herald_t *h, ngx_uint_t kind,
+    ngx_str_t *changes, ngx_chat_link_books_t *books, ngx_uint_t last)
+{
     uint64_t                end;
-    ngx_str_t               changes;
+    ngx_int_t               rc;
     ngx_chat_log_item_t     item;
     ngx_chat_link_item_t    it;
     ngx_chat_link_batch_t   b;
-    ngx_chat_link_books_t   books;
 
-    rc = ngx_chat_hook_db_take(&h->db, rc, &changes, &books, h->log);
-
-    if (rc != NGX_OK || changes.len == 0) {
-        return rc;
+    if (changes->len == 0) {
+        return NGX_OK;
     }
 
     ngx_memzero(&item, sizeof(ngx_chat_log_item_t));
     ngx_memzero(&it, sizeof(ngx_chat_link_item_t));
     ngx_memzero(&b, sizeof(ngx_chat_link_batch_t));
 
-    item.kind = NGX_CHAT_MESSAGE_BOOKS_e;
-    item.except.high = books.seq;
-    item.except.low = books.term;
-    item.content = changes;
+    item.kind = kind;
+    item.except.high = books->seq;
+    item.except.low = books->term;
+    item.content = *changes;
 
     b.items = &it;
     b.n = 1;
-    b.books = &books;
+    b.books = books;
 
     rc = ngx_chat_herald_pack(h, &item, &it);
 
@@ -346,11 +399,11 @@ ngx_chat_herald_publish(ngx_chat_herald_t *h, ngx_int_t rc, ngx_uint_t last)
 
     if (rc == NGX_OK) {
         h->cluster.adopted = 0;
-        h->cluster.row = ngx_max(h->cluster.row, books.row);
+        h->cluster.row = ngx_max(h->cluster.row, books->row);
     }
 
     free(it.bytes.data);
-    free(changes.data);
+    free(changes->data);
 
     return rc;
 }

@@ -50,6 +50,7 @@ ngx_chat_herald_reset(ngx_chat_herald_t *h)
     h->trim = 0;
     h->newcomers = 0;
     h->cluster.more = 0;
+    h->cluster.lacks = 0;
     h->records.n = 0;
     h->census = NGX_CHAT_HERALD_CENSUS_NONE_e;
 
@@ -93,6 +94,7 @@ ngx_chat_herald_is_due(ngx_chat_herald_t *h)
         || h->newcomers
         || h->added != ngx_chat_herald_added(h)
         || h->cluster.more
+        || h->cluster.lacks
         || h->generation != h->zone->sh->generation
         || (held && held->due <= now)
         || h->census == NGX_CHAT_HERALD_CENSUS_TAKEN_e
@@ -122,6 +124,10 @@ void
 ngx_chat_herald_round(ngx_chat_herald_t *h, ngx_uint_t last)
 {
     ngx_int_t  rc;
+
+    if (h->cluster.lacks && !last) {
+        ngx_chat_herald_publish_all(h);
+    }
 
     /* who is there is asked before, without a lock */
 

@@ -114,6 +114,7 @@ typedef struct {
     ngx_uint_t               adopted;      /* leads with what it has, though
                                               others had more */
     ngx_uint_t               revives;      /* attempts that failed */
+    ngx_uint_t               lacks;        /* a node lacks some of the books */
     ngx_chat_herald_chain_t  chain;        /* records to be forwarded */
     ngx_uint_t               more;         /* messages may be untold yet */
 } ngx_chat_herald_cluster_t;
@@ -304,6 +305,9 @@ uint64_t ngx_chat_herald_patience(ngx_chat_herald_t *h, ngx_uint_t last);
    nobody knows. */
 ngx_int_t ngx_chat_herald_append(ngx_chat_herald_t *h,
     ngx_chat_link_batch_t *b, uint64_t end);
+
+/* All of the books go into the log, for a node that lacks some of them. */
+void ngx_chat_herald_publish_all(ngx_chat_herald_t *h);
 
 /* Ends a round's transaction, which goes into the log.  NGX_OK: it is in this
    node's database; else nobody may know. */

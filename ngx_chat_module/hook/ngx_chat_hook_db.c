@@ -189,7 +189,7 @@ ngx_chat_hook_db_end(ngx_chat_hook_db_t *db, ngx_int_t rc, ngx_log_t *log)
 
 
 ngx_int_t
-ngx_chat_hook_db_take(ngx_chat_hook_db_t *db, ngx_int_t rc,
+ngx_chat_hook_db_take(ngx_chat_hook_db_t *db, ngx_int_t rc, ngx_uint_t all,
     ngx_str_t *changes, ngx_chat_link_books_t *books, ngx_log_t *log)
 {
     int64_t         row;
@@ -212,12 +212,17 @@ ngx_chat_hook_db_take(ngx_chat_hook_db_t *db, ngx_int_t rc,
 
     books->row = (uint64_t) row;
 
-    taken = ngx_chat_books_take(d, db->books, (rc == NGX_OK) ? changes : NULL);
+    taken = ngx_chat_books_take(d, db->books,
+                                (rc == NGX_OK && !all) ? changes : NULL);
     db->books = NULL;
 
     rc = (rc == NGX_OK) ? taken : rc;
 
-    if (rc != NGX_OK) {
+    if (rc == NGX_OK && all) {
+        rc = ngx_chat_books_all(d, changes);
+    }
+
+    if (rc != NGX_OK && rc != NGX_DECLINED) {
         ngx_chat_hook_db_failed(db, rc, log);
     }
 

@@ -95,10 +95,12 @@ ngx_int_t ngx_chat_hook_db_end(ngx_chat_hook_db_t *db, ngx_int_t rc,
 /*
  * The same in a cluster: a transaction is never committed.  *changes becomes
  * what it would have changed, in memory from malloc(), and *books what the
- * database has.
+ * database has.  With all set they become all that the tables have;
+ * NGX_DECLINED: that is too much.
  */
 ngx_int_t ngx_chat_hook_db_take(ngx_chat_hook_db_t *db, ngx_int_t rc,
-    ngx_str_t *changes, ngx_chat_link_books_t *books, ngx_log_t *log);
+    ngx_uint_t all, ngx_str_t *changes, ngx_chat_link_books_t *books,
+    ngx_log_t *log);
 
 /*
  * Begins a look without a lock, which waits for nobody.  NGX_OK: somebody may

@@ -43,7 +43,9 @@ ngx_chat_link_conf(ngx_chat_link_conf_t *conf, ngx_pool_t *pool)
     if (ngx_chat_link_key(&conf->meta, conf, "meta", pool) != NGX_OK
         || ngx_chat_link_key(&conf->log, conf, "log", pool) != NGX_OK
         || ngx_chat_link_key(&conf->nodes, conf, "nodes", pool) != NGX_OK
-        || ngx_chat_link_key(&conf->herald, conf, "herald", pool) != NGX_OK)
+        || ngx_chat_link_key(&conf->herald, conf, "herald", pool) != NGX_OK
+        || ngx_chat_link_key(&conf->fills, conf, "fills", pool) != NGX_OK
+        || ngx_chat_link_key(&conf->lacks, conf, "lacks", pool) != NGX_OK)
     {
         return NGX_ERROR;
     }

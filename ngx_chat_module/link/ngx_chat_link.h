@@ -47,6 +47,8 @@ typedef struct {
     ngx_str_t               log;
     ngx_str_t               nodes;
     ngx_str_t               herald;
+    ngx_str_t               fills;
+    ngx_str_t               lacks;
 } ngx_chat_link_conf_t;
 
 
@@ -108,6 +110,7 @@ typedef struct {
     uint64_t                seq;       /* last, and its number; 0: there is
                                           none */
     uint64_t                row;       /* the highest id of an event in them */
+    ngx_uint_t              lacks;     /* a node lacks some of them */
 } ngx_chat_link_books_t;
 
 
@@ -189,10 +192,14 @@ ngx_int_t ngx_chat_link_hello(ngx_chat_link_t *l, uint64_t term,
  * lease.  *herald tells who it is now.  *books is what this node's database
  * has, and becomes what the engine knows.  Where these differ this node can't
  * be it, unless adopt is set: then the engine takes over what the node has.
+ * That a node lacks something is told once, to the one that is it.
  */
 ngx_int_t ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term,
     uint64_t incarnation, ngx_uint_t adopt, ngx_chat_link_books_t *books,
     ngx_chat_link_herald_e *herald);
+
+/* Tells the node that sends webhooks that this one lacks some of the tables. */
+ngx_int_t ngx_chat_link_lacks(ngx_chat_link_t *l);
 
 /* Takes a node out of the cluster: where its lease is over, or with force set
    in any case. */
@@ -242,6 +249,13 @@ ngx_int_t ngx_chat_link_entry(ngx_chat_engine_reply_t *reply, ngx_uint_t n,
  */
 ngx_int_t ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end,
     uint64_t *seq, u_char *epoch);
+
+/* Reads a stream behind a place, as ngx_chat_link_read() reads the log; and the
+   list of the entries of such a reply. */
+ngx_int_t ngx_chat_link_stream(ngx_chat_link_t *l, ngx_str_t *key,
+    ngx_chat_link_place_t *place, ngx_uint_t n, ngx_msec_t ms,
+    ngx_chat_engine_reply_t **reply);
+ngx_chat_engine_reply_t *ngx_chat_link_entries(ngx_chat_engine_reply_t *reply);
 
 /*
  * For the functions of this file: a number as a word of a command, in buf of

@@ -17,6 +17,7 @@
 
 #define NGX_CHAT_LINK_NODE_KEY  (64 + 32)  /* bytes */
 #define NGX_CHAT_LINK_BYE       1000       /* ms to connect for it */
+#define NGX_CHAT_LINK_LACKS     "60000"    /* ms until nobody need know */
 
 
 static void ngx_chat_link_hello_nodes(ngx_chat_link_sh_t *sh,
@@ -189,7 +190,7 @@ ngx_chat_link_gone(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     u_char                census[NGX_CHAT_LINK_NODE_KEY];
     u_char                bytes[NGX_CHAT_LOG_ITEM_HEADER
                                 + NGX_CHAT_LINK_NUMBER];
-    ngx_str_t            *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 11];
+    ngx_str_t            *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 12];
     ngx_chat_log_item_t   item;
 
     w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
@@ -200,23 +201,24 @@ ngx_chat_link_gone(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     ngx_chat_link_name(&w[3], batches, l->conf, "w", incarnation);
     ngx_chat_link_name(&w[4], census, l->conf, "s", incarnation);
     w[5] = l->conf->herald;
-    ngx_chat_link_number(&w[6], number, "%uL", term);
-    ngx_chat_link_number(&w[7], name, "%016xL", incarnation);
-    ngx_chat_link_number(&w[8], nonce, "%016xL", ngx_chat_link_random());
+    w[6] = l->conf->fills;
+    ngx_chat_link_number(&w[7], number, "%uL", term);
+    ngx_chat_link_number(&w[8], name, "%016xL", incarnation);
+    ngx_chat_link_number(&w[9], nonce, "%016xL", ngx_chat_link_random());
 
-    w[9].data = (u_char *) (force ? "1" : "0");
-    w[9].len = 1;
+    w[10].data = (u_char *) (force ? "1" : "0");
+    w[10].len = 1;
 
     ngx_memzero(&item, sizeof(ngx_chat_log_item_t));
 
     item.kind = NGX_CHAT_MESSAGE_GONE_e;
-    item.channel = w[7];
+    item.channel = w[8];
 
-    w[10].data = bytes;
-    w[10].len = ngx_chat_log_item_pack(bytes, &item) - bytes;
+    w[11].data = bytes;
+    w[11].len = ngx_chat_log_item_pack(bytes, &item) - bytes;
 
-    return ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_GONE_e, words, 6,
-                                    NGX_CHAT_LINK_SCRIPT_WORDS + 11,
+    return ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_GONE_e, words, 7,
+                                    NGX_CHAT_LINK_SCRIPT_WORDS + 12,
                                     NGX_CHAT_LINK_CALL, NULL);
 }
 
@@ -231,7 +233,7 @@ ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     u_char                    lease[NGX_CHAT_LINK_NUMBER];
     u_char                    last[NGX_CHAT_LINK_BOOKS], *p;
     ngx_int_t                 rc;
-    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 7], text;
+    ngx_str_t                *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 8], text;
     ngx_chat_engine_reply_t  *reply;
 
     rc = ngx_chat_engine_connect(&l->engine, NGX_CHAT_LINK_CALL);
@@ -243,15 +245,16 @@ ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
 
     w[0] = l->conf->meta;
     w[1] = l->conf->herald;
-    ngx_chat_link_number(&w[2], number, "%uL", term);
-    ngx_chat_link_number(&w[3], name, "%016xL", incarnation);
-    ngx_chat_link_number(&w[4], lease, "%uL", l->conf->lease);
-    w[5].data = (u_char *) (adopt ? "1" : "0");
-    w[5].len = 1;
-    ngx_chat_link_books(&w[6], last, books);
+    w[2] = l->conf->lacks;
+    ngx_chat_link_number(&w[3], number, "%uL", term);
+    ngx_chat_link_number(&w[4], name, "%016xL", incarnation);
+    ngx_chat_link_number(&w[5], lease, "%uL", l->conf->lease);
+    w[6].data = (u_char *) (adopt ? "1" : "0");
+    w[6].len = 1;
+    ngx_chat_link_books(&w[7], last, books);
 
-    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_HERALD_e, words, 2,
-                                  NGX_CHAT_LINK_SCRIPT_WORDS + 7,
+    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_HERALD_e, words, 3,
+                                  NGX_CHAT_LINK_SCRIPT_WORDS + 8,
                                   NGX_CHAT_LINK_CALL, &reply);
     if (rc != NGX_OK) {
         return rc;
@@ -272,9 +275,35 @@ ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term, uint64_t incarnation,
     text = ngx_chat_engine_text(ngx_chat_engine_item(reply, 3));
     books->row = strtoull(text.len ? (char *) text.data : "0", NULL, 10);
 
+    text = ngx_chat_engine_text(ngx_chat_engine_item(reply, 4));
+    books->lacks = (text.len != 0);
+
     ngx_chat_engine_free(reply);
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_chat_link_lacks(ngx_chat_link_t *l)
+{
+    ngx_int_t                 rc;
+    ngx_str_t                 words[5];
+    ngx_chat_engine_reply_t  *reply;
+
+    ngx_str_set(&words[0], "SET");
+    words[1] = l->conf->lacks;
+    ngx_str_set(&words[2], "1");
+    ngx_str_set(&words[3], "PX");
+    ngx_str_set(&words[4], NGX_CHAT_LINK_LACKS);
+
+    rc = ngx_chat_engine_call(&l->engine, words, 5, NGX_CHAT_LINK_CALL,
+                              &reply);
+    if (rc == NGX_OK) {
+        ngx_chat_engine_free(reply);
+    }
+
+    return rc;
 }
 
 

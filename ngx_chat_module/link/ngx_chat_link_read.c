@@ -24,8 +24,6 @@
 
 static ngx_int_t ngx_chat_link_meta_read(ngx_chat_link_t *l,
     ngx_chat_engine_reply_t *reply, ngx_chat_link_meta_t *meta);
-static ngx_chat_engine_reply_t *ngx_chat_link_entries(
-    ngx_chat_engine_reply_t *reply);
 static ngx_int_t ngx_chat_link_read_fields(ngx_chat_engine_reply_t *fields,
     ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_link_read_number(ngx_str_t *s, ngx_uint_t hex,
@@ -184,6 +182,15 @@ ngx_int_t
 ngx_chat_link_read(ngx_chat_link_t *l, ngx_chat_link_place_t *place,
     ngx_uint_t n, ngx_msec_t ms, ngx_chat_engine_reply_t **reply)
 {
+    return ngx_chat_link_stream(l, &l->conf->log, place, n, ms, reply);
+}
+
+
+ngx_int_t
+ngx_chat_link_stream(ngx_chat_link_t *l, ngx_str_t *key,
+    ngx_chat_link_place_t *place, ngx_uint_t n, ngx_msec_t ms,
+    ngx_chat_engine_reply_t **reply)
+{
     char       id[NGX_CHAT_LINK_WORD], block[NGX_CHAT_LINK_WORD];
     char       count[NGX_CHAT_LINK_WORD];
     ngx_int_t  rc;
@@ -200,7 +207,7 @@ ngx_chat_link_read(ngx_chat_link_t *l, ngx_chat_link_place_t *place,
     words[4].len = snprintf(block, sizeof(block), "%lu",
                             (unsigned long) ngx_max(ms, 1));
     ngx_str_set(&words[5], "STREAMS");
-    words[6] = l->conf->log;
+    words[6] = *key;
     words[7].data = (u_char *) id;
     words[7].len = snprintf(id, sizeof(id), "%llu-%llu",
                             (unsigned long long) place->term,
@@ -229,7 +236,7 @@ ngx_chat_link_read(ngx_chat_link_t *l, ngx_chat_link_place_t *place,
 }
 
 
-static ngx_chat_engine_reply_t *
+ngx_chat_engine_reply_t *
 ngx_chat_link_entries(ngx_chat_engine_reply_t *reply)
 {
     return ngx_chat_engine_item(ngx_chat_engine_item(reply, 0), 1);

@@ -22,7 +22,8 @@ typedef enum {
     NGX_CHAT_LINK_TERM_e,
     NGX_CHAT_LINK_GONE_e,
     NGX_CHAT_LINK_OFFERED_e,
-    NGX_CHAT_LINK_HERALD_e
+    NGX_CHAT_LINK_HERALD_e,
+    NGX_CHAT_LINK_GIVE_e
 } ngx_chat_link_script_e;
 
 

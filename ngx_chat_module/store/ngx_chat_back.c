@@ -19,6 +19,8 @@
 
 #define NGX_CHAT_BACK_READ    200          /* ms that a read waits at most: for
                                               so long a worker's end waits */
+#define NGX_CHAT_BACK_GIVES   10           /* the same while it gives another
+                                              node something */
 #define NGX_CHAT_BACK_ENTRIES  64          /* of a read, at most */
 #define NGX_CHAT_BACK_LAG     5            /* ms, and how often in a row, that
                                               it waits for workers */
@@ -179,6 +181,16 @@ ngx_chat_back_step(ngx_chat_back_t *b)
 
         b->beat = now + b->link_conf->lease / 4;
         ngx_chat_back_alive(b);
+
+        rc = ngx_chat_back_asked(b);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    rc = ngx_chat_back_give(b);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     ngx_chat_node_tell(b->conf->zone);
@@ -186,7 +198,9 @@ ngx_chat_back_step(ngx_chat_back_t *b)
 
     rc = ngx_chat_link_read(&b->link, &b->place,
                             b->few ? 1 : NGX_CHAT_BACK_ENTRIES,
-                            b->arriving ? 1 : NGX_CHAT_BACK_READ, &reply);
+                            b->arriving ? 1
+                            : b->give.fill.id ? NGX_CHAT_BACK_GIVES
+                            : NGX_CHAT_BACK_READ, &reply);
 
     if (rc != NGX_OK) {
         b->few = NGX_CHAT_BACK_ENTRIES;

@@ -27,20 +27,17 @@ static ngx_int_t ngx_chat_back_apply_locked(ngx_chat_back_t *b,
     ngx_chat_engine_reply_t *reply);
 static ngx_int_t ngx_chat_back_store(ngx_chat_back_t *b,
     ngx_chat_engine_reply_t *reply, ngx_uint_t *n);
-static ngx_int_t ngx_chat_back_follow(ngx_chat_back_t *b,
-    ngx_chat_link_place_t *place, ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_back_store_entry(ngx_chat_back_t *b,
     ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_back_store_item(ngx_chat_back_t *b,
     ngx_chat_link_entry_t *entry, ngx_chat_log_item_t *item, uint64_t seq);
-static ngx_int_t ngx_chat_back_lacks(ngx_chat_back_t *b, uint64_t seq);
+static ngx_int_t ngx_chat_back_store_books(ngx_chat_back_t *b,
+    ngx_chat_link_entry_t *entry, ngx_chat_log_item_t *item, uint64_t seq);
 static ngx_int_t ngx_chat_back_send(ngx_chat_back_t *b,
     ngx_chat_link_entry_t *entry);
 static ngx_int_t ngx_chat_back_send_item(ngx_chat_back_t *b,
     ngx_chat_link_entry_t *entry, ngx_chat_log_item_t *item, uint64_t seq,
     uint64_t sent);
-static void ngx_chat_back_record(ngx_chat_log_item_t *item, uint64_t seq,
-    int64_t time, ngx_chat_record_t *rec);
 
 
 ngx_int_t
@@ -220,10 +217,7 @@ ngx_chat_back_store(ngx_chat_back_t *b, ngx_chat_engine_reply_t *reply,
 }
 
 
-/* NGX_OK: the entry is the next one; NGX_AGAIN: join again; NGX_ERROR: what is
-   between is not in the log any more. */
-
-static ngx_int_t
+ngx_int_t
 ngx_chat_back_follow(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
     ngx_chat_link_entry_t *entry)
 {
@@ -247,6 +241,12 @@ ngx_chat_back_follow(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
         return NGX_AGAIN;
     }
 
+    /* numbers were given again, and nobody has noticed that they had been */
+
+    if (entry->term == place->term && before <= place->seq) {
+        return ngx_chat_back_parted(b, place);
+    }
+
     return (entry->previous == b->meta.start
             && ngx_chat_back_may_jump(b, place, entry->term, before))
            ? NGX_OK : ngx_chat_back_trimmed(b, before, place);
@@ -254,14 +254,46 @@ ngx_chat_back_follow(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
 
 
 ngx_int_t
+ngx_chat_back_parted(ngx_chat_back_t *b, ngx_chat_link_place_t *place)
+{
+    ngx_log_error(NGX_LOG_ALERT, b->log, 0,
+                  "chat cluster: the log has other entries before %uL than "
+                  "this node has seen; stop it, and begin without a database, "
+                  "or with a copy of another node's", place->seq);
+
+    return ngx_chat_back_failed(b, "the log has other entries than this node "
+                                "has seen");
+}
+
+
+ngx_int_t
 ngx_chat_back_trimmed(ngx_chat_back_t *b, uint64_t seq,
     ngx_chat_link_place_t *place)
 {
+    ngx_uint_t  may_fill;
+
+    may_fill = ngx_chat_back_may_fill(b, place);
+
+    if (may_fill && b->fill.wanted) {
+        return NGX_AGAIN;
+    }
+
     ngx_chat_link_set(&b->sh->trimmed, b->sh->trimmed + 1);
 
     ngx_chat_incident_note(NGX_CHAT_INCIDENT_CLUSTER_TRIMMED_e,
                            "it goes back to %uL, this node has all up to %uL",
                            seq, place->seq);
+
+    if (may_fill) {
+        b->fill.wanted = 1;
+
+        ngx_log_error(NGX_LOG_WARN, b->log, 0,
+                      "chat cluster: the log goes back to %uL, and this node's "
+                      "database has all up to %uL; it asks the other nodes for "
+                      "what is between", seq, place->seq);
+
+        return NGX_AGAIN;
+    }
 
     ngx_log_error(NGX_LOG_ALERT, b->log, 0,
                   "chat cluster: the log goes back to %uL, and this node's "
@@ -317,12 +349,11 @@ ngx_chat_back_store_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
     ngx_int_t               rc;
     ngx_uint_t              old;
     ngx_chat_record_t       rec;
-    ngx_chat_link_books_t   before, books;
 
     old = ngx_chat_message_is_old(item->kind);
 
     if (!old && !ngx_chat_message_is_stored(item->kind)
-        && item->kind != NGX_CHAT_MESSAGE_BOOKS_e)
+        && !ngx_chat_message_is_books(item->kind))
     {
         return NGX_OK;
     }
@@ -342,16 +373,8 @@ ngx_chat_back_store_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
         b->began = 1;
     }
 
-    if (item->kind == NGX_CHAT_MESSAGE_BOOKS_e) {
-        before.term = item->except.low;
-        before.seq = item->except.high;
-        books.term = entry->term;
-        books.seq = seq;
-
-        rc = ngx_chat_books_apply(&b->handle.db, &item->content, &before,
-                                  &books);
-
-        return (rc == NGX_DONE) ? ngx_chat_back_lacks(b, seq) : rc;
+    if (ngx_chat_message_is_books(item->kind)) {
+        return ngx_chat_back_store_books(b, entry, item, seq);
     }
 
     b->highest = ngx_max(b->highest, rec.id);
@@ -360,21 +383,51 @@ ngx_chat_back_store_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
 }
 
 
-/* Said once in a worker's life. */
+/* NGX_DECLINED: no node has made it. */
 
 static ngx_int_t
-ngx_chat_back_lacks(ngx_chat_back_t *b, uint64_t seq)
+ngx_chat_back_store_books(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
+    ngx_chat_log_item_t *item, uint64_t seq)
 {
-    if (!b->lacks) {
-        b->lacks = 1;
+    ngx_int_t              rc;
+    ngx_uint_t             all;
+    ngx_chat_link_books_t  before, books;
 
-        ngx_log_error(NGX_LOG_WARN, b->log, 0,
-                      "chat cluster: this node's database lacks events of "
-                      "webhooks before %uL, and the other nodes send them",
-                      seq);
+    all = (item->kind == NGX_CHAT_MESSAGE_BOOKS_ALL_e);
+
+    before.term = item->except.low;
+    before.seq = item->except.high;
+    books.term = entry->term;
+    books.seq = seq;
+
+    rc = ngx_chat_books_apply(&b->handle.db, &item->content, all, &before,
+                              &books);
+
+    if (rc == NGX_DONE) {
+        b->lacking = (ngx_chat_books_check() == NULL);
+
+        if (!b->lacks) {
+            b->lacks = 1;
+
+            ngx_log_error(NGX_LOG_WARN, b->log, 0,
+                          "chat cluster: this node's database lacks events of "
+                          "webhooks before %uL, which another node sends",
+                          seq);
+        }
+
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    if (rc == NGX_OK && all && b->lacks) {
+        b->lacks = 0;
+        b->lacking = 0;
+
+        ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
+                      "chat cluster: this node's database has all events of "
+                      "webhooks again");
+    }
+
+    return rc;
 }
 
 
@@ -425,7 +478,7 @@ ngx_chat_back_send_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
     ngx_chat_record_t  rec;
 
     if (ngx_chat_message_is_old(item->kind)
-        || item->kind == NGX_CHAT_MESSAGE_BOOKS_e)
+        || ngx_chat_message_is_books(item->kind))
     {
         return NGX_OK;
     }
@@ -468,7 +521,7 @@ ngx_chat_back_send_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
 }
 
 
-static void
+void
 ngx_chat_back_record(ngx_chat_log_item_t *item, uint64_t seq, int64_t time,
     ngx_chat_record_t *rec)
 {

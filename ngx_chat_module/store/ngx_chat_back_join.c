@@ -23,7 +23,6 @@
 static ngx_int_t ngx_chat_back_find(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_locate(ngx_chat_back_t *b);
 static void ngx_chat_back_place(ngx_chat_back_t *b);
-static ngx_uint_t ngx_chat_back_is_behind(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_jump(ngx_chat_back_t *b);
 static void ngx_chat_back_joined(ngx_chat_back_t *b);
 
@@ -39,7 +38,13 @@ ngx_chat_back_join(ngx_chat_back_t *b)
         return NGX_ERROR;
     }
 
+    b->give.fill.id = 0;
+
     rc = ngx_chat_back_find(b);
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_back_fill(b);
+    }
 
     if (rc == NGX_OK) {
 
@@ -251,7 +256,7 @@ ngx_chat_back_arrive(ngx_chat_back_t *b, ngx_uint_t n)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_chat_back_is_behind(ngx_chat_back_t *b)
 {
     if (b->place.term == b->meta.term) {

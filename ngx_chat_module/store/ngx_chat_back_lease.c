@@ -116,6 +116,14 @@ ngx_chat_back_beat(ngx_chat_back_t *b)
         }
     }
 
+    if (b->lacking) {
+        b->lacking = 0;
+
+        if (ngx_chat_link_lacks(&b->link) == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
     rc = ngx_chat_link_hello(&b->link, b->meta.term, sh->incarnation, 0,
                              &expired);
 

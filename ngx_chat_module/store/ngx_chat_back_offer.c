@@ -175,20 +175,18 @@ ngx_chat_back_offer_row(void *data, ngx_chat_record_t *rec)
     it = &o->items[o->n];
     ngx_memzero(it, sizeof(ngx_chat_link_item_t));
 
-    ngx_memzero(&item, sizeof(ngx_chat_log_item_t));
-
-    item.kind = rec->kind;
-    item.app = rec->app;
-    item.channel = rec->channel;
-    item.event = rec->event;
-    item.content = rec->content;
-    item.author = rec->author;
-
     if (!o->orphans && rec->id > o->back->meta.from.seq) {
         return NGX_OK;
     }
 
+    if (ngx_chat_back_old_item(o->back, rec, &item) != NGX_OK) {
+        return NGX_OK;
+    }
+
     if (o->orphans) {
+        item.kind = rec->kind;
+        item.except.high = 0;
+        item.except.low = 0;
 
         /* the same where it is offered once more, and by other nodes */
 
@@ -197,18 +195,6 @@ ngx_chat_back_offer_row(void *data, ngx_chat_record_t *rec)
                         (unsigned long long) o->back->meta.from.term,
                         (unsigned long long) rec->id);
         it->key = o->keys[o->n];
-
-    } else {
-        item.kind += NGX_CHAT_MESSAGE_OLD_POSTED_e;
-        item.except.high = rec->id;
-        item.except.low = (uint64_t) rec->created;
-    }
-
-    if (!ngx_chat_log_item_fits(&item)) {
-        ngx_log_error(NGX_LOG_ALERT, o->back->log, 0,
-                      "chat cluster: message %uL is too long for the log, "
-                      "others may miss it", rec->id);
-        return NGX_OK;
     }
 
     it->bytes.len = ngx_chat_log_item_size(&item);
@@ -228,6 +214,32 @@ ngx_chat_back_offer_row(void *data, ngx_chat_record_t *rec)
     }
 
     return (ngx_chat_back_offer_send(o) == NGX_OK) ? NGX_OK : NGX_ABORT;
+}
+
+
+ngx_int_t
+ngx_chat_back_old_item(ngx_chat_back_t *b, ngx_chat_record_t *rec,
+    ngx_chat_log_item_t *item)
+{
+    ngx_memzero(item, sizeof(ngx_chat_log_item_t));
+
+    item->kind = rec->kind + NGX_CHAT_MESSAGE_OLD_POSTED_e;
+    item->app = rec->app;
+    item->except.high = rec->id;
+    item->except.low = (uint64_t) rec->created;
+    item->channel = rec->channel;
+    item->event = rec->event;
+    item->content = rec->content;
+    item->author = rec->author;
+
+    if (!ngx_chat_log_item_fits(item)) {
+        ngx_log_error(NGX_LOG_ALERT, b->log, 0,
+                      "chat cluster: message %uL is too long for the log, "
+                      "others may miss it", rec->id);
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 
 #include <link/ngx_chat_link.h>
+#include <link/ngx_chat_link_fill.h>
 #include <link/ngx_chat_log_item.h>
 #include <shared/ngx_chat_single.h>
 #include <store/ngx_chat_books.h>
@@ -21,6 +22,41 @@
 
 
 #define NGX_CHAT_BACK_OFFERED  1000    /* newest ids that offer() offers */
+
+
+/* What another node is given. */
+
+typedef struct {
+    ngx_chat_link_fill_t    fill;      /* id 0: nothing; since goes on with what
+                                          was given */
+    ngx_uint_t              n;         /* chunks that were given */
+    ngx_uint_t              messages;
+    uint64_t                until;     /* ms: it waits for so long for room */
+    ngx_str_t               items;     /* of the next chunk */
+    size_t                  alloc;
+    ngx_uint_t              whole;     /* nothing is behind them */
+} ngx_chat_back_give_t;
+
+
+/* What this node is given. */
+
+typedef struct {
+    ngx_uint_t              wanted;    /* the log does not reach back to it */
+    uint64_t                term;      /* in which it has begun, */
+    uint64_t                file;      /* and for which file */
+    uint64_t                last;      /* it has all up to this id */
+    ngx_uint_t              begun;     /* the file has nothing else behind its
+                                          place */
+    ngx_uint_t              messages;
+    uint64_t                told;      /* ms: when a line is due */
+    ngx_chat_link_fill_t    fill;
+    ngx_uint_t              n;         /* chunks that came */
+    ngx_chat_link_chunk_t   chunk;     /* the last one */
+    ngx_uint_t              came;      /* just now */
+    ngx_int_t               use;       /* NGX_OK; NGX_DECLINED: it is of none;
+                                          NGX_ABORT: this node has something
+                                          else in its place */
+} ngx_chat_back_fill_t;
 
 
 typedef struct ngx_chat_back_s {
@@ -45,9 +81,12 @@ typedef struct ngx_chat_back_s {
     ngx_uint_t              rouse;     /* the workers, when all is applied */
     uint64_t                highest;   /* id that was stored */
     ngx_uint_t              lacks;     /* the database lacks something of
-                                          webhooks, which was said */
+                                          webhooks, which was said, */
+    ngx_uint_t              lacking;   /* and the others are to be told */
     ngx_chat_link_books_t   books;     /* the last of the webhooks' items that
                                           the database has, at a new term */
+    ngx_chat_back_give_t    give;
+    ngx_chat_back_fill_t    fill;
     uint64_t                beat;      /* ms: when the lease is due */
     uint64_t                told;      /* ms: when a fault was logged last */
     ngx_msec_t              pause;     /* before the next attempt */
@@ -74,6 +113,14 @@ ngx_int_t ngx_chat_back_join(ngx_chat_back_t *b);
  */
 ngx_int_t ngx_chat_back_arrive(ngx_chat_back_t *b, ngx_uint_t n);
 
+/* Whether the log has items behind this node's place. */
+ngx_uint_t ngx_chat_back_is_behind(ngx_chat_back_t *b);
+
+/* Whether an entry is the one behind a place.  NGX_OK; NGX_AGAIN: join again;
+   NGX_ERROR: it can't be applied. */
+ngx_int_t ngx_chat_back_follow(ngx_chat_back_t *b,
+    ngx_chat_link_place_t *place, ngx_chat_link_entry_t *entry);
+
 /* Whether a place may go on at the beginning of a term, behind a number. */
 ngx_uint_t ngx_chat_back_may_jump(ngx_chat_back_t *b,
     ngx_chat_link_place_t *place, uint64_t term, uint64_t seq);
@@ -82,9 +129,43 @@ ngx_uint_t ngx_chat_back_may_jump(ngx_chat_back_t *b,
    messages' now. */
 void ngx_chat_back_begin_term(ngx_chat_back_t *b, uint64_t term, uint64_t seq);
 
-/* The log goes back to a number only: says so.  NGX_ERROR. */
+/* The log goes back to a number only: says so.  NGX_AGAIN: join again, and ask
+   other nodes; NGX_ERROR: they can't help. */
 ngx_int_t ngx_chat_back_trimmed(ngx_chat_back_t *b, uint64_t seq,
     ngx_chat_link_place_t *place);
+
+/* What this node has up to a place is not the cluster's: says so.
+   NGX_ERROR. */
+ngx_int_t ngx_chat_back_parted(ngx_chat_back_t *b,
+    ngx_chat_link_place_t *place);
+
+/* Whether what this node has up to a place may be the cluster's. */
+ngx_uint_t ngx_chat_back_may_fill(ngx_chat_back_t *b,
+    ngx_chat_link_place_t *place);
+
+/*
+ * In a join: gets what the log does not have from other nodes, where that is
+ * wanted.  NGX_OK: it is not; NGX_AGAIN: join again; NGX_ERROR: nobody gives
+ * it.
+ */
+ngx_int_t ngx_chat_back_fill(ngx_chat_back_t *b);
+
+/* With a beat: looks whether another node wants something.  NGX_OK,
+   NGX_ERROR. */
+ngx_int_t ngx_chat_back_asked(ngx_chat_back_t *b);
+
+/* With a step: gives it.  NGX_OK; NGX_AGAIN: join again; NGX_ERROR. */
+ngx_int_t ngx_chat_back_give(ngx_chat_back_t *b);
+
+/*
+ * A message as an item that is not sent again; its strings are the record's.
+ * NGX_OK; NGX_DECLINED: it is too long for one, which is logged.  record() is
+ * the way back, and of other items what they say at that place.
+ */
+ngx_int_t ngx_chat_back_old_item(ngx_chat_back_t *b, ngx_chat_record_t *rec,
+    ngx_chat_log_item_t *item);
+void ngx_chat_back_record(ngx_chat_log_item_t *item, uint64_t seq,
+    int64_t time, ngx_chat_record_t *rec);
 
 /*
  * ngx_chat_back_term.c, in a join.  NGX_OK; NGX_AGAIN: join again; NGX_ERROR.

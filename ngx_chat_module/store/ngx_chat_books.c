@@ -16,6 +16,30 @@
 
 
 #define NGX_CHAT_BOOKS_ROW  64             /* bytes of what is kept */
+#define NGX_CHAT_BOOKS_ALL  100000         /* rows of all */
+
+/* the rows of meta that are webhooks' */
+#define NGX_CHAT_BOOKS_META  "meta WHERE key GLOB 'webhook*'"
+
+#define NGX_CHAT_BOOKS_CLEAR                                                  \
+    "DELETE FROM webhook_events; DELETE FROM webhook_state;"                  \
+    " DELETE FROM webhooks; DELETE FROM " NGX_CHAT_BOOKS_META
+
+/* What is removed and comes back while nobody notes it is not noted, so it is
+   put aside first. */
+
+#define NGX_CHAT_BOOKS_ASIDE                                                  \
+    "CREATE TEMP TABLE all_events AS SELECT * FROM webhook_events;"           \
+    " CREATE TEMP TABLE all_state AS SELECT * FROM webhook_state;"            \
+    " CREATE TEMP TABLE all_webhooks AS SELECT * FROM webhooks;"              \
+    " CREATE TEMP TABLE all_meta AS SELECT * FROM " NGX_CHAT_BOOKS_META ";"   \
+    NGX_CHAT_BOOKS_CLEAR
+
+#define NGX_CHAT_BOOKS_BACK                                                   \
+    "INSERT INTO webhook_events SELECT * FROM all_events;"                    \
+    " INSERT INTO webhook_state SELECT * FROM all_state;"                     \
+    " INSERT INTO webhooks SELECT * FROM all_webhooks;"                       \
+    " INSERT INTO meta SELECT * FROM all_meta"
 
 
 #if (SQLITE_ENABLE_SESSION)
@@ -105,7 +129,42 @@ ngx_chat_books_take(ngx_chat_db_t *db, ngx_chat_books_t *books,
 
 
 ngx_int_t
-ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes,
+ngx_chat_books_all(ngx_chat_db_t *db, ngx_str_t *changes)
+{
+    int64_t            rows;
+    ngx_int_t          rc, taken;
+    ngx_chat_books_t  *books;
+
+    ngx_str_null(changes);
+
+    rc = ngx_chat_db_number(db, "SELECT (SELECT count(*) FROM webhook_events)"
+                            " + (SELECT count(*) FROM webhook_state)", &rows);
+
+    if (rc == NGX_OK && rows > NGX_CHAT_BOOKS_ALL) {
+        return NGX_DECLINED;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_db_exec(db, NGX_CHAT_BOOKS_ASIDE);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_chat_books_note(db, &books);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_chat_db_exec(db, NGX_CHAT_BOOKS_BACK);
+    taken = ngx_chat_books_take(db, books, (rc == NGX_OK) ? changes : NULL);
+
+    return (rc == NGX_OK) ? taken : rc;
+}
+
+
+ngx_int_t
+ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes, ngx_uint_t all,
     ngx_chat_link_books_t *before, ngx_chat_link_books_t *item)
 {
     ngx_int_t              rc;
@@ -128,11 +187,19 @@ ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes,
         return NGX_OK;
     }
 
-    if (last.term != before->term || last.seq != before->seq) {
+    if (last.term == before->term && last.seq == before->seq) {
+        rc = all ? NGX_OK : ngx_chat_books_patch(db, changes);
+
+    } else if (all) {
+        rc = ngx_chat_db_exec(db, NGX_CHAT_BOOKS_CLEAR);
+
+        if (rc == NGX_OK) {
+            rc = ngx_chat_books_patch(db, changes);
+        }
+
+    } else {
         return NGX_DONE;
     }
-
-    rc = ngx_chat_books_patch(db, changes);
 
     return (rc == NGX_OK) ? ngx_chat_books_keep(db, item) : rc;
 }
@@ -213,14 +280,24 @@ ngx_chat_books_take(ngx_chat_db_t *db, ngx_chat_books_t *books,
 }
 
 
+ngx_int_t
+ngx_chat_books_all(ngx_chat_db_t *db, ngx_str_t *changes)
+{
+    ngx_str_null(changes);
+
+    return ngx_chat_db_refuse(db, NGX_ERROR, ngx_chat_books_check());
+}
+
+
 /* It can't follow, and never sends webhooks. */
 
 ngx_int_t
-ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes,
+ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes, ngx_uint_t all,
     ngx_chat_link_books_t *before, ngx_chat_link_books_t *item)
 {
     (void) db;
     (void) changes;
+    (void) all;
     (void) before;
     (void) item;
 

@@ -42,16 +42,26 @@ ngx_int_t ngx_chat_books_note(ngx_chat_db_t *db, ngx_chat_books_t **books);
 ngx_int_t ngx_chat_books_take(ngx_chat_db_t *db, ngx_chat_books_t *books,
     ngx_str_t *changes);
 
+/*
+ * In a transaction that is rolled back: all that the tables have, as changes in
+ * memory from malloc().  NGX_OK; NGX_DECLINED: it is more than an item of the
+ * log should have; NGX_BUSY, NGX_ERROR.
+ */
+ngx_int_t ngx_chat_books_all(ngx_chat_db_t *db, ngx_str_t *changes);
+
 /* The item that has changed the database last.  NGX_OK, NGX_BUSY, NGX_ERROR. */
 ngx_int_t ngx_chat_books_last(ngx_chat_db_t *db, ngx_chat_link_books_t *last);
 
 /*
- * In a transaction: applies an item, which follows the one before.  NGX_OK,
- * also where the database has it; NGX_DONE: it lacks one before, and is left as
- * it is; NGX_DECLINED: no node has made this; NGX_BUSY, NGX_ERROR.
+ * In a transaction: applies an item, which follows the one before.  With all
+ * set it has all of the tables, and is left out where the database has the one
+ * before.  NGX_OK, also where the database has the item; NGX_DONE: it lacks one
+ * before, and is left as it is; NGX_DECLINED: no node has made this; NGX_BUSY,
+ * NGX_ERROR.
  */
 ngx_int_t ngx_chat_books_apply(ngx_chat_db_t *db, ngx_str_t *changes,
-    ngx_chat_link_books_t *before, ngx_chat_link_books_t *item);
+    ngx_uint_t all, ngx_chat_link_books_t *before,
+    ngx_chat_link_books_t *item);
 
 
 #endif /* _NGX_CHAT_BOOKS_H_INCLUDED_ */

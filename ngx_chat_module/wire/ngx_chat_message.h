@@ -49,6 +49,8 @@ typedef enum {
     NGX_CHAT_MESSAGE_BOOKS_e,          /* content is what has changed in the
                                           tables of webhooks, see
                                           store/ngx_chat_books.h */
+    NGX_CHAT_MESSAGE_BOOKS_ALL_e,      /* content is all that they have, for
+                                          nodes that lack some of it */
     NGX_CHAT_MESSAGE_KINDS_e
 } ngx_chat_message_kind_e;
 
@@ -59,6 +61,10 @@ typedef enum {
 
 #define ngx_chat_message_is_stored(kind)                                      \
     ((kind) <= NGX_CHAT_MESSAGE_EVENT_e)
+
+#define ngx_chat_message_is_books(kind)                                       \
+    ((kind) == NGX_CHAT_MESSAGE_BOOKS_e                                       \
+     || (kind) == NGX_CHAT_MESSAGE_BOOKS_ALL_e)
 
 #define ngx_chat_message_is_announced(kind)                                   \
     ((kind) >= NGX_CHAT_MESSAGE_CHANNEL_e                                     \

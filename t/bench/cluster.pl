@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
 # make bench-cluster: how much later an event comes to a subscriber of another
-# node, and what the engine does for it.  Two nodes, an engine and the load
-# share all cores, so a figure is only good beside another of the same run.
+# node, what the engine does for it, and how long a new node takes.  Two nodes,
+# an engine and the load share all cores, so a figure is only good beside
+# another of the same run.
 #
 #     BENCH_SECONDS=10    of each measured piece
 #
@@ -233,8 +234,43 @@ sub measure_engine {
 }
 
 
+# ---- a node that begins without a database
+
+sub measure_fill {
+    my $messages = 100_000 * $seconds;
+    my $cluster = Chat::Cluster->new(workers => 1, nodes => [ 'a' ]);
+    my $server = $cluster->server('a');
+
+    # the cluster is made of a database that has them
+    $cluster->post('a', 'text');
+    $server->stop;
+    $server->sqlite(<<"END");
+WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n
+                         WHERE i < $messages)
+INSERT INTO messages (id, app, channel, event, content, created_at, updated_at)
+SELECT i, app, channel, event, hex(zeroblob(50)), created_at, updated_at
+FROM messages, n;
+DELETE FROM meta WHERE key = 'cluster';
+END
+    $cluster->engine->command('FLUSHALL');
+    $server->start;
+    $cluster->connect('a');
+
+    my $begun = time();
+
+    $cluster->add('b');
+    say_line(sprintf "\nA node that begins without a database has %d messages "
+                     . 'of 100 bytes after %.1f s.', $messages,
+                     time() - $begun);
+    $cluster->finish;
+
+    return;
+}
+
+
 measure_latency();
 measure_engine();
+measure_fill();
 
 File::Path::make_path(build_dir() . '/bench');
 spew(build_dir() . '/bench/cluster.md', $text);

@@ -134,8 +134,11 @@ export const KINDS = {
         todo: 'Look whether Redis answers, from this machine and with this '
               + 'configuration: its words, or the system’s, are above.',
         cases: [
-            [/needs? a copy|go back far enough/, 'Stop this node, and start '
-                     + 'it with a copy of another one’s database.'],
+            [/no other node gives/, 'Start a node that has all messages: it '
+                     + 'gives this one what it lacks. Or begin here with a '
+                     + 'copy of its database.'],
+            [/go back far enough/, 'Stop this node, and start it with a copy '
+                     + 'of another one’s database.'],
             [/of another cluster|messages of its own/, 'This database does '
                      + 'not belong to this cluster. Begin with a copy of '
                      + 'another node’s, or use another prefix.'],
@@ -157,11 +160,12 @@ export const KINDS = {
     },
     cluster_trimmed: {
         title: 'The cluster’s log does not go back far enough',
-        bad: true,
-        means: 'This node was away for longer than the log reaches, and '
-               + 'stays out.',
-        todo: 'Stop it, and start it with a copy of another node’s database. '
-              + 'A larger keep of chat_cluster lets nodes be away for longer.',
+        bad: false,
+        means: 'This node was away for longer than the log reaches. Another '
+               + 'node gives it the messages that it lacks, and its clients '
+               + 'were told to reconnect.',
+        todo: 'With a larger keep of chat_cluster nodes may be away for '
+              + 'longer. Where it stays out, the page Nodes says why.',
     },
     loop_stall: {
         title: 'An event loop stood still',

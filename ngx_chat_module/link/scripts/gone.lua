@@ -1,7 +1,7 @@
 -- gone: a node whose lease is over is taken out, and the log says so.
 --
 -- KEYS  1 meta, 2 log, 3 nodes, 4 the node's last batches, 5 its census,
---       6 herald
+--       6 herald, 7 what nodes are asked for
 -- ARGV  1 term, 2 incarnation, 3 nonce,
 --       4 "1": whatever its lease; "0": only where that is over
 --       5 the item for the log
@@ -36,6 +36,7 @@ local seq = string.format('%.0f', meta[2] + 1)
 
 redis.call('HDEL', KEYS[3], ARGV[2])
 redis.call('DEL', KEYS[4], KEYS[5])
+redis.call('HDEL', KEYS[7], ARGV[2])
 
 if redis.call('GET', KEYS[6]) == ARGV[2] then
     redis.call('DEL', KEYS[6])

@@ -81,19 +81,19 @@ forge(ngx_chat_db_t *db, const char *table, const char *sql,
 
 
 static ngx_int_t apply_of(ngx_chat_db_t *db, ngx_str_t *changes,
-    uint64_t term, uint64_t before, uint64_t seq);
+    ngx_uint_t all, uint64_t term, uint64_t before, uint64_t seq);
 
 
 static ngx_int_t
 apply(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t before, uint64_t seq)
 {
-    return apply_of(db, changes, 3, before, seq);
+    return apply_of(db, changes, 0, 3, before, seq);
 }
 
 
 static ngx_int_t
-apply_of(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t term, uint64_t before,
-    uint64_t seq)
+apply_of(ngx_chat_db_t *db, ngx_str_t *changes, ngx_uint_t all, uint64_t term,
+    uint64_t before, uint64_t seq)
 {
     ngx_int_t              rc;
     ngx_chat_link_books_t  a, b;
@@ -105,7 +105,7 @@ apply_of(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t term, uint64_t before,
 
     CHECK_INT(ngx_chat_batch_begin(db), NGX_OK);
 
-    rc = ngx_chat_books_apply(db, changes, &a, &b);
+    rc = ngx_chat_books_apply(db, changes, all, &a, &b);
 
     if (rc == NGX_OK || rc == NGX_DONE) {
         CHECK_INT(ngx_chat_batch_commit(db), NGX_OK);
@@ -163,13 +163,83 @@ test_once(void)
 
     /* the same number in another term is another item */
 
-    CHECK_INT(apply_of(&db, &first, 4, 5, 9), NGX_DONE);
-    CHECK_INT(apply_of(&db, &first, 2, 5, 20), NGX_OK);
+    CHECK_INT(apply_of(&db, &first, 0, 4, 5, 9), NGX_DONE);
+    CHECK_INT(apply_of(&db, &first, 0, 2, 5, 20), NGX_OK);
     CHECK_INT(count(&db, "webhook_events"), 0);
     CHECK_INT(last(&db), 9);
 
     free(first.data);
     free(second.data);
+    ngx_chat_db_close(&db);
+    store_teardown();
+}
+
+
+/* All of the tables, for a database that lacks some of the items. */
+
+static void
+test_all(void)
+{
+    ngx_str_t      first, all;
+    ngx_chat_db_t  db;
+
+    store_setup();
+    CHECK_INT(store_open(&db, 1000, 1), NGX_OK);
+
+    make(&db, ROW, &first);
+    CHECK_INT(apply(&db, &first, 0, 5), NGX_OK);
+    CHECK_INT(ngx_chat_db_exec(&db, "INSERT INTO messages (app, channel, event,"
+                               " content, created_at, updated_at)"
+                               " VALUES (7, 'a', 'b', 'c', 1, 1)"), NGX_OK);
+
+    CHECK_INT(ngx_chat_batch_begin(&db), NGX_OK);
+    CHECK_INT(ngx_chat_books_all(&db, &all), NGX_OK);
+    ngx_chat_batch_rollback(&db);
+    CHECK_INT(count(&db, "webhook_events"), 1);
+    CHECK_INT(count(&db, "temp.sqlite_schema"), 0);
+
+    /* it has other ones */
+
+    CHECK_INT(ngx_chat_db_exec(&db, "DELETE FROM webhook_state;"
+                               "INSERT INTO webhook_state VALUES (7, 'x', '');"
+                               "INSERT INTO webhooks VALUES (2, 7, 'http://y');"
+                               "UPDATE webhook_events SET event = 'old';"
+                               "INSERT INTO meta VALUES ('webhook 2', '')"),
+              NGX_OK);
+
+    /* but not the one before: then it has what all have */
+
+    CHECK_INT(apply_of(&db, &all, 1, 3, 5, 9), NGX_OK);
+    CHECK_INT(count(&db, "webhook_state WHERE channel = 'x'"), 1);
+    CHECK_INT(last(&db), 9);
+
+    CHECK_INT(apply_of(&db, &all, 1, 3, 20, 21), NGX_OK);
+    CHECK_INT(count(&db, "webhook_events"), 1);
+    CHECK_INT(count(&db, "webhook_events WHERE id = 1 AND event = '{}'"), 1);
+    CHECK_INT(count(&db, "webhook_state"), 1);
+    CHECK_INT(count(&db, "webhook_state WHERE channel = 'room'"), 1);
+    CHECK_INT(count(&db, "webhooks"), 1);
+    CHECK_INT(count(&db, "meta WHERE key GLOB 'webhook*'"), 1);
+    CHECK_INT(count(&db, "messages"), 1);
+    CHECK_INT(last(&db), 21);
+
+    /* once */
+
+    CHECK_INT(apply_of(&db, &all, 1, 3, 20, 21), NGX_OK);
+    CHECK_INT(last(&db), 21);
+
+    /* and not more than the log should have */
+
+    CHECK_INT(ngx_chat_db_exec(&db, "WITH RECURSIVE n (i) AS (SELECT 1"
+                               " UNION ALL SELECT i + 1 FROM n"
+                               " WHERE i <= 100000) INSERT INTO webhook_state"
+                               " SELECT 7, 'room', 'user ' || i FROM n"),
+              NGX_OK);
+    free(all.data);
+    CHECK_INT(ngx_chat_books_all(&db, &all), NGX_DECLINED);
+    CHECK(all.data == NULL);
+
+    free(first.data);
     ngx_chat_db_close(&db);
     store_teardown();
 }
@@ -272,6 +342,7 @@ int
 main(void)
 {
     RUN(test_once);
+    RUN(test_all);
     RUN(test_nothing);
     RUN(test_foreign);
 

@@ -1,0 +1,12 @@
+-- give: a chunk of what another node lacks.  It is kept for a minute behind the
+-- last one.
+--
+-- KEYS  1 the fill's stream
+-- ARGV  1 the chunk's id, 2 place, 3 items
+--
+-- {"OK"}
+
+redis.call('XADD', KEYS[1], ARGV[1], 'p', ARGV[2], 'd', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], 60000)
+
+return {'OK'}

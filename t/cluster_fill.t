@@ -1,0 +1,335 @@
+#!/usr/bin/perl
+
+# A node that the log does not reach is filled by another one: one that was
+# away, a new one without a database, and one whose file was replaced.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+
+use Chat::Cluster;
+use Chat::Engine;
+use Chat::Failpoints qw(arm prepare);
+use Chat::Pusher qw(subscribe_to);
+use Chat::Server qw(spew wait_for);
+
+my $trimmed = qr/\[warn\].* chat cluster: the log goes back to \d+, and this/;
+my $filled = qr/another node has given the (\d+) messages that this one lacked/;
+
+
+# Whether a node takes messages again, and all have all.
+
+sub is_whole {
+    my ($cluster, $title, @contents) = @_;
+
+    for my $node ($cluster->names) {
+        $cluster->connect($node);
+        wait_for(60, sub { $cluster->cluster_status($node)->{joined} });
+    }
+
+    for my $node ($cluster->names) {
+        ok(wait_for(40, sub {
+            $cluster->post($node, "$title $node")->{status} == 201;
+        }), "$title: node $node takes messages");
+    }
+
+    $cluster->same_history($title);
+    $cluster->has_each_once($title, @contents,
+                            map { "$title $_" } $cluster->names);
+
+    return;
+}
+
+
+# How many messages each of a node's fills had.
+
+sub fills {
+    my ($server) = @_;
+
+    return join ' ', $server->error_log =~ /$filled/g;
+}
+
+
+# An item, as link/ngx_chat_log_item.c has it.
+
+sub item {
+    my ($kind, $id) = @_;
+
+    my $bytes = pack('C Q> Q> Q> C n n N', $kind, 1, $id, 1_700_000_000_000,
+                     4, 0, 0, 1) . 'chatx';
+
+    return pack('N', length $bytes) . $bytes;
+}
+
+
+# The workers of all nodes that have died by a failpoint.
+
+sub dead {
+    my ($cluster) = @_;
+
+    my @pids;
+
+    for my $node ($cluster->names) {
+        my $server = $cluster->server($node);
+        my @here = $server->error_log =~ /process (\d+) exited on signal 9/g;
+
+        $server->expect_killed($_, 9) for @here;
+        push @pids, @here;
+    }
+
+    return @pids;
+}
+
+
+# What is left of a fill in the engine: nothing, or what goes by itself where
+# somebody died.
+
+sub is_tidy {
+    my ($cluster, $title, $dead) = @_;
+
+    my $engine = $cluster->engine;
+
+    ok(wait_for(20, sub {
+        my @fills = @{ $engine->command('KEYS', '{chat}:fill:*') };
+
+        @fills = grep { $engine->command('PTTL', $_) == -1 } @fills if $dead;
+
+        return !@fills && !$engine->command('EXISTS', '{chat}:fills');
+    }), "$title: nothing of a fill stays in the engine");
+
+    return;
+}
+
+
+# ---- a node that was away, and the log is gone
+
+{
+    my $cluster = Chat::Cluster->new(cluster => 'lease=2s');
+    my ($a, $b) = map { $cluster->server($_) } qw(a b);
+    my @contents = map { "message $_" } 0 .. 3;
+
+    $b->expect_log($trimmed, qr/\[crit\].* chat cluster: .*no answer/);
+    $cluster->post('a', $contents[0]);
+    $cluster->same_history('at first');
+    $b->kill_all;
+    $cluster->post('a', $_) for @contents[1 .. 3];
+    $cluster->engine->command('DEL', '{chat}:log');
+    $b->start;
+
+    is_whole($cluster, 'away', @contents);
+    is(fills($b), '3', 'it was given what it lacked, once');
+    is($cluster->cluster_status('b')->{log_trimmed}, 1, 'which is counted');
+    is_tidy($cluster, 'away');
+
+    # what it has is in its file
+    $b->stop;
+    $b->start;
+    is_whole($cluster, 'again', @contents);
+    is(fills($b), '3', 'it needs no other fill');
+    $cluster->finish;
+}
+
+
+# ---- a new node without a database, and much to give
+
+{
+    my $cluster = Chat::Cluster->new(nodes => [ 'a' ], cluster => 'lease=2s');
+    my @contents = map { "message $_ " . 'x' x 3000 } 1 .. 1500;
+    my @refused = grep { $cluster->post('a', $_)->{status} != 201 } @contents;
+
+    is(@refused, 0, 'some MB of messages');
+    $cluster->engine->command('XTRIM', '{chat}:log', 'MAXLEN', 10);
+    push @{ $cluster->{names} }, 'b';
+    $cluster->add('b');
+    $cluster->server('b')->expect_log($trimmed);
+
+    is_whole($cluster, 'new', @contents);
+    is(fills($cluster->server('b')), '1500', 'it was given all');
+    is_tidy($cluster, 'new');
+    $cluster->finish;
+}
+
+
+# ---- an empty file in the place of a running node's
+
+{
+    my $cluster = Chat::Cluster->new(cluster => 'lease=2s');
+    my $b = $cluster->server('b');
+    my @contents = map { "message $_" } 1 .. 5;
+
+    $b->expect_log($trimmed, qr/removed or replaced under the running server/,
+                   qr/another file was put in place/);
+    $cluster->post('a', $_) for @contents;
+
+    my $ws = $cluster->node('b')->ws;
+
+    subscribe_to($ws, 'chat');
+    $cluster->same_history('at first');
+    $cluster->engine->command('XTRIM', '{chat}:log', 'MAXLEN', 1);
+    spew($b->dir . '/empty', '');
+    rename $b->dir . '/empty', $b->database or die "rename: $!";
+
+    is($ws->wait_close(30), 4200, 'its client is told to come again');
+    is_whole($cluster, 'empty', @contents);
+    $cluster->finish;
+}
+
+
+# ---- whoever gives, or is given, dies in the midst of it
+
+{
+    local %ENV = %ENV;
+
+    prepare();
+
+    my $cluster = Chat::Cluster->new(nodes => [qw(a b c)], workers => 1,
+                                     cluster => 'lease=2s',
+                                     main => 'env CHAT_FAILPOINTS;');
+    my @contents = map { "message $_ " . 'x' x 3000 } 1 .. 300;
+    my $b = $cluster->server('b');
+
+    $cluster->server($_)->expect_log(qr/chat cluster: /) for $cluster->names;
+
+    for my $point ('back gave', 'back filled') {
+        my $dead = dead($cluster);
+
+        $b->kill_all;
+        is(scalar(grep { $cluster->post('a', $_)->{status} != 201 }
+                  map { "$point $_" } @contents), 0, "$point: messages");
+        $cluster->engine->command('XTRIM', '{chat}:log', 'MAXLEN', 10);
+        arm($point, 2);
+        $b->start;
+        ok(wait_for(30, sub {
+            dead($cluster) > $dead;
+        }), "$point: a worker died");
+        arm();
+        is_whole($cluster, $point, map { "$point $_" } @contents);
+        is_tidy($cluster, $point, 1);
+    }
+
+    $cluster->finish;
+}
+
+
+# ---- what is given is nonsense, and then another node gives what it has
+
+{
+    my $engine = Chat::Engine->new;
+    my $liar = '0123456789abcdef';
+
+    # it is asked first
+    $engine->command('HSET', '{chat}:nodes', $liar, '9' x 15 . ' liar');
+
+    my $cluster = Chat::Cluster->new(engine => $engine,
+                                     cluster => 'lease=2s');
+    my $b = $cluster->server('b');
+    my @contents = map { "message $_" } 1 .. 3;
+    my ($end, $more) = ('1 99 00000000000000aa', '0 0 0000000000000000');
+    my $none_of_ours = qr/what another node gives is none of this module's/;
+
+    $cluster->post('a', 'before');
+    $cluster->same_history('at first');
+    $b->expect_log(qr/chat cluster: /);
+
+    for ([ 'no items', $more, 'x' x 100, $none_of_ours ],
+         [ 'an item of another kind', $more, item(0, 1000), $none_of_ours ],
+         [ 'no id', $more, item(5, 0), $none_of_ours ],
+         [ 'an id that is no id', $more, item(5, 2 ** 60), $none_of_ours ],
+         [ 'twice the same', $more, item(5, 1000) x 2, $none_of_ours ],
+         [ 'an end before that', '1 10 00000000000000aa', item(5, 1000),
+           $none_of_ours ],
+         [ 'an end without a nonce', '1 99 0000000000000000', '',
+           $none_of_ours ],
+         [ 'another term', '7 9999 00000000000000aa', item(5, 1000), undef ],
+         [ 'no place', 'nowhere', item(5, 1000), undef ],
+         [ 'no first chunk', $end, '', undef, '1-2' ])
+    {
+        my ($title, $place, $items, $says, $id) = @$_;
+        my $before = length $b->error_log;
+        my $fill;
+
+        $b->kill_all;
+        $cluster->post('a', "$title $_") for @contents;
+        $engine->command('XTRIM', '{chat}:log', 'MAXLEN', 1);
+        $b->start;
+        ok(wait_for(20, sub {
+            $fill = $engine->command('HGET', '{chat}:fills', $liar);
+        }), "$title: it is asked for");
+        $fill =~ s/ .*//;
+        $engine->command('XADD', "{chat}:fill:$fill", $id // '1-1', 'p', $place,
+                         'd', $items);
+        is_whole($cluster, $title, map { "$title $_" } @contents);
+        like(substr($b->error_log, $before), $says, "$title: it says so")
+            if $says;
+    }
+
+    # the rest of the liar's
+    $engine->command('HDEL', '{chat}:nodes', $liar);
+    $cluster->finish;
+}
+
+
+# ---- a node that has something else than the others
+
+{
+    my $cluster = Chat::Cluster->new(cluster => 'lease=2s',
+                                     timeout => { b => '1s' });
+    my $b = $cluster->server('b');
+    my $other = qr/the log has other entries before \d+ than this node has/;
+
+    $b->expect_log(qr/chat cluster: /);
+    $cluster->post('a', $_) for qw(one two);
+    $cluster->same_history('at first');
+    $b->kill_all;
+    $b->sqlite(q{UPDATE messages SET content = 'else' WHERE content = 'two'});
+    $cluster->post('a', $_) for qw(three four);
+    $cluster->engine->command('XTRIM', '{chat}:log', 'MAXLEN', 1);
+    $b->start;
+    $cluster->connect('b');
+    ok(wait_for(30, sub { $b->error_log =~ $other }), 'it says so');
+    is($cluster->post('b', 'no')->{status}, 503, 'and takes nothing');
+    $b->kill_all;
+    unlink map { $b->database . $_ } '', '-wal', '-shm';
+    $b->start;
+    is_whole($cluster, 'anew', qw(one two three four));
+    $cluster->finish;
+}
+
+
+# ---- there is nobody who has it, and then there is
+
+{
+    my $cluster = Chat::Cluster->new(cluster => 'lease=2s',
+                                     timeout => { b => '1s' });
+    my ($a, $b) = map { $cluster->server($_) } qw(a b);
+    my @contents = map { "message $_" } 0 .. 3;
+
+    $_->expect_log(qr/chat cluster: /) for $a, $b;
+    $cluster->post('a', $contents[0]);
+    $cluster->same_history('at first');
+    $b->kill_all;
+    $cluster->post('a', $_) for @contents[1 .. 3];
+    $cluster->engine->command('DEL', '{chat}:log');
+    $a->kill_all;
+    $b->start;
+    $cluster->connect('b');
+
+    ok(wait_for(30, sub {
+        $b->error_log =~ /\[crit\].*no other node gives what is missing/;
+    }), 'it says that nobody gives it');
+    is($cluster->post('b', 'no')->{status}, 503, 'and takes nothing');
+    is($cluster->http('b')->get('/messages')->{status}, 503,
+       'nor does it show a history with a hole');
+
+    $a->start;
+    is_whole($cluster, 'late', @contents);
+    is(fills($b), '3', 'then it is filled');
+    $cluster->finish;
+}
+
+
+done_testing();
