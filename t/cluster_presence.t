@@ -202,6 +202,63 @@ is_told($_, 'channels', { channels => {} }, 'nothing is left')
             'behind that') for qw(a b c);
 }
 
+# ---- max_connections is the cluster's
+
+{
+    my $most = Chat::Cluster->new(cluster => 'lease=2s',
+                                  app => 'max_connections 3;');
+    my $connect = sub {
+        my ($node) = @_;
+
+        return Chat::WebSocket->new(port => $most->node($node)->port);
+    };
+
+    # the code that the next connection of a node is refused with
+    my $refused = sub {
+        my ($node, $code) = @_;
+
+        my $got = '';
+
+        wait_for(20, sub {
+            my $ws = $connect->($node);
+            my $event = $ws->next_event->{event};
+
+            $got = $event eq 'pusher:error' ? $ws->wait_close : $event;
+            $ws->disconnect;
+
+            return $got eq $code;
+        });
+
+        return $got;
+    };
+
+    $most->server($_)->expect_log(qr/chat cluster: /) for $most->names;
+
+    my @a = map { $most->node('a')->ws } 1, 2;
+    my $b = $most->node('b')->ws;
+
+    is($refused->('b', 4100), 4100, 'as many as all may have: 4100');
+    is($refused->('a', 4100), 4100, 'on each node');
+
+    (pop @a)->disconnect;
+    is($refused->('b', 'pusher:connection_established'),
+       'pusher:connection_established', 'one has left');
+    $b->disconnect;
+    wait_for(20, sub {
+        push @a, eval { $most->node('a')->ws } // return 0;
+
+        return @a == 3;
+    });
+    is($refused->('a', 4004), 4004, 'as many as a node may have alone: 4004');
+    is($refused->('b', 4100), 4100, 'and none on the other node');
+
+    $most->server('a')->kill_all;
+    is($refused->('b', 'pusher:connection_established'),
+       'pusher:connection_established', 'those of a dead node do not count');
+    $most->finish;
+}
+
+
 $cluster->finish;
 
 

@@ -165,7 +165,8 @@ ngx_chat_fallback_enter(ngx_chat_sessions_t *w, ngx_chat_fallback_t *f,
 
     ngx_chat_fallback_name(&text, buf, f->node.key);
 
-    if (ngx_chat_hub_hidden_add(w->hub, app->number, &text, &f->place, &total)
+    if (ngx_chat_hub_hidden_add(w->hub, app->number, &text, &f->place, &total,
+                                NULL)
         != NGX_OK)
     {
         ngx_log_error(NGX_LOG_WARN, &f->log, 0,

@@ -259,7 +259,8 @@ ngx_chat_hub_publish(ngx_chat_zone_t *zone, ngx_chat_envelope_t *e,
 
 ngx_int_t
 ngx_chat_hub_hidden_add(ngx_chat_hub_t *hub, uint64_t app, ngx_str_t *name,
-    ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total)
+    ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total,
+    ngx_uint_t *others)
 {
     ngx_int_t                 rc;
     ngx_chat_registry_join_t  j;
@@ -284,6 +285,10 @@ ngx_chat_hub_hidden_add(ngx_chat_hub_t *hub, uint64_t app, ngx_str_t *name,
     }
 
     *total = j.total;
+
+    if (others) {
+        *others = j.others;
+    }
 
     return rc;
 }
@@ -333,11 +338,13 @@ ngx_chat_hub_hidden_remove(ngx_chat_hub_t *hub,
 
 ngx_int_t
 ngx_chat_hub_connection_add(ngx_chat_hub_t *hub, uint64_t app,
-    ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total)
+    ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total,
+    ngx_uint_t *others)
 {
     static ngx_str_t  name = ngx_string(NGX_CHAT_NAME_CONNECTIONS);
 
-    return ngx_chat_hub_hidden_add(hub, app, &name, slot_channel, total);
+    return ngx_chat_hub_hidden_add(hub, app, &name, slot_channel, total,
+                                   others);
 }
 
 

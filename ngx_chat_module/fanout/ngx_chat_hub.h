@@ -91,13 +91,14 @@ ngx_int_t ngx_chat_hub_publish(ngx_chat_zone_t *zone,
 /*
  * Enter an app's name that no client can name, and take it out.  *slot_channel
  * is this worker's count of it, NULL at first, and void once the slot has
- * another generation.  *total becomes the number on all workers.  NGX_OK;
+ * another generation.  *total becomes the number on all workers, and *others,
+ * where it is not NULL, that of the other nodes of a cluster.  NGX_OK;
  * NGX_BUSY: the zone is full, or no slot is free; NGX_ABORT: it was wiped,
  * twice in a row.
  */
 ngx_int_t ngx_chat_hub_hidden_add(ngx_chat_hub_t *hub, uint64_t app,
     ngx_str_t *name, ngx_chat_slot_channel_sh_t **slot_channel,
-    ngx_uint_t *total);
+    ngx_uint_t *total, ngx_uint_t *others);
 /*
  * In a cluster: has this node announce a member, whose subscription is to
  * follow; and takes that back.  As ngx_chat_registry_join() and leave().
@@ -113,7 +114,8 @@ void ngx_chat_hub_hidden_remove(ngx_chat_hub_t *hub,
 
 /* Count a connection of an app, and give it back, in the same way. */
 ngx_int_t ngx_chat_hub_connection_add(ngx_chat_hub_t *hub, uint64_t app,
-    ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total);
+    ngx_chat_slot_channel_sh_t **slot_channel, ngx_uint_t *total,
+    ngx_uint_t *others);
 void ngx_chat_hub_connection_remove(ngx_chat_hub_t *hub,
     ngx_chat_slot_channel_sh_t **slot_channel);
 

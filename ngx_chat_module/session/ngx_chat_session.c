@@ -533,7 +533,7 @@ ngx_chat_session_begin(ngx_chat_sessions_t *w, ngx_chat_session_t *s)
 static ngx_uint_t
 ngx_chat_session_quota(ngx_chat_session_t *s)
 {
-    ngx_uint_t                   total;
+    ngx_uint_t                   max, total, others;
     ngx_chat_sessions_t         *w;
     ngx_chat_slot_channel_sh_t **quota;
 
@@ -551,21 +551,26 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
 
     quota = &w->quotas[s->app->index];
 
-    if (ngx_chat_hub_connection_add(w->hub, s->app->number, quota, &total)
+    if (ngx_chat_hub_connection_add(w->hub, s->app->number, quota, &total,
+                                    &others)
         != NGX_OK)
     {
         ngx_chat_session_log_full(s, &name);
         return NGX_CHAT_ERROR_CAPACITY;
     }
 
-    if (total > (ngx_uint_t) s->app->max_connections) {
-        ngx_chat_hub_connection_remove(w->hub, quota);
-        return NGX_CHAT_ERROR_QUOTA;
+    max = s->app->max_connections;
+
+    if (total + others <= max) {
+        s->in_quota = 1;
+        return 0;
     }
 
-    s->in_quota = 1;
+    ngx_chat_hub_connection_remove(w->hub, quota);
 
-    return 0;
+    /* those of other nodes may be gone, and clients try that again */
+
+    return (total > max) ? NGX_CHAT_ERROR_QUOTA : NGX_CHAT_ERROR_CAPACITY;
 }
 
 

@@ -54,7 +54,9 @@ typedef struct {
     ngx_uint_t                  nmembers;
     size_t                      cached_len;    /* 0: nothing is cached */
     ngx_chat_ring_place_t       start;         /* in the ring */
-    ngx_uint_t                  total;         /* subscriptions */
+    ngx_uint_t                  total;         /* this node's subscriptions */
+    ngx_uint_t                  others;        /* and other nodes', as they have
+                                                  announced them */
     ngx_chat_slot_member_sh_t  *slot_member;   /* for leave() */
     ngx_uint_t                  due;           /* 1: call tell() later */
     ngx_uint_t                  is_new;        /* 1: the user was not there */

@@ -129,6 +129,36 @@ ngx_chat_registry_channel_local(ngx_chat_zone_t *zone,
 }
 
 
+ngx_uint_t
+ngx_chat_registry_channel_others(ngx_chat_zone_t *zone,
+    ngx_chat_channel_sh_t *ch)
+{
+    ngx_uint_t                   n;
+    ngx_chat_slot_sh_t          *nodes;
+    ngx_chat_nodes_sh_t         *sh;
+    ngx_chat_slot_channel_sh_t  *sc;
+
+    if (!ch->is_shared) {
+        return 0;
+    }
+
+    sh = zone->sh->nodes;
+    nodes = ngx_chat_zone_node(zone->sh, 0);
+    n = 0;
+
+    for (sc = ch->slots; sc; sc = sc->next) {
+
+        if (ngx_chat_zone_is_node(zone->sh, sc->slot)
+            && sh->incarnations[sc->slot - nodes] != sh->self)
+        {
+            n += sc->subscriptions;
+        }
+    }
+
+    return n;
+}
+
+
 void
 ngx_chat_registry_channel_changed(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch)
@@ -349,18 +379,23 @@ ngx_chat_registry_channel_delete(ngx_chat_zone_t *zone,
 }
 
 
-/* All but names of our own are the cluster's, and who is online. */
+/* All but names of our own are the cluster's, and who is online, and how many
+   connections an app has. */
 
 static ngx_uint_t
 ngx_chat_registry_shares(ngx_str_t *name)
 {
     size_t  len;
 
+    static ngx_str_t  connections = ngx_string(NGX_CHAT_NAME_CONNECTIONS);
+
     len = sizeof(NGX_CHAT_NAME_USER) - 1;
 
     return name->data[0] != '#'
            || (name->len > len
-               && ngx_memcmp(name->data, NGX_CHAT_NAME_USER, len) == 0);
+               && ngx_memcmp(name->data, NGX_CHAT_NAME_USER, len) == 0)
+           || (name->len == connections.len
+               && ngx_memcmp(name->data, connections.data, name->len) == 0);
 }
 
 

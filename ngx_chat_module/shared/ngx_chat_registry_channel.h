@@ -44,6 +44,10 @@ ngx_chat_slot_channel_sh_t *ngx_chat_registry_channel_of(
 void ngx_chat_registry_channel_count(ngx_chat_zone_t *zone,
     ngx_chat_slot_channel_sh_t *sc, ngx_int_t n);
 
+/* What other nodes have announced of a channel. */
+ngx_uint_t ngx_chat_registry_channel_others(ngx_chat_zone_t *zone,
+    ngx_chat_channel_sh_t *ch);
+
 /* What this node's workers, and the grace, have of a channel. */
 ngx_uint_t ngx_chat_registry_channel_local(ngx_chat_zone_t *zone,
     ngx_chat_channel_sh_t *ch);

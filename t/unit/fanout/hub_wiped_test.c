@@ -192,7 +192,7 @@ connect_one(void)
     ngx_int_t   rc;
     ngx_uint_t  total;
 
-    rc = ngx_chat_hub_connection_add(&hub, 1, &quota, &total);
+    rc = ngx_chat_hub_connection_add(&hub, 1, &quota, &total, NULL);
 
     if (rc == NGX_OK) {
         counted++;
