@@ -487,8 +487,12 @@ subtest 'a node whose database is gone, and the log is short' => sub {
 
     told('while it is away', @texts, 'channel_occupied presence-stays',
          'member_added presence-stays one');
+    ok(wait_for(20, sub { tables($other) eq tables($leads) }),
+       'both others have all');
     $cluster->engine->command('XTRIM', '{chat}:log', 'MAXLEN', 1);
     $server->start;
+    $cluster->connect($bare);
+    wait_for(60, sub { $cluster->cluster_status($bare)->{joined} });
     is_back($bare);
 
     # it asks when it comes upon an item behind what it lacks

@@ -323,6 +323,7 @@ ngx_chat_herald_publish(ngx_chat_herald_t *h, ngx_int_t rc, ngx_uint_t last)
 void
 ngx_chat_herald_publish_all(ngx_chat_herald_t *h)
 {
+    uint64_t               now;
     ngx_int_t              rc;
     ngx_str_t              changes;
     ngx_chat_link_books_t  books;
@@ -334,22 +335,27 @@ ngx_chat_herald_publish_all(ngx_chat_herald_t *h)
     }
 
     rc = ngx_chat_hook_db_take(&h->db, NGX_OK, 1, &changes, &books, h->log);
+    now = ngx_chat_clock_msec();
 
-    if (rc == NGX_OK) {
-        rc = ngx_chat_herald_publish_books(h, NGX_CHAT_MESSAGE_BOOKS_ALL_e,
-                                           &changes, &books, 0);
-    }
+    if (rc == NGX_DECLINED && now >= h->cluster.told) {
+        h->cluster.told = now + NGX_CHAT_HERALD_TELL;
 
-    if (rc == NGX_OK) {
-        ngx_log_error(NGX_LOG_NOTICE, h->log, 0,
-                      "chat cluster: a node that lacks events of webhooks is "
-                      "given all of them");
-
-    } else if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_WARN, h->log, 0,
                       "chat cluster: a node lacks events of webhooks, and "
                       "there are too many to give it all: begin there with a "
                       "copy of this node's database");
+    }
+
+    if (rc != NGX_OK) {
+        return;
+    }
+
+    rc = ngx_chat_herald_publish_books(h, NGX_CHAT_MESSAGE_BOOKS_ALL_e,
+                                       &changes, &books, 0);
+    if (rc == NGX_OK) {
+        ngx_log_error(NGX_LOG_NOTICE, h->log, 0,
+                      "chat cluster: a node that lacks events of webhooks is "
+                      "given all of them");
     }
 }
 

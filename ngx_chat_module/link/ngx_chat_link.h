@@ -198,7 +198,8 @@ ngx_int_t ngx_chat_link_herald(ngx_chat_link_t *l, uint64_t term,
     uint64_t incarnation, ngx_uint_t adopt, ngx_chat_link_books_t *books,
     ngx_chat_link_herald_e *herald);
 
-/* Tells the node that sends webhooks that this one lacks some of the tables. */
+/* Tells the node that sends webhooks that this one lacks some of the tables.
+   NGX_OK, or as ngx_chat_engine_call(). */
 ngx_int_t ngx_chat_link_lacks(ngx_chat_link_t *l);
 
 /* Takes a node out of the cluster: where its lease is over, or with force set
@@ -250,11 +251,12 @@ ngx_int_t ngx_chat_link_entry(ngx_chat_engine_reply_t *reply, ngx_uint_t n,
 ngx_int_t ngx_chat_link_catch_up(ngx_chat_link_t *l, uint64_t end,
     uint64_t *seq, u_char *epoch);
 
-/* Reads a stream behind a place, as ngx_chat_link_read() reads the log; and the
-   list of the entries of such a reply. */
+/* Reads a stream behind a place, as ngx_chat_link_read() does with the log. */
 ngx_int_t ngx_chat_link_stream(ngx_chat_link_t *l, ngx_str_t *key,
     ngx_chat_link_place_t *place, ngx_uint_t n, ngx_msec_t ms,
     ngx_chat_engine_reply_t **reply);
+
+/* The entries of such a reply, a list; NULL: it has none. */
 ngx_chat_engine_reply_t *ngx_chat_link_entries(ngx_chat_engine_reply_t *reply);
 
 /*
@@ -262,6 +264,7 @@ ngx_chat_engine_reply_t *ngx_chat_link_entries(ngx_chat_engine_reply_t *reply);
  * NGX_CHAT_LINK_NUMBER bytes; a place of the books, "TERM:SEQ", in one of
  * NGX_CHAT_LINK_BOOKS bytes; and a node's key.
  */
+#define NGX_CHAT_LINK_NODE_KEY  (64 + 32)  /* bytes of a key with a number */
 #define NGX_CHAT_LINK_NUMBER  24
 #define NGX_CHAT_LINK_BOOKS   48
 

@@ -15,7 +15,6 @@
 #include <stdio.h>
 
 
-#define NGX_CHAT_LINK_FILL_KEY    (64 + 32)    /* bytes */
 #define NGX_CHAT_LINK_FILL_WORD   80       /* bytes of a place */
 
 
@@ -90,7 +89,7 @@ ngx_int_t
 ngx_chat_link_fill_waiting(ngx_chat_link_t *l, ngx_chat_link_fill_t *fill,
     ngx_uint_t *n)
 {
-    u_char                    key[NGX_CHAT_LINK_FILL_KEY];
+    u_char                    key[NGX_CHAT_LINK_NODE_KEY];
     ngx_int_t                 rc;
     ngx_str_t                 words[2];
     ngx_chat_engine_reply_t  *reply;
@@ -115,7 +114,7 @@ ngx_int_t
 ngx_chat_link_fill_give(ngx_chat_link_t *l, ngx_chat_link_fill_t *fill,
     ngx_uint_t n, ngx_chat_link_chunk_t *chunk)
 {
-    u_char                  key[NGX_CHAT_LINK_FILL_KEY];
+    u_char                  key[NGX_CHAT_LINK_NODE_KEY];
     u_char                  id[NGX_CHAT_LINK_NUMBER];
     u_char                  text[NGX_CHAT_LINK_FILL_WORD];
     ngx_int_t               rc;
@@ -144,7 +143,7 @@ ngx_int_t
 ngx_chat_link_fill_take(ngx_chat_link_t *l, ngx_chat_link_fill_t *fill,
     ngx_uint_t n, ngx_msec_t ms, ngx_chat_link_chunk_t *chunk)
 {
-    u_char                 key[NGX_CHAT_LINK_FILL_KEY];
+    u_char                 key[NGX_CHAT_LINK_NODE_KEY];
     ngx_int_t              rc;
     ngx_str_t              stream;
     ngx_chat_link_place_t  place;
@@ -213,7 +212,7 @@ ngx_int_t
 ngx_chat_link_fill_taken(ngx_chat_link_t *l, ngx_chat_link_fill_t *fill,
     ngx_uint_t n)
 {
-    u_char     key[NGX_CHAT_LINK_FILL_KEY];
+    u_char     key[NGX_CHAT_LINK_NODE_KEY];
     u_char     id[NGX_CHAT_LINK_NUMBER];
     ngx_str_t  words[3];
 
@@ -229,7 +228,7 @@ ngx_int_t
 ngx_chat_link_fill_end(ngx_chat_link_t *l, ngx_chat_link_fill_t *fill,
     uint64_t node)
 {
-    u_char     key[NGX_CHAT_LINK_FILL_KEY];
+    u_char     key[NGX_CHAT_LINK_NODE_KEY];
     u_char     name[NGX_CHAT_LINK_NUMBER];
     ngx_int_t  rc;
     ngx_str_t  words[3];

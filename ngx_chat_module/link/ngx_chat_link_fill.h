@@ -8,6 +8,8 @@
  * It asks one node at a time: a field of the hash "fills", at which that node
  * looks with each beat.  The other one gives chunks, in a stream that is this
  * fill's own, and no more before some were taken.
+ *
+ * On the back's thread, which may wait.
  */
 
 
@@ -47,11 +49,12 @@ typedef struct {
 ngx_int_t ngx_chat_link_fill_ask(ngx_chat_link_t *l, uint64_t node,
     ngx_chat_link_fill_t *fill);
 
-/* What this node was asked for last; id 0: nothing.  It is not told again. */
+/* What this node was asked for last; id 0: nothing, also where it fails.  It is
+   not told again. */
 ngx_int_t ngx_chat_link_fill_asked(ngx_chat_link_t *l, uint64_t node,
     ngx_chat_link_fill_t *fill);
 
-/* How many chunks wait to be taken. */
+/* How many chunks wait to be taken; 0 where it fails. */
 ngx_int_t ngx_chat_link_fill_waiting(ngx_chat_link_t *l,
     ngx_chat_link_fill_t *fill, ngx_uint_t *n);
 

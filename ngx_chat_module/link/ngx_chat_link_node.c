@@ -15,9 +15,9 @@
 #include <wire/ngx_chat_clock.h>
 
 
-#define NGX_CHAT_LINK_NODE_KEY  (64 + 32)  /* bytes */
 #define NGX_CHAT_LINK_BYE       1000       /* ms to connect for it */
-#define NGX_CHAT_LINK_LACKS     "60000"    /* ms until nobody need know */
+#define NGX_CHAT_LINK_LACKS     "60000"    /* ms that it is kept while no
+                                              node asks */
 
 
 static void ngx_chat_link_hello_nodes(ngx_chat_link_sh_t *sh,

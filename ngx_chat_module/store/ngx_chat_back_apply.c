@@ -297,8 +297,9 @@ ngx_chat_back_trimmed(ngx_chat_back_t *b, uint64_t seq,
 
     ngx_log_error(NGX_LOG_ALERT, b->log, 0,
                   "chat cluster: the log goes back to %uL, and this node's "
-                  "database has all up to %uL; stop it, and begin with a copy "
-                  "of another node's database", seq, place->seq);
+                  "database has all up to %uL; stop it, and begin without a "
+                  "database, or with a copy of another node's", seq,
+                  place->seq);
 
     return ngx_chat_back_failed(b, "the log does not go back far enough");
 }
@@ -346,9 +347,9 @@ static ngx_int_t
 ngx_chat_back_store_item(ngx_chat_back_t *b, ngx_chat_link_entry_t *entry,
     ngx_chat_log_item_t *item, uint64_t seq)
 {
-    ngx_int_t               rc;
-    ngx_uint_t              old;
-    ngx_chat_record_t       rec;
+    ngx_int_t          rc;
+    ngx_uint_t         old;
+    ngx_chat_record_t  rec;
 
     old = ngx_chat_message_is_old(item->kind);
 

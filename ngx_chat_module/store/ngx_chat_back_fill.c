@@ -17,8 +17,6 @@
 #include <wire/ngx_chat_clock.h>
 #include <wire/ngx_chat_failpoint.h>
 
-#include <stdio.h>
-
 
 #define NGX_CHAT_BACK_TAKE      200    /* ms that it waits at once: for so long
                                           a worker's end waits */
@@ -33,8 +31,7 @@
 
 static ngx_int_t ngx_chat_back_fill_reaches(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_fill_wanted(ngx_chat_back_t *b);
-static ngx_int_t ngx_chat_back_fill_leave(ngx_chat_back_t *b);
-static void ngx_chat_back_fill_begin(ngx_chat_back_t *b);
+static ngx_int_t ngx_chat_back_fill_begin(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_fill_from(ngx_chat_back_t *b, uint64_t node);
 static ngx_int_t ngx_chat_back_fill_chunk(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_fill_locked(ngx_chat_back_t *b);
@@ -42,7 +39,8 @@ static ngx_int_t ngx_chat_back_fill_store(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_fill_items(ngx_chat_back_t *b);
 static ngx_int_t ngx_chat_back_fill_compare(ngx_chat_back_t *b,
     ngx_chat_record_t *rec);
-static void ngx_chat_back_filled(ngx_chat_back_t *b);
+static void ngx_chat_back_filled(ngx_chat_back_t *b,
+    ngx_chat_link_place_t *place);
 static void ngx_chat_back_fill_told(ngx_chat_back_t *b);
 
 
@@ -120,17 +118,26 @@ ngx_chat_back_fill_wanted(ngx_chat_back_t *b)
     ngx_uint_t                i, n;
     ngx_chat_engine_reply_t  *nodes;
 
-    rc = ngx_chat_back_fill_leave(b);
+    rc = ngx_chat_back_withdraw(b);
 
     if (rc == NGX_OK) {
+
+        /* it takes the census behind that: what is announced meanwhile it does
+           not read */
+
+        ngx_chat_link_set(&b->sh->term, 0);
+        b->sh->census_term = 0;
+
+        rc = ngx_chat_back_locked(b, ngx_chat_back_fill_begin);
+    }
+
+    if (rc == NGX_OK && b->fill.wanted) {
         rc = ngx_chat_link_nodes(&b->link, &nodes);
     }
 
-    if (rc != NGX_OK) {
-        return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
+    if (rc != NGX_OK || !b->fill.wanted) {
+        return (rc == NGX_OK || rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
     }
-
-    ngx_chat_back_fill_begin(b);
 
     n = ngx_chat_engine_count(nodes);
     rc = NGX_DECLINED;
@@ -147,53 +154,45 @@ ngx_chat_back_fill_wanted(ngx_chat_back_t *b)
 
     return (rc == NGX_DECLINED)
            ? ngx_chat_back_failed(b, "the log does not go back far enough, and "
-                                  "no other node gives what is missing; start "
-                                  "one that has it, or begin with a copy of a "
-                                  "node's database")
+                                  "no other node gives what is missing now; "
+                                  "start one that has it, or begin with a copy "
+                                  "of its database")
            : rc;
 }
 
 
-/* It takes the census behind that: what is announced meanwhile it does not
-   read. */
+/*
+ * With the write lock.  Another nginx with the same database, as in an upgrade
+ * in place, may have got further: then nothing is wanted.  A fill that was
+ * broken off goes on, unless it was into another file, or numbers may be other
+ * messages' by now.
+ */
 
 static ngx_int_t
-ngx_chat_back_fill_leave(ngx_chat_back_t *b)
-{
-    ngx_int_t            rc;
-    ngx_chat_link_sh_t  *sh;
-
-    sh = b->sh;
-    rc = NGX_OK;
-
-    if (sh->incarnation) {
-        rc = ngx_chat_link_gone(&b->link, b->meta.term, sh->incarnation, 1);
-    }
-
-    if (rc == NGX_OK) {
-        ngx_chat_link_set(&sh->term, 0);
-        ngx_chat_link_set(&sh->incarnation, 0);
-        sh->census_term = 0;
-    }
-
-    return rc;
-}
-
-
-/* A fill that was broken off goes on, unless it was into another file, or
-   numbers may be other messages' by now. */
-
-static void
 ngx_chat_back_fill_begin(ngx_chat_back_t *b)
 {
-    ngx_chat_back_fill_t  *f;
+    char                    id[NGX_CHAT_LINK_EPOCH + 1];
+    ngx_int_t               rc;
+    ngx_chat_back_fill_t   *f;
+    ngx_chat_link_place_t   place;
 
     f = &b->fill;
+    ngx_memzero(&place, sizeof(ngx_chat_link_place_t));
+
+    rc = ngx_chat_back_load(b, &place, id);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (place.term == b->meta.term && place.seq > b->place.seq) {
+        ngx_chat_back_filled(b, &place);
+        return NGX_OK;
+    }
 
     if (f->begun && f->term == b->meta.term && f->file == b->file
         && f->last >= b->place.seq)
     {
-        return;
+        return NGX_OK;
     }
 
     f->term = b->meta.term;
@@ -204,6 +203,8 @@ ngx_chat_back_fill_begin(ngx_chat_back_t *b)
     /* the last of what it has is compared with what the others have */
 
     f->last = b->place.seq - ngx_min(b->place.seq, NGX_CHAT_BACK_OFFERED);
+
+    return NGX_OK;
 }
 
 
@@ -271,19 +272,19 @@ ngx_chat_back_fill_chunk(ngx_chat_back_t *b)
     rc = ngx_chat_link_fill_take(&b->link, &f->fill, f->n + 1,
                                  NGX_CHAT_BACK_TAKE, &f->chunk);
 
-    if (rc != NGX_OK) {
-        return (rc == NGX_AGAIN) ? NGX_OK : rc;
+    if (rc == NGX_AGAIN) {
+        return NGX_OK;
     }
 
-    f->came = 1;
-    f->n++;
+    f->use = rc;
 
-    rc = ngx_chat_back_locked(b, ngx_chat_back_fill_locked);
+    if (rc == NGX_OK) {
+        f->came = 1;
+        f->n++;
 
-    ngx_chat_engine_free(f->chunk.reply);
+        rc = ngx_chat_back_locked(b, ngx_chat_back_fill_locked);
 
-    if (rc != NGX_OK) {
-        return rc;
+        ngx_chat_engine_free(f->chunk.reply);
     }
 
     if (f->use == NGX_DECLINED) {
@@ -292,6 +293,10 @@ ngx_chat_back_fill_chunk(ngx_chat_back_t *b)
                       "module's");
 
         return NGX_DECLINED;
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     if (f->use == NGX_ABORT) {
@@ -335,10 +340,12 @@ ngx_chat_back_fill_locked(ngx_chat_back_t *b)
 {
     uint64_t               last;
     ngx_int_t              rc;
+    ngx_uint_t             messages;
     ngx_chat_back_fill_t  *f;
 
     f = &b->fill;
     last = f->last;
+    messages = f->messages;
 
     rc = ngx_chat_batch_begin(&b->handle.db);
 
@@ -358,6 +365,7 @@ ngx_chat_back_fill_locked(ngx_chat_back_t *b)
 
     if (rc != NGX_OK) {
         f->last = last;
+        f->messages = messages;
         ngx_chat_batch_rollback(&b->handle.db);
 
         return (rc == NGX_DECLINED || rc == NGX_ABORT) ? NGX_OK : rc;
@@ -366,7 +374,7 @@ ngx_chat_back_fill_locked(ngx_chat_back_t *b)
     f->begun = 1;
 
     if (f->chunk.place.term) {
-        ngx_chat_back_filled(b);
+        ngx_chat_back_filled(b, &f->chunk.place);
     }
 
     return NGX_OK;
@@ -379,7 +387,6 @@ ngx_chat_back_fill_locked(ngx_chat_back_t *b)
 static ngx_int_t
 ngx_chat_back_fill_store(ngx_chat_back_t *b)
 {
-    char                    sql[80];
     ngx_int_t               rc;
     ngx_chat_back_fill_t   *f;
     ngx_chat_link_place_t  *place;
@@ -390,11 +397,7 @@ ngx_chat_back_fill_store(ngx_chat_back_t *b)
     /* of a fill that was broken off, perhaps in another term */
 
     if (!f->begun) {
-        (void) snprintf(sql, sizeof(sql),
-                        "DELETE FROM messages WHERE id > %llu",
-                        (unsigned long long) b->place.seq);
-
-        rc = ngx_chat_db_exec(&b->handle.db, sql);
+        rc = ngx_chat_back_remove_behind(b, b->place.seq);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -495,13 +498,10 @@ ngx_chat_back_fill_compare(ngx_chat_back_t *b, ngx_chat_record_t *rec)
 /* With the write lock.  Clients have missed what was in between. */
 
 static void
-ngx_chat_back_filled(ngx_chat_back_t *b)
+ngx_chat_back_filled(ngx_chat_back_t *b, ngx_chat_link_place_t *place)
 {
-    ngx_chat_link_place_t  *place;
-
-    place = &b->fill.chunk.place;
-
     b->fill.wanted = 0;
+    b->fill.begun = 0;
     b->place = *place;
     b->saved = *place;
     b->conf->sh->last = ngx_max(b->conf->sh->last, b->fill.last);
@@ -516,4 +516,6 @@ ngx_chat_back_filled(ngx_chat_back_t *b)
                   "chat cluster: another node has given the %ui messages that "
                   "this one lacked, up to %uL; clients are told to reconnect",
                   b->fill.messages, place->seq);
+
+    b->fill.messages = 0;
 }

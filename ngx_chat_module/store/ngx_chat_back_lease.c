@@ -13,6 +13,9 @@
 #include <store/ngx_chat_back_work.h>
 
 
+static ngx_int_t ngx_chat_back_tell_lacks(ngx_chat_back_t *b);
+
+
 /*
  * A node has another name in the log after it was taken for dead, in another
  * term, and after a wipe, which nobody else knows of: the others drop all that
@@ -31,16 +34,14 @@ ngx_chat_back_enter(ngx_chat_back_t *b)
     sh = b->sh;
     zone = b->conf->zone;
 
-    if (sh->incarnation && sh->census_term == b->meta.term
+    if (sh->census_term == b->meta.term
         && sh->census_generation != zone->sh->generation + 1)
     {
-        rc = ngx_chat_link_gone(&b->link, b->meta.term, sh->incarnation, 1);
+        rc = ngx_chat_back_withdraw(b);
 
         if (rc != NGX_OK) {
             return (rc == NGX_AGAIN) ? NGX_AGAIN : NGX_ERROR;
         }
-
-        ngx_chat_link_set(&sh->incarnation, 0);
     }
 
     fresh = (sh->incarnation == 0 || sh->census_term != b->meta.term);
@@ -116,12 +117,8 @@ ngx_chat_back_beat(ngx_chat_back_t *b)
         }
     }
 
-    if (b->lacking) {
-        b->lacking = 0;
-
-        if (ngx_chat_link_lacks(&b->link) == NGX_ERROR) {
-            return NGX_ERROR;
-        }
+    if (ngx_chat_back_tell_lacks(b) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     rc = ngx_chat_link_hello(&b->link, b->meta.term, sh->incarnation, 0,
@@ -140,6 +137,21 @@ ngx_chat_back_beat(ngx_chat_back_t *b)
     }
 
     return (rc == NGX_DECLINED) ? NGX_ERROR : rc;
+}
+
+
+/* NGX_OK, NGX_ERROR. */
+
+static ngx_int_t
+ngx_chat_back_tell_lacks(ngx_chat_back_t *b)
+{
+    if (!b->lacking) {
+        return NGX_OK;
+    }
+
+    b->lacking = 0;
+
+    return (ngx_chat_link_lacks(&b->link) == NGX_ERROR) ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -162,11 +174,28 @@ ngx_chat_back_cut_off(ngx_chat_back_t *b)
                   "clients are sent to the other nodes until it is",
                   b->link_conf->isolate);
 
-    if (b->sh->incarnation) {
-        (void) ngx_chat_link_gone(&b->link, b->meta.term, b->sh->incarnation,
-                                  1);
+    if (ngx_chat_back_withdraw(b) != NGX_OK) {
         ngx_chat_link_set(&b->sh->incarnation, 0);
     }
+}
+
+
+ngx_int_t
+ngx_chat_back_withdraw(ngx_chat_back_t *b)
+{
+    ngx_int_t  rc;
+
+    rc = NGX_OK;
+
+    if (b->sh->incarnation) {
+        rc = ngx_chat_link_gone(&b->link, b->meta.term, b->sh->incarnation, 1);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_chat_link_set(&b->sh->incarnation, 0);
+    }
+
+    return rc;
 }
 
 

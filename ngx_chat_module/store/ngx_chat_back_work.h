@@ -21,7 +21,8 @@
 #include <store/ngx_chat_handle.h>
 
 
-#define NGX_CHAT_BACK_OFFERED  1000    /* newest ids that offer() offers */
+#define NGX_CHAT_BACK_OFFERED  1000    /* newest ids that offer() offers, and
+                                          that a fill compares */
 
 
 /* What another node is given. */
@@ -193,6 +194,10 @@ ngx_uint_t ngx_chat_back_is_complete(ngx_chat_back_t *b);
  */
 ngx_int_t ngx_chat_back_enter(ngx_chat_back_t *b);
 
+/* The node leaves the cluster, if it was in it.  NGX_OK, or as
+   ngx_chat_link_gone(). */
+ngx_int_t ngx_chat_back_withdraw(ngx_chat_back_t *b);
+
 /* A join has failed, or a step: what follows where that is so for long. */
 void ngx_chat_back_cut_off(ngx_chat_back_t *b);
 
@@ -251,6 +256,10 @@ ngx_int_t ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
 /* In a transaction: keeps a place. */
 ngx_int_t ngx_chat_back_keep(ngx_chat_back_t *b,
     ngx_chat_link_place_t *place);
+
+/* In a transaction: removes the messages behind a number.  NGX_OK, NGX_BUSY,
+   NGX_ERROR. */
+ngx_int_t ngx_chat_back_remove_behind(ngx_chat_back_t *b, uint64_t seq);
 
 /* Sets the text of the fault that is logged.  NGX_ERROR. */
 ngx_int_t ngx_chat_back_failed(ngx_chat_back_t *b, const char *text);

@@ -16,7 +16,9 @@
 
 
 #define NGX_CHAT_BOOKS_ROW  64             /* bytes of what is kept */
-#define NGX_CHAT_BOOKS_ALL  100000         /* rows of all */
+#define NGX_CHAT_BOOKS_ALL  100000         /* rows of all, and bytes: each node
+                                              has to read them at once */
+#define NGX_CHAT_BOOKS_SIZE  (16 * 1024 * 1024)
 
 /* the rows of meta that are webhooks' */
 #define NGX_CHAT_BOOKS_META  "meta WHERE key GLOB 'webhook*'"
@@ -159,7 +161,15 @@ ngx_chat_books_all(ngx_chat_db_t *db, ngx_str_t *changes)
     rc = ngx_chat_db_exec(db, NGX_CHAT_BOOKS_BACK);
     taken = ngx_chat_books_take(db, books, (rc == NGX_OK) ? changes : NULL);
 
-    return (rc == NGX_OK) ? taken : rc;
+    rc = (rc == NGX_OK) ? taken : rc;
+
+    if (rc == NGX_OK && changes->len > NGX_CHAT_BOOKS_SIZE) {
+        free(changes->data);
+        ngx_str_null(changes);
+        rc = NGX_DECLINED;
+    }
+
+    return rc;
 }
 
 

@@ -27,7 +27,7 @@ use Chat::API;
 use Chat::Cluster;
 use Chat::HTTP qw(from_json);
 use Chat::Pusher qw(subscribe_to);
-use Chat::Server qw(APP_ID build_dir slurp spew);
+use Chat::Server qw(APP_ID build_dir slurp spew wait_for);
 use Test::More ();
 
 my $seconds = $ENV{BENCH_SECONDS} || 10;
@@ -255,6 +255,8 @@ END
     $cluster->engine->command('FLUSHALL');
     $server->start;
     $cluster->connect('a');
+    wait_for(60, sub { $cluster->cluster_status('a')->{joined} })
+        or die 'node a is not in the cluster';
 
     my $begun = time();
 

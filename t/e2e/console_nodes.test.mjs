@@ -182,7 +182,7 @@ describe('nodes in the console', () => {
                                  term: 0, applied: 0, log_lost: 0 });
         await window.until(() => state(window), 'out of the cluster');
         await window.until(() => todo(window), ([text]) => (
-            /a copy of another node’s database/.test(text)));
+            /Another node gives it the messages/.test(text)));
         assert.equal((await facts(window))['Last error'], undefined);
         assert.equal((await facts(window))['Place in the log'], 'no event yet');
         assert.deepEqual((await nodes(window)).at(-1),

@@ -137,11 +137,15 @@ export const KINDS = {
             [/no other node gives/, 'Start a node that has all messages: it '
                      + 'gives this one what it lacks. Or begin here with a '
                      + 'copy of its database.'],
-            [/go back far enough/, 'Stop this node, and start it with a copy '
-                     + 'of another one’s database.'],
+            [/go back far enough/, 'Stop this node, and start it without a '
+                     + 'database, or with a copy of another one’s.'],
+            [/other entries than this node/, 'This node has messages that '
+                     + 'are not the cluster’s. Stop it, and start it without '
+                     + 'a database, or with a copy of another one’s.'],
             [/of another cluster|messages of its own/, 'This database does '
-                     + 'not belong to this cluster. Begin with a copy of '
-                     + 'another node’s, or use another prefix.'],
+                     + 'not belong to this cluster. Begin without a database, '
+                     + 'or with a copy of another node’s, or use another '
+                     + 'prefix.'],
             [/NOAUTH|WRONGPASS|NOPERM/, 'Look at the user in the URL, at '
                      + 'chat_cluster_password, and at the user’s ACL.'],
             [/SSL|certificate/i, 'Redis’ certificate must have the name in '
@@ -161,9 +165,9 @@ export const KINDS = {
     cluster_trimmed: {
         title: 'The cluster’s log does not go back far enough',
         bad: false,
-        means: 'This node was away for longer than the log reaches. Another '
-               + 'node gives it the messages that it lacks, and its clients '
-               + 'were told to reconnect.',
+        means: 'This node was away for too long, or has begun without a '
+               + 'database. Another node gives it the messages that it lacks, '
+               + 'and its clients are told to reconnect when it has them.',
         todo: 'With a larger keep of chat_cluster nodes may be away for '
               + 'longer. Where it stays out, the page Nodes says why.',
     },

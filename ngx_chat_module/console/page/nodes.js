@@ -36,6 +36,9 @@ const LOG = 'The error log has its words, or the system’s.';
 
 const KEEP = 'It is in the cluster again. A larger keep of chat_cluster lets '
              + 'nodes be away for longer.';
+const GIVEN = 'The log did not go back far enough for it. Another node gives '
+              + 'it the messages that it lacks; where none does, its error log '
+              + 'says so.';
 
 
 function state(cluster) {
@@ -62,8 +65,7 @@ function advice(cluster, error) {
     if (is !== 'in') {
         const [, todo] = KINDS.cluster_out.cases.find(([says]) => (
             says.test(error ?? ''))) ?? [];
-        const trimmed = cluster.log_trimmed && !error
-                        && KINDS.cluster_trimmed.todo;
+        const trimmed = cluster.log_trimmed && !error && GIVEN;
 
         all.push([MEANS[is], todo || trimmed
                   || [LOOK, error ? WORDS : LOG, BACK].join(' ')]);

@@ -54,10 +54,13 @@ sub server { $_[0]{node}{$_[1]}->server }
 sub http   { $_[0]{http}{$_[1]} }
 
 
-# Starts a node, and waits until it is in the cluster.
+# Starts a node, one more if it is none of new()'s, and waits until it is in the
+# cluster.
 
 sub add {
     my ($self, $name, %args) = @_;
+
+    push @{ $self->{names} }, $name unless grep { $_ eq $name } $self->names;
 
     my $id = APP_ID;
     my $timeout = ref $self->{timeout} ? $self->{timeout}{$name} // '10s'

@@ -80,17 +80,6 @@ forge(ngx_chat_db_t *db, const char *table, const char *sql,
 }
 
 
-static ngx_int_t apply_of(ngx_chat_db_t *db, ngx_str_t *changes,
-    ngx_uint_t all, uint64_t term, uint64_t before, uint64_t seq);
-
-
-static ngx_int_t
-apply(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t before, uint64_t seq)
-{
-    return apply_of(db, changes, 0, 3, before, seq);
-}
-
-
 static ngx_int_t
 apply_of(ngx_chat_db_t *db, ngx_str_t *changes, ngx_uint_t all, uint64_t term,
     uint64_t before, uint64_t seq)
@@ -115,6 +104,13 @@ apply_of(ngx_chat_db_t *db, ngx_str_t *changes, ngx_uint_t all, uint64_t term,
     }
 
     return rc;
+}
+
+
+static ngx_int_t
+apply(ngx_chat_db_t *db, ngx_str_t *changes, uint64_t before, uint64_t seq)
+{
+    return apply_of(db, changes, 0, 3, before, seq);
 }
 
 
@@ -236,6 +232,13 @@ test_all(void)
                                " SELECT 7, 'room', 'user ' || i FROM n"),
               NGX_OK);
     free(all.data);
+    CHECK_INT(ngx_chat_books_all(&db, &all), NGX_DECLINED);
+    CHECK(all.data == NULL);
+
+    CHECK_INT(ngx_chat_db_exec(&db, "DELETE FROM webhook_state;"
+                               "UPDATE webhook_events"
+                               " SET event = hex(zeroblob(17000000 / 2))"),
+              NGX_OK);
     CHECK_INT(ngx_chat_books_all(&db, &all), NGX_DECLINED);
     CHECK(all.data == NULL);
 
