@@ -540,12 +540,13 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
     static ngx_str_t  name = ngx_string(NGX_CHAT_NAME_CONNECTIONS);
 
     w = s->sessions;
+    max = s->app->max_connections;
 
     if (w->store && ngx_chat_store_is_isolated(w->store) && !s->is_operator) {
         return NGX_CHAT_ERROR_CAPACITY;
     }
 
-    if (s->app->max_connections == 0 || s->is_operator) {
+    if (max == 0 || s->is_operator) {
         return 0;
     }
 
@@ -559,8 +560,6 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
         return NGX_CHAT_ERROR_CAPACITY;
     }
 
-    max = s->app->max_connections;
-
     if (total + others <= max) {
         s->in_quota = 1;
         return 0;
@@ -569,7 +568,6 @@ ngx_chat_session_quota(ngx_chat_session_t *s)
     ngx_chat_hub_connection_remove(w->hub, quota);
 
     /* those of other nodes may be gone, and clients try that again */
-
     return (total > max) ? NGX_CHAT_ERROR_QUOTA : NGX_CHAT_ERROR_CAPACITY;
 }
 
