@@ -292,6 +292,70 @@ sub is_tidy {
 }
 
 
+# ---- one of the others has something else, and the next one has not
+
+{
+    my $cluster = Chat::Cluster->new(nodes => [qw(a b c)],
+                                     cluster => 'lease=2s');
+    my ($a, $b) = map { $cluster->server($_) } qw(a b);
+    my $texts = sub {
+        return join ' ', map { $_->{content} } @{ $cluster->history($_[0]) };
+    };
+
+    $cluster->post('a', $_) for qw(one two);
+    $cluster->same_history('at first');
+    $b->kill_all;
+    $a->sqlite(q{UPDATE messages SET content = 'else' WHERE content = 'two'});
+    $cluster->post('a', 'three');
+    is($texts->('c'), 'one two three', 'a third node has what this one had');
+    $cluster->engine->command('XTRIM', '{chat}:log', 'MAXLEN', 1);
+    $b->start;
+    $cluster->connect('b');
+    ok(wait_for(90, sub { $cluster->cluster_status('b')->{joined} }),
+       'it is filled by that');
+    is($texts->('b'), 'one two three', 'with what it has');
+    $cluster->finish;
+}
+
+
+# ---- a part that was given is not kept where the rest does not come
+
+{
+    local %ENV = %ENV;
+
+    prepare();
+
+    my $cluster = Chat::Cluster->new(workers => 1, cluster => 'lease=2s',
+                                     main => 'env CHAT_FAILPOINTS;');
+    my ($a, $b) = map { $cluster->server($_) } qw(a b);
+    my @contents = map { "message $_ " . 'x' x 3000 } 1 .. 300;
+
+    $cluster->post('a', 'before');
+    $cluster->same_history('at first');
+    $b->kill_all;
+    $cluster->post('a', $_) for @contents;
+    $cluster->engine->command('XTRIM', '{chat}:log', 'MAXLEN', 1);
+    arm('back filled', 2);
+    $b->start;
+    ok(wait_for(30, sub { dead($cluster) }), 'its worker died in a fill');
+    arm();
+    $a->kill_all;
+    $b->kill_all;
+
+    # it goes on with what it had before
+    $_->expect_log(qr/chat cluster: (?:the engine|term)/) for $a, $b;
+    $cluster->engine->command('FLUSHALL');
+    $b->start;
+    $cluster->connect('b');
+    ok(wait_for(60, sub { $cluster->cluster_status('b')->{joined} }),
+       'it makes the cluster anew');
+    is(scalar @{ $cluster->history('b') }, 1, 'nothing of the fill is there');
+    $a->start;
+    is_whole($cluster, 'anew', 'before', @contents);
+    $cluster->finish;
+}
+
+
 # ---- there is nobody who has it, and then there is
 
 {

@@ -41,6 +41,8 @@
 #define NGX_CHAT_HERALD_TELL     10000     /* ms between two lines of the log */
 #define NGX_CHAT_HERALD_REVIVES  20        /* attempts */
 #define NGX_CHAT_HERALD_SKIP     65536     /* ids */
+#define NGX_CHAT_HERALD_ITEM     (32 * 1024 * 1024)    /* bytes: a node must be
+                                                          able to read it */
 #define NGX_CHAT_HERALD_ADOPT    60000     /* ms that a node waits for one that
                                               lacks nothing */
 
@@ -421,7 +423,9 @@ ngx_chat_herald_pack(ngx_chat_herald_t *h, ngx_chat_log_item_t *item,
 {
     ngx_str_set(&item->channel, NGX_CHAT_HOOK_CHANNEL);
 
-    if (!ngx_chat_log_item_fits(item)) {
+    if (!ngx_chat_log_item_fits(item)
+        || item->content.len > NGX_CHAT_HERALD_ITEM)
+    {
         ngx_log_error(NGX_LOG_ALERT, h->log, 0,
                       "chat cluster: webhooks have an item that is too long "
                       "for the log: %uz bytes", item->content.len);

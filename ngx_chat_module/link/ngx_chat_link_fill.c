@@ -28,18 +28,26 @@ ngx_int_t
 ngx_chat_link_fill_ask(ngx_chat_link_t *l, uint64_t node,
     ngx_chat_link_fill_t *fill)
 {
-    u_char     name[NGX_CHAT_LINK_NUMBER];
-    u_char     wish[NGX_CHAT_LINK_FILL_WORD];
-    ngx_str_t  words[4];
+    u_char      key[NGX_CHAT_LINK_NODE_KEY];
+    u_char      name[NGX_CHAT_LINK_NUMBER];
+    u_char      wish[NGX_CHAT_LINK_FILL_WORD];
+    ngx_int_t   rc;
+    ngx_str_t  *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 4];
 
-    ngx_str_set(&words[0], "HSET");
-    words[1] = l->conf->fills;
-    ngx_chat_link_number(&words[2], name, "%016xL", node);
-    words[3].data = wish;
-    words[3].len = ngx_snprintf(wish, sizeof(wish), "%016xL %uL", fill->id,
-                                fill->since) - wish;
+    w = words + NGX_CHAT_LINK_SCRIPT_WORDS;
 
-    return ngx_chat_link_fill_call(l, words, 4, NULL);
+    w[0] = l->conf->fills;
+    ngx_chat_link_name(&w[1], key, l->conf, "fill", fill->id);
+    ngx_chat_link_number(&w[2], name, "%016xL", node);
+    w[3].data = wish;
+    w[3].len = ngx_snprintf(wish, sizeof(wish), "%016xL %uL", fill->id,
+                            fill->since) - wish;
+
+    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_ASK_e, words, 2,
+                                  NGX_CHAT_LINK_SCRIPT_WORDS + 4,
+                                  NGX_CHAT_LINK_CALL, NULL);
+
+    return (rc == NGX_OK || rc == NGX_ERROR) ? rc : NGX_DECLINED;
 }
 
 
@@ -135,7 +143,7 @@ ngx_chat_link_fill_give(ngx_chat_link_t *l, ngx_chat_link_fill_t *fill,
                                   NGX_CHAT_LINK_SCRIPT_WORDS + 4,
                                   NGX_CHAT_LINK_CALL, NULL);
 
-    return (rc == NGX_OK || rc == NGX_ERROR) ? rc : NGX_DECLINED;
+    return rc;
 }
 
 

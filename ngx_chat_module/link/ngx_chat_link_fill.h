@@ -45,7 +45,8 @@ typedef struct {
  * NGX_ERROR: the connection is closed.
  */
 
-/* Asks a node for a fill. */
+/* Asks a node for a fill.  NGX_DECLINED: also where another node asks that one.
+   */
 ngx_int_t ngx_chat_link_fill_ask(ngx_chat_link_t *l, uint64_t node,
     ngx_chat_link_fill_t *fill);
 
@@ -58,7 +59,7 @@ ngx_int_t ngx_chat_link_fill_asked(ngx_chat_link_t *l, uint64_t node,
 ngx_int_t ngx_chat_link_fill_waiting(ngx_chat_link_t *l,
     ngx_chat_link_fill_t *fill, ngx_uint_t *n);
 
-/* Gives chunk n, from 1 on. */
+/* Gives chunk n, from 1 on.  NGX_AGAIN: nobody wants it any more. */
 ngx_int_t ngx_chat_link_fill_give(ngx_chat_link_t *l,
     ngx_chat_link_fill_t *fill, ngx_uint_t n, ngx_chat_link_chunk_t *chunk);
 

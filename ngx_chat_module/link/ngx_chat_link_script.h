@@ -23,6 +23,7 @@ typedef enum {
     NGX_CHAT_LINK_GONE_e,
     NGX_CHAT_LINK_OFFERED_e,
     NGX_CHAT_LINK_HERALD_e,
+    NGX_CHAT_LINK_ASK_e,
     NGX_CHAT_LINK_GIVE_e
 } ngx_chat_link_script_e;
 

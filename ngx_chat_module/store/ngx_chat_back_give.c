@@ -18,6 +18,8 @@
 
 #define NGX_CHAT_BACK_CHUNK   (256 * 1024)     /* bytes: with the message that
                                                   reaches this it ends */
+#define NGX_CHAT_BACK_ANSWER  (32 * 1024 * 1024)   /* bytes: no more messages
+                                                      of a chunk than that */
 #define NGX_CHAT_BACK_CHUNKS  8        /* that wait to be taken */
 #define NGX_CHAT_BACK_GIVE    30000    /* ms that none is taken: there is nobody
                                           any more */
@@ -86,6 +88,13 @@ ngx_chat_back_give(ngx_chat_back_t *b)
         g->fill.id = 0;
     }
 
+    /* who wanted them has left, or asks somebody else */
+
+    if (rc == NGX_DONE) {
+        g->fill.id = 0;
+        return NGX_OK;
+    }
+
     /* who wants them asks again */
 
     if (rc == NGX_DECLINED) {
@@ -101,7 +110,8 @@ ngx_chat_back_give(ngx_chat_back_t *b)
 }
 
 
-/* NGX_OK; NGX_DECLINED: the engine takes none; NGX_AGAIN, NGX_ERROR. */
+/* NGX_OK; NGX_DONE: nobody wants it; NGX_DECLINED: the engine takes none;
+   NGX_AGAIN, NGX_ERROR. */
 
 static ngx_int_t
 ngx_chat_back_give_chunk(ngx_chat_back_t *b)
@@ -131,6 +141,7 @@ ngx_chat_back_give_chunk(ngx_chat_back_t *b)
         }
 
         rc = ngx_chat_link_fill_give(&b->link, &g->fill, ++g->n, &chunk);
+        rc = (rc == NGX_AGAIN) ? NGX_DONE : rc;
     }
 
     free(g->items.data);
@@ -179,13 +190,19 @@ ngx_chat_back_give_row(void *data, ngx_chat_record_t *rec)
         return NGX_DONE;
     }
 
-    g->fill.since = rec->id;
-
     if (ngx_chat_back_old_item(b, rec, &item) != NGX_OK) {
+        g->fill.since = rec->id;
         return NGX_OK;
     }
 
     len = g->items.len + ngx_chat_log_item_size(&item);
+
+    if (g->items.len && len > NGX_CHAT_BACK_ANSWER) {
+        g->whole = 0;
+        return NGX_DONE;
+    }
+
+    g->fill.since = rec->id;
 
     if (len > g->alloc) {
         p = realloc(g->items.data, len);

@@ -109,12 +109,16 @@ ngx_chat_back_offer(ngx_chat_back_t *b)
 static ngx_int_t
 ngx_chat_back_remove(ngx_chat_back_t *b)
 {
+    char       sql[80];
     ngx_int_t  rc;
+
+    (void) snprintf(sql, sizeof(sql), "DELETE FROM messages WHERE id > %llu",
+                    (unsigned long long) b->meta.from.seq);
 
     rc = ngx_chat_batch_begin(&b->handle.db);
 
     if (rc == NGX_OK) {
-        rc = ngx_chat_back_remove_behind(b, b->meta.from.seq);
+        rc = ngx_chat_db_exec(&b->handle.db, sql);
     }
 
     if (rc == NGX_OK) {

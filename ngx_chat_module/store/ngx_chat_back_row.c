@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_chat_module authors
  *
- * What the database knows of the cluster: a row of meta; and what it has behind
- * a place.  All runs on the back's thread, with the write lock.
+ * What the database knows of the cluster: a row of meta.  All runs on the
+ * back's thread, with the write lock.
  */
 
 
@@ -64,18 +64,6 @@ ngx_chat_back_keep(ngx_chat_back_t *b, ngx_chat_link_place_t *place)
                     (unsigned long long) place->seq,
                     (unsigned long long) place->nonce,
                     (char *) b->meta.epoch);
-
-    return ngx_chat_db_exec(&b->handle.db, sql);
-}
-
-
-ngx_int_t
-ngx_chat_back_remove_behind(ngx_chat_back_t *b, uint64_t seq)
-{
-    char  sql[80];
-
-    (void) snprintf(sql, sizeof(sql), "DELETE FROM messages WHERE id > %llu",
-                    (unsigned long long) seq);
 
     return ngx_chat_db_exec(&b->handle.db, sql);
 }

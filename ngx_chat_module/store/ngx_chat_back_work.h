@@ -44,12 +44,11 @@ typedef struct {
 typedef struct {
     ngx_uint_t              wanted;    /* the log does not reach back to it */
     uint64_t                term;      /* in which it has begun, */
-    uint64_t                file;      /* and for which file */
-    uint64_t                last;      /* it has all up to this id */
-    ngx_uint_t              begun;     /* the file has nothing else behind its
-                                          place */
-    ngx_uint_t              messages;
+    uint64_t                from;      /* and the node's place by then */
+    uint64_t                last;      /* the last id that was given */
+    ngx_uint_t              messages;  /* that the node lacked */
     uint64_t                told;      /* ms: when a line is due */
+    ngx_uint_t              parted;    /* a node had something else */
     ngx_chat_link_fill_t    fill;
     ngx_uint_t              n;         /* chunks that came */
     ngx_chat_link_chunk_t   chunk;     /* the last one */
@@ -150,6 +149,15 @@ ngx_uint_t ngx_chat_back_may_fill(ngx_chat_back_t *b,
  * it.
  */
 ngx_int_t ngx_chat_back_fill(ngx_chat_back_t *b);
+
+/*
+ * ngx_chat_back_fill_store.c, with the write lock.  begin() begins a fill, or
+ * goes on with one; where b->fill.wanted is not set behind it, none is wanted
+ * any more.  store() keeps b->fill.chunk, and b->fill.use tells of what use
+ * that was.  NGX_OK; NGX_AGAIN: join again; NGX_BUSY, NGX_ERROR.
+ */
+ngx_int_t ngx_chat_back_fill_begin(ngx_chat_back_t *b);
+ngx_int_t ngx_chat_back_fill_store(ngx_chat_back_t *b);
 
 /* With a beat: looks whether another node wants something.  NGX_OK,
    NGX_ERROR. */
@@ -256,10 +264,6 @@ ngx_int_t ngx_chat_back_load(ngx_chat_back_t *b, ngx_chat_link_place_t *place,
 /* In a transaction: keeps a place. */
 ngx_int_t ngx_chat_back_keep(ngx_chat_back_t *b,
     ngx_chat_link_place_t *place);
-
-/* In a transaction: removes the messages behind a number.  NGX_OK, NGX_BUSY,
-   NGX_ERROR. */
-ngx_int_t ngx_chat_back_remove_behind(ngx_chat_back_t *b, uint64_t seq);
 
 /* Sets the text of the fault that is logged.  NGX_ERROR. */
 ngx_int_t ngx_chat_back_failed(ngx_chat_back_t *b, const char *text);

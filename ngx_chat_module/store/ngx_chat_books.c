@@ -16,9 +16,9 @@
 
 
 #define NGX_CHAT_BOOKS_ROW  64             /* bytes of what is kept */
-#define NGX_CHAT_BOOKS_ALL  100000         /* rows of all, and bytes: each node
+#define NGX_CHAT_BOOKS_ALL  50000          /* rows of all, and bytes: each node
                                               has to read them at once */
-#define NGX_CHAT_BOOKS_SIZE  (16 * 1024 * 1024)
+#define NGX_CHAT_BOOKS_SIZE  (4 * 1024 * 1024)
 
 /* the rows of meta that are webhooks' */
 #define NGX_CHAT_BOOKS_META  "meta WHERE key GLOB 'webhook*'"
@@ -138,6 +138,7 @@ ngx_chat_books_all(ngx_chat_db_t *db, ngx_str_t *changes)
     ngx_chat_books_t  *books;
 
     ngx_str_null(changes);
+    books = NULL;
 
     rc = ngx_chat_db_number(db, "SELECT (SELECT count(*) FROM webhook_events)"
                             " + (SELECT count(*) FROM webhook_state)", &rows);

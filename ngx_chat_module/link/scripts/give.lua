@@ -4,7 +4,11 @@
 -- KEYS  1 the fill's stream
 -- ARGV  1 the chunk's id, 2 place, 3 items
 --
--- {"OK"}
+-- {"OK"}. {"NONE"}: nobody wants it any more.
+
+if redis.call('EXISTS', KEYS[1]) == 0 then
+    return {'NONE'}
+end
 
 redis.call('XADD', KEYS[1], ARGV[1], 'p', ARGV[2], 'd', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], 60000)

@@ -228,7 +228,7 @@ test_all(void)
 
     CHECK_INT(ngx_chat_db_exec(&db, "WITH RECURSIVE n (i) AS (SELECT 1"
                                " UNION ALL SELECT i + 1 FROM n"
-                               " WHERE i <= 100000) INSERT INTO webhook_state"
+                               " WHERE i <= 50000) INSERT INTO webhook_state"
                                " SELECT 7, 'room', 'user ' || i FROM n"),
               NGX_OK);
     free(all.data);
@@ -237,7 +237,7 @@ test_all(void)
 
     CHECK_INT(ngx_chat_db_exec(&db, "DELETE FROM webhook_state;"
                                "UPDATE webhook_events"
-                               " SET event = hex(zeroblob(17000000 / 2))"),
+                               " SET event = hex(zeroblob(5000000 / 2))"),
               NGX_OK);
     CHECK_INT(ngx_chat_books_all(&db, &all), NGX_DECLINED);
     CHECK(all.data == NULL);
