@@ -15,7 +15,7 @@ use Chat::Cluster;
 use Chat::Engine;
 use Chat::Failpoints qw(arm prepare);
 use Chat::Pusher qw(subscribe_to);
-use Chat::Server qw(spew wait_for);
+use Chat::Server qw(build_dir slurp spew wait_for);
 
 my $filled = qr/another node has given the (\d+) messages that this one lacked/;
 
@@ -98,10 +98,19 @@ sub is_tidy {
 }
 
 
-# ---- a node that was away, and the log is gone
+# ---- a node that was away, and the log is gone; with the user of the documents
 
 {
-    my $cluster = Chat::Cluster->new(cluster => 'lease=2s');
+    my ($rights) = slurp("$FindBin::Bin/../conf/cluster.md")
+                   =~ /ACL SETUSER chat on >PASSWORD (.*)/;
+    my $engine = Chat::Engine->new(conf => "user chat on >sesame $rights");
+    my $password = build_dir() . "/fill-password-$$";
+
+    spew($password, "sesame\n");
+
+    my $cluster = Chat::Cluster->new(engine => $engine,
+        url => 'redis://chat@127.0.0.1:' . $engine->port,
+        cluster => "lease=2s; chat_cluster_password $password");
     my ($a, $b) = map { $cluster->server($_) } qw(a b);
     my @contents = map { "message $_" } 0 .. 3;
 
@@ -123,6 +132,7 @@ sub is_tidy {
     is_whole($cluster, 'again', @contents);
     is(fills($b), '3', 'it needs no other fill');
     $cluster->finish;
+    unlink $password;
 }
 
 

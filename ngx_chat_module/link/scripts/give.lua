@@ -6,11 +6,10 @@
 --
 -- {"OK"}. {"NONE"}: nobody wants it any more.
 
-if redis.call('EXISTS', KEYS[1]) == 0 then
+if redis.call('PEXPIRE', KEYS[1], 60000) == 0 then
     return {'NONE'}
 end
 
 redis.call('XADD', KEYS[1], ARGV[1], 'p', ARGV[2], 'd', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], 60000)
 
 return {'OK'}
