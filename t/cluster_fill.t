@@ -37,6 +37,24 @@ sub is_whole {
 }
 
 
+# Node b has stopped, and lacks three of these messages, which are not in the
+# log any more.
+
+sub lacks_three {
+    my ($cluster) = @_;
+
+    my @contents = map { "message $_" } 0 .. 3;
+
+    $cluster->post('a', $contents[0]);
+    $cluster->same_history('at first');
+    $cluster->server('b')->kill_all;
+    $cluster->post('a', $_) for @contents[1 .. 3];
+    $cluster->engine->command('DEL', '{chat}:log');
+
+    return @contents;
+}
+
+
 # How many messages each of a node's fills had.
 
 sub fills {
@@ -112,15 +130,9 @@ sub is_tidy {
         url => 'redis://chat@127.0.0.1:' . $engine->port,
         cluster => "lease=2s; chat_cluster_password $password");
     my ($a, $b) = map { $cluster->server($_) } qw(a b);
-    my @contents = map { "message $_" } 0 .. 3;
+    my @contents = lacks_three($cluster);
 
-    $cluster->post('a', $contents[0]);
-    $cluster->same_history('at first');
-    $b->kill_all;
-    $cluster->post('a', $_) for @contents[1 .. 3];
-    $cluster->engine->command('DEL', '{chat}:log');
     $b->start;
-
     is_whole($cluster, 'away', @contents);
     is(fills($b), '3', 'it was given what it lacked, once');
     is($cluster->cluster_status('b')->{log_trimmed}, 1, 'which is counted');
@@ -150,6 +162,31 @@ sub is_tidy {
     is_whole($cluster, 'new', @contents);
     is(fills($cluster->server('b')), '1500', 'it was given all');
     is_tidy($cluster, 'new');
+    $cluster->finish;
+}
+
+
+# ---- the engine has lost more than what is offered behind that
+
+{
+    my $cluster = Chat::Cluster->new(cluster => 'lease=2s');
+    my $b = $cluster->server('b');
+    my @contents = map { "message $_" } 1 .. 1100;
+
+    $cluster->server($_)->expect_log(qr/chat cluster: (?:the engine|term)/)
+        for $cluster->names;
+    $cluster->post('a', 'before');
+    $cluster->same_history('at first');
+    $b->kill_all;
+    is(scalar(grep { $cluster->post('a', $_)->{status} != 201 } @contents), 0,
+       'many messages');
+    $cluster->engine->command('FLUSHALL');
+    ok(wait_for(30, sub { $cluster->cluster_status('a')->{term} == 2 }),
+       'a new term has begun');
+    $b->start;
+
+    is_whole($cluster, 'lost', 'before', @contents);
+    is(fills($b), '1100', 'it was given what was lost');
     $cluster->finish;
 }
 
@@ -372,13 +409,8 @@ sub is_tidy {
     my $cluster = Chat::Cluster->new(cluster => 'lease=2s',
                                      timeout => { b => '1s' });
     my ($a, $b) = map { $cluster->server($_) } qw(a b);
-    my @contents = map { "message $_" } 0 .. 3;
+    my @contents = lacks_three($cluster);
 
-    $cluster->post('a', $contents[0]);
-    $cluster->same_history('at first');
-    $b->kill_all;
-    $cluster->post('a', $_) for @contents[1 .. 3];
-    $cluster->engine->command('DEL', '{chat}:log');
     $a->kill_all;
     $b->start;
     $cluster->connect('b');

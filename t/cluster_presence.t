@@ -202,6 +202,7 @@ is_told($_, 'channels', { channels => {} }, 'nothing is left')
             'behind that') for qw(a b c);
 }
 
+
 # ---- max_connections is the cluster's
 
 {
@@ -231,8 +232,6 @@ is_told($_, 'channels', { channels => {} }, 'nothing is left')
 
         return $got;
     };
-
-    $most->server($_)->expect_log(qr/chat cluster: /) for $most->names;
 
     my @a = map { $most->node('a')->ws } 1, 2;
     my $b = $most->node('b')->ws;

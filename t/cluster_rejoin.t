@@ -21,6 +21,7 @@ use Chat::Locker;
 use Chat::Pusher qw(join_presence);
 use Chat::Server qw(wait_for);
 
+
 sub quietly {
     my ($cluster, @more) = @_;
 

@@ -274,6 +274,7 @@ ngx_chat_hub_hidden_add(ngx_chat_hub_t *hub, uint64_t app, ngx_str_t *name,
     j.app = app;
     j.hash = ngx_chat_registry_hash(hub->fanout.zone, app, name);
     j.name = name;
+    j.summed = 1;
 
     rc = ngx_chat_registry_join(hub->fanout.zone, hub->fanout.slot, &j,
                                 slot_channel);

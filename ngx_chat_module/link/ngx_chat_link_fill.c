@@ -125,7 +125,6 @@ ngx_chat_link_fill_give(ngx_chat_link_t *l, ngx_chat_link_fill_t *fill,
     u_char                  key[NGX_CHAT_LINK_NODE_KEY];
     u_char                  id[NGX_CHAT_LINK_NUMBER];
     u_char                  text[NGX_CHAT_LINK_FILL_WORD];
-    ngx_int_t               rc;
     ngx_str_t              *w, words[NGX_CHAT_LINK_SCRIPT_WORDS + 4];
     ngx_chat_link_place_t  *place;
 
@@ -139,11 +138,9 @@ ngx_chat_link_fill_give(ngx_chat_link_t *l, ngx_chat_link_fill_t *fill,
                             place->term, place->seq, place->nonce) - text;
     w[3] = chunk->items;
 
-    rc = ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_GIVE_e, words, 1,
-                                  NGX_CHAT_LINK_SCRIPT_WORDS + 4,
-                                  NGX_CHAT_LINK_CALL, NULL);
-
-    return rc;
+    return ngx_chat_link_script_run(&l->engine, NGX_CHAT_LINK_GIVE_e, words, 1,
+                                    NGX_CHAT_LINK_SCRIPT_WORDS + 4,
+                                    NGX_CHAT_LINK_CALL, NULL);
 }
 
 
@@ -233,24 +230,10 @@ ngx_chat_link_fill_taken(ngx_chat_link_t *l, ngx_chat_link_fill_t *fill,
 
 
 ngx_int_t
-ngx_chat_link_fill_end(ngx_chat_link_t *l, ngx_chat_link_fill_t *fill,
-    uint64_t node)
+ngx_chat_link_fill_end(ngx_chat_link_t *l, ngx_chat_link_fill_t *fill)
 {
     u_char     key[NGX_CHAT_LINK_NODE_KEY];
-    u_char     name[NGX_CHAT_LINK_NUMBER];
-    ngx_int_t  rc;
-    ngx_str_t  words[3];
-
-    if (node) {
-        ngx_str_set(&words[0], "HDEL");
-        words[1] = l->conf->fills;
-        ngx_chat_link_number(&words[2], name, "%016xL", node);
-
-        rc = ngx_chat_link_fill_call(l, words, 3, NULL);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
+    ngx_str_t  words[2];
 
     ngx_str_set(&words[0], "DEL");
     ngx_chat_link_name(&words[1], key, l->conf, "fill", fill->id);

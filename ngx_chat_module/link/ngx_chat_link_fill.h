@@ -73,10 +73,10 @@ ngx_int_t ngx_chat_link_fill_take(ngx_chat_link_t *l,
 ngx_int_t ngx_chat_link_fill_taken(ngx_chat_link_t *l,
     ngx_chat_link_fill_t *fill, ngx_uint_t n);
 
-/* Removes what is left of it in the engine.  node is one that was asked and has
-   not answered, or 0. */
+/* Removes its stream.  What a node was asked for stays until it looks, or for a
+   minute; it finds that nobody wants it any more. */
 ngx_int_t ngx_chat_link_fill_end(ngx_chat_link_t *l,
-    ngx_chat_link_fill_t *fill, uint64_t node);
+    ngx_chat_link_fill_t *fill);
 
 
 #endif /* _NGX_CHAT_LINK_FILL_H_INCLUDED_ */

@@ -319,12 +319,15 @@ ngx_chat_registry_subscribe(ngx_chat_zone_t *zone, ngx_chat_slot_sh_t *slot,
 
     j->start.position = ngx_chat_ring_head(zone->sh->ring);
     j->start.mark = ngx_chat_ring_mark(zone->sh->ring);
-    j->total = ngx_chat_registry_channel_local(zone, ch);
-    j->others = ngx_chat_registry_channel_others(zone, ch);
+
+    if (j->summed) {
+        j->total = ngx_chat_registry_channel_local(zone, ch);
+        j->others = ngx_chat_registry_channel_others(zone, ch);
+    }
 
     ngx_chat_failpoint("subscribed");
 
-    if (j->total == 1 && !ch->is_shared) {
+    if (ch->subscriptions == 1 && !ch->is_shared) {
         zone->handlers->occupied(zone, ch->app, j->name, 1);
     }
 

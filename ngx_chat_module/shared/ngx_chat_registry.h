@@ -44,6 +44,8 @@ typedef struct {
     ngx_chat_envelope_t        *added;         /* sent where the user is new;
                                                   in a cluster NULL */
 
+    ngx_uint_t                  summed;        /* 1: subscriptions are wanted */
+
     /* memory: the members go to its start, the cached event to its end */
     u_char                     *buf;
     size_t                      size;
@@ -54,7 +56,8 @@ typedef struct {
     ngx_uint_t                  nmembers;
     size_t                      cached_len;    /* 0: nothing is cached */
     ngx_chat_ring_place_t       start;         /* in the ring */
-    ngx_uint_t                  total;         /* this node's subscriptions */
+    ngx_uint_t                  total;         /* where that is summed: this
+                                                  node's subscriptions, */
     ngx_uint_t                  others;        /* and other nodes', as they have
                                                   announced them */
     ngx_chat_slot_member_sh_t  *slot_member;   /* for leave() */

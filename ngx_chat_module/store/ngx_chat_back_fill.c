@@ -171,8 +171,7 @@ ngx_chat_back_fill_from(ngx_chat_back_t *b, uint64_t node)
 
     /* of the one before, where its connection was lost */
 
-    if (f->fill.id
-        && ngx_chat_link_fill_end(&b->link, &f->fill, 0) == NGX_ERROR)
+    if (f->fill.id && ngx_chat_link_fill_end(&b->link, &f->fill) == NGX_ERROR)
     {
         return NGX_ERROR;
     }
@@ -200,12 +199,8 @@ ngx_chat_back_fill_from(ngx_chat_back_t *b, uint64_t node)
         rc = ngx_chat_back_fill_chunk(b);
     }
 
-    if (rc == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_chat_link_fill_end(&b->link, &f->fill, f->n ? 0 : node)
-        == NGX_ERROR)
+    if (rc == NGX_ERROR
+        || ngx_chat_link_fill_end(&b->link, &f->fill) == NGX_ERROR)
     {
         return NGX_ERROR;
     }

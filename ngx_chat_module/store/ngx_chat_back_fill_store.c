@@ -81,6 +81,10 @@ ngx_chat_back_fill_begin(ngx_chat_back_t *b)
     rc = ngx_chat_back_fill_beside(b, &place);
 
     if (rc == NGX_DONE) {
+        ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
+                      "chat cluster: another nginx with this database has all "
+                      "up to %uL; clients are told to reconnect", place.seq);
+
         ngx_chat_back_filled(b, &place);
         return NGX_OK;
     }
@@ -144,7 +148,12 @@ ngx_chat_back_fill_store(ngx_chat_back_t *b)
         rc = ngx_chat_batch_commit(&b->handle.db);
     }
 
-    if (rc == NGX_OK && f->chunk.place.term) {
+    /* behind a hole nothing may follow: it begins anew */
+
+    if (rc != NGX_OK) {
+        f->term = 0;
+
+    } else if (f->chunk.place.term) {
         rc = ngx_chat_back_fill_whole(b);
     }
 
@@ -301,6 +310,12 @@ ngx_chat_back_fill_whole(ngx_chat_back_t *b)
     }
 
     if (rc == NGX_OK) {
+        ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
+                      "chat cluster: another node has given the %ui messages "
+                      "that this one lacked, up to %uL; clients are told to "
+                      "reconnect", b->fill.messages, place->seq);
+
+        b->conf->sh->last = ngx_max(b->conf->sh->last, b->fill.last);
         ngx_chat_back_filled(b, place);
     }
 
@@ -330,7 +345,8 @@ ngx_chat_back_fill_move(ngx_chat_back_t *b)
 }
 
 
-/* With the write lock.  Clients have missed what was in between. */
+/* With the write lock: the database has all up to a place, and clients have
+   missed what was in between. */
 
 static void
 ngx_chat_back_filled(ngx_chat_back_t *b, ngx_chat_link_place_t *place)
@@ -338,18 +354,10 @@ ngx_chat_back_filled(ngx_chat_back_t *b, ngx_chat_link_place_t *place)
     b->fill.wanted = 0;
     b->place = *place;
     b->saved = *place;
-    b->conf->sh->last = ngx_max(b->conf->sh->last, b->fill.last);
 
     b->conf->begun(b->conf->data, place->seq, 1);
 
     ngx_chat_link_sh_set_place(b->sh, place);
     ngx_chat_link_set(&b->sh->applied, place->seq);
     ngx_chat_link_set(&b->sh->stored, place->seq);
-
-    ngx_log_error(NGX_LOG_NOTICE, b->log, 0,
-                  "chat cluster: another node has given the %ui messages that "
-                  "this one lacked, up to %uL; clients are told to reconnect",
-                  b->fill.messages, place->seq);
-
-    b->fill.messages = 0;
 }

@@ -84,7 +84,7 @@ ngx_chat_back_give(ngx_chat_back_t *b)
                       "chat cluster: another node does not take the messages "
                       "that it wants");
 
-        rc = ngx_chat_link_fill_end(&b->link, &g->fill, 0);
+        rc = ngx_chat_link_fill_end(&b->link, &g->fill);
         g->fill.id = 0;
     }
 

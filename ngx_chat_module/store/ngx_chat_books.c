@@ -27,8 +27,8 @@
     "DELETE FROM webhook_events; DELETE FROM webhook_state;"                  \
     " DELETE FROM webhooks; DELETE FROM " NGX_CHAT_BOOKS_META
 
-/* What is removed and comes back while nobody notes it is not noted, so it is
-   put aside first. */
+/* A note leaves out a row that is removed and put back while it runs.  So all
+   are put aside and removed before it begins, and come back while it runs. */
 
 #define NGX_CHAT_BOOKS_ASIDE                                                  \
     "CREATE TEMP TABLE all_events AS SELECT * FROM webhook_events;"           \
